@@ -1,0 +1,437 @@
+package evaluator
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Book is the ledgers of all rules, in memory in front of a store. Every act,
+// be it a tick, an acknowledgement or a delivery, is a Decide: it sees what
+// others committed, changes ledgers and saves them in one transaction.
+type Book struct {
+	store   Store
+	options BookOptions
+	bell    chan struct{}
+
+	mu      sync.Mutex
+	cache   *lru.Cache[string, *rules.Ledger]
+	rules   map[string]*rules.Rule   // the watched ones, by id
+	names   map[[2]string]string     // their ids by owner and name
+	owing   map[string]struct{}      // ids of ledgers with alerts or unsent messages
+	unsaved map[string]*rules.Ledger // left the cache, or failed to be saved
+	silence []rules.Silence
+	version uint64 // moves when a rule comes, goes or changes
+}
+
+// BookOptions are what a Book may be told; the zero value is right.
+type BookOptions struct {
+	// Cache is how many ledgers are kept in memory; 0 is 100,000.
+	Cache int
+	// Every is the base interval, for the end of a dependency; 0 is 30 s.
+	Every time.Duration
+	// Route names the channels for a severity where a rule names none.
+	Route func(rules.Severity) []string
+	// ChannelsMoved is called when channels were added or removed.
+	ChannelsMoved func()
+	// Silences reads the silences that are not over.
+	Silences func(ctx context.Context) ([]rules.Silence, error)
+}
+
+// OpenBook reads all ledgers from the store.
+func OpenBook(ctx context.Context, store Store, o BookOptions) (*Book, error) {
+	if o.Cache == 0 {
+		o.Cache = 100_000
+	}
+	if o.Every == 0 {
+		o.Every = 30 * time.Second
+	}
+	b := &Book{
+		store: store, options: o, bell: make(chan struct{}, 1),
+		rules: map[string]*rules.Rule{}, names: map[[2]string]string{}, owing: map[string]struct{}{}, unsaved: map[string]*rules.Ledger{},
+	}
+	cache, err := lru.NewWithEvict(o.Cache, b.evicted)
+	if err != nil {
+		return nil, fmt.Errorf("make the ledger cache: %w", err)
+	}
+	b.cache = cache
+	if _, err := store.Moved(ctx); err != nil {
+		return nil, err
+	}
+	all, err := store.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range all {
+		b.admit(l)
+	}
+	return b, b.readSilences(ctx)
+}
+
+// evicted keeps what a ledger that leaves the cache has not saved yet.
+func (b *Book) evicted(id string, l *rules.Ledger) {
+	if b.cache.Contains(id) {
+		return
+	}
+	l.Flush()
+	if l.Changed() {
+		b.unsaved[id] = l
+	}
+}
+
+func (b *Book) readSilences(ctx context.Context) (err error) {
+	if b.options.Silences == nil {
+		return nil
+	}
+	b.silence, err = b.options.Silences(ctx)
+	return err
+}
+
+// admit puts a ledger into the cache and the indexes.
+func (b *Book) admit(l *rules.Ledger) {
+	id := l.Rule.ID
+	if was := b.rules[id]; l.Watched() != (was != nil) || was != nil && was.Version != l.Rule.Version {
+		b.version++
+	}
+	if was := b.rules[id]; was != nil {
+		delete(b.names, [2]string{was.Owner, was.Name})
+		delete(b.rules, id)
+	}
+	if l.Watched() {
+		b.rules[id] = &l.Rule
+		b.names[[2]string{l.Rule.Owner, l.Rule.Name}] = id
+	}
+	b.index(l)
+	b.cache.Add(id, l)
+}
+
+func (b *Book) index(l *rules.Ledger) {
+	if l.Busy() || l.Owing() {
+		b.owing[l.Rule.ID] = struct{}{}
+	} else {
+		delete(b.owing, l.Rule.ID)
+	}
+}
+
+// Bell is rung after a commit that may owe messages. It holds one ring.
+func (b *Book) Bell() <-chan struct{} { return b.bell }
+
+// Ring rings the bell.
+func (b *Book) Ring() {
+	select {
+	case b.bell <- struct{}{}:
+	default:
+	}
+}
+
+// Watched returns the enabled rules, and a number that moves whenever one of
+// them comes, goes or changes. The rules must not be changed.
+func (b *Book) Watched(ctx context.Context) ([]*rules.Rule, uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.refresh(ctx)
+	return slices.Collect(maps.Values(b.rules)), b.version, err
+}
+
+// Version returns the number that Watched returns, after a look at what
+// others changed.
+func (b *Book) Version(ctx context.Context) (uint64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	err := b.refresh(ctx)
+	return b.version, err
+}
+
+// refresh reads again what others committed.
+func (b *Book) refresh(ctx context.Context) error {
+	moved, err := b.store.Moved(ctx)
+	if err != nil {
+		return fmt.Errorf("see what others changed: %w", err)
+	}
+	if len(moved.Ledgers) > 0 {
+		fresh, err := b.store.Load(ctx, moved.Ledgers...)
+		if err != nil {
+			return fmt.Errorf("read changed ledgers: %w", err)
+		}
+		for _, l := range fresh {
+			b.replace(l)
+		}
+		b.Ring()
+	}
+	if moved.Channels && b.options.ChannelsMoved != nil {
+		b.options.ChannelsMoved()
+	}
+	if moved.Silences {
+		return b.readSilences(ctx)
+	}
+	return nil
+}
+
+// replace takes a ledger that was read anew in the place of the cached one.
+func (b *Book) replace(fresh *rules.Ledger) {
+	if old, ok := b.cache.Peek(fresh.Rule.ID); ok {
+		if old.Revision >= fresh.Revision {
+			return
+		}
+		fresh.Remember(old)
+	}
+	b.admit(fresh)
+}
+
+// ledgers returns the listed ledgers in that order, from the cache or the
+// store.
+func (b *Book) ledgers(ctx context.Context, ids []string) ([]*rules.Ledger, error) {
+	out := make([]*rules.Ledger, len(ids))
+	var missing []string
+	for i, id := range ids {
+		l, ok := b.cache.Get(id)
+		if !ok {
+			l = b.unsaved[id]
+		}
+		if out[i] = l; l == nil {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return out, nil
+	}
+	read, err := b.store.Load(ctx, missing...)
+	if err != nil {
+		return nil, fmt.Errorf("read ledgers: %w", err)
+	}
+	byID := map[string]*rules.Ledger{}
+	for _, l := range read {
+		byID[l.Rule.ID] = l
+		b.admit(l)
+	}
+	for i, id := range ids {
+		if out[i] == nil {
+			out[i] = byID[id]
+		}
+	}
+	return slices.DeleteFunc(out, func(l *rules.Ledger) bool { return l == nil }), nil
+}
+
+// Decider changes a ledger in a setting. It must not change what it refuses
+// with an error, and may be called again with a fresh ledger when another
+// process changed it meanwhile.
+type Decider func(rules.Setting, *rules.Ledger) error
+
+// Decide calls decide with each of the listed ledgers, in order, as of now, and
+// saves what it changed in one transaction. Ids that are not known are left
+// out.
+func (b *Book) Decide(ctx context.Context, now time.Time, ids []string, decide Decider) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.refresh(ctx); err != nil && len(ids) == 1 {
+		return err
+	}
+	list, err := b.ledgers(ctx, ids)
+	if err != nil {
+		return err
+	}
+	setting, errs := b.setting(now), []error(nil)
+	for _, l := range list {
+		if err := decide(setting, l); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	again := func(l *rules.Ledger) error { return decide(setting, l) }
+	return errors.Join(append(errs, b.save(ctx, list, again))...)
+}
+
+// Act is Decide for one rule; rules.NotFound when there is none.
+func (b *Book) Act(ctx context.Context, now time.Time, id string, act Decider) error {
+	found := false
+	err := b.Decide(ctx, now, []string{id}, func(s rules.Setting, l *rules.Ledger) error {
+		found = true
+		return act(s, l)
+	})
+	if err == nil && !found {
+		return rules.Errorf(rules.NotFound, "no rule %q", id)
+	}
+	return err
+}
+
+// Create stores the ledger of a new rule.
+func (b *Book) Create(ctx context.Context, l *rules.Ledger) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.store.Save(ctx, []*rules.Ledger{l}, func(*rules.Ledger) error { return nil }); err != nil {
+		return err
+	}
+	b.admit(l)
+	return nil
+}
+
+// save writes what changed of list. Ledgers that could not be saved keep their
+// changes in memory and go with the next save, unless the store refused them.
+func (b *Book) save(ctx context.Context, list []*rules.Ledger, decide func(*rules.Ledger) error) error {
+	batch := make([]*rules.Ledger, 0, len(b.unsaved)+4)
+	for _, l := range b.unsaved {
+		batch = append(batch, l)
+	}
+	for _, l := range list {
+		if l.Changed() && b.unsaved[l.Rule.ID] != l {
+			batch = append(batch, l)
+		}
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	decided := map[string]bool{}
+	for _, l := range list {
+		decided[l.Rule.ID] = true
+	}
+	err := b.store.Save(ctx, batch, func(fresh *rules.Ledger) error {
+		b.replace(fresh)
+		delete(b.unsaved, fresh.Rule.ID)
+		if !decided[fresh.Rule.ID] {
+			return nil
+		}
+		err := decide(fresh)
+		b.admit(fresh)
+		return err
+	})
+	b.settle(batch, err)
+	return err
+}
+
+// settle brings the indexes up to date after a save.
+func (b *Book) settle(batch []*rules.Ledger, err error) {
+	code := rules.CodeOf(err)
+	for _, l := range batch {
+		id := l.Rule.ID
+		switch {
+		case err == nil:
+			delete(b.unsaved, id)
+		case code == rules.Conflict || code == rules.Invalid || code == rules.NotFound:
+			b.cache.Remove(id) // the store refused it: what is stored stands
+			delete(b.unsaved, id)
+			continue
+		default:
+			b.unsaved[id] = l
+		}
+		if current, ok := b.cache.Peek(id); ok {
+			b.admit(current)
+		}
+	}
+	b.Ring()
+}
+
+// Unsaved returns how many ledgers differ from what is stored because saving
+// failed.
+func (b *Book) Unsaved() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.unsaved)
+}
+
+// Resume settles what was in flight when the daemon before ended; again picks
+// the channels on which such a message is repeated.
+func (b *Book) Resume(ctx context.Context, now time.Time, again func(channel string) bool) error {
+	return b.Decide(ctx, now, b.Busy(), func(_ rules.Setting, l *rules.Ledger) error {
+		l.Resume(now, again)
+		return nil
+	})
+}
+
+// Busy lists the ledgers that have alerts or unsent messages.
+func (b *Book) Busy() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Sorted(maps.Keys(b.owing))
+}
+
+// Flush saves what lives in memory only.
+func (b *Book) Flush(ctx context.Context) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list := b.cache.Values()
+	for _, l := range list {
+		l.Flush()
+	}
+	return b.save(ctx, list, func(l *rules.Ledger) error { l.Flush(); return nil })
+}
+
+// setting is what ledgers decide in at a nominal time. Its Cover is for use
+// under the lock.
+func (b *Book) setting(now time.Time) rules.Setting {
+	return rules.Setting{Now: now, Silences: b.silence, Route: b.options.Route, Cover: func(r *rules.Rule, series rules.Series) string {
+		for _, name := range r.DependsOn {
+			if by := b.coveredBy(name, r, series, now); by != "" {
+				return by
+			}
+		}
+		return ""
+	}}
+}
+
+func (b *Book) coveredBy(parent string, child *rules.Rule, series rules.Series, now time.Time) string {
+	if id, ok := b.names[[2]string{child.Owner, parent}]; ok {
+		parent = id
+	}
+	if b.rules[parent] == nil {
+		return ""
+	}
+	if l, ok := b.cache.Peek(parent); ok {
+		return l.Cover(child, series, b.options.Every, now)
+	}
+	return ""
+}
+
+// View calls f with a ledger to look at, not to change; it reports false when
+// there is none in memory.
+func (b *Book) View(id string, f func(*rules.Ledger)) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l, ok := b.cache.Peek(id)
+	if ok {
+		f(l)
+	}
+	return ok
+}
+
+// Shift moves every running duration by d, after the wall clock jumped.
+func (b *Book) Shift(ctx context.Context, d time.Duration) error {
+	b.mu.Lock()
+	ids := b.cache.Keys()
+	b.mu.Unlock()
+	return b.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
+		l.Shift(d)
+		return nil
+	})
+}
+
+// Owed lists the notifications that are owed and due, in the order they were
+// booked.
+func (b *Book) Owed(now time.Time) []rules.Notification {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []rules.Notification
+	for id := range b.owing {
+		l, ok := b.cache.Peek(id)
+		if !ok {
+			continue
+		}
+		l.Notifications(func(n *rules.Notification) bool {
+			if n.State == rules.Owed && !n.Due.After(now) {
+				out = append(out, *n)
+			}
+			return true
+		})
+	}
+	slices.SortFunc(out, func(x, y rules.Notification) int {
+		return cmp.Or(x.BookedAt.Compare(y.BookedAt), cmp.Compare(x.ID, y.ID))
+	})
+	return out
+}

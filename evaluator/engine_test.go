@@ -1,0 +1,177 @@
+package evaluator_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// house is an engine on a real database and a live source, ticked by hand.
+type house struct {
+	*testing.T
+	path   string
+	store  *sqlite.Store
+	book   *evaluator.Book
+	engine *evaluator.Engine
+	points *live.Store
+	now    time.Time
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{T: t, path: filepath.Join(t.TempDir(), "tocsin.db"), points: live.New(live.Options{}), now: time.Now().UTC().Truncate(time.Minute)}
+	h.open(true)
+	return h
+}
+
+func (h *house) open(migrate bool) {
+	h.Helper()
+	store, err := sqlite.Open(h.Context(), h.path, sqlite.Options{Migrate: migrate})
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			h.Error(err)
+		}
+	})
+	h.store = store
+	h.book, err = evaluator.OpenBook(h.Context(), store, evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
+	if err != nil {
+		h.Fatal(err)
+	}
+	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	h.engine.Add("live", h.points, evaluator.SourceOptions{})
+}
+
+func (h *house) rule(doc rules.Doc) rules.Rule {
+	h.Helper()
+	doc["source"] = "live"
+	r, err := rules.Parse(doc)
+	if err != nil {
+		h.Fatal(err)
+	}
+	r.ID = "r" + r.Name
+	if err := h.book.Create(h.Context(), rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, h.now)); err != nil {
+		h.Fatal(err)
+	}
+	return r
+}
+
+// tick moves on by the base interval, writes the lines stamped just before,
+// and ticks.
+func (h *house) tick(lines ...string) {
+	h.Helper()
+	h.now = h.now.Add(30 * time.Second)
+	for _, line := range lines {
+		stamped := fmt.Appendf(nil, "%s %d", line, h.now.Add(-time.Second).UnixNano())
+		if err := h.points.Write(stamped, time.Nanosecond, h.now); err != nil {
+			h.Fatal(err)
+		}
+	}
+	if err := h.engine.Tick(h.Context(), h.now); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// owed lists the reasons of what is owed now, and takes and delivers it.
+func (h *house) owed() (reasons []rules.Reason) {
+	h.Helper()
+	for _, n := range h.book.Owed(h.now) {
+		reasons = append(reasons, n.Reason)
+		if err := h.book.Decide(h.Context(), h.now, []string{n.RuleID}, func(_ rules.Setting, l *rules.Ledger) error {
+			if l.Take(n.ID) {
+				l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, h.now, h.now)
+			}
+			return nil
+		}); err != nil {
+			h.Fatal(err)
+		}
+	}
+	return reasons
+}
+
+func (h *house) wantOwed(want ...rules.Reason) {
+	h.Helper()
+	if got := h.owed(); fmt.Sprint(got) != fmt.Sprint(want) {
+		h.Fatalf("owed = %v, want %v", got, want)
+	}
+}
+
+var freezerDoc = rules.Doc{
+	"title": "Freezer too warm", "measurement": "temperature", "field": "celsius", "group_by": "sensor", "for": "30s",
+	"condition": rules.Doc{"aggregation": "mean", "window": "1m", "operator": ">", "value": -15.0},
+}
+
+// TestLife is one alert from a rule to its end: each step is owed once, and
+// what is quiet writes nothing.
+func TestLife(t *testing.T) {
+	h := newHouse(t)
+	h.rule(rules.Doc(freezerDoc))
+	h.tick("temperature,sensor=a celsius=-18")
+	h.wantOwed()
+	h.tick("temperature,sensor=a celsius=-2") // mean -10: pending
+	h.wantOwed()
+	h.tick("temperature,sensor=a celsius=-2") // 30 s later: firing
+	h.wantOwed(rules.FirstNews)
+	h.tick("temperature,sensor=a celsius=-2", "temperature,sensor=b celsius=-18")
+	h.wantOwed()
+	h.tick("temperature,sensor=a celsius=-40", "temperature,sensor=b celsius=-18")
+	h.tick("temperature,sensor=a celsius=-18", "temperature,sensor=b celsius=-18")
+	h.wantOwed(rules.Resolved)
+}
+
+// TestAnotherProcessIsSeen: a rule that another process stores is judged at
+// the next tick, and its acknowledgement is not overwritten.
+func TestAnotherProcessIsSeen(t *testing.T) {
+	h := newHouse(t)
+	daemon := *h
+	h.open(false) // the other process, on the same file
+	doc := rules.Doc{}
+	for k, v := range freezerDoc {
+		doc[k] = v
+	}
+	doc["for"] = "0s"
+	doc["remind"] = []any{"1m"}
+	r := h.rule(doc)
+	daemon.tick("temperature,sensor=a celsius=-2")
+	daemon.wantOwed(rules.FirstNews)
+	var alert string
+	daemon.book.View(r.ID, func(l *rules.Ledger) {
+		l.Alerts(func(a *rules.Alert) bool { alert = a.ID; return true })
+	})
+	err := h.book.Act(context.Background(), daemon.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+		return l.Acknowledge(s, alert, rules.Acknowledgement{By: rules.Actor{Name: "anna", Door: "mcp"}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		daemon.tick("temperature,sensor=a celsius=-2")
+	}
+	daemon.wantOwed() // acknowledged: no reminder
+	daemon.tick("temperature,sensor=a celsius=-80")
+	daemon.wantOwed(rules.Resolved)
+}
+
+// TestQuietTickWritesNothing: a tick without a change opens no transaction.
+func TestQuietTickWritesNothing(t *testing.T) {
+	h := newHouse(t)
+	h.rule(rules.Doc(freezerDoc))
+	h.tick("temperature,sensor=a celsius=-18")
+	before := written(t)
+	for range 20 {
+		h.tick("temperature,sensor=a celsius=-18")
+	}
+	if after := written(t); after != before {
+		t.Errorf("20 quiet ticks wrote %d bytes, want none", after-before)
+	}
+}

@@ -1,0 +1,114 @@
+package influx
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Measurements lists the measurements of the database.
+func (c *Client) Measurements(ctx context.Context) ([]string, error) {
+	return c.list(ctx, "SHOW MEASUREMENTS", "name")
+}
+
+// Tags lists the tag names of a measurement.
+func (c *Client) Tags(ctx context.Context, measurement string) ([]string, error) {
+	return c.list(ctx, "SHOW TAG KEYS FROM "+name(measurement), "tagKey")
+}
+
+// TagValues lists at most limit values of a tag, in order.
+func (c *Client) TagValues(ctx context.Context, measurement, tag string, limit int) ([]string, error) {
+	return c.list(ctx, "SHOW TAG VALUES FROM "+name(measurement)+" WITH KEY = "+name(tag)+" LIMIT "+strconv.Itoa(max(1, limit)), "value")
+}
+
+func (c *Client) list(ctx context.Context, statement, column string) ([]string, error) {
+	found, err := c.show(ctx, []string{statement}, column)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, 0, len(found[0]))
+	for _, row := range found[0] {
+		out = append(out, row[0])
+	}
+	slices.Sort(out)
+	return slices.Compact(out), nil
+}
+
+// show runs statements about the schema and returns, for each, rows of the
+// columns asked for.
+func (c *Client) show(ctx context.Context, statements []string, columns ...string) ([][][]string, error) {
+	if err := c.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer c.leave()
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	resp, err := c.post(ctx, strings.Join(statements, ";"))
+	if err != nil {
+		return nil, err
+	}
+	t := table{wanted: columns, rows: make([][][]string, len(statements))}
+	var d decoder
+	said, err := d.decode(resp.Body, largest, &t)
+	if closeErr := resp.Body.Close(); err == nil {
+		err = closeErr
+	}
+	switch {
+	case err != nil:
+		return nil, c.unavailable(fmt.Errorf("read the answer: %w", err))
+	case said+t.refused != "":
+		return nil, c.statementError(said + t.refused)
+	}
+	return t.rows, nil
+}
+
+// table is a receiver that keeps some columns of text.
+type table struct {
+	wanted  []string
+	at      []int
+	rows    [][][]string
+	refused string
+}
+
+var _ receiver = (*table)(nil)
+
+func (t *table) begin(statement int, _, columns []byte) error {
+	if statement >= len(t.rows) {
+		return fmt.Errorf("the answer has a statement %d, asked were %d", statement, len(t.rows))
+	}
+	var names []string
+	if err := json.Unmarshal(columns, &names); err != nil {
+		return fmt.Errorf("read the names of the columns: %w", err)
+	}
+	t.at = t.at[:0]
+	for _, want := range t.wanted {
+		i := slices.Index(names, want)
+		if i < 0 {
+			return fmt.Errorf("the answer has no column %s", want)
+		}
+		t.at = append(t.at, i)
+	}
+	return nil
+}
+
+func (t *table) row(statement int, cells []cell) error {
+	row := make([]string, len(t.at))
+	for i, at := range t.at {
+		if at >= len(cells) {
+			return fmt.Errorf("a row has %d columns, too few", len(cells))
+		}
+		row[i] = string(cells[at].text)
+	}
+	t.rows[statement] = append(t.rows[statement], row)
+	return nil
+}
+
+func (t *table) failed(_ int, text string) error {
+	t.refused = text
+	return nil
+}
+
+func (t *table) answered(int) error { return nil }

@@ -1,0 +1,118 @@
+package influx
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// typesLast is how long the types of fields are believed. A wrong belief
+// mostly makes a query fail, and then they are asked for at once.
+const typesLast = 2 * time.Minute
+
+// types maps the fields of a measurement to what they hold.
+type types map[string]string
+
+// knownFields are the fields of a measurement as they were at a time.
+type knownFields struct {
+	types types
+	at    time.Time
+}
+
+// The types of fields, as the server names them.
+const (
+	boolean = "boolean"
+	text    = "string"
+)
+
+// Fields lists the fields of a measurement with their types.
+func (c *Client) Fields(ctx context.Context, measurement string) (map[string]string, error) {
+	found, err := c.show(ctx, []string{fieldKeys(measurement)}, "fieldKey", "fieldType")
+	if err != nil {
+		return nil, err
+	}
+	return typesIn(found[0]), nil
+}
+
+func fieldKeys(measurement string) string { return "SHOW FIELD KEYS FROM " + name(measurement) }
+
+// typesIn reads pairs of field and type. A field whose type has changed over
+// time is listed with each of them: numbers win over booleans, and those over
+// text.
+func typesIn(pairs [][]string) types {
+	weight := []string{"", text, boolean}
+	rank := func(kind string) int {
+		if i := slices.Index(weight, kind); i >= 0 {
+			return i
+		}
+		return len(weight)
+	}
+	out := types{}
+	for _, pair := range pairs {
+		if rank(pair[1]) > rank(out[pair[0]]) {
+			out[pair[0]] = pair[1]
+		}
+	}
+	return out
+}
+
+// known returns what is believed of the fields of a measurement.
+func (c *Client) known(measurement string) types {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.fields[measurement].types
+}
+
+func (c *Client) unlearn(measurement string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.fields, measurement)
+}
+
+// learn asks for the types of the fields that the queries need and nobody
+// knows. It returns an error only when the server is down: a server that does
+// not tell may still answer the queries.
+func (c *Client) learn(ctx context.Context, queries []evaluator.Query) (down error) {
+	for measurements := range slices.Chunk(c.unknown(queries), mostStatements) {
+		var statements []string
+		for _, m := range measurements {
+			statements = append(statements, fieldKeys(m))
+		}
+		found, err := c.show(ctx, statements, "fieldKey", "fieldType")
+		if rules.CodeOf(err) == rules.Unavailable {
+			return err
+		}
+		for i, m := range measurements {
+			var learnt types
+			if err == nil {
+				learnt = typesIn(found[i])
+			}
+			c.believe(m, learnt)
+		}
+	}
+	return nil
+}
+
+func (c *Client) believe(measurement string, learnt types) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fields[measurement] = knownFields{learnt, time.Now()}
+}
+
+// unknown lists the measurements whose types are needed and not known, or not
+// any more.
+func (c *Client) unknown(queries []evaluator.Query) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []string
+	for _, q := range queries {
+		have, ok := c.fields[q.Measurement]
+		if needsTypes(q) && (!ok || time.Since(have.at) > typesLast) && !slices.Contains(out, q.Measurement) {
+			out = append(out, q.Measurement)
+		}
+	}
+	return out
+}

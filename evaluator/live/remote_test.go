@@ -1,0 +1,32 @@
+package live_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
+	"github.com/9bikes/tocsin/rules"
+)
+
+func TestContractFromAnotherProcess(t *testing.T) {
+	sourcetest.Run(t, func(t *testing.T, lines []string) evaluator.Source {
+		s := live.New(live.Options{})
+		write(t, s, suiteEnd, lines...)
+		daemon := httptest.NewServer(s.Remote())
+		t.Cleanup(daemon.Close)
+		return live.NewRemote(daemon.URL, "live", rules.Secret{})
+	})
+}
+
+func TestRemoteTellsTheCureWithoutADaemon(t *testing.T) {
+	daemon := httptest.NewServer(http.NotFoundHandler())
+	daemon.Close()
+	_, err := live.NewRemote(daemon.URL, "live", rules.NewSecret("canary")).Measurements(t.Context())
+	if rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "tocsin serve") || strings.Contains(err.Error(), "canary") {
+		t.Errorf("error = %v", err)
+	}
+}

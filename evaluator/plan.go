@@ -1,0 +1,276 @@
+package evaluator
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// need is one thing that a rule must know to be judged.
+type need struct {
+	Column
+	measurement string
+	where       rules.Filter
+	groupBy     []string // sorted
+	window      time.Duration
+	back        time.Duration // how long before the tick the window ends
+}
+
+// needs lists what a rule must know.
+func needs(r *rules.Rule) []need {
+	return []need{{
+		Column:      Column{r.Field, r.Condition.Aggregation},
+		measurement: r.Measurement, where: r.Where, groupBy: sortedTags(r.GroupBy), window: r.Condition.Window.Std(),
+	}}
+}
+
+func sortedTags(tags []string) []string {
+	out := slices.Clone(tags)
+	slices.Sort(out)
+	return out
+}
+
+// query is the need as its rule alone would ask it, for a tick at end.
+func (n need) query(end time.Time) Query {
+	to := end.Add(-n.back)
+	return Query{Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy, From: to.Add(-n.window), To: to}
+}
+
+// tags are all the tags that the need looks at: with rows of this grouping,
+// each row belongs to it whole or not at all.
+func (n need) tags() []string {
+	out := slices.Concat(n.groupBy, slices.Collect(maps.Keys(n.where)))
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// merges reports whether several rows may fall into one group of the need, so
+// that they must be merged.
+func (n need) merges(tags []string) bool {
+	for _, tag := range tags {
+		if !slices.Contains(n.groupBy, tag) && len(n.where[tag]) != 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// Plan is the queries that answer all rules of one source at any tick, and
+// who takes which answer. It is made when rules change and used until they
+// change again.
+type Plan struct {
+	rules  []*rules.Rule
+	needs  [][]need // by rule
+	shapes []*shape
+}
+
+// shape is a query without its time, grouped by every tag that one of its
+// takers looks at.
+type shape struct {
+	Query
+	window, back time.Duration
+	takers       []taker
+	index        []bucket
+	routes       map[rules.Series][]route
+}
+
+// taker is a rule's need and the columns that answer it.
+type taker struct {
+	rule, need int
+	asks       need
+	columns    []int
+	merge      bool
+}
+
+// NewPlan shares queries between the rules. Needs of the same measurement and
+// window that look at the same tags go into one query, whatever their field,
+// aggregation and filter; those that look at fewer tags join it where their
+// aggregations can be merged.
+func NewPlan(list []*rules.Rule) *Plan {
+	p := &Plan{rules: list}
+	byKey := map[string]*shape{}
+	for i, r := range list {
+		p.needs = append(p.needs, needs(r))
+		for j, n := range p.needs[i] {
+			key, tags := n.shapeKey()
+			s := byKey[key]
+			if s == nil {
+				s = &shape{Query: Query{Measurement: n.measurement, GroupBy: tags}, window: n.window, back: n.back}
+				byKey[key] = s
+				p.shapes = append(p.shapes, s)
+			}
+			s.takers = append(s.takers, taker{rule: i, need: j, asks: n})
+		}
+	}
+	p.join()
+	for _, s := range p.shapes {
+		s.settle()
+	}
+	return p
+}
+
+// shapeKey says which needs share a query as they are. A need whose rows would
+// have to be merged, and cannot be, asks at its own grouping.
+func (n need) shapeKey() (key string, tags []string) {
+	tags = n.tags()
+	own := ""
+	if n.merges(tags) && !mergeable(n.Aggregation) {
+		tags, own = n.groupBy, n.where.String()
+	}
+	return fmt.Sprintf("%q %q %q %d %d", n.measurement, strings.Join(tags, "\x00"), own, n.window, n.back), tags
+}
+
+// mergeable reports whether the aggregation of a whole follows from those of
+// its parts.
+func mergeable(a rules.Aggregation) bool {
+	switch a {
+	case rules.Count, rules.Sum, rules.Min, rules.Max, rules.Mean, rules.Spread:
+		return true
+	}
+	return false
+}
+
+// join moves the takers of a shape into one that is asked anyway and groups by
+// more tags, if all of them can be merged and no filter is lost by it.
+func (p *Plan) join() {
+	slices.SortStableFunc(p.shapes, func(a, b *shape) int { return len(a.GroupBy) - len(b.GroupBy) })
+	kept := p.shapes[:0:0]
+	for i, small := range p.shapes {
+		if big := slices.IndexFunc(p.shapes[i+1:], small.fits); big >= 0 {
+			p.shapes[i+1+big].takers = append(p.shapes[i+1+big].takers, small.takers...)
+			continue
+		}
+		kept = append(kept, small)
+	}
+	p.shapes = kept
+}
+
+// fits reports whether the takers of s can be answered by the rows of big.
+func (s *shape) fits(big *shape) bool {
+	if s.Measurement != big.Measurement || s.window != big.window || s.back != big.back {
+		return false
+	}
+	for _, tag := range s.GroupBy {
+		if !slices.Contains(big.GroupBy, tag) {
+			return false
+		}
+	}
+	for _, t := range s.takers {
+		if !mergeable(t.asks.Aggregation) {
+			return false
+		}
+	}
+	both := shape{takers: slices.Concat(s.takers, big.takers)}
+	return big.whole() && len(both.filter()) == len(big.filter())
+}
+
+// whole: the rows of a need that asks at its own grouping are filtered already
+// and serve nobody else.
+func (s *shape) whole() bool {
+	for _, t := range s.takers {
+		for tag := range t.asks.where {
+			if !slices.Contains(s.GroupBy, tag) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// mostValues is how many values of a tag are listed in a filter; with more the
+// query goes without, and rows that nobody takes are dropped.
+const mostValues = 100
+
+// filter is what every taker filters on: the values of all of them.
+func (s *shape) filter() rules.Filter {
+	out := rules.Filter{}
+	if len(s.takers) == 0 {
+		return out
+	}
+	for tag := range s.takers[0].asks.where {
+		var values []string
+		for _, t := range s.takers {
+			mine, ok := t.asks.where[tag]
+			if !ok {
+				values = nil
+				break
+			}
+			values = append(values, mine...)
+		}
+		slices.Sort(values)
+		if values = slices.Compact(values); len(values) > 0 && len(values) <= mostValues {
+			out[tag] = values
+		}
+	}
+	return out
+}
+
+// settle fixes the columns and the filter when all takers are known.
+func (s *shape) settle() {
+	s.Where, s.Columns, s.routes = s.filter(), nil, map[rules.Series][]route{}
+	for i := range s.takers {
+		t := &s.takers[i]
+		t.merge = t.asks.merges(s.GroupBy)
+		t.columns = nil
+		for _, c := range t.parts() {
+			at := slices.Index(s.Columns, c)
+			if at < 0 {
+				at = len(s.Columns)
+				s.Columns = append(s.Columns, c)
+			}
+			t.columns = append(t.columns, at)
+		}
+	}
+	s.index = makeIndex(s.takers, s.GroupBy)
+}
+
+// parts are the columns that a taker reads: what a merge is made of, or the
+// aggregation itself.
+func (t taker) parts() []Column {
+	f := t.asks.Field
+	switch {
+	case t.merge && t.asks.Aggregation == rules.Mean:
+		return []Column{{f, rules.Sum}, {f, rules.Count}}
+	case t.merge && t.asks.Aggregation == rules.Spread:
+		return []Column{{f, rules.Max}, {f, rules.Min}}
+	}
+	return []Column{t.asks.Column}
+}
+
+// query is the shape for a tick whose windows end at end.
+func (s *shape) query(end time.Time) Query {
+	q := s.Query
+	q.To = end.Add(-s.back)
+	q.From = q.To.Add(-s.window)
+	return q
+}
+
+// split replaces a shape whose query was refused by one for each column, so
+// that no rule sees the error of another. It returns nil when there is nothing
+// to split.
+func (p *Plan) split(s *shape) []*shape {
+	byField := map[string]*shape{}
+	var out []*shape
+	for _, t := range s.takers {
+		key := fmt.Sprintf("%q %s", t.asks.Field, t.asks.Aggregation)
+		part := byField[key]
+		if part == nil {
+			part = &shape{Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy}, window: s.window, back: s.back}
+			byField[key] = part
+			out = append(out, part)
+		}
+		part.takers = append(part.takers, t)
+	}
+	if len(out) < 2 {
+		return nil
+	}
+	for _, part := range out {
+		part.settle()
+	}
+	p.shapes = append(slices.DeleteFunc(p.shapes, func(other *shape) bool { return other == s }), out...)
+	return out
+}

@@ -1,0 +1,85 @@
+package evaluator
+
+import (
+	"context"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Column is one value that a query asks for: an aggregation of a field.
+type Column struct {
+	Field       string
+	Aggregation rules.Aggregation
+}
+
+// Query asks a source for aggregations of the points of one measurement in the
+// window (From, To], one row for each label set of the GroupBy tags. It names
+// what is wanted, not how: each source writes it in its own language and quotes
+// every name and value in it.
+type Query struct {
+	Measurement string
+	Columns     []Column
+	Where       rules.Filter // tag = one of the values
+	GroupBy     []string     // tags, sorted
+	From, To    time.Time
+	Step        time.Duration // zero: one value for the window; else one for each (From+n*Step, From+(n+1)*Step]
+}
+
+// Row is the answer for one label set at one time. Its slices belong to the
+// source and are only good until the callback returns.
+type Row struct {
+	Series rules.Series // the GroupBy tags; a missing tag is ""
+	At     time.Time    // the end of the row's window: To, or the end of its step
+	// Values holds a number for each column: NaN when there is none, 0 or 1
+	// for a boolean, NaN for text.
+	Values []float64
+	// Texts holds the text of each column that is text; nil when none is.
+	Texts []string
+	// Last is the time of the newest point where the source told it, else zero.
+	Last time.Time
+}
+
+// Querier answers queries. Query calls each with the index of the query and a
+// row, from one goroutine, in no promised order. It returns one error for each query, nil for those that were
+// answered whole; rows of a failed query may have been seen and must be thrown
+// away. A series without a point in the window has no row.
+//
+// The errors carry rules.Unavailable when the source cannot be reached or
+// answers that it cannot serve now, rules.Invalid when it refuses the query.
+type Querier interface {
+	Query(ctx context.Context, queries []Query, each func(query int, row Row)) []error
+}
+
+// Explainer tells the text that a source would be asked, for evidence and for
+// people.
+type Explainer interface {
+	Explain(q Query) string
+}
+
+// Describer tells what a source holds, so that typos are refused: a query for
+// a name that does not exist is answered with silence, not with an error.
+type Describer interface {
+	// Measurements lists the measurements.
+	Measurements(ctx context.Context) ([]string, error)
+	// Fields lists the fields of a measurement with their types: float,
+	// integer, string, boolean.
+	Fields(ctx context.Context, measurement string) (map[string]string, error)
+	// Tags lists the tag names of a measurement.
+	Tags(ctx context.Context, measurement string) ([]string, error)
+	// TagValues lists at most limit values of a tag, in order.
+	TagValues(ctx context.Context, measurement, tag string, limit int) ([]string, error)
+}
+
+// Pinger tells what answers: "InfluxDB 1.8.10".
+type Pinger interface {
+	Ping(ctx context.Context) (version string, err error)
+}
+
+// Source is a place where points come from.
+type Source interface {
+	Querier
+	Explainer
+	Describer
+	Pinger
+}

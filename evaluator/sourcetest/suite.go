@@ -1,0 +1,415 @@
+// Package sourcetest is the contract of an evaluator.Source: one suite that
+// every source runs, with points of its own and answers computed from those
+// points in plain Go. What it pins, beyond the comments of the evaluator:
+//
+//   - A row exists where at least one of the columns has a point. Beside it, a
+//     column without a point is NaN, its count 0.
+//   - Booleans are the numbers 0 and 1 in every aggregation.
+//   - Text has latest, first and count; any other aggregation of text is
+//     refused with rules.Invalid.
+//   - latest and first: of points of several series with the same time any
+//     one; InfluxDB itself is not steady there.
+//   - stddev is that of a sample; of one point it is NaN.
+//   - pN is the value of rank (n*N+50)/100 in integers, at least 1, of the n
+//     values in order. (InfluxQL's percentile, which has none for rank 0.)
+//   - rate: the points of the row in order of time, then value; the sum of the
+//     positive differences of neighbours within the window, divided by the
+//     seconds between the first and the last of them; NaN where those are 0.
+//     With a Step, each step is a window by itself.
+//   - A step that ends after To counts only points up to To, and its row still
+//     carries the end of the step.
+//   - A tag that nobody has is "" in GroupBy and matches no value but "" in
+//     Where. A filter without values keeps nothing. An unknown measurement or
+//     field has no rows and is no error.
+//   - A call whose context is over fails every query with rules.Unavailable.
+package sourcetest
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// suite is an open source and the points in it.
+type suite struct {
+	source evaluator.Source
+	points []point
+}
+
+// Run checks the source that open returns. open loads the points, given in
+// line protocol with nanosecond stamps of March 2026, and registers its own
+// teardown; it is called once.
+func Run(t *testing.T, open func(t *testing.T, lines []string) evaluator.Source) {
+	t.Helper()
+	points := samples()
+	s := suite{open(t, lines(points)), points}
+	t.Run("each aggregation alone", s.aggregations)
+	t.Run("all aggregations together", s.together)
+	t.Run("windows exclude their start and include their end", s.bounds)
+	t.Run("steps exclude their start and include their end", s.steps)
+	t.Run("where keeps the listed values", s.where)
+	t.Run("group_by makes one row for each label set", s.groups)
+	t.Run("columns with other gaps do not disturb each other", s.gaps)
+	t.Run("text has latest, first and count", s.text)
+	t.Run("one and two points", s.few)
+	t.Run("names and values that need quoting", s.quoting)
+	t.Run("what does not exist has no rows", s.unknown)
+	t.Run("a bad query does not disturb the others", s.bad)
+	t.Run("many queries in one call", s.many)
+	t.Run("a call whose context is over fails", s.cancelled)
+	t.Run("describe", s.describe)
+	t.Run("ping tells what answers", s.ping)
+}
+
+var everyAggregation = []rules.Aggregation{
+	rules.Latest, rules.Mean, rules.Min, rules.Max, rules.Sum, rules.Count, rules.First, rules.Stddev, rules.Spread, rules.Rate,
+	"p1", "p10", "p50", "p90", "p95", "p99",
+}
+
+func (s suite) aggregations(t *testing.T) {
+	var queries []evaluator.Query
+	for _, field := range []string{"celsius", "turns", "open"} {
+		for _, how := range everyAggregation {
+			queries = append(queries,
+				climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: field, Aggregation: how}),
+				climateQuery(nil, evaluator.Column{Field: field, Aggregation: how}))
+		}
+	}
+	s.check(t, queries...)
+}
+
+func (s suite) together(t *testing.T) {
+	var all []evaluator.Column
+	for _, field := range []string{"celsius", "turns", "open"} {
+		var columns []evaluator.Column
+		for _, how := range everyAggregation {
+			columns = append(columns, evaluator.Column{Field: field, Aggregation: how})
+		}
+		all = append(all, columns...)
+		s.check(t, climateQuery([]string{"room", "sensor"}, columns...), stepped(climateQuery([]string{"room"}, columns...), time.Minute))
+	}
+	s.check(t, climateQuery([]string{"room"}, all...))
+}
+
+func (s suite) bounds(t *testing.T) {
+	var queries []evaluator.Query
+	for _, from := range []time.Duration{-2, -1, 0, 1, 30 * time.Second} {
+		for _, to := range []time.Duration{30*time.Second + 1, time.Minute - 1, time.Minute, time.Minute + 1} {
+			q := edgeQuery(rules.Sum, rules.Count, rules.First, rules.Latest, rules.Rate)
+			q.From, q.To = start.Add(from), start.Add(to)
+			queries = append(queries, q)
+		}
+	}
+	s.check(t, queries...)
+}
+
+func (s suite) steps(t *testing.T) {
+	var queries []evaluator.Query
+	for _, step := range []time.Duration{10 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 7 * time.Second, 2 * time.Second / 3} {
+		for _, shift := range []time.Duration{0, -time.Second, 3*time.Second + 1} {
+			q := stepped(edgeQuery(rules.Sum, rules.Count, rules.First, rules.Latest, rules.Rate, "p50"), step)
+			q.From, q.To = start.Add(shift-time.Minute), start.Add(shift+2*time.Minute)
+			queries = append(queries, q)
+		}
+	}
+	for _, step := range []time.Duration{10 * time.Second, 25 * time.Second, 90 * time.Second, time.Hour} {
+		for _, how := range []rules.Aggregation{rules.Latest, rules.Mean, rules.Count, rules.Rate} {
+			queries = append(queries,
+				stepped(climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: "celsius", Aggregation: how}), step),
+				stepped(climateQuery(nil, evaluator.Column{Field: "open", Aggregation: how}), step))
+		}
+		queries = append(queries, stepped(climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest}), step))
+	}
+	s.check(t, queries...)
+}
+
+func (s suite) where(t *testing.T) {
+	var queries []evaluator.Query
+	for _, filter := range []rules.Filter{
+		{"room": {"kitchen"}},
+		{"room": {"kitchen", "attic"}},
+		{"room": {"kitchen", "cellar"}, "sensor": {"a"}},
+		{"sensor": {""}},
+		{"sensor": {"", "c"}},
+		{"room": {"nowhere"}},
+		{"room": {}},
+		{"nobody": {"x"}},
+		{"nobody": {""}},
+	} {
+		q := climateQuery([]string{"room"}, evaluator.Column{Field: "celsius", Aggregation: rules.Sum}, evaluator.Column{Field: "open", Aggregation: rules.Mean})
+		q.Where = filter
+		queries = append(queries, q)
+	}
+	s.check(t, queries...)
+}
+
+func (s suite) groups(t *testing.T) {
+	var queries []evaluator.Query
+	for _, tags := range [][]string{nil, {"room"}, {"sensor"}, {"room", "sensor"}, {"room", "sensor", "site"}, {"nobody"}, {"nobody", "room"}} {
+		queries = append(queries, climateQuery(tags, evaluator.Column{Field: "celsius", Aggregation: rules.Mean}),
+			climateQuery(tags, evaluator.Column{Field: "celsius", Aggregation: rules.Latest}))
+	}
+	s.check(t, queries...)
+}
+
+func (s suite) gaps(t *testing.T) {
+	q := climateQuery([]string{"room", "sensor"},
+		evaluator.Column{Field: "celsius", Aggregation: rules.Count}, evaluator.Column{Field: "turns", Aggregation: rules.Count},
+		evaluator.Column{Field: "open", Aggregation: rules.Count}, evaluator.Column{Field: "mode", Aggregation: rules.Count},
+		evaluator.Column{Field: "turns", Aggregation: rules.Max}, evaluator.Column{Field: "open", Aggregation: rules.Mean},
+		evaluator.Column{Field: "mode", Aggregation: rules.Latest}, evaluator.Column{Field: "nothing", Aggregation: rules.Mean})
+	s.check(t, q, stepped(q, 100*time.Second))
+}
+
+func (s suite) text(t *testing.T) {
+	latest := climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest})
+	all := climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest}, evaluator.Column{Field: "mode", Aggregation: rules.First},
+		evaluator.Column{Field: "mode", Aggregation: rules.Count}, evaluator.Column{Field: "celsius", Aggregation: rules.Latest})
+	s.check(t, latest, all, climateQuery(nil, all.Columns...))
+	for _, how := range everyAggregation {
+		if how == rules.Latest || how == rules.First || how == rules.Count {
+			continue
+		}
+		q := climateQuery(nil, evaluator.Column{Field: "mode", Aggregation: how})
+		if err := s.ask(q)[0].err; rules.CodeOf(err) != rules.Invalid {
+			t.Errorf("%s of text: error = %v, want one with code invalid", how, err)
+		}
+	}
+}
+
+func (s suite) few(t *testing.T) {
+	var columns []evaluator.Column
+	for _, how := range everyAggregation {
+		columns = append(columns, evaluator.Column{Field: "v", Aggregation: how}, evaluator.Column{Field: "on", Aggregation: how})
+	}
+	q := evaluator.Query{Measurement: "lonely", Columns: columns, GroupBy: []string{"host"}, From: start, To: start.Add(time.Minute)}
+	s.check(t, q, stepped(q, 30*time.Second))
+}
+
+func (s suite) quoting(t *testing.T) {
+	queries := []evaluator.Query{weirdQuery(nil)}
+	for i, value := range weirdValues {
+		queries = append(queries, weirdQuery(rules.Filter{weirdTag: {value}}), weirdQuery(rules.Filter{weirdTag: {value, weirdValues[(i+3)%len(weirdValues)]}}))
+	}
+	s.check(t, queries...)
+	s.check(t, weirdQuery(rules.Filter{weirdTag: {"line\nbreak", "tab\t", "nul", `\`, `'`, `"`}}))
+}
+
+func (s suite) unknown(t *testing.T) {
+	noMeasurement := edgeQuery(rules.Mean)
+	noMeasurement.Measurement = "no such measurement"
+	noField := edgeQuery(rules.Mean, rules.Latest)
+	for i := range noField.Columns {
+		noField.Columns[i].Field = "no such field"
+	}
+	noPoints := edgeQuery(rules.Mean, rules.Count)
+	noPoints.From, noPoints.To = start.Add(-time.Hour), start.Add(-time.Minute)
+	s.check(t, noMeasurement, noField, noPoints, stepped(noMeasurement, time.Minute), stepped(noField, time.Minute), stepped(noPoints, time.Minute))
+}
+
+func (s suite) bad(t *testing.T) {
+	good := climateQuery([]string{"room"}, evaluator.Column{Field: "celsius", Aggregation: rules.Mean})
+	bad := climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Mean})
+	queries := []evaluator.Query{good, bad, good, edgeQuery(rules.Sum), bad, edgeQuery(rules.Latest)}
+	for i, got := range s.ask(queries...) {
+		if i == 1 || i == 4 {
+			if rules.CodeOf(got.err) != rules.Invalid {
+				t.Errorf("query %d: error = %v, want one with code invalid", i, got.err)
+			}
+			continue
+		}
+		s.compare(t, queries[i], got)
+	}
+}
+
+func (s suite) many(t *testing.T) {
+	var queries []evaluator.Query
+	for i := range 130 {
+		q := climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: "celsius", Aggregation: rules.Max}, evaluator.Column{Field: "celsius", Aggregation: rules.Count})
+		q.To = q.From.Add(time.Duration(i) * 3 * time.Second)
+		queries = append(queries, q)
+	}
+	s.check(t, queries...)
+}
+
+func (s suite) cancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	errs := s.source.Query(ctx, []evaluator.Query{edgeQuery(rules.Mean), edgeQuery(rules.Latest)}, func(int, evaluator.Row) {})
+	if len(errs) != 2 {
+		t.Fatalf("got %d errors for 2 queries", len(errs))
+	}
+	for i, err := range errs {
+		if rules.CodeOf(err) != rules.Unavailable {
+			t.Errorf("query %d: error = %v, want one with code unavailable", i, err)
+		}
+	}
+	if errs := s.source.Query(t.Context(), nil, nil); errors.Join(errs...) != nil || len(errs) != 0 {
+		t.Errorf("no queries gave errors %v", errs)
+	}
+}
+
+func (s suite) describe(t *testing.T) {
+	ctx := t.Context()
+	same := func(what string, got, want []string, err error) {
+		t.Helper()
+		slices.Sort(want)
+		if got = slices.Sorted(slices.Values(got)); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s = %q, %v; want %q", what, got, err, want)
+		}
+	}
+	got, err := s.source.Measurements(ctx)
+	same("measurements", got, []string{"climate", "edges", "lonely", weirdMeasurement}, err)
+	got, err = s.source.Tags(ctx, "climate")
+	same("tags", got, []string{"room", "sensor", "site"}, err)
+	got, err = s.source.Tags(ctx, weirdMeasurement)
+	same("weird tags", got, []string{weirdTag}, err)
+	got, err = s.source.Tags(ctx, "no such measurement")
+	same("tags of an unknown measurement", got, nil, err)
+	got, err = s.source.TagValues(ctx, weirdMeasurement, weirdTag, 100)
+	same("weird tag values", got, slices.Clone(weirdValues), err)
+	s.describeFields(t)
+	s.describeValues(t)
+}
+
+func (s suite) describeFields(t *testing.T) {
+	for measurement, want := range map[string]map[string]string{
+		"climate":             {"celsius": "float", "turns": "integer", "open": "boolean", "mode": "string"},
+		weirdMeasurement:      {weirdField: "float", "text": "string"},
+		"no such measurement": {},
+	} {
+		got, err := s.source.Fields(t.Context(), measurement)
+		if err != nil || !maps.Equal(got, want) {
+			t.Errorf("fields of %q = %q, %v; want %q", measurement, got, err, want)
+		}
+	}
+}
+
+func (s suite) describeValues(t *testing.T) {
+	for _, tt := range []struct {
+		measurement, tag string
+		limit            int
+		want             []string
+	}{
+		{"climate", "room", 10, []string{"attic", "cellar", "kitchen"}},
+		{"climate", "room", 2, []string{"attic", "cellar"}},
+		{"climate", "sensor", 10, []string{"a", "b", "c"}},
+		{"climate", "nobody", 10, nil},
+		{"no such measurement", "room", 10, nil},
+	} {
+		got, err := s.source.TagValues(t.Context(), tt.measurement, tt.tag, tt.limit)
+		if err != nil || !slices.Equal(got, tt.want) {
+			t.Errorf("at most %d values of %s of %s = %q, %v; want %q", tt.limit, tt.tag, tt.measurement, got, err, tt.want)
+		}
+	}
+}
+
+func (s suite) ping(t *testing.T) {
+	version, err := s.source.Ping(t.Context())
+	if err != nil || version == "" {
+		t.Errorf("ping = %q, %v; want what answers", version, err)
+	}
+}
+
+func climateQuery(groupBy []string, columns ...evaluator.Column) evaluator.Query {
+	return evaluator.Query{Measurement: "climate", Columns: columns, GroupBy: groupBy, From: start.Add(time.Minute), To: start.Add(9 * time.Minute)}
+}
+
+func edgeQuery(hows ...rules.Aggregation) evaluator.Query {
+	q := evaluator.Query{Measurement: "edges", GroupBy: []string{"host"}, From: start, To: start.Add(time.Minute)}
+	for _, how := range hows {
+		q.Columns = append(q.Columns, evaluator.Column{Field: "v", Aggregation: how}, evaluator.Column{Field: "flag", Aggregation: how})
+	}
+	return q
+}
+
+func weirdQuery(where rules.Filter) evaluator.Query {
+	return evaluator.Query{Measurement: weirdMeasurement, GroupBy: []string{weirdTag}, Where: where, From: start, To: start.Add(time.Minute),
+		Columns: []evaluator.Column{{Field: weirdField, Aggregation: rules.Mean}, {Field: "text", Aggregation: rules.Latest}}}
+}
+
+func stepped(q evaluator.Query, step time.Duration) evaluator.Query {
+	q.Step = step
+	return q
+}
+
+// said is what the source said to one query.
+type said struct {
+	rows    map[place]row
+	doubled []place
+	err     error
+}
+
+func (s suite) ask(queries ...evaluator.Query) []said {
+	out := make([]said, len(queries))
+	errs := s.source.Query(context.Background(), queries, func(query int, r evaluator.Row) {
+		at := place{r.Series, r.At.UTC()}
+		if out[query].rows == nil {
+			out[query].rows = map[place]row{}
+		}
+		if _, again := out[query].rows[at]; again {
+			out[query].doubled = append(out[query].doubled, at)
+		}
+		out[query].rows[at] = row{values: slices.Clone(r.Values), texts: slices.Clone(r.Texts), last: r.Last}
+	})
+	for i := range out {
+		out[i].err = errors.New("the source returned no error entry for this query")
+		if i < len(errs) {
+			out[i].err = errs[i]
+		}
+	}
+	return out
+}
+
+// check asks all queries in one call and compares every answer with that of
+// the points.
+func (s suite) check(t *testing.T, queries ...evaluator.Query) {
+	t.Helper()
+	for i, got := range s.ask(queries...) {
+		s.compare(t, queries[i], got)
+	}
+}
+
+func (s suite) compare(t *testing.T, q evaluator.Query, got said) {
+	t.Helper()
+	if text := s.source.Explain(q); text == "" {
+		t.Errorf("Explain(%+v) is empty", q)
+	}
+	if got.err != nil {
+		t.Errorf("%s\nerror = %v", s.source.Explain(q), got.err)
+		return
+	}
+	want := answer(s.points, q)
+	var wrong []string
+	for _, at := range got.doubled {
+		wrong = append(wrong, "twice: "+at.String())
+	}
+	for at, w := range want {
+		if g, ok := got.rows[at]; !ok {
+			wrong = append(wrong, "missing: "+at.String())
+		} else if text := g.differs(q, w); text != "" {
+			wrong = append(wrong, at.String()+": "+text)
+		}
+	}
+	for at := range got.rows {
+		if _, ok := want[at]; !ok {
+			wrong = append(wrong, "unexpected: "+at.String())
+		}
+	}
+	slices.Sort(wrong)
+	for _, text := range wrong[:min(len(wrong), 5)] {
+		t.Errorf("%s\n%s", s.source.Explain(q), text)
+	}
+}
+
+// near allows for another order of adding.
+func near(a, b float64) bool {
+	return math.IsNaN(a) && math.IsNaN(b) || math.Abs(a-b) <= 1e-9*max(1, math.Abs(a), math.Abs(b))
+}

@@ -1,0 +1,59 @@
+package evaluator
+
+import (
+	"sync"
+	"time"
+)
+
+// Stats is what the engine has done since it started.
+type Stats struct {
+	Ticks        int           `json:"ticks"`
+	Missed       int           `json:"missed_ticks"`
+	LastTick     time.Time     `json:"last_tick,omitzero"` // nominal
+	LastTook     time.Duration `json:"-"`
+	Rules        int           `json:"rules_last_tick"`
+	Queries      int           `json:"queries_last_tick"`
+	QueriesTotal int           `json:"queries_total"`
+	Observations int           `json:"observations_total"`
+	Failures     int           `json:"failures_total"`
+	Finished     time.Time     `json:"finished,omitzero"` // wall clock, of the last tick
+}
+
+// statsKeeper keeps Stats for many writers.
+type statsKeeper struct {
+	mu    sync.Mutex
+	stats Stats
+	asks  int
+}
+
+func (k *statsKeeper) change(f func(*Stats)) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f(&k.stats)
+}
+
+func (k *statsKeeper) ticked(t time.Time, took time.Duration, judged int) {
+	k.change(func(s *Stats) {
+		s.Ticks++
+		s.LastTick, s.LastTook, s.Rules, s.Finished = t, took, judged, time.Now()
+		s.Queries, k.asks = k.asks, 0
+	})
+}
+
+func (k *statsKeeper) missed()      { k.change(func(s *Stats) { s.Missed++ }) }
+func (k *statsKeeper) failed(error) { k.change(func(s *Stats) { s.Failures++ }) }
+
+func (k *statsKeeper) asked(queries int, _ time.Duration) {
+	k.change(func(s *Stats) { k.asks += queries; s.QueriesTotal += queries })
+}
+
+func (k *statsKeeper) judged(observations, _ int) {
+	k.change(func(s *Stats) { s.Observations += observations })
+}
+
+// Stats returns what the engine has done.
+func (e *Engine) Stats() Stats {
+	e.stats.mu.Lock()
+	defer e.stats.mu.Unlock()
+	return e.stats.stats
+}

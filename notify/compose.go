@@ -1,0 +1,369 @@
+package notify
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// digestOver is how many alerts in one message are counted instead of listed.
+const digestOver = 20
+
+// Composer turns notifications into messages. Zone is the one that times are
+// shown in; nil is the machine's own.
+type Composer struct{ Zone *time.Location }
+
+// Compose makes one message of everything that a channel is owed at once.
+func (c Composer) Compose(list []rules.Notification, now time.Time) Message {
+	items := merge(list)
+	if len(items) == 1 {
+		return c.single(items[0], now)
+	}
+	return c.folded(items, now)
+}
+
+// item is one thing to tell: a notification, or a first and its resolve that
+// could not be told apart in time.
+type item struct {
+	rules.Notification
+	missed bool // fired and resolved before anything could be delivered
+}
+
+// merge makes one item of what is owed about the same alert: the newest news,
+// and whether its beginning is told with it.
+func merge(list []rules.Notification) []item {
+	var out []item
+	at := map[string]int{}
+	for _, n := range list {
+		i, again := at[n.AlertID]
+		if n.AlertID == "" || !again {
+			at[n.AlertID] = len(out)
+			out = append(out, item{Notification: n})
+			continue
+		}
+		was := out[i]
+		out[i] = item{n, n.Reason == rules.Resolved && (was.missed || was.Reason.Announces())}
+		if n.Reason == rules.Reminder || n.Reason == rules.Worsened {
+			out[i].Reason = was.Reason // a first that was late is still a first
+		}
+	}
+	return out
+}
+
+func (c Composer) single(it item, now time.Time) Message {
+	f := it.Facts
+	m := Message{ID: it.ID, Severity: f.Severity, Tone: tone(it), Link: f.Runbook, At: it.BookedAt}
+	if it.AlertID == "" {
+		m.Title, m.Text = f.Title, f.Text
+		return m
+	}
+	m.Title = headline(it) + name(f)
+	m.Text = strings.Join(c.lines(it, now), "\n")
+	m.Fields = c.fields(it)
+	return m
+}
+
+func tone(it item) Tone {
+	switch {
+	case it.AlertID == "":
+		return Notice
+	case it.Reason == rules.Resolved:
+		return Relief
+	}
+	return Alarm
+}
+
+// headline says in a word or two what kind of news it is.
+func headline(it item) string {
+	switch it.Reason {
+	case rules.Resolved:
+		if it.missed {
+			return "Fired and resolved: "
+		}
+		if it.Facts.Why == rules.WhyNotWatched {
+			return "No longer watched: "
+		}
+		if it.Facts.Why == rules.WhyRetired {
+			return "Retired: "
+		}
+		return "Resolved: "
+	case rules.Reminder:
+		return "Still firing: "
+	case rules.Worsened:
+		return "Worse, now " + string(it.Facts.Severity) + ": "
+	case rules.Escalated:
+		return "Nobody has acknowledged: "
+	}
+	return ""
+}
+
+// name is the title with the series that it is about.
+func name(f rules.Facts) string {
+	if f.Series == "" {
+		return f.Title
+	}
+	return f.Title + " (" + strings.ReplaceAll(string(f.Series), ",", ", ") + ")"
+}
+
+// lines is the text of a message about one alert.
+func (c Composer) lines(it item, now time.Time) []string {
+	f := it.Facts
+	var out []string
+	if s := Summary(f); s != "" {
+		out = append(out, s)
+	}
+	switch {
+	case it.Reason == rules.Resolved:
+		out = append(out, c.ending(it))
+	case !f.NoDataSince.IsZero():
+		out = append(out, "No data since "+c.clock(f.NoDataSince, now)+".")
+	default:
+		out = append(out, f.Measured+" is "+value(f)+" ("+f.Condition+").")
+	}
+	if it.Reason != rules.Resolved && it.Reason != rules.FirstNews {
+		out = append(out, "Since "+c.clock(f.Since, now)+", for "+length(now.Sub(f.Since))+".")
+	}
+	if f.Untold > 0 {
+		out = append(out, fmt.Sprintf("%d short %s before this one %s not told because of the cooldown.",
+			f.Untold, plural(f.Untold, "episode", "episodes"), plural(f.Untold, "was", "were")))
+	}
+	return out
+}
+
+// ending tells how long an episode lasted, how bad it was and why it ended.
+func (c Composer) ending(it item) string {
+	f := it.Facts
+	text := "It lasted " + length(f.ResolvedAt.Sub(f.Since)) + ", from " + c.clock(f.Since, f.ResolvedAt) + " to " + c.clock(f.ResolvedAt, f.ResolvedAt)
+	if f.Peak != nil {
+		text += "; the peak was " + rules.FormatNumber(*f.Peak)
+	}
+	if f.Value != nil && f.Why == rules.WhyRecovered {
+		text += ", now it is " + value(f)
+	}
+	switch f.Why {
+	case rules.WhyRuleChanged:
+		text += ". It ended because the rule was changed"
+	case rules.WhyNotWatched:
+		text += ". It ended because the rule was switched off or deleted"
+	case rules.WhyRetired:
+		text += ". The series is not expected any more"
+	}
+	return text + "."
+}
+
+func (c Composer) fields(it item) []Field {
+	f := it.Facts
+	out := []Field{{"Severity", string(f.Severity)}, {"Since", c.clock(f.Since, time.Time{})}}
+	if it.Reason == rules.Resolved {
+		out = append(out, Field{"Until", c.clock(f.ResolvedAt, time.Time{})})
+	}
+	out = append(out, Field{"Rule", f.Rule}, Field{"Alert", it.AlertID})
+	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
+		out = append(out, Field{k, f.Labels[k]})
+	}
+	return out
+}
+
+// folded is one message about several alerts: the worst first.
+func (c Composer) folded(items []item, now time.Time) Message {
+	slices.SortStableFunc(items, func(a, b item) int {
+		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt))
+	})
+	m := Message{ID: foldedID(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items)}
+	if len(items) > digestOver {
+		m.Text = countByRule(items)
+		return m
+	}
+	var lines []string
+	for _, it := range items {
+		lines = append(lines, "• "+c.oneLine(it, now))
+	}
+	m.Text = strings.Join(lines, "\n")
+	return m
+}
+
+// rank puts what fires before what is over, and the severe first.
+func rank(it item) int {
+	if it.Reason == rules.Resolved || it.AlertID == "" {
+		return -1
+	}
+	return it.Facts.Severity.Rank()
+}
+
+func (c Composer) oneLine(it item, now time.Time) string {
+	f := it.Facts
+	switch {
+	case it.AlertID == "":
+		return f.Title + ": " + f.Text
+	case it.Reason == rules.Resolved:
+		return headline(it) + name(f) + ", after " + length(f.ResolvedAt.Sub(f.Since))
+	case !f.NoDataSince.IsZero():
+		return headline(it) + string(f.Severity) + " " + name(f) + ": no data since " + c.clock(f.NoDataSince, now)
+	}
+	return headline(it) + string(f.Severity) + " " + name(f) + ": " + value(f) + " (" + f.Condition + "), since " + c.clock(f.Since, now)
+}
+
+func foldedTitle(items []item) string {
+	firing, over, own := 0, 0, 0
+	for _, it := range items {
+		switch tone(it) {
+		case Alarm:
+			firing++
+		case Relief:
+			over++
+		case Notice:
+			own++
+		}
+	}
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{firing, "firing"}, {over, "resolved"}, {own, "of tocsin's own"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	return fmt.Sprintf("%d alerts: %s", len(items), strings.Join(parts, ", "))
+}
+
+// countByRule is the text of a storm: how many alerts of each rule.
+func countByRule(items []item) string {
+	type tally struct {
+		title        string
+		firing, over int
+	}
+	var order []string
+	counts := map[string]*tally{}
+	for _, it := range items {
+		t := counts[it.Facts.Title]
+		if t == nil {
+			t = &tally{title: it.Facts.Title}
+			counts[t.title], order = t, append(order, t.title)
+		}
+		if rank(it) < 0 {
+			t.over++
+		} else {
+			t.firing++
+		}
+	}
+	var lines []string
+	for _, title := range order {
+		t := counts[title]
+		lines = append(lines, fmt.Sprintf("• %s: %d firing, %d resolved", t.title, t.firing, t.over))
+	}
+	if more := len(lines) - digestOver; more > 0 {
+		lines = append(lines[:digestOver], fmt.Sprintf("and %d more rules", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func foldedID(items []item) string {
+	h := sha256.New()
+	for _, it := range items {
+		h.Write([]byte(it.ID))
+	}
+	return "f" + hex.EncodeToString(h.Sum(nil)[:10])
+}
+
+func value(f rules.Facts) string {
+	switch {
+	case f.ValueText != "":
+		return f.ValueText
+	case f.Value != nil:
+		return rules.FormatNumber(*f.Value)
+	}
+	return "without a value"
+}
+
+// clock shows a time as a person would: without the date when it is the day
+// of ref.
+func (c Composer) clock(t, ref time.Time) string {
+	zone := c.Zone
+	if zone == nil {
+		zone = time.Local
+	}
+	t, ref = t.In(zone), ref.In(zone)
+	if t.YearDay() == ref.YearDay() && t.Year() == ref.Year() {
+		return t.Format("15:04:05")
+	}
+	return t.Format("2006-01-02 15:04:05 MST")
+}
+
+// length rounds a duration to what matters: 4 s, 12 min, 3 h 20 min.
+func length(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// summaryLimit bounds what a template may write.
+const summaryLimit = 4096
+
+// Summary renders the template of the rule with the facts; one that fails
+// gives the text of the template, so that nothing is lost.
+func Summary(f rules.Facts) string {
+	if f.Summary == "" {
+		return ""
+	}
+	t, err := template.New("summary").Option("missingkey=zero").Parse(f.Summary)
+	if err != nil {
+		return f.Summary
+	}
+	var b bounded
+	if err := t.Execute(&b, templateData(f)); err != nil && !errors.Is(err, errFull) {
+		return f.Summary
+	}
+	return strings.ReplaceAll(b.String(), "<no value>", "")
+}
+
+// templateData is all that a template can see: plain values, no methods.
+func templateData(f rules.Facts) map[string]any {
+	labels := map[string]string{}
+	maps.Copy(labels, f.Labels)
+	maps.Copy(labels, f.Series.Labels())
+	peak := ""
+	if f.Peak != nil {
+		peak = rules.FormatNumber(*f.Peak)
+	}
+	return map[string]any{
+		"labels": labels, "value": value(f), "peak": peak, "title": f.Title, "rule": f.Rule, "severity": string(f.Severity),
+		"condition": f.Condition, "source": f.Source, "measured": f.Measured,
+	}
+}
+
+var errFull = errors.New("the summary is too long")
+
+// bounded is a writer that takes summaryLimit bytes and no more.
+type bounded struct{ strings.Builder }
+
+// Write takes what fits.
+func (b *bounded) Write(p []byte) (int, error) {
+	if room := summaryLimit - b.Len(); len(p) > room {
+		b.Builder.WriteString(strings.ToValidUTF8(string(p[:room]), ""))
+		return room, errFull
+	}
+	return b.Builder.Write(p)
+}

@@ -1,0 +1,55 @@
+// Package notify delivers what the ledgers owe: the Dispatcher with a worker
+// for each channel, the messages, backoff and redaction. What a service's API
+// looks like is known in its sub-package only.
+package notify
+
+import (
+	"context"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Channel is a named place to send to, with its credential.
+type Channel struct {
+	Name string
+	Kind string // ntfy, smtp, slack, ...
+	URL  rules.Secret
+}
+
+// Tone says what a message brings, for colours and priorities.
+type Tone string
+
+// The tones.
+const (
+	Alarm  Tone = "alarm"  // something is wrong
+	Relief Tone = "relief" // it is over
+	Notice Tone = "notice" // tocsin's own, tests and digests
+)
+
+// Field is a named fact of a message.
+type Field struct{ Name, Value string }
+
+// Message is what one delivery says, before any service's dress. All of it is
+// plain, untrusted text; the Sender escapes it for its service and cuts it to
+// the service's limits.
+type Message struct {
+	ID       string // stable over retries; services that know idempotency use it
+	Title    string // one line
+	Text     string // the body without the title; lines
+	Fields   []Field
+	Severity rules.Severity
+	Tone     Tone
+	Link     string // the runbook
+	At       time.Time
+}
+
+// Sender delivers messages over the services it knows.
+type Sender interface {
+	// Check returns the kind of the service that url names. Its error is fit
+	// to be shown: it never repeats url or a part of it.
+	Check(url rules.Secret) (kind string, err error)
+	// Send delivers m and says what became of it. It returns soon after ctx
+	// ends. It never panics, and nothing in the outcome is foreign text.
+	Send(ctx context.Context, c Channel, m Message) rules.Outcome
+}

@@ -1,0 +1,74 @@
+package notify
+
+import (
+	"context"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Outbox is what is owed: the notifications of all ledgers, seen as one queue.
+type Outbox interface {
+	// Owed lists what is owed and due, in the order it was booked.
+	Owed(now time.Time) []rules.Notification
+	// Take marks messages as handed over, before their request leaves, and
+	// returns those that were still owed.
+	Take(ctx context.Context, list []rules.Notification) ([]rules.Notification, error)
+	// Deliver records what became of messages that were taken.
+	Deliver(ctx context.Context, list []rules.Notification, o rules.Outcome) error
+	// Bell is rung when more may be owed.
+	Bell() <-chan struct{}
+}
+
+// BookOutbox is the Outbox of a Book: state and message are one commit there.
+type BookOutbox struct{ *evaluator.Book }
+
+var _ Outbox = BookOutbox{}
+
+// Owed lists what is owed and due, in the order it was booked.
+func (o BookOutbox) Owed(now time.Time) []rules.Notification {
+	return o.Book.Owed(now)
+}
+
+// Take marks messages as handed over and returns those that were still owed.
+func (o BookOutbox) Take(ctx context.Context, list []rules.Notification) (taken []rules.Notification, err error) {
+	ids, byRule := group(list)
+	got := map[string]bool{}
+	err = o.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
+		for _, id := range byRule[l.Rule.ID] {
+			got[id] = l.Take(id)
+		}
+		return nil
+	})
+	for _, n := range list {
+		if got[n.ID] {
+			n.Attempts++
+			taken = append(taken, n)
+		}
+	}
+	return taken, err
+}
+
+// Deliver records what became of messages that were taken.
+func (o BookOutbox) Deliver(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
+	ids, byRule := group(list)
+	now := time.Now().UTC()
+	return o.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
+		for _, id := range byRule[l.Rule.ID] {
+			l.Deliver(id, outcome, now, now)
+		}
+		return nil
+	})
+}
+
+func group(list []rules.Notification) (ids []string, byRule map[string][]string) {
+	byRule = map[string][]string{}
+	for _, n := range list {
+		if _, ok := byRule[n.RuleID]; !ok {
+			ids = append(ids, n.RuleID)
+		}
+		byRule[n.RuleID] = append(byRule[n.RuleID], n.ID)
+	}
+	return ids, byRule
+}

@@ -1,0 +1,123 @@
+package shoutrrr
+
+import (
+	"encoding/json"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/notify"
+)
+
+// discord is a webhook of a Discord channel.
+type discord struct {
+	url    string
+	name   string
+	avatar string
+}
+
+// readDiscord reads discord://TOKEN@ID. The colours of shoutrrr's form are
+// taken and not used, because the severity gives them.
+func readDiscord(a address) (service, error) {
+	q, err := a.options("title", "username", "avatar", "avatarurl", "color", "colorerror", "colorwarn", "colorinfo", "colordebug", "splitlines", "json", "thread_id")
+	if err != nil {
+		return nil, err
+	}
+	token := a.User.Username()
+	if token == "" || a.Host == "" {
+		return nil, wrong("must be discord://TOKEN@WEBHOOK-ID, or paste the https://discord.com/api/webhooks/ID/TOKEN address")
+	}
+	d := discord{url: "https://discord.com/api/webhooks/" + url.PathEscape(a.Host) + "/" + url.PathEscape(token) + "?wait=true"}
+	if thread := q.Get("thread_id"); thread != "" {
+		d.url += "&thread_id=" + url.QueryEscape(thread)
+	}
+	d.name, d.avatar = q.Get("username"), q.Get("avatar")+q.Get("avatarurl")
+	return d, nil
+}
+
+func hookDiscord(a address) (service, error) {
+	u := a.hook()
+	if !strings.Contains(u.Path, "/webhooks/") {
+		return nil, wrong("must be a Discord webhook, https://discord.com/api/webhooks/ID/TOKEN; make one under Edit Channel, Integrations")
+	}
+	q := u.Query()
+	q.Set("wait", "true")
+	u.RawQuery = q.Encode()
+	return discord{url: u.String()}, nil
+}
+
+// embedLimit is what Discord allows all texts of a message's embeds together.
+const embedLimit = 6000
+
+func (d discord) dress(m notify.Message) []parcel {
+	m = tame(m)
+	room := embedLimit - 100 // for the footer
+	cut := func(s string, limit int) string {
+		s = fit(s, max(0, min(limit, room)), inUTF16, backslashed)
+		room -= inUTF16(s)
+		return s
+	}
+	embed := map[string]any{
+		"title": cut(icon(m)+" "+m.Title, 256), "color": colour(m), "footer": map[string]any{"text": discordFooter(m)},
+	}
+	text := cut(m.Text, 3000)
+	var fields []any
+	for _, f := range m.Fields[:min(len(m.Fields), 25)] {
+		if room < 300 {
+			break
+		}
+		fields = append(fields, map[string]any{"name": filled(cut(f.Name, 256)), "value": filled(cut(f.Value, 1024)), "inline": len(f.Value) < 40})
+	}
+	if m.Link != "" {
+		embed["url"] = m.Link
+	}
+	if text != "" {
+		embed["description"] = text
+	}
+	if fields != nil {
+		embed["fields"] = fields
+	}
+	if !m.At.IsZero() {
+		embed["timestamp"] = m.At.UTC().Format(time.RFC3339)
+	}
+	return []parcel{post{url: d.url, read: discordTook, body: asJSON(d.content(embed))}}
+}
+
+func (d discord) content(embed map[string]any) map[string]any {
+	content := map[string]any{
+		"embeds": []any{embed}, "allowed_mentions": map[string]any{"parse": []string{}},
+	}
+	if d.name != "" {
+		content["username"] = fitUTF16(d.name, 80)
+	}
+	if d.avatar != "" {
+		content["avatar_url"] = d.avatar
+	}
+	return content
+}
+
+func discordFooter(m notify.Message) string {
+	if m.Tone == notify.Alarm && m.Severity.Rank() >= 0 {
+		return "tocsin · " + string(m.Severity)
+	}
+	return "tocsin"
+}
+
+// filled stands in for an empty text where Discord refuses one.
+func filled(text string) string {
+	if text == "" {
+		return blank
+	}
+	return text
+}
+
+// discordTook knows the answers of a webhook: nothing, or the message.
+func discordTook(body []byte) string {
+	var made struct {
+		ID string `json:"id"`
+	}
+	if len(body) > 0 && (json.Unmarshal(body, &made) != nil || made.ID == "") {
+		return "server"
+	}
+	return ""
+}

@@ -1,0 +1,67 @@
+package shoutrrr
+
+import (
+	"fmt"
+
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// colour is the message's colour as 0xRRGGBB: the severity's for an alarm,
+// green when it is over, grey for tocsin's own.
+func colour(m notify.Message) int {
+	switch {
+	case m.Tone == notify.Relief:
+		return 0x2E9E5B
+	case m.Tone != notify.Alarm:
+		return 0x6B7280
+	}
+	switch m.Severity {
+	case rules.Critical:
+		return 0xC1121F
+	case rules.High:
+		return 0xE8590C
+	case rules.Low:
+		return 0x3B82F6
+	}
+	return 0xF2A900
+}
+
+func hexColour(m notify.Message) string { return fmt.Sprintf("#%06X", colour(m)) }
+
+// icon says at a glance, where there is no colour, what the message brings.
+func icon(m notify.Message) string {
+	switch {
+	case m.Tone == notify.Relief:
+		return "✅"
+	case m.Tone != notify.Alarm:
+		return "🔔"
+	}
+	switch m.Severity {
+	case rules.Critical:
+		return "🚨"
+	case rules.High:
+		return "🔴"
+	case rules.Low:
+		return "🔵"
+	}
+	return "🟠"
+}
+
+// urgency ranks the message from 0, tocsin's own and what is over, over 1 for
+// low up to 4 for critical.
+func urgency(m notify.Message) int {
+	if m.Tone != notify.Alarm {
+		return 0
+	}
+	if rank := m.Severity.Rank(); rank >= 0 {
+		return rank + 1
+	}
+	return 2
+}
+
+// titled returns m with its icon before the title.
+func titled(m notify.Message) notify.Message {
+	m.Title = icon(m) + " " + m.Title
+	return m
+}

@@ -1,0 +1,160 @@
+package shoutrrr
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+func dead(class string, code int) rules.Outcome {
+	return rules.Outcome{State: rules.Dead, Class: class, Code: code}
+}
+
+func owed(class string, code int, retry time.Duration) rules.Outcome {
+	return rules.Outcome{State: rules.Owed, Class: class, Code: code, Retry: retry}
+}
+
+func uncertain(class string, code int) rules.Outcome {
+	return rules.Outcome{State: rules.Uncertain, Class: class, Code: code}
+}
+
+// worse joins the outcomes of two targets. What can still be mended decides;
+// where one was sent and one refused, it is sent, and says why not to all.
+func worse(a, b rules.Outcome) rules.Outcome {
+	order := []rules.Delivery{"", rules.Dead, rules.Sent, rules.Uncertain, rules.Owed}
+	if slices.Index(order, b.State) < slices.Index(order, a.State) {
+		a, b = b, a
+	}
+	if b.State == rules.Sent && a.State != "" && b.Class == "" {
+		b.Class, b.Code = a.Class, a.Code
+	}
+	return b
+}
+
+// reply is what came back through the guard for one request.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+	whole  bool  // body is all of it
+	left   bool  // the request had been written
+	err    error // of the connection, before or within the reply
+}
+
+// outcome judges a reply. A 2xx counts only when the body, as read tells, says
+// so too; read returns the class of the failure, or "".
+func (r reply) outcome(read func(body []byte) string) rules.Outcome {
+	switch {
+	case r.status == 0:
+		return r.broken()
+	case r.status == http.StatusTooManyRequests:
+		return owed("rate_limited", r.status, r.retry())
+	case r.status >= 500, r.status == http.StatusRequestTimeout, r.status == http.StatusTooEarly:
+		return owed("server", r.status, r.retry())
+	case r.status == http.StatusUnauthorized, r.status == http.StatusForbidden, r.status == http.StatusProxyAuthRequired:
+		return dead("auth", r.status)
+	case r.status >= 300:
+		return dead("rejected", r.status)
+	case r.err != nil:
+		return uncertain(classOf(r.err, "server"), r.status)
+	}
+	return r.judged(read)
+}
+
+func (r reply) judged(read func(body []byte) string) rules.Outcome {
+	class := ""
+	if read != nil {
+		class = read(r.body)
+	}
+	switch {
+	case class == "":
+		return rules.Outcome{State: rules.Sent, Code: r.status}
+	case !r.whole:
+		return uncertain("server", r.status)
+	case class == "auth", class == "rejected":
+		return dead(class, r.status)
+	}
+	return owed(class, r.status, r.retry())
+}
+
+// broken is for a connection without a reply: what had left may have arrived.
+func (r reply) broken() rules.Outcome {
+	if r.left {
+		return uncertain(classOf(r.err, "server"), 0)
+	}
+	return owed(classOf(r.err, "refused"), 0, 0)
+}
+
+// classOf names what a connection failed of.
+func classOf(err error, otherwise string) string {
+	var (
+		untrusted *tls.CertificateVerificationError
+		record    tls.RecordHeaderError
+		alert     tls.AlertError
+		authority x509.UnknownAuthorityError
+		host      x509.HostnameError
+		invalid   x509.CertificateInvalidError
+		network   net.Error
+	)
+	switch {
+	case errors.As(err, &untrusted), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &authority),
+		errors.As(err, &host), errors.As(err, &invalid), errors.Is(err, http.ErrSchemeMismatch):
+		return "tls"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded),
+		errors.As(err, &network) && network.Timeout():
+		return "timeout"
+	}
+	return otherwise
+}
+
+// maxRetry bounds what a service may ask us to wait.
+const maxRetry = 24 * time.Hour
+
+// retry is how long the service asked to wait: the longest of what its header
+// and its body say.
+func (r reply) retry() time.Duration {
+	longest := headerRetry(r.header)
+	var said struct {
+		RetryAfter   float64 `json:"retry_after"`    // Discord, in seconds
+		RetryAfterMS float64 `json:"retry_after_ms"` // Matrix
+		Parameters   struct {
+			RetryAfter float64 `json:"retry_after"` // Telegram
+		} `json:"parameters"`
+	}
+	if json.Unmarshal(r.body, &said) == nil {
+		longest = max(longest, seconds(said.RetryAfter), seconds(said.RetryAfterMS/1000), seconds(said.Parameters.RetryAfter))
+	}
+	return min(longest, maxRetry)
+}
+
+func seconds(n float64) time.Duration {
+	return time.Duration(max(0, min(n, maxRetry.Seconds())) * float64(time.Second))
+}
+
+// headerRetry reads Retry-After. A date is measured from the service's own
+// clock, because ours may be wrong.
+func headerRetry(h http.Header) time.Duration {
+	after := h.Get("Retry-After")
+	if n, err := strconv.ParseFloat(after, 64); err == nil {
+		return seconds(n)
+	}
+	until, err := http.ParseTime(after)
+	if err != nil {
+		return 0
+	}
+	now, err := http.ParseTime(h.Get("Date"))
+	if err != nil {
+		now = time.Now()
+	}
+	return max(0, until.Sub(now))
+}

@@ -1,0 +1,117 @@
+package shoutrrr
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/containrrr/shoutrrr/pkg/router"
+	"github.com/containrrr/shoutrrr/pkg/types"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// post is a request that shoutrrr's generic service makes for us.
+type post struct {
+	to          string // see target
+	method      string // POST if empty
+	url         string // http or https
+	contentType string // JSON if empty
+	header      map[string]string
+	body        string
+	read        func(body []byte) string // see reply.outcome; nil takes every 2xx
+}
+
+func (p post) target() string { return p.to }
+
+func (p post) carry(ctx context.Context, s *Sender) rules.Outcome {
+	id := rand.Text()
+	address, err := p.generic(id)
+	if err != nil {
+		return dead("invalid", 0)
+	}
+	through := &passage{ctx: ctx}
+	defer s.guard.admit(id, through)()
+	err = send(address, p.body)
+	if through.reply == nil {
+		// Nothing passed the guard: shoutrrr refused the URL, or somebody has
+		// taken the guard away.
+		return dead("invalid", 0)
+	}
+	return through.reply.outcome(p.read)
+}
+
+// send makes a shoutrrr service for one message and has it sent. The errors are
+// for a yes or no only: shoutrrr quotes the URL in them.
+func send(address, body string) error {
+	var r router.ServiceRouter
+	service, err := r.Locate(address)
+	if err != nil {
+		return fmt.Errorf("make the shoutrrr service: %w", err)
+	}
+	return service.Send(body, &types.Params{})
+}
+
+// genericProps are the query keys that shoutrrr's generic service takes for
+// itself; a webhook's own key of that name is marked with two underscores.
+const genericProps = " contenttype disabletls template title titlekey messagekey method "
+
+// generic writes the request as a URL of shoutrrr's generic service, marked for
+// the guard.
+func (p post) generic(id string) (string, error) {
+	u, err := url.Parse(p.url)
+	if err != nil {
+		return "", fmt.Errorf("read the webhook's address: %w", err)
+	}
+	query := url.Values{}
+	for key, values := range u.Query() {
+		if strings.Contains(genericProps, " "+key+" ") {
+			key = "__" + key
+		}
+		query[key] = values
+	}
+	query.Set("disabletls", yesno(u.Scheme == "http"))
+	query.Set("method", cmp.Or(p.method, "POST"))
+	query.Set("contenttype", cmp.Or(p.contentType, "application/json"))
+	query.Set("@Accept", "application/json, */*")
+	query.Set("@User-Agent", "tocsin")
+	for key, value := range p.header {
+		query.Set("@"+headerKey(key), value)
+	}
+	query.Set("@"+marker, id)
+	u.Scheme, u.RawQuery = "generic", query.Encode()
+	return u.String(), nil
+}
+
+// headerKey writes a header's name so that shoutrrr, which puts a dash before
+// every capital, means the same one. A name in camelCase is left to it.
+func headerKey(name string) string {
+	if strings.Contains(name, "-") || name == strings.ToUpper(name) {
+		return http.CanonicalHeaderKey(name)
+	}
+	return name
+}
+
+func yesno(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// asJSON writes v as it is, without the escapes for HTML that double its size.
+func asJSON(v any) string {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err) // our own types always encode
+	}
+	return strings.TrimSuffix(out.String(), "\n")
+}

@@ -1,0 +1,171 @@
+// Package shoutrrr delivers messages over shoutrrr. Every delivery gets its own
+// shoutrrr service, used once, under recover, and every byte that leaves goes
+// through a guard: a RoundTripper for HTTP, a relay on the loopback for mail.
+// The guards hold the deadline, read what the service answered, and see
+// whether a request had left when it failed.
+//
+// HTTP services are sent to with shoutrrr's generic service and a body of our
+// own, because its native ones lose titles, lines and errors. What a service
+// shows, bears and answers is in the file of its name.
+package shoutrrr
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+var _ notify.Sender = (*Sender)(nil)
+
+// Options bound what a Sender does. The zero value is right.
+type Options struct {
+	Timeout     time.Duration     // of one request or one mail; 10 s if zero
+	MaxInFlight int               // deliveries at a time; 16 if zero
+	Transport   http.RoundTripper // carries the requests; one of its own if nil
+}
+
+// Sender delivers messages to every service that it has a dress for. It works
+// while Guard is in place.
+type Sender struct {
+	timeout time.Duration
+	slots   chan struct{}
+	guard   *guard
+	guarded atomic.Int32
+	reached *lru.Cache[string, struct{}] // which targets of a message have it already
+}
+
+// remembered is how many targets of messages that are still under way a Sender
+// keeps in mind, so that a retry does not go again to those who have it.
+const remembered = 4096
+
+// New returns a Sender. It changes nothing outside itself; see Guard.
+func New(o Options) *Sender {
+	reached, err := lru.New[string, struct{}](remembered)
+	if err != nil {
+		panic(err) // only for a size below one
+	}
+	if o.Transport == nil {
+		o.Transport = transport()
+	}
+	return &Sender{
+		timeout: cmp.Or(o.Timeout, 10*time.Second),
+		slots:   make(chan struct{}, cmp.Or(o.MaxInFlight, 16)),
+		guard:   newGuard(o.Transport),
+		reached: reached,
+	}
+}
+
+// transport keeps no connection open: messages are rare, and a request on a
+// connection that the other side has just closed can be neither called sent
+// nor unsent.
+func transport() *http.Transport {
+	return &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		DisableKeepAlives: true,
+		ForceAttemptHTTP2: true,
+		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+}
+
+// Guard puts the Sender's guard under http.DefaultClient, which shoutrrr sends
+// with, and returns the function that takes it away again. Requests that are
+// not the Sender's own pass through it untouched; http.DefaultTransport is left
+// alone. It must be called before Send, once, while nobody uses
+// http.DefaultClient.
+func (s *Sender) Guard() (release func()) {
+	before := http.DefaultClient.Transport
+	s.guard.others = before
+	http.DefaultClient.Transport = s.guard
+	s.guarded.Add(1)
+	return func() {
+		s.guarded.Add(-1)
+		http.DefaultClient.Transport = before
+	}
+}
+
+// Check returns the kind of the service that a channel's URL names. Its error
+// tells how the URL must look and never repeats a part of it.
+func (s *Sender) Check(url rules.Secret) (kind string, err error) {
+	kind, _, err = parse(url.Reveal())
+	return kind, err
+}
+
+// Send delivers m to every target of the channel. A target that got m before
+// is left out, so that a retry goes to the others only. The outcome is Owed
+// while a target should be tried again, then Uncertain if one is, then Sent if
+// one has it, with the class of the failure when another refused it for good.
+func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (out rules.Outcome) {
+	defer func() {
+		if recover() != nil {
+			out = dead("panic", 0)
+		}
+	}()
+	if s.guarded.Load() == 0 {
+		return dead("invalid", 0)
+	}
+	_, service, err := parse(c.URL.Reveal())
+	if err != nil {
+		return dead("invalid", 0)
+	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return owed("timeout", 0, 0)
+	}
+	return s.sendAll(ctx, c.Name, m.ID, service.dress(tidy(m)))
+}
+
+// parcel is a message dressed for one target.
+type parcel interface {
+	// target names the receiver among those of its channel.
+	target() string
+	// carry delivers the parcel through a guard and says what became of it.
+	carry(ctx context.Context, s *Sender) rules.Outcome
+}
+
+// sendAll carries the parcels in turn. One that fails for the whole service
+// ends the round: the others would only fail the same way, later.
+func (s *Sender) sendAll(ctx context.Context, channel, id string, parcels []parcel) rules.Outcome {
+	var all rules.Outcome
+	for _, p := range parcels {
+		key := channel + "\x00" + id + "\x00" + p.target()
+		one := rules.Outcome{State: rules.Sent}
+		if !s.reached.Contains(key) {
+			one = s.carry(ctx, p)
+		}
+		if one.State == rules.Sent && id != "" {
+			s.reached.Add(key, struct{}{})
+		}
+		all = worse(all, one)
+		if one.State != rules.Sent && one.Class != "rejected" {
+			break
+		}
+	}
+	if all.State == rules.Sent || all.State == rules.Dead {
+		for _, p := range parcels {
+			s.reached.Remove(channel + "\x00" + id + "\x00" + p.target())
+		}
+	}
+	return all
+}
+
+// carry bounds one parcel in time and turns a panic into an outcome.
+func (s *Sender) carry(ctx context.Context, p parcel) (out rules.Outcome) {
+	defer func() {
+		if recover() != nil {
+			out = dead("panic", 0)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return p.carry(ctx, s)
+}

@@ -1,0 +1,170 @@
+package shoutrrr
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/9bikes/tocsin/notify"
+)
+
+// slack is an incoming webhook, or a channel that a bot posts to.
+type slack struct {
+	url    string
+	token  string         // of a bot; "" for a webhook
+	common map[string]any // what every message of the channel has
+}
+
+var slackHook = regexp.MustCompile(`^([A-Za-z0-9]+)[-/,]([A-Za-z0-9]+)[-/,]([A-Za-z0-9]+)$`)
+
+// readSlack reads slack://hook:T-B-X@webhook, slack://xoxb:TOKEN@CHANNEL, and
+// the old slack://[name@]T/B/X.
+func readSlack(a address) (service, error) {
+	q, err := a.options("botname", "username", "icon", "icon_emoji", "icon_url", "color", "title", "thread_ts")
+	if err != nil {
+		return nil, err
+	}
+	s := slack{common: slackCommon(a, q)}
+	token, typed := a.User.Password()
+	kind := a.User.Username()
+	if path := strings.Trim(a.Path, "/"); path != "" {
+		kind, token, typed = "hook", a.Host+"/"+path, true
+	}
+	if !typed {
+		kind, token, _ = strings.Cut(kind, "-")
+	}
+	if kind == "hook" {
+		parts := slackHook.FindStringSubmatch(token)
+		if parts == nil {
+			return nil, wrong("must have Slack's webhook as slack://hook:T…-B…-X…@webhook, or paste the https://hooks.slack.com/services/… address")
+		}
+		s.url = "https://hooks.slack.com/services/" + strings.Join(parts[1:], "/")
+		return s, nil
+	}
+	if !strings.HasPrefix(kind, "xox") || token == "" || a.Host == "" {
+		return nil, wrong("must be slack://hook:T…-B…-X…@webhook for a webhook, or slack://xoxb:TOKEN@CHANNEL-ID for a bot")
+	}
+	s.url, s.token = "https://slack.com/api/chat.postMessage", kind+"-"+token
+	s.common["channel"] = a.Host
+	return s, nil
+}
+
+// slackCommon reads the options that go into every message.
+func slackCommon(a address, q url.Values) map[string]any {
+	common := map[string]any{}
+	name := q.Get("botname") + q.Get("username")
+	if name == "" && strings.Trim(a.Path, "/") != "" {
+		name = a.User.Username()
+	}
+	if name != "" {
+		common["username"] = name
+	}
+	if icon := q.Get("icon") + q.Get("icon_emoji") + q.Get("icon_url"); strings.HasPrefix(icon, "http") {
+		common["icon_url"] = icon
+	} else if icon != "" {
+		common["icon_emoji"] = icon
+	}
+	if q.Has("thread_ts") {
+		common["thread_ts"] = q.Get("thread_ts")
+	}
+	return common
+}
+
+func hookSlack(a address) (service, error) {
+	return slack{url: a.hook().String(), common: map[string]any{}}, nil
+}
+
+func (s slack) dress(m notify.Message) []parcel {
+	content := map[string]any{
+		"unfurl_links": false, "unfurl_media": false,
+		"attachments": []any{map[string]any{
+			"color":    hexColour(m),
+			"fallback": fit(icon(m)+" "+m.Title, 300, inRunes, slackEscape),
+			"blocks":   slackBlocks(tame(m)),
+		}},
+	}
+	for key, value := range s.common {
+		content[key] = value
+	}
+	p := post{url: s.url, body: asJSON(content), read: slackTook}
+	if s.token != "" {
+		p.header = map[string]string{"Authorization": "Bearer " + s.token}
+		p.contentType = "application/json; charset=utf-8"
+		p.read = slackAnswered
+	}
+	return []parcel{p}
+}
+
+// slackBlocks says everything untrusted in plain_text, where no mark-up is
+// read; Slack's own escapes are read there too.
+func slackBlocks(m notify.Message) []any {
+	blocks := []any{map[string]any{"type": "header", "text": slackText(icon(m)+" "+m.Title, 150)}}
+	if m.Text != "" {
+		blocks = append(blocks, map[string]any{"type": "section", "text": slackText(m.Text, 3000)})
+	}
+	var fields []any
+	for _, f := range m.Fields[:min(len(m.Fields), 10)] {
+		fields = append(fields, slackText(f.Name+"\n"+f.Value, 1000))
+	}
+	if len(fields) > 0 {
+		blocks = append(blocks, map[string]any{"type": "section", "fields": fields})
+	}
+	if m.Link != "" {
+		blocks = append(blocks, map[string]any{"type": "section", "text": map[string]any{
+			"type": "mrkdwn", "verbatim": true, "text": "<" + slackEscapes.Replace(m.Link) + "|Runbook>",
+		}})
+	}
+	return append(blocks, map[string]any{"type": "context", "elements": slackContext(m)})
+}
+
+func slackContext(m notify.Message) []any {
+	when := "tocsin"
+	if m.Severity != "" {
+		when += " · " + string(m.Severity)
+	}
+	if !m.At.IsZero() {
+		when += fmt.Sprintf(" · <!date^%d^{date_short_pretty} {time_secs}|%s>", m.At.Unix(), m.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+	}
+	return []any{map[string]any{"type": "mrkdwn", "verbatim": true, "text": when}}
+}
+
+var slackEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+func slackEscape(r rune) string { return slackEscapes.Replace(string(r)) }
+
+func slackText(text string, limit int) map[string]any {
+	return map[string]any{"type": "plain_text", "emoji": false, "text": fit(text, limit, inUTF16, slackEscape)}
+}
+
+// slackTook knows the answers of a webhook that took the message.
+func slackTook(body []byte) string {
+	if text := strings.TrimSpace(string(body)); text != "" && text != "ok" {
+		return "server"
+	}
+	return ""
+}
+
+// slackAnswered reads the API's answer, which is 200 for refusals too.
+func slackAnswered(body []byte) string {
+	var said struct {
+		OK    bool   `json:"ok"`
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &said) != nil {
+		return "server"
+	}
+	switch said.Error {
+	case "ratelimited", "rate_limited":
+		return "rate_limited"
+	case "not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission":
+		return "auth"
+	case "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org":
+		return "server"
+	}
+	if !said.OK {
+		return "rejected"
+	}
+	return ""
+}

@@ -1,0 +1,112 @@
+package shoutrrr
+
+import (
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/9bikes/tocsin/notify"
+)
+
+// telegram is a bot and the chats it writes to.
+type telegram struct {
+	url    string
+	chats  []string // an id or @name, with :THREAD behind it for a topic
+	silent bool
+}
+
+var (
+	botToken = regexp.MustCompile(`^[0-9]+:[A-Za-z0-9_-]+$`)
+	chatName = regexp.MustCompile(`^(-?[0-9]+|@[A-Za-z0-9_]+)(:[0-9]+)?$`)
+)
+
+// readTelegram reads telegram://TOKEN@telegram?chats=…. How the text is parsed
+// is ours to say; preview is never wanted.
+func readTelegram(a address) (service, error) {
+	q, err := a.options("chats", "channels", "preview", "notification", "parsemode", "title")
+	if err != nil {
+		return nil, err
+	}
+	loud, err := flag(q, "notification", true)
+	if err != nil {
+		return nil, err
+	}
+	password, _ := a.User.Password()
+	return newTelegram("https://api.telegram.org", a.User.Username()+":"+password, list(q.Get("chats")+","+q.Get("channels")), !loud)
+}
+
+// hookTelegram reads https://api.telegram.org/botTOKEN/sendMessage?chat_id=….
+func hookTelegram(a address) (service, error) {
+	parts := a.segments()
+	if len(parts) == 0 {
+		parts = []string{""}
+	}
+	chats := list(a.query.Get("chat_id"))
+	if thread := a.query.Get("message_thread_id"); thread != "" && len(chats) == 1 {
+		chats[0] += ":" + thread
+	}
+	silent, err := flag(a.query, "disable_notification", false)
+	if err != nil {
+		return nil, err
+	}
+	return newTelegram(a.Scheme+"://"+a.Host, strings.TrimPrefix(parts[0], "bot"), chats, silent)
+}
+
+func newTelegram(origin, token string, chats []string, silent bool) (service, error) {
+	if !botToken.MatchString(token) {
+		return nil, wrong("must have the token that @BotFather gave, digits:letters, as in telegram://TOKEN@telegram?chats=CHAT")
+	}
+	if len(chats) == 0 {
+		return nil, wrong("must name the chats to write to: ?chats=-100123,@channel; @userinfobot tells a chat's number")
+	}
+	for _, c := range chats {
+		if !chatName.MatchString(c) {
+			return nil, wrong("has a chat that is neither a number nor an @name; a topic's number goes behind it, -100123:45")
+		}
+	}
+	return telegram{url: origin + "/bot" + url.PathEscape(token) + "/sendMessage", chats: chats, silent: silent}, nil
+}
+
+// telegramText is HTML; Telegram counts 4096 after the mark-up is read, so this
+// is on the safe side.
+var telegramText = style{
+	limit: 4096, size: inBytes, escape: escapeHTML("\n"), newline: "\n", bold: [2]string{"<b>", "</b>"},
+	link: func(url string) string { return `<a href="` + attribute(url) + `">Runbook</a>` },
+}
+
+// attribute escapes a link for an attribute of HTML.
+func attribute(url string) string { return fit(url, 1<<16, inBytes, escapeHTML("")) }
+
+func (t telegram) dress(m notify.Message) []parcel {
+	text := telegramText.body(titled(tame(m)))
+	var parcels []parcel
+	for _, c := range t.chats {
+		chat, thread, _ := strings.Cut(c, ":")
+		content := map[string]any{
+			"chat_id": chat, "text": text, "parse_mode": "HTML",
+			"link_preview_options":     map[string]any{"is_disabled": true},
+			"disable_web_page_preview": true, // what servers before Bot API 7 know
+			"disable_notification":     t.silent,
+		}
+		if thread != "" {
+			content["message_thread_id"] = json.Number(thread)
+		}
+		parcels = append(parcels, post{to: c, url: t.url, body: asJSON(content), read: saysOK})
+	}
+	return parcels
+}
+
+// saysOK wants {"ok": true}.
+func saysOK(body []byte) string {
+	var said struct {
+		OK *bool `json:"ok"`
+	}
+	switch {
+	case json.Unmarshal(body, &said) != nil, said.OK == nil:
+		return "server"
+	case !*said.OK:
+		return "rejected"
+	}
+	return ""
+}

@@ -1,0 +1,224 @@
+package shoutrrr
+
+import (
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/9bikes/tocsin/notify"
+)
+
+// tidy takes out of m what no service should be handed: control characters,
+// marks that turn the writing direction, broken UTF-8, line breaks where one
+// line is meant, and links that are none.
+func tidy(m notify.Message) notify.Message {
+	m.Title = oneLine(m.Title)
+	m.Text = strings.TrimSpace(printable(m.Text))
+	var fields []notify.Field
+	for _, f := range m.Fields {
+		f.Name, f.Value = oneLine(f.Name), oneLine(f.Value)
+		if f.Name != "" || f.Value != "" {
+			fields = append(fields, f)
+		}
+	}
+	if link := oneLine(m.Link); link != "" {
+		m.Link = webLink(link)
+		if m.Link == "" {
+			fields = append(fields, notify.Field{Name: "Runbook", Value: link})
+		}
+	}
+	m.Fields = fields
+	return m
+}
+
+// webLink returns text as a link that can be opened safely, or "".
+func webLink(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || len(text) > 1000 {
+		return ""
+	}
+	return strings.NewReplacer("|", "%7C", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", "(", "%28", ")", "%29", "`", "%60").Replace(u.String())
+}
+
+// printable keeps line breaks of all control characters.
+func printable(s string) string {
+	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", " ").Replace(strings.ToValidUTF8(s, "\uFFFD"))
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\uFEFF' {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(printable(s)), " ")
+}
+
+// blank is a space of no width. It stands where a service would otherwise see
+// something in untrusted text: a link, a mention, a mark-up.
+const blank = "\u200b"
+
+var (
+	linkStart = regexp.MustCompile(`(?i)(:)(//)|(\bwww)(\.)`)
+	mention   = strings.NewReplacer("@", "@"+blank)
+)
+
+// tame keeps services from making links and mentions of what m says. The Link
+// alone is meant to be one.
+func tame(m notify.Message) notify.Message {
+	quiet := func(s string) string { return mention.Replace(unlink(s)) }
+	return mapText(m, quiet)
+}
+
+func unlink(s string) string { return linkStart.ReplaceAllString(s, "${1}${3}"+blank+"${2}${4}") }
+
+// mapText applies change to all untrusted text of m.
+func mapText(m notify.Message, change func(string) string) notify.Message {
+	m.Title, m.Text = change(m.Title), change(m.Text)
+	fields := make([]notify.Field, len(m.Fields))
+	for i, f := range m.Fields {
+		fields[i] = notify.Field{Name: change(f.Name), Value: change(f.Value)}
+	}
+	m.Fields = fields
+	return m
+}
+
+// unit measures text as a service counts it.
+type unit func(string) int
+
+func inBytes(s string) int { return len(s) }
+func inRunes(s string) int { return utf8.RuneCountInString(s) }
+func inUTF16(s string) int { return len(utf16.Encode([]rune(s))) }
+
+const ellipsis = "…"
+
+// fit escapes s and cuts it between two runes, so that what comes out measures
+// limit at most.
+func fit(s string, limit int, size unit, escape func(rune) string) string {
+	var out strings.Builder
+	used, cut := 0, 0
+	for _, r := range s {
+		e := escape(r)
+		n := size(e)
+		if used+n > limit {
+			if limit < size(ellipsis) {
+				return ""
+			}
+			return out.String()[:cut] + ellipsis
+		}
+		out.WriteString(e)
+		used += n
+		if used+size(ellipsis) <= limit {
+			cut = out.Len()
+		}
+	}
+	return out.String()
+}
+
+func asIs(r rune) string { return string(r) }
+
+// fitBytes, fitRunes and fitUTF16 cut text that needs no escapes.
+func fitBytes(s string, limit int) string { return fit(s, limit, inBytes, asIs) }
+func fitRunes(s string, limit int) string { return fit(s, limit, inRunes, asIs) }
+func fitUTF16(s string, limit int) string { return fit(s, limit, inUTF16, asIs) }
+
+// escapeHTML escapes for HTML, where the line break is the service's own.
+func escapeHTML(newline string) func(rune) string {
+	return func(r rune) string {
+		switch r {
+		case '&':
+			return "&amp;"
+		case '<':
+			return "&lt;"
+		case '>':
+			return "&gt;"
+		case '"':
+			return "&quot;"
+		case '\n':
+			return newline
+		}
+		return string(r)
+	}
+}
+
+// backslashed escapes for the Markdown dialects that take a backslash before
+// every mark.
+func backslashed(r rune) string {
+	if strings.ContainsRune("\\`*_{}[]()<>#!|~", r) {
+		return `\` + string(r)
+	}
+	return string(r)
+}
+
+// parted escapes for the dialects that know no escape: no mark touches its
+// neighbour, so that none has a meaning.
+func parted(r rune) string {
+	if strings.ContainsRune("`*_~[]<>|#$", r) {
+		return blank + string(r) + blank
+	}
+	return string(r)
+}
+
+// style is how a service wants its text.
+type style struct {
+	limit    int
+	size     unit
+	escape   func(rune) string
+	newline  string
+	bold     [2]string
+	link     func(url string) string // nil leaves the link out
+	untitled bool                    // the title goes elsewhere
+}
+
+// plain is a style without any mark-up.
+func plain(limit int, size unit) style {
+	return style{limit: limit, size: size, escape: asIs, newline: "\n", untitled: true, link: func(url string) string { return url }}
+}
+
+// body writes m in the style, within its limit: the title and the link first
+// of all, then the fields on at most a third, and the text on what is left.
+func (s style) body(m notify.Message) string {
+	head := ""
+	if !s.untitled && m.Title != "" {
+		head = s.strong(fit(m.Title, s.limit/8, s.size, s.escape))
+	}
+	foot := ""
+	if s.link != nil && m.Link != "" {
+		foot = s.link(m.Link)
+	}
+	fields := s.fields(m.Fields, s.limit/3)
+	breaks := 4 * s.size(s.newline)
+	text := fit(m.Text, s.limit-s.size(head)-s.size(foot)-s.size(fields)-breaks, s.size, s.escape)
+	return joinFilled(s.newline, head, text, fields, foot)
+}
+
+func (s style) strong(text string) string { return s.bold[0] + text + s.bold[1] }
+
+// fields writes a line for each field as long as there is room.
+func (s style) fields(fields []notify.Field, room int) string {
+	var lines []string
+	for _, f := range fields {
+		line := s.strong(fit(f.Name, 100, s.size, s.escape)+":") + " " + fit(f.Value, min(500, s.limit/6), s.size, s.escape)
+		room -= s.size(line) + s.size(s.newline)
+		if room < 0 {
+			break
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, s.newline)
+}
+
+// joinFilled joins those of the parts that are not empty.
+func joinFilled(sep string, parts ...string) string {
+	var filled []string
+	for _, p := range parts {
+		if p != "" {
+			filled = append(filled, p)
+		}
+	}
+	return strings.Join(filled, sep)
+}

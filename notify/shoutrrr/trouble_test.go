@@ -1,0 +1,388 @@
+package shoutrrr_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/notify/shoutrrr"
+	"github.com/9bikes/tocsin/rules"
+)
+
+func options() shoutrrr.Options { return shoutrrr.Options{Timeout: time.Minute} }
+
+// quiet fails the test if something of a channel's credential is printed or
+// logged while it runs, or anything at all is written to stdout.
+func quiet(t *testing.T) {
+	t.Helper()
+	var logged bytes.Buffer
+	before, std := slog.Default(), os.Stdout
+	slog.SetDefault(slog.New(slog.NewTextHandler(&logged, nil)))
+	log.SetOutput(&logged)
+	file, err := os.Create(filepath.Join(t.TempDir(), "stdout"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Stdout = file
+	t.Cleanup(func() {
+		os.Stdout = std
+		slog.SetDefault(before)
+		log.SetOutput(os.Stderr)
+		noCanary(t, logged.String())
+		if _, err := file.Seek(0, io.SeekStart); err != nil {
+			t.Fatal(err)
+		}
+		printed, err := io.ReadAll(file)
+		if err != nil || len(printed) > 0 {
+			t.Errorf("on stdout: %q, %v", printed, err)
+		}
+		file.Close()
+	})
+}
+
+func noCanary(t *testing.T, text string) {
+	t.Helper()
+	for _, c := range []string{canary, url.QueryEscape(canary), base64.StdEncoding.EncodeToString([]byte(canary))[:12], "NhTmFyeTdROX"} {
+		if strings.Contains(text, c) {
+			t.Errorf("a credential is in %q", text)
+		}
+	}
+}
+
+// settled waits until no more goroutines run than before.
+func settled(t *testing.T, before int) {
+	t.Helper()
+	tick, end := time.NewTicker(5*time.Millisecond), time.After(5*time.Second)
+	defer tick.Stop()
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-tick.C:
+		case <-end:
+			var stacks bytes.Buffer
+			buf := make([]byte, 1<<20)
+			stacks.Write(buf[:runtime.Stack(buf, true)])
+			t.Fatalf("%d goroutines, %d before\n%s", runtime.NumGoroutine(), before, stacks.String())
+		}
+	}
+}
+
+// hijack takes over the connection of a request.
+func hijack(w http.ResponseWriter, then func(net.Conn)) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	then(conn)
+	conn.Close()
+}
+
+func reset(conn net.Conn) {
+	if err := conn.(*net.TCPConn).SetLinger(0); err != nil {
+		panic(err)
+	}
+}
+
+// troubles are what can go wrong with an HTTP service, with what must become
+// of a message.
+var troubles = []struct {
+	name   string
+	answer http.HandlerFunc // nil: nobody listens
+	want   rules.Outcome
+}{
+	{"refused", nil, rules.Outcome{State: rules.Owed, Class: "refused"}},
+	{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, rules.Outcome{State: rules.Uncertain, Class: "timeout"}},
+	{"hangs in the body", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		io.WriteString(w, `{"ok":true`)
+		http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}, rules.Outcome{State: rules.Uncertain, Class: "timeout", Code: 200}},
+	{"reset after the request", func(w http.ResponseWriter, _ *http.Request) { hijack(w, reset) }, rules.Outcome{State: rules.Uncertain, Class: "server"}},
+	{"reset in the body", func(w http.ResponseWriter, _ *http.Request) {
+		hijack(w, func(c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ok\":true")
+		})
+	}, rules.Outcome{State: rules.Uncertain, Class: "server", Code: 200}},
+	{"not HTTP at all", func(w http.ResponseWriter, _ *http.Request) {
+		hijack(w, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n") })
+	}, rules.Outcome{State: rules.Uncertain, Class: "server"}},
+	{"429", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "7")
+		w.WriteHeader(429)
+	}, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 7 * time.Second}},
+	{"400", says(400, canary), rules.Outcome{State: rules.Dead, Class: "rejected", Code: 400}},
+	{"401", says(401, canary), rules.Outcome{State: rules.Dead, Class: "auth", Code: 401}},
+	{"403", says(403, canary), rules.Outcome{State: rules.Dead, Class: "auth", Code: 403}},
+	{"404", says(404, canary), rules.Outcome{State: rules.Dead, Class: "rejected", Code: 404}},
+	{"500 with a page", says(500, "<html>"+canary), rules.Outcome{State: rules.Owed, Class: "server", Code: 500}},
+	{"503 with a date", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Date", "Sun, 01 Mar 1970 12:00:00 GMT")
+		w.Header().Set("Retry-After", "Sun, 01 Mar 1970 12:01:30 GMT")
+		w.WriteHeader(503)
+	}, rules.Outcome{State: rules.Owed, Class: "server", Code: 503, Retry: 90 * time.Second}},
+	{"302 to itself", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.String(), http.StatusFound)
+	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 302}},
+	{"307 elsewhere", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "http://evil.example/"+canary, http.StatusTemporaryRedirect)
+	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 307}},
+	{"500 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(500)
+		io.Copy(w, io.LimitReader(forever{}, 10<<20))
+	}, rules.Outcome{State: rules.Owed, Class: "server", Code: 500}},
+}
+
+type forever struct{}
+
+func (forever) Read(p []byte) (int, error) {
+	return copy(p, bytes.Repeat([]byte(canary), len(p)/10+1)), nil
+}
+
+func TestTrouble(t *testing.T) {
+	for _, trouble := range troubles {
+		t.Run(trouble.name, func(t *testing.T) {
+			quiet(t)
+			address := "http://127.0.0.1:1"
+			var in *inbox
+			if trouble.answer != nil {
+				in = newInbox(t, trouble.answer)
+				address = in.URL
+			}
+			s := toward(t, address, 200*time.Millisecond)
+			before := runtime.NumGoroutine()
+			var all sync.WaitGroup
+			for _, c := range channels {
+				all.Go(func() {
+					out := s.Send(context.Background(), channel(c.url), ordinary())
+					if out != trouble.want {
+						t.Errorf("%s: outcome = %+v, want %+v", c.name, out, trouble.want)
+					}
+					noCanary(t, fmt.Sprintf("%+v", out))
+				})
+			}
+			all.Wait()
+			if in != nil {
+				if n := len(in.got()); n != len(channels) {
+					t.Errorf("%d requests for %d messages", n, len(channels))
+				}
+				in.CloseClientConnections()
+			}
+			settled(t, before)
+		})
+	}
+}
+
+// TestNeverFalselySent answers 200 with something that the service would never
+// say of a message it took.
+func TestNeverFalselySent(t *testing.T) {
+	page := says(200, "<!DOCTYPE html><html>Welcome to the hotel's network</html>")
+	for _, c := range channels {
+		if c.kind == "generic" {
+			continue // whoever it is may answer as he likes
+		}
+		t.Run(c.name, func(t *testing.T) {
+			s := toward(t, newInbox(t, page).URL, time.Minute)
+			if out := s.Send(context.Background(), channel(c.url), ordinary()); out.State != rules.Owed || out.Class != "server" {
+				t.Errorf("outcome = %+v, want owed", out)
+			}
+		})
+	}
+}
+
+func TestAnswers(t *testing.T) {
+	bot, telegram := "slack://xoxb:1-2-"+canary+"@C0", "telegram://1:"+canary+"@telegram?chats=5"
+	matrix := "matrix://:" + canary + "@h/?rooms=!a:h"
+	for _, tt := range []struct {
+		name, url, body string
+		status          int
+		want            rules.Outcome
+	}{
+		{"Slack's bot is limited", bot, `{"ok":false,"error":"ratelimited"}`, 200, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 200}},
+		{"Slack's bot is revoked", bot, `{"ok":false,"error":"token_revoked"}`, 200, rules.Outcome{State: rules.Dead, Class: "auth", Code: 200}},
+		{"Slack has no such channel", bot, `{"ok":false,"error":"channel_not_found"}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
+		{"Slack is ill", bot, `{"ok":false,"error":"internal_error"}`, 200, rules.Outcome{State: rules.Owed, Class: "server", Code: 200}},
+		{"Telegram says how long", telegram, `{"ok":false,"error_code":429,"parameters":{"retry_after":33}}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 33 * time.Second}},
+		{"Telegram's gateway is ill", telegram, `<html>502</html>`, 502, rules.Outcome{State: rules.Owed, Class: "server", Code: 502}},
+		{"Discord says how long, in parts of a second", "discord://" + canary + "@1", `{"retry_after":0.5,"global":false}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 500 * time.Millisecond}},
+		{"Matrix says how long", matrix, `{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2000}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 2 * time.Second}},
+		{"Matrix made no event", matrix, `{}`, 200, rules.Outcome{State: rules.Owed, Class: "server", Code: 200}},
+		{"Pushover refuses", "pushover://x:" + canary + "@u/", `{"status":0,"errors":["x"]}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
+		{"Bark refuses", "bark://:" + canary + "@h/", `{"code":400}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
+		{"nobody waits for a year", telegram, `{"parameters":{"retry_after":1e300}}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 24 * time.Hour}},
+		{"an answer too long to be read is not trusted", telegram, `{"ok":true,"x":"` + strings.Repeat("x", 100<<10) + `"}`, 200, rules.Outcome{State: rules.Uncertain, Class: "server", Code: 200}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := toward(t, newInbox(t, says(tt.status, tt.body)).URL, time.Minute)
+			if out := s.Send(context.Background(), channel(tt.url), ordinary()); out != tt.want {
+				t.Errorf("outcome = %+v, want %+v", out, tt.want)
+			}
+		})
+	}
+}
+
+func TestTLS(t *testing.T) {
+	secure := httptest.NewUnstartedServer(says(200, "{}"))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	open := newInbox(t, says(200, "{}"))
+	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
+	_, openPort, _ := net.SplitHostPort(open.Listener.Addr().String())
+	for _, tt := range []struct {
+		name, host string
+		want       rules.Outcome
+	}{
+		{"a good certificate", "127.0.0.1:" + port, rules.Outcome{State: rules.Sent, Code: 200}},
+		{"a certificate of another host", "localhost:" + port, rules.Outcome{State: rules.Owed, Class: "tls"}},
+		{"no TLS at all", "127.0.0.1:" + openPort, rules.Outcome{State: rules.Owed, Class: "tls"}},
+		{"a name that does not exist", "no.such.invalid", rules.Outcome{State: rules.Owed, Class: "refused"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			quiet(t)
+			s := guarded(t, options())
+			for _, address := range []string{
+				"ntfy://" + tt.host + "/" + canary, "gotify://" + tt.host + "/" + canary, "https://" + tt.host + "/" + canary,
+				"teams+https://" + tt.host + "/" + canary, "mattermost://" + tt.host + "/" + canary,
+			} {
+				if out := s.Send(context.Background(), channel(address), ordinary()); out != tt.want {
+					t.Errorf("outcome = %+v, want %+v", out, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestSeveralTargets(t *testing.T) {
+	broken := true
+	in := newInbox(t, nil)
+	in.next = func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case bytes.Contains(body, []byte(`"chat_id":"2"`)):
+			says(400, `{"ok":false}`)(w, r)
+		case bytes.Contains(body, []byte(`"chat_id":"3"`)) && broken:
+			says(502, "")(w, r)
+		default:
+			says(200, `{"ok":true}`)(w, r)
+		}
+	}
+	s := toward(t, in.URL, time.Minute)
+	to := channel("telegram://1:A@telegram?chats=1,2,3,4")
+	if out := s.Send(context.Background(), to, ordinary()); out.State != rules.Owed || out.Code != 502 {
+		t.Fatalf("outcome = %+v, want owed", out)
+	}
+	broken = false
+	out := s.Send(context.Background(), to, ordinary())
+	if out.State != rules.Sent || out.Class != "rejected" || out.Code != 400 {
+		t.Fatalf("outcome = %+v, want sent, with the class of the one that refused", out)
+	}
+	var chats []string
+	for _, g := range in.got() {
+		_, chat, _ := strings.Cut(g.body, `"chat_id":"`)
+		chats = append(chats, chat[:1])
+	}
+	if got := strings.Join(chats, ""); got != "123"+"234" {
+		t.Errorf("chats were asked in the order %s: nobody gets a message twice", got)
+	}
+}
+
+type panics struct{}
+
+func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("boom " + canary) }
+
+func TestNeverPanics(t *testing.T) {
+	quiet(t)
+	s := guarded(t, shoutrrr.Options{Transport: panics{}})
+	for _, c := range channels {
+		if out := s.Send(context.Background(), channel(c.url), ordinary()); out.State != rules.Dead || out.Class != "panic" {
+			t.Errorf("%s: outcome = %+v", c.name, out)
+		}
+	}
+	for _, bad := range []string{"", "x", "opsgenie://host", "matrix://h?rooms=", "teams://g@t/x", "logger://"} {
+		if out := s.Send(context.Background(), channel(bad), ordinary()); out.State != rules.Dead || out.Class != "invalid" {
+			t.Errorf("%q: outcome = %+v", bad, out)
+		}
+	}
+}
+
+func TestEndsWithItsContext(t *testing.T) {
+	arrived := make(chan struct{}, 1)
+	in := newInbox(t, func(_ http.ResponseWriter, r *http.Request) {
+		arrived <- struct{}{}
+		<-r.Context().Done()
+	})
+	s := toward(t, in.URL, time.Minute)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan rules.Outcome)
+	go func() { ended <- s.Send(ctx, channel("ntfy://h/t"), ordinary()) }()
+	<-arrived
+	cancel()
+	if out := <-ended; out.State != rules.Uncertain || out.Class != "timeout" {
+		t.Errorf("outcome = %+v", out)
+	}
+	if out := s.Send(ctx, channel("ntfy://h/t"), ordinary()); out.State != rules.Owed {
+		t.Errorf("after the end: outcome = %+v", out)
+	}
+}
+
+func TestInFlight(t *testing.T) {
+	arrived := make(chan struct{})
+	goOn := make(chan struct{})
+	in := newInbox(t, func(http.ResponseWriter, *http.Request) { arrived <- struct{}{}; <-goOn })
+	to, err := url.Parse(in.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := guarded(t, shoutrrr.Options{MaxInFlight: 1, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
+	first := make(chan rules.Outcome)
+	go func() { first <- s.Send(context.Background(), channel("https://h/t"), ordinary()) }()
+	<-arrived
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	if out := s.Send(ctx, channel("https://h/t"), ordinary()); out.State != rules.Owed || out.Class != "timeout" {
+		t.Errorf("the second: outcome = %+v", out)
+	}
+	close(goOn)
+	wantSent(t, <-first)
+}
+
+func TestGuardIsForOurOwnRequests(t *testing.T) {
+	in := newInbox(t, says(200, "theirs"))
+	s := shoutrrr.New(options())
+	if out := s.Send(context.Background(), channel(in.URL), ordinary()); out.State != rules.Dead {
+		t.Errorf("without the guard: outcome = %+v", out)
+	}
+	release := s.Guard()
+	resp, err := http.Get(in.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil || string(body) != "theirs" {
+		t.Errorf("the others' request got %q, %v", body, err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	release()
+	if http.DefaultClient.Transport != nil {
+		t.Error("the guard stays")
+	}
+	if n := len(in.got()); n != 1 {
+		t.Errorf("%d requests", n)
+	}
+}

@@ -1,0 +1,127 @@
+package rules
+
+import (
+	"math"
+	"time"
+)
+
+// Instance is one series of a rule with its state.
+type Instance struct {
+	Series        Series
+	State         State
+	Rejudge       bool            // the rule changed: if good now, resolve at once
+	Since         time.Time       // when it went bad: pending and firing
+	QuietSince    time.Time       // when it went good: recovering
+	Stood         time.Duration   // how long the running clock of for or keep_firing_for stood still
+	CooldownUntil time.Time       // before this no first message
+	Untold        int             // short episodes that the cooldown kept back
+	Snooze        Acknowledgement // episodes that start before its Until are born acknowledged
+	Seen          time.Time       // when it last had a value, zero for never
+	OKAt          time.Time       // when it last became ok
+	Alert         *Alert          // firing and recovering
+
+	Value float64 // the last one, NaN when there was none
+	Text  string
+	Level int
+
+	ring    ring
+	look    uint32 // the number of the last Observe that saw it
+	kept    bool   // a row of it is stored
+	touched bool   // its memory differs from that row
+}
+
+const ringSize = 8
+
+// ring holds the last verdicts. Its columns are apart because they pack better
+// so, and there may be a hundred thousand of it.
+type ring struct {
+	at      [ringSize]int64 // unix milliseconds, 0 for an empty place
+	value   [ringSize]float64
+	verdict [ringSize]Verdict
+	next    uint8
+}
+
+// add puts a look in; a second one at the same time, decided anew, replaces
+// the first.
+func (r *ring) add(at int64, value float64, v Verdict) {
+	i := (r.next + ringSize - 1) % ringSize
+	if r.at[i] != at {
+		i = r.next
+		r.next = (r.next + 1) % ringSize
+	}
+	r.at[i], r.value[i], r.verdict[i] = at, value, v
+}
+
+// remember keeps what one look said, in memory only.
+func (in *Instance) remember(o *Observation, silent bool, now time.Time) {
+	in.touched = true
+	if o.Verdict == Unknown {
+		in.ring.add(now.UnixMilli(), math.NaN(), Unknown)
+		return
+	}
+	in.ring.add(now.UnixMilli(), o.Value, o.Verdict)
+	in.Value, in.Text, in.Level = o.Value, o.Text, o.Level
+	switch {
+	case !o.At.IsZero():
+		in.Seen = later(in.Seen, o.At)
+	case !silent:
+		in.Seen = now
+	}
+}
+
+// Recent returns the last verdicts, the oldest first.
+func (in *Instance) Recent() []Sample {
+	out := []Sample{}
+	for i := range ringSize {
+		i = (int(in.ring.next) + i) % ringSize
+		if in.ring.at[i] == 0 {
+			continue
+		}
+		out = append(out, Sample{
+			At: time.UnixMilli(in.ring.at[i]).UTC(), Value: number(in.ring.value[i]), Verdict: in.ring.verdict[i].String(),
+		})
+	}
+	return out
+}
+
+// Recall puts back what Recent returned.
+func (in *Instance) Recall(samples []Sample) {
+	for _, s := range samples {
+		verdict := Unknown
+		for v := Unknown; v <= Bad; v++ {
+			if v.String() == s.Verdict {
+				verdict = v
+			}
+		}
+		value := math.NaN()
+		if s.Value != nil {
+			value = *s.Value
+		}
+		in.ring.add(s.At.UnixMilli(), value, verdict)
+	}
+}
+
+// recentValues returns the numbers of Recent, for a sparkline.
+func (in *Instance) recentValues() []float64 {
+	var out []float64
+	for _, s := range in.Recent() {
+		if s.Value != nil {
+			out = append(out, *s.Value)
+		}
+	}
+	return out
+}
+
+// number is x for JSON, which has no NaN.
+func number(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
+}
+
+// elapsed is how long a clock that began at from has run until now, without
+// the time it stood still.
+func (in *Instance) elapsed(from, now time.Time) time.Duration {
+	return now.Sub(from) - in.Stood
+}

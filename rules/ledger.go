@@ -1,0 +1,694 @@
+package rules
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// Ledger is one rule, the instances it knows, their live alerts and the
+// notifications they owe. Everything that changes an alert goes through it;
+// it is loaded, decided upon and saved as one, so a state and its message
+// cannot be saved apart. It is not safe for concurrent use.
+type Ledger struct {
+	Rule     Rule
+	Deleted  bool
+	Revision int64     // of the stored row this was read from; 0 for a new one
+	Judged   time.Time // the last nominal tick it was judged at
+	Refused  int       // series that the last tick turned away because there are too many
+
+	instances map[Series]*Instance
+	alerts    map[string]*Alert          // live, or resolved with messages still owed
+	owed      map[string][]*Notification // by alert; "" for those of none
+	messages  map[string]*Notification   // the same by their ID
+	active    *span
+	resting   bool   // outside active, and every instance was told so
+	looks     uint32 // counts Observe
+	changed   changed
+}
+
+// changed is what differs from the stored row.
+type changed struct {
+	rule          bool
+	versions      []Version
+	instances     map[Series]bool // true: gone
+	alerts        map[string]*Alert
+	notifications map[string]*Notification
+}
+
+// Setting is what a ledger decides in: the nominal time and what lies outside
+// its rule.
+type Setting struct {
+	Now      time.Time
+	Silences []Silence
+	// Route names the channels for a severity where a rule names none.
+	Route func(Severity) []string
+	// Cover names the alert or rule on which series depends and which is wrong
+	// itself now ("alert:ID" or "rule:ID"), "" for none.
+	Cover func(r *Rule, series Series) string
+	// Blind says that silence proves nothing now, because the clock is unsure
+	// or a live source is young: a series without a value is Unknown, not None.
+	Blind bool
+}
+
+// NewLedger returns the ledger of a rule that is not stored yet.
+func NewLedger(r Rule, by Actor, now time.Time) *Ledger {
+	r.Version, r.CreatedAt, r.UpdatedAt, r.CreatedBy = 1, now, now, by.Name
+	l := OpenLedger(Snapshot{Rule: r, Judged: now})
+	l.changed.rule = true
+	l.record("created", by, now)
+	return l
+}
+
+// Snapshot is a ledger as a store keeps it: the live alerts, the resolved ones
+// with notifications that are not final, all notifications of live alerts, and
+// every notification that is not final.
+type Snapshot struct {
+	Rule          Rule
+	Deleted       bool
+	Revision      int64
+	Judged        time.Time
+	Instances     []*Instance
+	Alerts        []*Alert
+	Notifications []*Notification
+}
+
+// OpenLedger makes a ledger of what a store kept.
+func OpenLedger(s Snapshot) *Ledger {
+	l := &Ledger{
+		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged,
+		instances: make(map[Series]*Instance, len(s.Instances)),
+		alerts:    make(map[string]*Alert, len(s.Alerts)),
+		owed:      map[string][]*Notification{},
+		messages:  make(map[string]*Notification, len(s.Notifications)),
+	}
+	for _, a := range s.Alerts {
+		l.alerts[a.ID] = a
+	}
+	for _, in := range s.Instances {
+		in.kept = true
+		l.instances[in.Series] = in
+	}
+	for _, a := range s.Alerts {
+		if in := l.instances[a.Series]; in != nil && a.ResolvedAt.IsZero() {
+			in.Alert = a
+		}
+	}
+	for _, n := range s.Notifications {
+		l.owe(n)
+	}
+	for _, list := range l.owed {
+		slices.SortStableFunc(list, func(a, b *Notification) int { return a.BookedAt.Compare(b.BookedAt) })
+	}
+	l.readRule()
+	return l
+}
+
+func (l *Ledger) owe(n *Notification) {
+	l.owed[n.AlertID] = append(l.owed[n.AlertID], n)
+	l.messages[n.ID] = n
+}
+
+// readRule keeps what is costly to read out of the rule each tick.
+func (l *Ledger) readRule() {
+	l.active, l.resting = nil, false
+	if l.Rule.Active != nil {
+		if s, err := l.Rule.Active.span(); err == nil {
+			l.active = &s
+		}
+	}
+}
+
+// Active reports whether the rule is judged at t.
+func (l *Ledger) Active(t time.Time) bool { return l.active == nil || l.active.covers(t) }
+
+// Watched reports whether the rule is to be evaluated at all.
+func (l *Ledger) Watched() bool { return l.Rule.ID != "" && l.Rule.Enabled && !l.Deleted }
+
+// Busy reports whether timers may have something to do.
+func (l *Ledger) Busy() bool { return len(l.alerts) > 0 || l.active != nil && len(l.instances) > 0 }
+
+// Size returns how many instances the ledger holds.
+func (l *Ledger) Size() int { return len(l.instances) }
+
+// Instances calls f with each instance until f returns false.
+func (l *Ledger) Instances(f func(*Instance) bool) {
+	for _, in := range l.instances {
+		if !f(in) {
+			return
+		}
+	}
+}
+
+// Instance returns the instance of a series, nil when it is not known.
+func (l *Ledger) Instance(s Series) *Instance { return l.instances[s] }
+
+// Alerts calls f with each live alert, and those resolved ones whose messages
+// are not all out.
+func (l *Ledger) Alerts(f func(*Alert) bool) {
+	for _, a := range l.alerts {
+		if !f(a) {
+			return
+		}
+	}
+}
+
+// Notifications calls f with every notification that the ledger holds.
+func (l *Ledger) Notifications(f func(*Notification) bool) {
+	for _, n := range l.messages {
+		if !f(n) {
+			return
+		}
+	}
+}
+
+// Observe advances every instance of the rule by one nominal tick. A series
+// that is known but not observed has verdict None, but its count is 0. It is
+// the only place where an alert changes state by itself. evidence is asked only
+// when one fires.
+func (l *Ledger) Observe(s Setting, obs []Observation, evidence func(Observation) Evidence) {
+	tick := tick{Setting: s, evidence: evidence, active: l.Active(s.Now)}
+	if !l.Judged.IsZero() && s.Now.After(l.Judged) {
+		tick.gap = s.Now.Sub(l.Judged)
+	}
+	l.looks++
+	l.Refused = 0
+	looked := 0
+	for i := range obs {
+		in := l.meet(&obs[i])
+		if in == nil || in.look == l.looks {
+			continue
+		}
+		in.look = l.looks
+		looked++
+		l.judge(&tick, in, &obs[i])
+	}
+	if looked-tick.gone < len(l.instances) {
+		l.judgeAbsent(&tick)
+	}
+	l.Judged = s.Now
+}
+
+// tick is the part of an Observe that all its instances share.
+type tick struct {
+	Setting
+	gap      time.Duration // since the last judged tick
+	active   bool
+	gone     int // how many series it let go of
+	evidence func(Observation) Evidence
+}
+
+// meet returns the instance of an observation, a new one when the series is
+// new. It returns nil for a new one beyond the limit, and for one without value
+// that nobody knows.
+func (l *Ledger) meet(o *Observation) *Instance {
+	if in := l.instances[o.Series]; in != nil {
+		return in
+	}
+	if o.Verdict == None || o.Verdict == Unknown {
+		return nil
+	}
+	if len(l.instances) >= l.Rule.SeriesLimit() {
+		l.Refused++
+		return nil
+	}
+	// One that was dropped and is not saved yet has its row still.
+	in := &Instance{Series: o.Series, Value: math.NaN(), kept: l.changed.instances[o.Series]}
+	l.instances[o.Series] = in
+	if l.Rule.KeepsRoster() {
+		l.note(in)
+	}
+	return in
+}
+
+// quietFor is how long an ok instance that no roster needs is kept in memory
+// after its last value.
+const quietFor = time.Hour
+
+func (l *Ledger) judgeAbsent(t *tick) {
+	for _, in := range l.instances {
+		if in.look == l.looks {
+			continue
+		}
+		o := l.absent(in)
+		l.judge(t, in, &o)
+	}
+}
+
+// absent is what it means that the source did not name a known series.
+func (l *Ledger) absent(in *Instance) Observation {
+	o := Observation{Series: in.Series, Verdict: None, Value: math.NaN()}
+	if c := &l.Rule.Condition; c.Type == Threshold && c.Aggregation == Count {
+		o.Value, o.Verdict, o.Level = 0, c.Judge(0), l.Rule.LevelOf(0)
+	}
+	return o
+}
+
+// silent reports whether an observation says that there was no point.
+func (l *Ledger) silent(o *Observation) bool {
+	c := &l.Rule.Condition
+	return o.Verdict == None || o.Verdict == Bad && c.Type == Absence || c.Aggregation == Count && o.Value == 0
+}
+
+// judge decides what one verdict does to one instance.
+func (l *Ledger) judge(t *tick, in *Instance, o *Observation) {
+	silent := l.silent(o)
+	in.remember(o, silent, t.Now)
+	if in.State == OK && !silent && (o.Verdict == Good || o.Verdict == Lingering) {
+		return
+	}
+	if !t.active {
+		in.Stood += t.gap
+		l.rest(in, t.Now)
+		return
+	}
+	if silent && l.leaves(t, in) {
+		return
+	}
+	if in.Alert != nil && o.Verdict >= Good {
+		in.Alert.Value, in.Alert.Text = o.Value, o.Text
+	}
+	switch l.meaning(t, o.Verdict) {
+	case Bad:
+		l.goBad(t, in, o)
+	case Good:
+		l.goGood(t, in)
+	case Lingering:
+		l.linger(t, in)
+	case None, Unknown:
+		in.Stood += t.gap
+	}
+}
+
+// meaning says what a verdict comes to: silence is what absence looks for, and
+// for the others the rule's no_data policy decides.
+func (l *Ledger) meaning(t *tick, v Verdict) Verdict {
+	switch {
+	case v != None:
+		return v
+	case t.Blind:
+		return Unknown
+	case l.Rule.Condition.Type == Absence, l.Rule.NoData == AlertOn:
+		return Bad
+	case l.Rule.NoData == OKPolicy:
+		return Good
+	}
+	return None
+}
+
+// rest is row 25: outside active a pending instance becomes ok and a firing
+// one stays as it is, untold.
+func (l *Ledger) rest(in *Instance, now time.Time) {
+	switch in.State {
+	case Pending:
+		l.calm(in, now)
+	case Firing, Recovering:
+		l.holdBack(in.Alert, heldInactive)
+	}
+}
+
+// endRest is the other half of row 25: what is still bad when active begins is
+// told once.
+func (l *Ledger) endRest(s Setting, in *Instance) {
+	a := in.Alert
+	if a.HeldBy != heldInactive {
+		return
+	}
+	if held := l.hold(s, a); held != "" {
+		l.holdBack(a, held)
+		return
+	}
+	a.HeldBy = ""
+	l.changed.alert(a)
+	l.tellAgain(s, in)
+}
+
+func (l *Ledger) goBad(t *tick, in *Instance, o *Observation) {
+	l.rejudged(in)
+	switch in.State {
+	case OK:
+		in.Since, in.Stood = t.Now, 0
+		if l.Rule.For <= 0 {
+			l.fire(t, in, o)
+			return
+		}
+		in.State = Pending
+		l.note(in)
+	case Pending:
+		if in.elapsed(in.Since, t.Now) >= l.Rule.For.Std() {
+			l.fire(t, in, o)
+		}
+	case Recovering:
+		l.relapse(in)
+		l.stayBad(t, in, o)
+	case Firing:
+		l.stayBad(t, in, o)
+	}
+}
+
+func (l *Ledger) goGood(t *tick, in *Instance) {
+	switch {
+	case in.State == Pending:
+		l.calm(in, t.Now)
+	case in.Alert == nil:
+	case in.Rejudge:
+		l.resolve(t.Setting, in, WhyRuleChanged)
+	case l.Rule.KeepFiringFor <= 0:
+		l.resolve(t.Setting, in, WhyRecovered)
+	case in.State == Firing:
+		in.State, in.QuietSince, in.Stood = Recovering, t.Now, 0
+		l.note(in)
+	case in.elapsed(in.QuietSince, t.Now) >= l.Rule.KeepFiringFor.Std():
+		l.resolve(t.Setting, in, WhyRecovered)
+	}
+}
+
+// linger: not wrong, but not past recover. For a firing instance that is as
+// bad as before, for any other as good.
+func (l *Ledger) linger(t *tick, in *Instance) {
+	l.rejudged(in)
+	switch in.State {
+	case Pending:
+		l.calm(in, t.Now)
+	case Recovering:
+		l.relapse(in)
+		l.endRest(t.Setting, in)
+	case Firing:
+		l.endRest(t.Setting, in)
+	}
+}
+
+// rejudged ends row 27: the changed rule still finds it wrong.
+func (l *Ledger) rejudged(in *Instance) {
+	if in.Rejudge {
+		in.Rejudge = false
+		l.note(in)
+	}
+}
+
+func (l *Ledger) relapse(in *Instance) {
+	in.State, in.QuietSince, in.Stood = Firing, time.Time{}, 0
+	l.note(in)
+}
+
+func (l *Ledger) calm(in *Instance, now time.Time) {
+	in.State, in.Since, in.QuietSince, in.Stood, in.OKAt, in.Rejudge, in.Alert = OK, time.Time{}, time.Time{}, 0, now, false, nil
+	l.note(in)
+}
+
+// fire begins an episode.
+func (l *Ledger) fire(t *tick, in *Instance, o *Observation) {
+	a := &Alert{
+		ID: alertID(l.Rule.ID, in.Series, t.Now), RuleID: l.Rule.ID, RuleVersion: l.Rule.Version,
+		Title: l.Rule.Title, Series: in.Series, Severity: l.Rule.SeverityAt(o.Level), Level: o.Level,
+		Value: o.Value, Text: o.Text, Peak: o.Value, Since: in.Since, StartedAt: t.Now, Told: -1,
+	}
+	if t.evidence != nil {
+		a.Evidence = t.evidence(*o)
+	}
+	a.Evidence.Values = in.Recent()
+	in.State, in.Stood, in.Alert = Firing, 0, a
+	l.alerts[a.ID] = a
+	l.note(in)
+	l.changed.alert(a)
+	if in.Snooze.Until.After(t.Now) {
+		ack := in.Snooze
+		a.Ack, a.Told = &ack, a.Severity.Rank()
+		return
+	}
+	a.HeldBy = l.hold(t.Setting, a)
+	l.announce(t.Setting, in)
+}
+
+// stayBad follows a firing instance: its peak, its level, and row 6.
+func (l *Ledger) stayBad(t *tick, in *Instance, o *Observation) {
+	a := in.Alert
+	a.Value, a.Text = o.Value, o.Text
+	if worse(&l.Rule.Condition, o.Value, a.Peak) {
+		a.Peak = o.Value
+	}
+	l.endRest(t.Setting, in)
+	if a.Level == o.Level {
+		return
+	}
+	a.Level, a.Severity = o.Level, l.Rule.SeverityAt(o.Level)
+	l.changed.alert(a)
+	l.worsen(t.Setting, in)
+}
+
+// worsen is rows 6 and 19: a severity above the worst one told breaks an
+// acknowledgement and is told. A first that waits is not told yet: it will say
+// how bad it is when it is due.
+func (l *Ledger) worsen(s Setting, in *Instance) {
+	a := in.Alert
+	if a.Told < 0 || a.Severity.Rank() <= a.Told {
+		return
+	}
+	if a.Ack != nil {
+		l.endAck(in, "worsened", s.Now)
+	}
+	l.cancel(a, s.Now, func(n *Notification) bool { return n.Reason == FirstNews && n.State == Held })
+	a.Told = a.Severity.Rank()
+	if a.DueAt.IsZero() && a.HeldBy == "" {
+		a.DueAt = s.Now
+	}
+	l.book(s, in, Worsened)
+	l.startReminders(a, s.Now)
+}
+
+// worse reports whether x is further on the bad side than y.
+func worse(c *Condition, x, y float64) bool {
+	if math.IsNaN(x) || math.IsNaN(y) {
+		return math.IsNaN(y)
+	}
+	middle := (c.Value.Low + c.Value.High) / 2
+	switch c.Operator {
+	case Below, AtMost:
+		return x < y
+	case Between:
+		return math.Abs(x-middle) < math.Abs(y-middle)
+	case Outside:
+		return math.Abs(x-middle) > math.Abs(y-middle)
+	}
+	return x > y
+}
+
+// leaves lets go of a series that has been silent for too long: soon where
+// nobody would miss it, else by row 31.
+func (l *Ledger) leaves(t *tick, in *Instance) bool {
+	silence := t.Now.Sub(in.Seen)
+	switch {
+	case t.Blind:
+		return false
+	case !l.keeps(in, t.Now) && silence > quietFor:
+		l.drop(in)
+	case !in.Seen.IsZero() && silence >= l.Rule.ForgetAfter() && !l.expects(in.Series):
+		l.forget(t.Setting, in, WhyRetired)
+	default:
+		return false
+	}
+	t.gone++
+	return true
+}
+
+// expects reports whether a series must exist; such a one is never given up.
+func (l *Ledger) expects(series Series) bool {
+	return slices.ContainsFunc(l.Rule.Condition.Expect, func(labels Labels) bool { return SeriesOf(labels) == series })
+}
+
+func (l *Ledger) forget(s Setting, in *Instance, why string) {
+	if in.Alert != nil {
+		l.resolve(s, in, why)
+	}
+	l.drop(in)
+}
+
+// keeps reports whether a row of the instance must be stored.
+func (l *Ledger) keeps(in *Instance, now time.Time) bool {
+	return in.State != OK || l.Rule.KeepsRoster() || in.CooldownUntil.After(now) || in.Untold > 0 || in.Snooze.Until.After(now)
+}
+
+// note marks an instance as changed.
+func (l *Ledger) note(in *Instance) {
+	if l.changed.instances == nil {
+		l.changed.instances = map[Series]bool{}
+	}
+	l.changed.instances[in.Series] = false
+}
+
+// drop lets go of an instance, and of its row where there is one.
+func (l *Ledger) drop(in *Instance) {
+	delete(l.instances, in.Series)
+	if in.kept {
+		l.note(in)
+		l.changed.instances[in.Series] = true
+	} else {
+		delete(l.changed.instances, in.Series)
+	}
+}
+
+func (c *changed) alert(a *Alert) {
+	if c.alerts == nil {
+		c.alerts = map[string]*Alert{}
+	}
+	c.alerts[a.ID] = a
+}
+
+func (c *changed) notification(n *Notification) {
+	if c.notifications == nil {
+		c.notifications = map[string]*Notification{}
+	}
+	c.notifications[n.ID] = n
+}
+
+// Changes is what a store has to write of a ledger.
+type Changes struct {
+	Rule          bool // the rule itself, or whether it is deleted
+	Versions      []Version
+	Instances     []*Instance
+	Gone          []Series
+	Alerts        []*Alert
+	Notifications []*Notification
+}
+
+// Changed reports whether there is anything to write.
+func (l *Ledger) Changed() bool {
+	c := &l.changed
+	if c.rule || len(c.versions)+len(c.alerts)+len(c.notifications) > 0 {
+		return true
+	}
+	for series, gone := range c.instances {
+		if gone || l.instances[series].kept || l.keeps(l.instances[series], l.Judged) {
+			return true
+		}
+	}
+	return false
+}
+
+// Changes returns what differs from the stored ledger; what lived in memory of
+// those instances and alerts goes with it.
+func (l *Ledger) Changes() Changes {
+	out := Changes{Rule: l.changed.rule, Versions: l.changed.versions}
+	for series, gone := range l.changed.instances {
+		in := l.instances[series]
+		switch {
+		case !gone && l.keeps(in, l.Judged):
+			out.Instances = append(out.Instances, in)
+		case gone || in.kept:
+			out.Gone = append(out.Gone, series)
+		}
+	}
+	for _, a := range l.changed.alerts {
+		out.Alerts = append(out.Alerts, a)
+	}
+	for _, n := range l.changed.notifications {
+		out.Notifications = append(out.Notifications, n)
+	}
+	slices.Sort(out.Gone)
+	slices.SortFunc(out.Instances, func(a, b *Instance) int { return cmp.Compare(a.Series, b.Series) })
+	slices.SortFunc(out.Alerts, func(a, b *Alert) int {
+		return cmp.Or(a.StartedAt.Compare(b.StartedAt), cmp.Compare(a.ID, b.ID))
+	})
+	slices.SortFunc(out.Notifications, func(a, b *Notification) int {
+		return cmp.Or(a.BookedAt.Compare(b.BookedAt), cmp.Compare(a.ID, b.ID))
+	})
+	return out
+}
+
+// Saved tells the ledger that its changes are stored under a revision.
+func (l *Ledger) Saved(revision int64) {
+	for series, gone := range l.changed.instances {
+		if in := l.instances[series]; in != nil {
+			in.kept, in.touched = !gone && l.keeps(in, l.Judged), false
+		}
+	}
+	l.Revision, l.changed = revision, changed{}
+	l.tidy()
+}
+
+// tidy lets go of resolved alerts whose messages are all out, and of final
+// messages that belong to no alert that is held.
+func (l *Ledger) tidy() {
+	for id, list := range l.owed {
+		if a := l.alerts[id]; a != nil && (a.ResolvedAt.IsZero() || slices.ContainsFunc(list, unfinished)) {
+			continue
+		}
+		var rest []*Notification
+		for _, n := range list {
+			if unfinished(n) {
+				rest = append(rest, n)
+			} else {
+				delete(l.messages, n.ID)
+			}
+		}
+		if l.owed[id] = rest; rest == nil {
+			delete(l.owed, id)
+		}
+	}
+	for id, a := range l.alerts {
+		if !a.ResolvedAt.IsZero() && len(l.owed[id]) == 0 {
+			delete(l.alerts, id)
+		}
+	}
+}
+
+func unfinished(n *Notification) bool { return !n.State.Final() }
+
+// Flush marks everything that lives in memory only, so that the next save
+// writes it: at the heartbeat and at the end.
+func (l *Ledger) Flush() {
+	for _, in := range l.instances {
+		if !in.touched || !in.kept && !l.keeps(in, l.Judged) {
+			continue
+		}
+		l.note(in)
+		if in.Alert != nil {
+			l.changed.alert(in.Alert)
+		}
+	}
+}
+
+// Remember takes over from old what lives in memory only, after the ledger was
+// read again because another process changed it. What old decided last and
+// could not save may be decided again after it, at the same nominal time.
+func (l *Ledger) Remember(old *Ledger) {
+	l.Refused = old.Refused
+	l.Judged = later(l.Judged, old.Judged)
+	if measuresOther(&old.Rule, &l.Rule) {
+		return
+	}
+	for series, was := range old.instances {
+		in := l.instances[series]
+		switch {
+		case in != nil:
+			in.recollect(was, &l.Rule.Condition)
+		case was.State == OK && !was.kept && !l.Deleted:
+			was.look = 0
+			l.instances[series] = was
+		}
+	}
+}
+
+// recollect takes over what the memory of an instance was.
+func (in *Instance) recollect(was *Instance, c *Condition) {
+	in.ring, in.touched = was.ring, was.touched
+	in.Value, in.Text, in.Level = was.Value, was.Text, was.Level
+	in.Seen, in.OKAt = later(in.Seen, was.Seen), later(in.OKAt, was.OKAt)
+	if in.State == was.State && in.Since.Equal(was.Since) && in.QuietSince.Equal(was.QuietSince) {
+		in.Stood = was.Stood
+	}
+	if in.Alert != nil && was.Alert != nil && in.Alert.ID == was.Alert.ID {
+		in.Alert.Value, in.Alert.Text = was.Alert.Value, was.Alert.Text
+		if worse(c, was.Alert.Peak, in.Alert.Peak) {
+			in.Alert.Peak = was.Alert.Peak
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}

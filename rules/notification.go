@@ -1,0 +1,105 @@
+package rules
+
+import "time"
+
+// Reason says why a message is owed.
+type Reason string
+
+// The reasons.
+const (
+	FirstNews   Reason = "first"
+	Reminder    Reason = "reminder"
+	Worsened    Reason = "worsened"
+	Resolved    Reason = "resolved"
+	Escalated   Reason = "escalation"
+	Digest      Reason = "digest"
+	Test        Reason = "test"
+	Operational Reason = "operational" // tocsin's own: source down, dead letters, restore
+)
+
+// Announces reports whether a message of this reason, once sent, makes its
+// episode announced on the channel, so that the resolve goes there too.
+func (r Reason) Announces() bool {
+	return r == FirstNews || r == Reminder || r == Worsened || r == Escalated
+}
+
+// Delivery is how far a notification has come.
+type Delivery string
+
+// The deliveries. Sent, Uncertain, Dead and Cancelled are final.
+const (
+	Held      Delivery = "held"      // by policy; HeldBy says which
+	Owed      Delivery = "owed"      // to be sent at Due
+	Sending   Delivery = "sending"   // handed to the channel; found so at start-up it counts as unknown
+	Sent      Delivery = "sent"      // the service took it
+	Uncertain Delivery = "unknown"   // timed out after the request had left
+	Dead      Delivery = "dead"      // refused for good, or given up
+	Cancelled Delivery = "cancelled" // not needed any more
+)
+
+// Final reports whether nothing more will come of it.
+func (d Delivery) Final() bool {
+	return d == Sent || d == Uncertain || d == Dead || d == Cancelled
+}
+
+// Notification is one message owed to one channel.
+type Notification struct {
+	ID       string
+	RuleID   string // "" for tocsin's own and for tests
+	AlertID  string
+	Channel  string
+	Reason   Reason
+	State    Delivery
+	HeldBy   string // cooldown, silence:ID, alert:ID, inactive
+	BookedAt time.Time
+	Due      time.Time // not to be tried before
+	Attempts int
+	Error    string    // the class of the last failure; never a foreign text
+	DoneAt   time.Time // when it became final
+	Facts    Facts
+}
+
+// Facts is what a message is about, as it was when it was booked. Templates
+// are rendered from it when it is sent.
+type Facts struct {
+	Title       string    `json:"title"`
+	Rule        string    `json:"rule,omitempty"` // its name
+	Series      Series    `json:"series,omitempty"`
+	Labels      Labels    `json:"labels,omitempty"` // the rule's own
+	Severity    Severity  `json:"severity,omitempty"`
+	Measured    string    `json:"measured,omitempty"` // "temperature.celsius"
+	Condition   string    `json:"condition,omitempty"`
+	Value       *float64  `json:"value,omitempty"`
+	ValueText   string    `json:"value_text,omitempty"`
+	Peak        *float64  `json:"peak,omitempty"`
+	Since       time.Time `json:"since,omitzero"`
+	StartedAt   time.Time `json:"started_at,omitzero"`
+	ResolvedAt  time.Time `json:"resolved_at,omitzero"`
+	Why         string    `json:"why,omitempty"` // why it resolved
+	NoDataSince time.Time `json:"no_data_since,omitzero"`
+	Untold      int       `json:"untold,omitempty"` // short episodes that the cooldown kept back
+	Recent      []float64 `json:"recent,omitempty"` // the last values, oldest first
+	Source      string    `json:"source,omitempty"`
+	Summary     string    `json:"summary,omitempty"` // a template
+	Runbook     string    `json:"runbook,omitempty"`
+	Text        string    `json:"text,omitempty"` // of tocsin's own messages, instead of all this
+	Clock       string    `json:"clock,omitempty"`
+}
+
+// Outcome is what became of one attempt to deliver.
+type Outcome struct {
+	State Delivery      // Sent, Owed for another try, Dead, Uncertain
+	Class string        // of the failure: refused, timeout, tls, rate_limited, auth, rejected, server, invalid, panic
+	Code  int           // the status that the service answered with, 0 for none
+	Retry time.Duration // how long the service asked to wait, 0 when it did not say
+}
+
+// ChannelInfo is all that anybody may see of a channel.
+type ChannelInfo struct {
+	Name        string    `json:"name"`
+	Kind        string    `json:"kind"`   // ntfy, smtp, slack, ...
+	Origin      string    `json:"origin"` // config or stored
+	Health      string    `json:"health"` // ok, failing, untried
+	LastSuccess time.Time `json:"last_success,omitzero"`
+	LastError   string    `json:"last_error,omitempty"` // its class
+}

@@ -1,0 +1,461 @@
+package rules
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Doc is a rule as a person or a model writes it: decoded JSON or YAML.
+type Doc = map[string]any
+
+// key is one key of a document: how it is read and an example that works.
+type key[T any] struct {
+	name    string
+	example string
+	set     func(*T, any) error
+}
+
+var ruleKeys = []key[Rule]{
+	{"name", `freezer`, text(func(r *Rule) *string { return &r.Name })},
+	{"title", `Freezer too warm`, text(func(r *Rule) *string { return &r.Title })},
+	{"enabled", `true`, setEnabled},
+	{"source", `home`, text(func(r *Rule) *string { return &r.Source })},
+	{"measurement", `temperature`, text(func(r *Rule) *string { return &r.Measurement })},
+	{"field", `celsius`, text(func(r *Rule) *string { return &r.Field })},
+	{"where", `{"room": "kitchen"}`, filter(func(r *Rule) *Filter { return &r.Where })},
+	{"group_by", `["sensor"]`, texts(func(r *Rule) *[]string { return &r.GroupBy })},
+	{"condition", `{"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": -15}`, setCondition},
+	{"levels", `[{"value": -10, "severity": "critical"}]`, list(func(r *Rule) *[]Level { return &r.Levels }, levelKeys)},
+	{"for", `10m`, length(func(r *Rule) *Duration { return &r.For })},
+	{"keep_firing_for", `5m`, length(func(r *Rule) *Duration { return &r.KeepFiringFor })},
+	{"every", `30s`, setEvery},
+	{"zone", `Europe/Berlin`, text(func(r *Rule) *string { return &r.Zone })},
+	{"severity", `high`, severity(func(r *Rule) *Severity { return &r.Severity })},
+	{"cooldown", `15m`, length(func(r *Rule) *Duration { return &r.Cooldown })},
+	{"remind", `["30m", "2h", "6h"]`, lengths(func(r *Rule) *[]Duration { return &r.Remind })},
+	{"escalate", `{"after": "30m", "channels": ["pager"]}`, object(func(r *Rule) **Escalation { return &r.Escalate }, escalateKeys)},
+	{"channels", `["phone", "mail"]`, texts(func(r *Rule) *[]string { return &r.Channels })},
+	{"no_data", `keep`, oneOf(func(r *Rule) *NoData { return &r.NoData }, "keep", "ok", "alert")},
+	{"active", `{"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}`, object(func(r *Rule) **Active { return &r.Active }, activeKeys)},
+	{"depends_on", `["router_down"]`, texts(func(r *Rule) *[]string { return &r.DependsOn })},
+	{"labels", `{"team": "home"}`, setLabels},
+	{"summary", `{{.labels.sensor}} is at {{.value}} °C`, text(func(r *Rule) *string { return &r.Summary })},
+	{"runbook", `https://wiki.example/freezer`, text(func(r *Rule) *string { return &r.Runbook })},
+	{"max_series", `10000`, count(func(r *Rule) *int { return &r.MaxSeries })},
+}
+
+var conditionKeys = []key[Condition]{
+	{"type", `threshold`, oneOf(func(c *Condition) *ConditionType { return &c.Type },
+		"threshold", "absence", "change", "anomaly", "forecast", "expression", "query")},
+	{"aggregation", `mean`, aggregation(func(c *Condition) *Aggregation { return &c.Aggregation })},
+	{"window", `5m`, length(func(c *Condition) *Duration { return &c.Window })},
+	{"operator", `>`, operator(func(c *Condition) *Operator { return &c.Operator })},
+	{"value", `-15`, value(func(c *Condition) *Value { return &c.Value })},
+	{"recover", `-17`, value(func(c *Condition) *Value { return &c.Recover })},
+	{"expect", `[{"sensor": "a"}]`, setExpect},
+	{"forget_after", `30d`, length(func(c *Condition) *Duration { return &c.ForgetAfter })},
+	{"ago", `1d`, length(func(c *Condition) *Duration { return &c.Ago })},
+	{"percent", `true`, flag(func(c *Condition) *bool { return &c.Percent })},
+	{"horizon", `4h`, length(func(c *Condition) *Duration { return &c.Horizon })},
+	{"sensitivity", `medium`, oneOf(func(c *Condition) *string { return &c.Sensitivity }, "low", "medium", "high")},
+	{"direction", `both`, oneOf(func(c *Condition) *string { return &c.Direction }, "both", "up", "down")},
+	{"season", `auto`, text(func(c *Condition) *string { return &c.Season })},
+	{"inputs", `{"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`, setInputs},
+	{"expr", `cpu > 80`, text(func(c *Condition) *string { return &c.Expr })},
+	{"language", `influxql`, oneOf(func(c *Condition) *string { return &c.Language }, "influxql", "sql")},
+	{"text", `SELECT mean("v") AS v FROM "m" WHERE time > $from AND time <= $to GROUP BY "host"`, text(func(c *Condition) *string { return &c.Text })},
+	{"column", `v`, text(func(c *Condition) *string { return &c.Column })},
+}
+
+var inputKeys = []key[Input]{
+	{"measurement", `cpu`, text(func(i *Input) *string { return &i.Measurement })},
+	{"field", `usage`, text(func(i *Input) *string { return &i.Field })},
+	{"where", `{"room": "kitchen"}`, filter(func(i *Input) *Filter { return &i.Where })},
+	{"aggregation", `mean`, aggregation(func(i *Input) *Aggregation { return &i.Aggregation })},
+	{"window", `5m`, length(func(i *Input) *Duration { return &i.Window })},
+}
+
+var levelKeys = []key[Level]{
+	{"value", `-10`, value(func(l *Level) *Value { return &l.Value })},
+	{"severity", `critical`, severity(func(l *Level) *Severity { return &l.Severity })},
+	{"channels", `["pager"]`, texts(func(l *Level) *[]string { return &l.Channels })},
+}
+
+var escalateKeys = []key[Escalation]{
+	{"after", `30m`, length(func(e *Escalation) *Duration { return &e.After })},
+	{"channels", `["pager"]`, texts(func(e *Escalation) *[]string { return &e.Channels })},
+}
+
+var activeKeys = []key[Active]{
+	{"days", `mon-fri`, text(func(a *Active) *string { return &a.Days })},
+	{"hours", `07:00-22:00`, text(func(a *Active) *string { return &a.Hours })},
+	{"zone", `Europe/Berlin`, text(func(a *Active) *string { return &a.Zone })},
+}
+
+// seed maps the argument names of the system that tocsin replaces to ours.
+var seed = map[string]string{
+	"is_active": "enabled", "cooldown_minutes": "cooldown", "monitor_id": "where",
+	"metric": "field", "description": "summary", "notification_channels": "channels", "for_duration": "for",
+}
+
+// Parse reads a whole rule and returns it with the defaults filled in. Its
+// error joins one Error for each thing that is wrong with the document.
+func Parse(doc Doc) (Rule, error) {
+	r, err := Patch(Rule{Enabled: true}, doc)
+	if err != nil {
+		return Rule{}, err
+	}
+	return r, nil
+}
+
+// Patch returns r with the keys of doc put over it: a key with null goes back
+// to its default, a condition is merged key by key. What tocsin itself keeps
+// of a rule (its id, version, times) may stand in doc as it is in r, so that a
+// printed rule can be edited and given back; a version that is not r's any more
+// is a Conflict. The error is as Parse's, and covers the rule as a whole.
+func Patch(r Rule, doc Doc) (Rule, error) {
+	doc, err := unseed(doc)
+	if err = errors.Join(err, r.takeKept(doc)); err != nil {
+		return r, err
+	}
+	r.Condition.Inputs = maps.Clone(r.Condition.Inputs)
+	if err := apply(&r, doc, "", ruleKeys); err != nil {
+		return r, err
+	}
+	r.fill()
+	return r, r.Check()
+}
+
+// RuleKeys lists the keys of a rule document.
+func RuleKeys() []string { return names(ruleKeys) }
+
+// unseed translates the seed's argument names.
+func unseed(doc Doc) (Doc, error) {
+	out := maps.Clone(doc)
+	move := func(from, to string, turn func(any) (any, error)) error {
+		v, ok := doc[from]
+		if !ok {
+			return nil
+		}
+		delete(out, from)
+		if _, both := doc[to]; both && to != "where" {
+			return FieldErrorf(from, "is the same as %s; give only %s", to, to)
+		}
+		turned, err := turn(v)
+		if err == nil {
+			out[to] = turned
+		}
+		return err
+	}
+	same := func(v any) (any, error) { return v, nil }
+	return out, errors.Join(
+		move("is_active", "enabled", same),
+		move("cooldown_minutes", "cooldown", func(v any) (any, error) {
+			if v == nil {
+				return nil, nil
+			}
+			n, err := asNumber(v)
+			if err != nil || n < 0 {
+				return nil, FieldErrorf("cooldown_minutes", "must be a number of minutes, 0 or more, such as 15; got %s", shown(v))
+			}
+			return strconv.FormatFloat(n, 'f', -1, 64) + "m", nil
+		}),
+		move("monitor_id", "where", func(v any) (any, error) {
+			where, ok := doc["where"].(map[string]any)
+			if given := doc["where"]; given != nil && !ok {
+				return given, nil // to be refused as it is
+			}
+			merged := Doc{"monitor_id": v}
+			maps.Copy(merged, where)
+			if other, both := where["monitor_id"]; both && fmt.Sprint(other) != fmt.Sprint(v) {
+				return nil, FieldErrorf("monitor_id", "is the same as where.monitor_id; give only one of them")
+			}
+			return merged, nil
+		}),
+	)
+}
+
+// kept lists the keys of a printed rule that nobody sets.
+var kept = []string{"id", "owner", "managed", "unchecked", "version", "created_at", "updated_at", "created_by"}
+
+// takeKept takes those keys out of doc. For a rule that is stored they must
+// say what it says.
+func (r Rule) takeKept(doc Doc) error {
+	var mine Doc
+	if r.ID != "" {
+		text, err := json.Marshal(r)
+		if err = errors.Join(err, json.Unmarshal(text, &mine)); err != nil {
+			return fmt.Errorf("print rule %s: %w", r.ID, err)
+		}
+	}
+	var errs []error
+	for _, name := range kept {
+		v, given := doc[name]
+		delete(doc, name)
+		switch same := fmt.Sprint(v) == fmt.Sprint(mine[name]); {
+		case !given || same || r.ID == "":
+		case name == "version":
+			errs = append(errs, &Error{Conflict, name, fmt.Sprintf("is %d by now; got %s; read the rule again and repeat the change", r.Version, shown(v))})
+		default:
+			errs = append(errs, FieldErrorf(name, "cannot be set; leave it out"))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// apply sets every key of doc on target and joins what is wrong with them.
+func apply[T any](target *T, doc Doc, path string, keys []key[T]) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		i := slices.IndexFunc(keys, func(k key[T]) bool { return k.name == name })
+		if i < 0 {
+			errs = append(errs, unknownKey(path, name, names(keys)))
+			continue
+		}
+		if err := keys[i].set(target, doc[name]); err != nil {
+			errs = append(errs, at(path+name, keys[i].example, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func unknownKey(path, name string, known []string) error {
+	if ours, ok := seed[name]; ok && ours != "" {
+		return FieldErrorf(path+name, "no such key; it is called %s here", ours)
+	}
+	if slices.Contains(known, "condition") && belongsToSome(name) {
+		return FieldErrorf(path+name, "no such key; it belongs into the condition: {\"condition\": {%q: ...}}", name)
+	}
+	if near := Nearest(name, known); len(near) > 0 {
+		return FieldErrorf(path+name, "no such key; did you mean %s?", strings.Join(near, " or "))
+	}
+	return FieldErrorf(path+name, "no such key; known: %s", strings.Join(known, ", "))
+}
+
+// at puts the path and an example to an error of a set function; errors that
+// already are ours come from deeper in and only get the path in front.
+func at(path, example string, err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, e := range joined.Unwrap() {
+			errs = append(errs, at(path, example, e))
+		}
+		return errors.Join(errs...)
+	}
+	var ours *Error
+	if errors.As(err, &ours) {
+		return &Error{Code: ours.Code, Field: join(path, ours.Field), Text: ours.Text}
+	}
+	return FieldErrorf(path, "%v; for example %s", err, example)
+}
+
+func join(path, field string) string {
+	if field == "" || strings.HasPrefix(field, "[") {
+		return path + field
+	}
+	return path + "." + field
+}
+
+func names[T any](keys []key[T]) []string {
+	var out []string
+	for _, k := range keys {
+		out = append(out, k.name)
+	}
+	return out
+}
+
+// setter makes a set function out of a reader; null sets the zero value.
+func setter[T, V any](at func(*T) *V, read func(any) (V, error)) func(*T, any) error {
+	return func(t *T, v any) error {
+		if v == nil {
+			var zero V
+			*at(t) = zero
+			return nil
+		}
+		got, err := read(v)
+		if err == nil {
+			*at(t) = got
+		}
+		return err
+	}
+}
+
+func text[T any](at func(*T) *string) func(*T, any) error     { return setter(at, asText) }
+func flag[T any](at func(*T) *bool) func(*T, any) error       { return setter(at, asBool) }
+func length[T any](at func(*T) *Duration) func(*T, any) error { return setter(at, asDuration) }
+func value[T any](at func(*T) *Value) func(*T, any) error     { return setter(at, asValue) }
+func filter[T any](at func(*T) *Filter) func(*T, any) error   { return setter(at, asFilter) }
+func texts[T any](at func(*T) *[]string) func(*T, any) error  { return setter(at, asList(asText)) }
+func lengths[T any](at func(*T) *[]Duration) func(*T, any) error {
+	return setter(at, asList(asDuration))
+}
+func operator[T any](at func(*T) *Operator) func(*T, any) error { return setter(at, asOperator) }
+func aggregation[T any](at func(*T) *Aggregation) func(*T, any) error {
+	return setter(at, asAggregation)
+}
+
+func severity[T any](at func(*T) *Severity) func(*T, any) error {
+	return oneOf(at, Severities...)
+}
+
+func count[T any](at func(*T) *int) func(*T, any) error {
+	return setter(at, func(v any) (int, error) {
+		n, err := asNumber(v)
+		if err != nil || n < 0 || n > 1_000_000 || n != math.Trunc(n) {
+			return 0, fmt.Errorf("must be a whole number from 0 to 1000000; got %s", shown(v))
+		}
+		return int(n), nil
+	})
+}
+
+func oneOf[T any, S ~string](at func(*T) *S, allowed ...string) func(*T, any) error {
+	return setter(at, func(v any) (S, error) {
+		s, err := asText(v)
+		s = strings.ToLower(strings.TrimSpace(s))
+		if err != nil || !slices.Contains(allowed, s) {
+			return "", fmt.Errorf("must be one of %s; got %s", strings.Join(allowed, ", "), shown(v))
+		}
+		return S(s), nil
+	})
+}
+
+// object reads a nested document into a fresh pointer.
+func object[T, V any](at func(*T) **V, keys []key[V]) func(*T, any) error {
+	return setter(at, func(v any) (*V, error) {
+		doc, ok := v.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("must be an object; got %s", shown(v))
+		}
+		out := new(V)
+		return out, apply(out, doc, "", keys)
+	})
+}
+
+// list reads a list of nested documents.
+func list[T, V any](at func(*T) *[]V, keys []key[V]) func(*T, any) error {
+	return setter(at, func(v any) ([]V, error) {
+		items, ok := v.([]any)
+		if !ok {
+			items = []any{v}
+		}
+		out, errs := make([]V, len(items)), []error(nil)
+		for i, item := range items {
+			doc, ok := item.(map[string]any)
+			if !ok {
+				return nil, fmt.Errorf("must be a list of objects; got %s", shown(item))
+			}
+			if err := apply(&out[i], doc, "", keys); err != nil {
+				errs = append(errs, prefixed(fmt.Sprintf("[%d]", i), err))
+			}
+		}
+		return out, errors.Join(errs...)
+	})
+}
+
+// prefixed puts a path in front of the field of every error of ours in err.
+func prefixed(path string, err error) error { return at(path, "", err) }
+
+func setCondition(r *Rule, v any) error {
+	doc, ok := v.(map[string]any)
+	if !ok {
+		return fmt.Errorf("must be an object; got %s", shown(v))
+	}
+	if kind, err := asText(doc["type"]); err == nil && r.Condition.Type != "" && !strings.EqualFold(strings.TrimSpace(kind), string(r.Condition.Type)) {
+		r.Condition = Condition{}
+	}
+	return apply(&r.Condition, doc, "", conditionKeys)
+}
+
+// setEnabled: null goes back to enabled.
+func setEnabled(r *Rule, v any) error {
+	if v == nil {
+		v = true
+	}
+	return flag(func(r *Rule) *bool { return &r.Enabled })(r, v)
+}
+
+func setExpect(c *Condition, v any) error {
+	return setter(func(c *Condition) *[]Labels { return &c.Expect }, asList(asLabels))(c, v)
+}
+
+func setLabels(r *Rule, v any) error {
+	return setter(func(r *Rule) *Labels { return &r.Labels }, asLabels)(r, v)
+}
+
+func setInputs(c *Condition, v any) error {
+	doc, ok := v.(map[string]any)
+	if !ok && v != nil {
+		return fmt.Errorf("must be an object of named inputs; got %s", shown(v))
+	}
+	var errs []error
+	out := map[string]Input{}
+	for _, name := range slices.Sorted(maps.Keys(doc)) {
+		nested, ok := doc[name].(map[string]any)
+		if !ok {
+			return fmt.Errorf("must be an object of named inputs; %s is %s", name, shown(doc[name]))
+		}
+		in := Input{}
+		if err := apply(&in, nested, "", inputKeys); err != nil {
+			errs = append(errs, prefixed(name, err))
+		}
+		out[name] = in
+	}
+	c.Inputs = out
+	return errors.Join(errs...)
+}
+
+// setEvery takes a duration or leaves a cron spec to whoever runs schedules.
+func setEvery(r *Rule, v any) error {
+	if v == nil {
+		r.Every = ""
+		return nil
+	}
+	s, err := asText(v)
+	if err != nil {
+		return fmt.Errorf("must be a duration or a cron spec; got %s", shown(v))
+	}
+	if d, err := ParseDuration(s); err == nil {
+		if d < Second {
+			return fmt.Errorf("must be 1s or longer; got %s", shown(v))
+		}
+		r.Every = d.String()
+		return nil
+	}
+	fields := strings.Fields(s)
+	if len(fields) == 2 && fields[0] == "@every" {
+		return setEvery(r, fields[1])
+	}
+	if len(fields) != 5 && !(len(fields) == 1 && slices.Contains(cronWords, fields[0])) {
+		return fmt.Errorf("must be a duration or a cron spec of five fields such as \"0 7 * * mon\"; got %s", shown(v))
+	}
+	r.Every = strings.Join(fields, " ")
+	return nil
+}
+
+// cronWords are the names that stand for a whole cron spec.
+var cronWords = []string{"@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"}
+
+func shown(v any) string {
+	switch v := v.(type) {
+	case string:
+		if len(v) > 60 {
+			v = strings.ToValidUTF8(v[:60], "") + "…"
+		}
+		return strconv.Quote(v)
+	case float64:
+		return FormatNumber(v)
+	case nil:
+		return "nothing"
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,237 @@
+// Package rules is the vocabulary of tocsin: rules and their conditions,
+// alerts, notifications, silences, errors, and the Ledger, which is the state
+// machine that ties them together. It does no I/O and reads no clock: time is
+// always an argument.
+package rules
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Severity says how bad an alert is.
+type Severity string
+
+// The severities, from mild to worst.
+const (
+	Low      Severity = "low"
+	Medium   Severity = "medium"
+	High     Severity = "high"
+	Critical Severity = "critical"
+)
+
+// Severities lists them from mild to worst.
+var Severities = []string{"low", "medium", "high", "critical"}
+
+// Rank orders severities: 0 for low up to 3 for critical.
+func (s Severity) Rank() int { return slices.Index(Severities, string(s)) }
+
+// Filter keeps the series whose tags have one of the listed values.
+type Filter map[string][]string
+
+// Keeps reports whether a label set passes the filter.
+func (f Filter) Keeps(label func(name string) string) bool {
+	for name, values := range f {
+		if !slices.Contains(values, label(name)) {
+			return false
+		}
+	}
+	return true
+}
+
+// MarshalJSON writes a single value without its list.
+func (f Filter) MarshalJSON() ([]byte, error) {
+	out := make(map[string]any, len(f))
+	for name, values := range f {
+		if len(values) == 1 {
+			out[name] = values[0]
+		} else {
+			out[name] = values
+		}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (f *Filter) UnmarshalJSON(data []byte) error {
+	var doc map[string]any
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return err
+	}
+	if doc == nil {
+		*f = nil
+		return nil
+	}
+	got, err := asFilter(doc)
+	*f = got
+	return err
+}
+
+// Level is a further value of a condition with a severity of its own.
+type Level struct {
+	Value    Value    `json:"value"`
+	Severity Severity `json:"severity"`
+	Channels []string `json:"channels,omitempty"`
+}
+
+// Escalation tells further channels when nobody acknowledges for a while.
+type Escalation struct {
+	After    Duration `json:"after"`
+	Channels []string `json:"channels"`
+}
+
+// NoData says what it means when a known series has no value.
+type NoData string
+
+// The policies for missing data.
+const (
+	Keep     NoData = "keep"  // nothing changes
+	OKPolicy NoData = "ok"    // as a good value
+	AlertOn  NoData = "alert" // as a bad value
+)
+
+// Active is the time of the week in which a rule is judged.
+type Active struct {
+	Days  string `json:"days,omitempty"`  // "mon-fri", "sat,sun"; empty is every day
+	Hours string `json:"hours,omitempty"` // "07:00-22:00"; empty is all day
+	Zone  string `json:"zone,omitempty"`  // IANA name; empty is UTC
+}
+
+// Rule says what to measure, when it is wrong and whom to tell.
+type Rule struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	Owner string `json:"owner,omitempty"`
+
+	Enabled     bool      `json:"enabled"`
+	Source      string    `json:"source"`
+	Measurement string    `json:"measurement,omitempty"`
+	Field       string    `json:"field,omitempty"`
+	Where       Filter    `json:"where,omitempty"`
+	GroupBy     []string  `json:"group_by,omitempty"`
+	Condition   Condition `json:"condition"`
+	Levels      []Level   `json:"levels,omitempty"`
+
+	For           Duration `json:"for,omitempty"`
+	KeepFiringFor Duration `json:"keep_firing_for,omitempty"`
+	Every         string   `json:"every,omitempty"` // a duration or a cron spec; empty is the daemon's base interval
+	Zone          string   `json:"zone,omitempty"`  // of a cron spec
+	NoData        NoData   `json:"no_data,omitempty"`
+	Active        *Active  `json:"active,omitempty"`
+	DependsOn     []string `json:"depends_on,omitempty"`
+
+	Severity Severity    `json:"severity"`
+	Channels []string    `json:"channels,omitempty"`
+	Cooldown Duration    `json:"cooldown,omitempty"`
+	Remind   []Duration  `json:"remind,omitempty"`
+	Escalate *Escalation `json:"escalate,omitempty"`
+
+	Labels  Labels `json:"labels,omitempty"`
+	Summary string `json:"summary,omitempty"` // a template
+	Runbook string `json:"runbook,omitempty"`
+
+	MaxSeries int    `json:"max_series,omitempty"`
+	Managed   string `json:"managed,omitempty"`   // the file that rules apply made it from
+	Unchecked bool   `json:"unchecked,omitempty"` // its measurement was not looked up at creation
+
+	Version   int       `json:"version"`
+	CreatedAt time.Time `json:"created_at"`
+	UpdatedAt time.Time `json:"updated_at"`
+	CreatedBy string    `json:"created_by,omitempty"`
+}
+
+// Defaults of a rule's keys.
+const (
+	DefaultWindow      = 5 * Minute
+	DefaultMaxSeries   = 10_000
+	DefaultForgetAfter = 30 * Day
+)
+
+// SeriesLimit returns how many series the rule may have.
+func (r Rule) SeriesLimit() int {
+	if r.MaxSeries > 0 {
+		return r.MaxSeries
+	}
+	return DefaultMaxSeries
+}
+
+// KeepsRoster reports whether the series of the rule are remembered even while
+// they are ok, because their silence means something.
+func (r Rule) KeepsRoster() bool {
+	return r.Condition.Type == Absence || r.Condition.Aggregation == Count || r.NoData == AlertOn
+}
+
+// ForgetAfter returns after which silence a series is retired.
+func (r Rule) ForgetAfter() time.Duration {
+	if r.Condition.ForgetAfter > 0 {
+		return r.Condition.ForgetAfter.Std()
+	}
+	return DefaultForgetAfter.Std()
+}
+
+// SeverityAt returns the severity at a level: 0 is the rule's own.
+func (r Rule) SeverityAt(level int) Severity {
+	if level < 1 || level > len(r.Levels) {
+		return r.Severity
+	}
+	return r.Levels[level-1].Severity
+}
+
+// LevelOf returns the highest level that x breaches, 0 for none of them.
+func (r Rule) LevelOf(x float64) int {
+	level := 0
+	for i, l := range r.Levels {
+		if r.Condition.Operator.Holds(x, l.Value) && (level == 0 || l.Severity.Rank() >= r.SeverityAt(level).Rank()) {
+			level = i + 1
+		}
+	}
+	return level
+}
+
+// What says in one line what the rule measures: "temperature.celsius where
+// room=kitchen by sensor".
+func (r Rule) What() string {
+	var b strings.Builder
+	b.WriteString(r.Measurement)
+	if r.Field != "" {
+		b.WriteString("." + r.Field)
+	}
+	if len(r.Where) > 0 {
+		b.WriteString(" where " + r.Where.String())
+	}
+	if len(r.GroupBy) > 0 {
+		b.WriteString(" by " + strings.Join(r.GroupBy, ", "))
+	}
+	return b.String()
+}
+
+// String writes the filter in one line, tags in order.
+func (f Filter) String() string {
+	var parts []string
+	for name, values := range f {
+		parts = append(parts, fmt.Sprintf("%s=%s", name, strings.Join(values, "|")))
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, " ")
+}
+
+// Actor is who acts and through which door. It comes from the door, never from
+// an argument.
+type Actor struct {
+	Name string `json:"name"`
+	Door string `json:"door"` // mcp, cli, web, link, config, tocsin
+}
+
+// Version is one recorded change of a rule.
+type Version struct {
+	RuleID  string    `json:"rule_id"`
+	Version int       `json:"version"`
+	Act     string    `json:"act"` // created, updated, enabled, disabled, deleted, restored
+	By      Actor     `json:"by"`
+	At      time.Time `json:"at"`
+	Rule    Rule      `json:"rule"`
+}

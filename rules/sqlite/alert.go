@@ -1,0 +1,184 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Alerts lists alerts with their notifications, the newest first; see
+// app.Store.
+func (s *Store) Alerts(ctx context.Context, f app.AlertFilter) (list []app.AlertRow, total int, err error) {
+	err = s.read(ctx, "list alerts", func(q querier) error {
+		where := alertClauses(f)
+		if total, err = count(ctx, q, `SELECT COUNT(*) FROM alerts a`+where.String(), where.args); err != nil {
+			return err
+		}
+		if !f.Before.IsZero() {
+			where.add(`(a.started_at, a.id) < (?, ?)`, f.Before.UnixMilli(), f.BeforeID)
+		}
+		query := alertColumns + `FROM alerts a` + where.String() + ` ORDER BY a.started_at DESC, a.id DESC LIMIT ?`
+		list, err = readAlerts(ctx, q, query, append(where.args, limit(f.Limit)))
+		return err
+	})
+	return list, total, err
+}
+
+func alertClauses(f app.AlertFilter) *clauses {
+	where := &clauses{}
+	if f.Owner != "" {
+		where.add(`a.rule_id IN (SELECT id FROM rules WHERE owner = ?)`, f.Owner)
+	}
+	if f.RuleID != "" {
+		where.add(`a.rule_id = ?`, f.RuleID)
+	}
+	if f.Status != "" {
+		where.add(`a.status = ?`, string(f.Status))
+	}
+	if f.Status == rules.StatusFiring || f.Status == rules.StatusAcknowledged {
+		where.add(`a.resolved_at IS NULL`) // says the same, and names the small index
+	}
+	if f.Severity != "" {
+		where.add(`a.severity = ?`, string(f.Severity))
+	}
+	if !f.Since.IsZero() {
+		where.add(`a.started_at >= ?`, f.Since.UnixMilli())
+	}
+	if !f.Until.IsZero() {
+		where.add(`a.started_at < ?`, f.Until.UnixMilli())
+	}
+	return where
+}
+
+// readAlerts reads a query of alertColumns, and the notifications of those
+// alerts.
+func readAlerts(ctx context.Context, q querier, query string, args []any) ([]app.AlertRow, error) {
+	var list []app.AlertRow
+	ids, at := []string{}, map[string]int{}
+	err := each(ctx, q, query, args, func(rows *sql.Rows) error {
+		var row app.AlertRow
+		if err := scanAlert(rows, &row.Alert); err != nil {
+			return err
+		}
+		ids, at[row.ID] = append(ids, row.ID), len(list)
+		list = append(list, row)
+		return nil
+	})
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	text, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	notifications := notificationColumns + `notifications n WHERE n.alert_id` + listed + `ORDER BY booked_at, place`
+	return list, each(ctx, q, notifications, []any{string(text)}, func(rows *sql.Rows) error {
+		var n rules.Notification
+		if err := scanNotification(rows, &n); err != nil {
+			return err
+		}
+		row := &list[at[n.AlertID]]
+		row.Notifications = append(row.Notifications, n)
+		return nil
+	})
+}
+
+// Alert returns one alert with its notifications; see app.Store.
+func (s *Store) Alert(ctx context.Context, id string) (row app.AlertRow, err error) {
+	err = s.read(ctx, "find alert", func(q querier) error {
+		list, err := readAlerts(ctx, q, alertColumns+`FROM alerts a WHERE a.id = ?`, []any{id})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return rules.Errorf(rules.NotFound, "no alert %q; list the alerts to see their ids, and note that old ones are deleted after a while", id)
+		}
+		row = list[0]
+		return nil
+	})
+	return row, err
+}
+
+// Notification returns one; see app.Store.
+func (s *Store) Notification(ctx context.Context, id string) (n rules.Notification, err error) {
+	err = s.read(ctx, "find notification", func(q querier) error {
+		return each(ctx, q, notificationColumns+`notifications n WHERE n.id = ?`, []any{id}, func(rows *sql.Rows) error {
+			return scanNotification(rows, &n)
+		})
+	})
+	if err == nil && n.ID == "" {
+		err = rules.Errorf(rules.NotFound, "no notification %q; alerts list theirs", id)
+	}
+	return n, err
+}
+
+// ChannelHealth returns how the channels do; see app.Store. What is still
+// owed after a failure counts as failed shortly before it is due again.
+func (s *Store) ChannelHealth(ctx context.Context) (map[string]rules.ChannelInfo, error) {
+	health := map[string]rules.ChannelInfo{}
+	err := s.read(ctx, "read the health of channels", func(q querier) error {
+		if err := readSuccesses(ctx, q, health); err != nil {
+			return err
+		}
+		return readFailures(ctx, q, health)
+	})
+	return health, err
+}
+
+func readSuccesses(ctx context.Context, q querier, health map[string]rules.ChannelInfo) error {
+	const query = `SELECT channel, MAX(done_at) FROM notifications WHERE state = 'sent' GROUP BY channel`
+	return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		var c rules.ChannelInfo
+		if err := rows.Scan(&c.Name, moment(&c.LastSuccess)); err != nil {
+			return err
+		}
+		c.Health = "ok"
+		health[c.Name] = c
+		return nil
+	})
+}
+
+func readFailures(ctx context.Context, q querier, health map[string]rules.ChannelInfo) error {
+	const query = `SELECT channel, error, COALESCE(done_at, due) AS failed_at FROM notifications
+		WHERE error <> '' AND state <> 'sent' ORDER BY failed_at`
+	return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		var channel, class string
+		var at time.Time
+		if err := rows.Scan(&channel, &class, moment(&at)); err != nil {
+			return err
+		}
+		c := health[channel]
+		c.Name = channel
+		if at.After(c.LastSuccess) {
+			c.Health, c.LastError = "failing", class
+		}
+		health[channel] = c
+		return nil
+	})
+}
+
+// Prune deletes what ended before t and owes nothing; see app.Store.
+func (s *Store) Prune(ctx context.Context, t time.Time, most int) (deleted int, err error) {
+	err = s.write(ctx, "prune", func(ctx context.Context, p *pinned) error {
+		n, err := p.exec(ctx, `DELETE FROM alerts WHERE id IN (
+			SELECT a.id FROM alerts a WHERE a.resolved_at < ? AND NOT EXISTS (
+				SELECT 1 FROM notifications n WHERE n.alert_id = a.id AND n.state IN ('held', 'owed', 'sending'))
+			ORDER BY a.resolved_at LIMIT ?)`, t.UnixMilli(), limit(most))
+		if err != nil {
+			return err
+		}
+		deleted = int(n)
+		_, err = p.exec(ctx, `DELETE FROM notifications WHERE id IN (
+			SELECT id FROM notifications WHERE alert_id IS NULL AND state NOT IN ('held', 'owed', 'sending')
+				AND COALESCE(done_at, booked_at) < ? ORDER BY booked_at LIMIT ?)`, t.UnixMilli(), limit(most))
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return deleted, nil
+}

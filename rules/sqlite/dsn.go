@@ -1,0 +1,73 @@
+package sqlite
+
+import (
+	"context"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// access is what a connection may do.
+type access uint8
+
+const (
+	reading access = iota
+	copying        // VACUUM INTO opens the copy with the rights of the original
+	writing
+)
+
+// dsn names a file with the settings of a connection. They stand in the name,
+// so that every pooled connection gets them; busy_timeout is first, so that
+// the others can wait, and auto_vacuum comes before the switch to WAL, which
+// writes the first page and would fix it.
+func dsn(path string, mode access) string {
+	q := url.Values{"mode": {"rw"}, "_txlock": {"deferred"}}
+	switch mode {
+	case reading:
+		q.Set("mode", "ro")
+		q["_pragma"] = []string{"busy_timeout(5000)", "foreign_keys(1)", "query_only(1)"}
+	case copying:
+		q["_pragma"] = []string{"busy_timeout(5000)"}
+	case writing:
+		q.Set("_txlock", "immediate")
+		q["_pragma"] = []string{
+			"busy_timeout(5000)", "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)",
+			"synchronous(FULL)", "foreign_keys(1)", "journal_size_limit(4194304)",
+			"cache_size(-16384)", // a storm touches many pages, and a spilled one is written twice
+		}
+	}
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // of a drive
+	}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
+}
+
+// patience is how long a process waits for others that open a new file at the
+// same time: the switch to WAL does not heed busy_timeout.
+const patience = 15 * time.Second
+
+// patiently repeats act while the file is locked.
+func patiently(ctx context.Context, act func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		err := act(ctx)
+		if err == nil || !locked(err) || !pause(ctx, 20*time.Millisecond) {
+			return err
+		}
+	}
+}
+
+// pause waits for d and reports false when ctx ended before.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,155 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// clauses are the conditions of a list and their arguments.
+type clauses struct {
+	terms []string
+	args  []any
+}
+
+func (c *clauses) add(term string, args ...any) {
+	c.terms, c.args = append(c.terms, term), append(c.args, args...)
+}
+
+func (c *clauses) String() string {
+	if len(c.terms) == 0 {
+		return ""
+	}
+	return ` WHERE ` + strings.Join(c.terms, ` AND `)
+}
+
+// limit is a Limit as SQLite wants it: 0 of ours is all.
+func limit(n int) int {
+	if n <= 0 {
+		return -1
+	}
+	return n
+}
+
+// count returns the one number of a query.
+func count(ctx context.Context, q querier, query string, args []any) (n int, err error) {
+	err = each(ctx, q, query, args, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	return n, err
+}
+
+// Rules lists rules by name; see app.Store.
+func (s *Store) Rules(ctx context.Context, f app.RuleFilter) (list []rules.Rule, total int, err error) {
+	err = s.read(ctx, "list rules", func(q querier) error {
+		where := ruleClauses(f)
+		if total, err = count(ctx, q, `SELECT COUNT(*) FROM rules`+where.String(), where.args); err != nil {
+			return err
+		}
+		if f.After != "" {
+			where.add(`name > ?`, f.After)
+		}
+		list, err = readRules(ctx, q, `SELECT body FROM rules`+where.String()+` ORDER BY name, owner, id LIMIT ?`, append(where.args, limit(f.Limit)))
+		return err
+	})
+	return list, total, err
+}
+
+func ruleClauses(f app.RuleFilter) *clauses {
+	where := &clauses{}
+	if f.Deleted {
+		where.add(`deleted_at IS NOT NULL`)
+	} else {
+		where.add(`deleted_at IS NULL`)
+	}
+	if f.Owner != "" {
+		where.add(`owner = ?`, f.Owner)
+	}
+	if f.Enabled != nil {
+		where.add(`enabled = ?`, *f.Enabled)
+	}
+	if f.Text != "" {
+		where.add(`instr(lower(name || char(10) || title || char(10) || measurement), lower(?)) > 0`, f.Text)
+	}
+	return where
+}
+
+// readRules reads a query for bodies.
+func readRules(ctx context.Context, q querier, query string, args []any) ([]rules.Rule, error) {
+	var bodies []string
+	err := each(ctx, q, query, args, func(rows *sql.Rows) error {
+		bodies = append(bodies, "")
+		return rows.Scan(&bodies[len(bodies)-1])
+	})
+	if err != nil {
+		return nil, err
+	}
+	list := make([]rules.Rule, len(bodies))
+	return list, inParallel(len(list), func(i int) error {
+		if err := json.Unmarshal([]byte(bodies[i]), &list[i]); err != nil {
+			return fmt.Errorf("read a stored rule: %w", err)
+		}
+		return nil
+	})
+}
+
+// FindRule returns a rule by id, deleted or not, or by name; see app.Store. A
+// rule of another owner is not found by its id either, unless owner is empty.
+func (s *Store) FindRule(ctx context.Context, owner, nameOrID string) (found rules.Rule, err error) {
+	err = s.read(ctx, "find rule", func(q querier) error {
+		list, err := readRules(ctx, q, `SELECT body FROM rules WHERE id = ?1 AND (?2 = '' OR owner = ?2)
+			OR owner = ?2 AND name = ?1 AND deleted_at IS NULL ORDER BY id <> ?1 LIMIT 1`, []any{nameOrID, owner})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return s.noRule(ctx, q, owner, nameOrID)
+		}
+		found = list[0]
+		return nil
+	})
+	return found, err
+}
+
+func (s *Store) noRule(ctx context.Context, q querier, owner, wanted string) error {
+	var names []string
+	err := each(ctx, q, `SELECT name FROM rules WHERE owner = ? AND deleted_at IS NULL ORDER BY name LIMIT 1000`, []any{owner}, func(rows *sql.Rows) error {
+		names = append(names, "")
+		return rows.Scan(&names[len(names)-1])
+	})
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return rules.Errorf(rules.NotFound, "no rule %q; there are no rules yet, create one first", wanted)
+	}
+	near := rules.Nearest(wanted, names)
+	if len(near) > 0 {
+		return rules.Errorf(rules.NotFound, "no rule %q; did you mean %s?", wanted, strings.Join(near, " or "))
+	}
+	return rules.Errorf(rules.NotFound, "no rule %q; known: %s", wanted, strings.Join(names[:min(10, len(names))], ", "))
+}
+
+// Versions lists changes of rules, the newest first; see app.Store. A limit of
+// 0 is none.
+func (s *Store) Versions(ctx context.Context, ruleID string, most int) (list []rules.Version, err error) {
+	where := &clauses{}
+	if ruleID != "" {
+		where.add(`rule_id = ?`, ruleID)
+	}
+	query := `SELECT rule_id, version, act, author, door, at, body FROM versions` + where.String() + ` ORDER BY id DESC LIMIT ?`
+	err = s.read(ctx, "list versions", func(q querier) error {
+		return each(ctx, q, query, append(where.args, limit(most)), func(rows *sql.Rows) error {
+			var v rules.Version
+			if err := rows.Scan(&v.RuleID, &v.Version, &v.Act, &v.By.Name, &v.By.Door, moment(&v.At), document(&v.Rule)); err != nil {
+				return fmt.Errorf("read version %d of rule %s: %w", v.Version, v.RuleID, err)
+			}
+			list = append(list, v)
+			return nil
+		})
+	})
+	return list, err
+}

@@ -1,0 +1,38 @@
+// Package storetest is the contract of app.Store as tests. Every store runs it
+// on the real database, so that they cannot differ.
+package storetest
+
+import (
+	"testing"
+
+	"github.com/9bikes/tocsin/app"
+)
+
+// Create makes an empty database for one test and returns how to open it. Each
+// call of open stands for another process; the caller closes nothing.
+type Create func(t *testing.T) (open func() app.Store)
+
+// Run tests the whole contract.
+func Run(t *testing.T, create Create) {
+	for _, part := range []struct {
+		name  string
+		tests []clause
+	}{
+		{"ledgers", ledgerTests},
+		{"processes", processTests},
+		{"lists", listTests},
+		{"things of no rule", thingTests},
+	} {
+		t.Run(part.name, func(t *testing.T) {
+			for _, r := range part.tests {
+				t.Run(r.name, func(t *testing.T) { r.test(t, create(t)) })
+			}
+		})
+	}
+}
+
+// clause is one sentence of the contract.
+type clause struct {
+	name string
+	test func(t *testing.T, open func() app.Store)
+}

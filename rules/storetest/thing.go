@@ -1,0 +1,193 @@
+package storetest
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+var thingTests = []clause{
+	{"every field of a silence survives", func(t *testing.T, open func() app.Store) {
+		s := open()
+		var want rules.Silence
+		fill(&want)
+		want.Match = rules.Filter{"room": {"hall", "kitchen"}}
+		put(t, s.PutSilence(t.Context(), want))
+		got, err := open().Silences(t.Context(), noon)
+		if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+			t.Errorf("Silences returned %+v, %v; want %+v", got, err, want)
+		}
+	}},
+	{"silences that are over are not listed", func(t *testing.T, open func() app.Store) {
+		s := open()
+		for id, end := range map[string]time.Time{"over": noon, "soon": noon.Add(time.Minute), "later": noon.Add(time.Hour)} {
+			put(t, s.PutSilence(t.Context(), silence(id, end)))
+		}
+		got, err := s.Silences(t.Context(), noon)
+		if err != nil || len(got) != 2 || got[0].ID != "soon" || got[1].ID != "later" {
+			t.Errorf("Silences returned %+v, %v", got, err)
+		}
+		put(t, s.PutSilence(t.Context(), silence("later", noon)))
+		if got, err := s.Silences(t.Context(), noon); err != nil || len(got) != 1 {
+			t.Errorf("after one was ended, Silences returned %+v, %v", got, err)
+		}
+	}},
+	{"every field of a channel survives", func(t *testing.T, open func() app.Store) {
+		s := open()
+		var want app.StoredChannel
+		fill(&want)
+		want.Sealed = []byte{0, 255, 1, 'x'}
+		put(t, s.PutChannel(t.Context(), want))
+		got, err := open().Channels(t.Context())
+		if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+			t.Errorf("Channels returned %+v, %v; want %+v", got, err, want)
+		}
+	}},
+	{"channels are listed by name and their names are taken once", testChannels},
+	{"the health of channels comes from what was sent", testHealth},
+	{"prune deletes what is over and owes nothing, the oldest first", testPrune},
+	{"prune keeps what is owed", testPruneKeeps},
+	{"a store that works passes its check", func(t *testing.T, open func() app.Store) {
+		s := open()
+		put(t, s.Check(t.Context()))
+		save(t, s, firing(simple("a"), noon))
+		put(t, s.Check(t.Context()))
+	}},
+	{"a closed store says so", func(t *testing.T, open func() app.Store) {
+		s := open()
+		put(t, s.Close())
+		if _, err := s.Load(t.Context()); err == nil {
+			t.Error("Load works")
+		}
+		if err := s.Save(t.Context(), []*rules.Ledger{firing(simple("a"), noon)}, nil); err == nil {
+			t.Error("Save works")
+		}
+		if _, err := s.Moved(t.Context()); err == nil {
+			t.Error("Moved works")
+		}
+		if err := s.Check(t.Context()); err == nil {
+			t.Error("Check works")
+		}
+	}},
+}
+
+func silence(id string, until time.Time) rules.Silence {
+	return rules.Silence{ID: id, From: noon.Add(-time.Hour), Until: until, By: ann}
+}
+
+func channel(name string) app.StoredChannel {
+	return app.StoredChannel{ID: "id-" + name, Name: name, Kind: "ntfy", Sealed: []byte("sealed"), By: ann, CreatedAt: noon}
+}
+
+func testChannels(t *testing.T, open func() app.Store) {
+	s := open()
+	for _, name := range []string{"phone", "mail"} {
+		put(t, s.PutChannel(t.Context(), channel(name)))
+	}
+	clash := channel("mail")
+	clash.ID = "id-other"
+	wantCode(t, s.PutChannel(t.Context(), clash), rules.Conflict)
+	changed := channel("phone")
+	changed.Sealed = []byte("anew")
+	put(t, s.PutChannel(t.Context(), changed))
+	list, err := s.Channels(t.Context())
+	if err != nil || len(list) != 2 || list[0].Name != "mail" || string(list[1].Sealed) != "anew" {
+		t.Fatalf("Channels returned %+v, %v", list, err)
+	}
+	put(t, s.DeleteChannel(t.Context(), "mail"))
+	wantCode(t, s.DeleteChannel(t.Context(), "mail"), rules.NotFound)
+	if list, err := s.Channels(t.Context()); err != nil || len(list) != 1 {
+		t.Errorf("Channels returned %+v, %v", list, err)
+	}
+}
+
+// attempt books a message on a channel and records what became of it.
+func attempt(l *rules.Ledger, channel string, o rules.Outcome, at time.Time) {
+	n := l.Book(channel, rules.Test, rules.Facts{Text: at.String()}, at)
+	l.Take(n.ID)
+	l.Deliver(n.ID, o, at.Add(time.Minute), at)
+}
+
+func testHealth(t *testing.T, open func() app.Store) {
+	s := open()
+	sent := rules.Outcome{State: rules.Sent}
+	refused := rules.Outcome{State: rules.Dead, Class: "auth"}
+	l := load(t, s, "")
+	attempt(l, "mended", refused, noon)
+	attempt(l, "mended", sent, noon.Add(time.Hour))
+	attempt(l, "broken", sent, noon)
+	attempt(l, "broken", refused, noon.Add(time.Hour))
+	attempt(l, "trying", rules.Outcome{State: rules.Owed, Class: "timeout"}, noon)
+	l.Book("new", rules.Test, rules.Facts{}, noon)
+	save(t, s, l)
+	got, err := s.ChannelHealth(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]rules.ChannelInfo{
+		"mended": {Name: "mended", Health: "ok", LastSuccess: noon.Add(time.Hour)},
+		"broken": {Name: "broken", Health: "failing", LastSuccess: noon, LastError: "auth"},
+		"trying": {Name: "trying", Health: "failing", LastError: "timeout"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("ChannelHealth returned %+v, want %+v", got, want)
+	}
+}
+
+func testPrune(t *testing.T, open func() app.Store) {
+	s := open()
+	l := rules.NewLedger(simple("a"), ann, noon)
+	at := func(hours int) time.Time { return noon.Add(time.Duration(hours) * time.Hour) }
+	for i := range 4 {
+		observe(l, at(2*i), "a", rules.Bad, 5)
+		deliver(l, at(2*i))
+		save(t, s, l)
+		observe(l, at(2*i+1), "a", rules.Good, 1) // over at 1, 3, 5 and 7
+		deliver(l, at(2*i+1))
+		save(t, s, l)
+	}
+	own := load(t, s, "")
+	attempt(own, "phone", rules.Outcome{State: rules.Sent}, at(0))
+	attempt(own, "phone", rules.Outcome{State: rules.Sent}, at(9))
+	save(t, s, own)
+
+	if n, err := s.Prune(t.Context(), at(6), 2); err != nil || n != 2 {
+		t.Fatalf("Prune deleted %d, %v", n, err)
+	}
+	list, _, err := s.Alerts(t.Context(), app.AlertFilter{})
+	if err != nil || len(list) != 2 || !list[1].StartedAt.Equal(at(4)) || len(list[0].Notifications) != 2 {
+		t.Fatalf("%d alerts are left, %v", len(list), err)
+	}
+	if n, err := s.Prune(t.Context(), at(6), 2); err != nil || n != 1 {
+		t.Errorf("Prune deleted %d more, %v", n, err)
+	}
+	if n, err := s.Prune(t.Context(), at(6), 2); err != nil || n != 0 {
+		t.Errorf("Prune deleted %d at last, %v", n, err)
+	}
+	health, err := s.ChannelHealth(t.Context())
+	if err != nil || !health["phone"].LastSuccess.Equal(at(9)) {
+		t.Errorf("the young message of no alert is gone: %+v, %v", health, err)
+	}
+}
+
+func testPruneKeeps(t *testing.T, open func() app.Store) {
+	s := open()
+	live, owing := firing(simple("live"), noon), firing(simple("owing"), noon)
+	deliver(owing, noon)
+	observe(owing, noon.Add(time.Minute), "a", rules.Good, 1)
+	own := load(t, s, "")
+	n := own.Book("phone", rules.Test, rules.Facts{}, noon)
+	save(t, s, live, owing, own)
+	if n, err := s.Prune(t.Context(), noon.Add(1000*time.Hour), 0); err != nil || n != 0 {
+		t.Errorf("Prune deleted %d, %v", n, err)
+	}
+	if _, err := s.Notification(t.Context(), n.ID); err != nil {
+		t.Errorf("the message that is owed: %v", err)
+	}
+	if got := load(t, s, "id-owing"); !got.Busy() {
+		t.Error("the alert that is not told yet is gone")
+	}
+}
