@@ -74,4 +74,5 @@ require (
 require (
 	github.com/gofrs/flock v0.13.2 // indirect
 	golang.org/x/term v0.47.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect
 )

@@ -346,7 +346,7 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 		e.log.Debug("rule not judged", "rule", l.Rule.ID, "error", a.Err)
 		return
 	}
-	e.scratch = Evaluate(a, l, e.scratch[:0])
+	e.scratch = Evaluate(a, l, s.Now, e.scratch[:0])
 	if missed := s.Now.Sub(l.Judged) - e.timetable.Load().gap(&l.Rule, l.Judged); !l.Judged.IsZero() && missed > 0 {
 		l.Stand(missed)
 	}

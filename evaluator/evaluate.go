@@ -1,30 +1,52 @@
 package evaluator
 
 import (
+	"math"
+	"time"
+
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Evaluate turns the answer of a source into observations: what the rule's
-// condition says of each series. It is pure; known is the ledger whose roster tells
-// which series ought to be there.
-func Evaluate(a *Answer, known *rules.Ledger, out []rules.Observation) []rules.Observation {
-	c := &a.Rule.Condition
-	points := a.Points[0]
-	for i := range points {
-		out = append(out, observe(a.Rule, &points[i]))
+// Roster tells which series a rule knows, and when each last had a value.
+type Roster interface {
+	Instances(f func(*rules.Instance) bool)
+	Instance(s rules.Series) *rules.Instance
+}
+
+// judge turns the points of an answer into observations at the tick t; it is
+// pure.
+type judge func(a *Answer, known Roster, t time.Time, out []rules.Observation) []rules.Observation
+
+// Evaluate says what the rule's condition makes of an answer. It appends to
+// out.
+func Evaluate(a *Answer, known Roster, t time.Time, out []rules.Observation) []rules.Observation {
+	switch a.Rule.Condition.Type {
+	case rules.Absence:
+		return judgeAbsence(a, known, t, out)
+	case rules.Change:
+		return judgeChange(a, out)
+	case rules.Forecast:
+		return judgeForecast(a, t, out)
+	case rules.Expression:
+		return judgeExpression(a, out)
 	}
-	if c.Aggregation == rules.Count {
-		out = countMissing(a, known, out)
+	return judgeThreshold(a, out)
+}
+
+// judgeThreshold compares each point with the condition's value.
+func judgeThreshold(a *Answer, out []rules.Observation) []rules.Observation {
+	for i := range a.Points[0] {
+		out = append(out, observe(a.Rule, &a.Points[0][i]))
 	}
 	return out
 }
 
-// observe judges one point.
+// observe judges one value by operator, recover and levels.
 func observe(r *rules.Rule, p *Point) rules.Observation {
 	o := rules.Observation{Series: p.Series, Value: p.Value, Text: p.Text, At: p.Last}
 	if r.Condition.Value.Kind == rules.Text {
 		o.Verdict = rules.None
-		if p.Text != "" || p.Value == p.Value {
+		if p.Text != "" {
 			o.Verdict = r.Condition.JudgeText(p.Text)
 		}
 		return o
@@ -38,19 +60,70 @@ func observe(r *rules.Rule, p *Point) rules.Observation {
 	return o
 }
 
-// countMissing: the count of a known series without points is 0, not none.
-func countMissing(a *Answer, known *rules.Ledger, out []rules.Observation) []rules.Observation {
-	seen := make(map[rules.Series]bool, len(out))
-	for _, o := range out {
-		seen[o.Series] = true
+// judgeAbsence: a series with a point in the window is there; one that the
+// roster or the rule itself knows, and that has none, is missing. The value is
+// for how many seconds.
+func judgeAbsence(a *Answer, known Roster, t time.Time, out []rules.Observation) []rules.Observation {
+	here := make(map[rules.Series]bool, len(a.Points[0]))
+	for _, p := range a.Points[0] {
+		if here[p.Series] {
+			continue
+		}
+		here[p.Series] = true
+		o := rules.Observation{Series: p.Series, Verdict: rules.Good, At: p.Last}
+		if !p.Last.IsZero() {
+			o.Value = t.Sub(p.Last).Seconds()
+		}
+		out = append(out, o)
 	}
 	known.Instances(func(in *rules.Instance) bool {
-		if !seen[in.Series] {
-			o := observe(a.Rule, &Point{Series: in.Series})
-			o.At = in.Seen
-			out = append(out, o)
+		if !here[in.Series] {
+			out = append(out, missing(in.Series, in.Seen, t))
 		}
 		return true
 	})
+	for _, labels := range a.Rule.Condition.Expect {
+		if series := rules.SeriesOf(labels); !here[series] && known.Instance(series) == nil {
+			out = append(out, missing(series, time.Time{}, t))
+		}
+	}
+	return out
+}
+
+// missing is the observation of a series without a point.
+func missing(series rules.Series, seen, t time.Time) rules.Observation {
+	o := rules.Observation{Series: series, Verdict: rules.Bad, Value: math.NaN()}
+	if !seen.IsZero() {
+		o.Value = t.Sub(seen).Seconds()
+	}
+	return o
+}
+
+// judgeChange compares each series now with the same window some time ago.
+func judgeChange(a *Answer, out []rules.Observation) []rules.Observation {
+	before := valuesOf(a.Points[1])
+	for i := range a.Points[0] {
+		p := a.Points[0][i]
+		was, ok := before[p.Series]
+		switch {
+		case !ok:
+			p.Value = math.NaN()
+		case a.Rule.Condition.Percent && was == 0:
+			p.Value = math.NaN()
+		case a.Rule.Condition.Percent:
+			p.Value = (p.Value - was) / math.Abs(was) * 100
+		default:
+			p.Value -= was
+		}
+		out = append(out, observe(a.Rule, &p))
+	}
+	return out
+}
+
+func valuesOf(points []Point) map[rules.Series]float64 {
+	out := make(map[rules.Series]float64, len(points))
+	for _, p := range points {
+		out[p.Series] = p.Value
+	}
 	return out
 }

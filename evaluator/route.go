@@ -205,9 +205,10 @@ type Answer struct {
 	Query  Query // of its first need, as the rule alone would ask it
 	Err    error
 
-	due   bool
-	needs []need
-	parts map[partKey]*part
+	due        bool
+	needs      []need
+	expression *expression
+	parts      map[partKey]*part
 }
 
 // begin makes the answer ready for another round, keeping its memory.

@@ -19,6 +19,7 @@ func (l *Ledger) record(act string, by Actor, now time.Time) {
 // Edit puts a changed rule in the place of the old one: rows 26 to 29. What
 // identifies the rule stays.
 func (l *Ledger) Edit(s Setting, next Rule, by Actor) {
+	l.settle()
 	act := editAct(l.Rule, next)
 	l.replace(s, next)
 	l.record(act, by, s.Now)
@@ -160,6 +161,7 @@ func (l *Ledger) empty() {
 
 // Delete ends the rule: row 29. Its alerts and versions stay as history.
 func (l *Ledger) Delete(s Setting, by Actor) {
+	l.settle()
 	l.endAll(s, WhyNotWatched)
 	l.empty()
 	l.Deleted = true
@@ -170,6 +172,7 @@ func (l *Ledger) Delete(s Setting, by Actor) {
 
 // Restore brings a version back, also of a deleted rule. It starts at ok.
 func (l *Ledger) Restore(s Setting, v Version, by Actor) {
+	l.settle()
 	if l.Deleted {
 		l.Deleted, l.Judged = false, s.Now
 	}
@@ -197,6 +200,7 @@ func (l *Ledger) Acknowledge(s Setting, alert string, ack Acknowledgement) error
 	if !ack.Until.IsZero() && !ack.Until.After(s.Now) {
 		return FieldErrorf("until", "must be in the future; got %s", ack.Until.Format(time.RFC3339))
 	}
+	l.settle()
 	a := in.Alert
 	ack.At = s.Now
 	if a.Ack != nil && ack.Note == "" {
@@ -222,6 +226,7 @@ func (l *Ledger) Unacknowledge(s Setting, alert string, by Actor) error {
 	if in.Alert.Ack == nil {
 		return Errorf(Conflict, "alert %s is not acknowledged", alert)
 	}
+	l.settle()
 	l.endAck(in, "withdrawn by "+by.Name+" ("+by.Door+")", s.Now)
 	switch {
 	case !in.Alert.DueAt.IsZero():
@@ -238,6 +243,7 @@ func (l *Ledger) Forget(s Setting, series Series) error {
 	if in == nil {
 		return Errorf(NotFound, "rule %q knows no series %q", l.Rule.Name, series)
 	}
+	l.settle()
 	l.forget(s, in, WhyRetired)
 	return nil
 }
@@ -245,7 +251,7 @@ func (l *Ledger) Forget(s Setting, series Series) error {
 // Stand makes every running clock stand still for d: time after the last
 // judged tick in which nobody could look. It counts as judged from then on.
 func (l *Ledger) Stand(d time.Duration) {
-	l.Judged = l.Judged.Add(d)
+	l.Judged, l.settled = l.Judged.Add(d), l.settled.Add(d)
 	for _, in := range l.instances {
 		if in.State != OK {
 			in.Stood += d
@@ -263,6 +269,7 @@ func (l *Ledger) Shift(d time.Duration) {
 		}
 	}
 	move(&l.Judged)
+	move(&l.settled)
 	for _, in := range l.instances {
 		for _, t := range []*time.Time{&in.Since, &in.QuietSince, &in.CooldownUntil, &in.Seen, &in.OKAt} {
 			move(t)
@@ -319,6 +326,7 @@ func (l *Ledger) Take(id string) bool {
 	if n == nil || n.State != Owed {
 		return false
 	}
+	l.settle()
 	n.State = Sending
 	n.Attempts++
 	l.changed.notification(n)
@@ -332,6 +340,7 @@ func (l *Ledger) Deliver(id string, o Outcome, due, now time.Time) {
 	if n == nil || n.State.Final() {
 		return
 	}
+	l.settle()
 	n.State, n.Error = o.State, o.Class
 	switch {
 	case !o.State.Final():

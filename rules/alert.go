@@ -59,6 +59,7 @@ const (
 	StatusFiring       Status = "firing"
 	StatusAcknowledged Status = "acknowledged"
 	StatusResolved     Status = "resolved"
+	StatusOpen         Status = "open" // in a filter: the two that are not resolved
 )
 
 // Evidence is what an alert was decided on.

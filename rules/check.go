@@ -315,10 +315,10 @@ func (c Condition) check() error {
 	for name, given := range c.given() {
 		must := slices.Contains(needs, name+"!")
 		if must && !given {
-			errs = append(errs, FieldErrorf("condition."+name, "is missing; a %s condition needs it, for example %s", c.Type, exampleOf(name)))
+			errs = append(errs, FieldErrorf("condition."+name, "is missing; a condition of type %s needs it, for example %s", c.Type, exampleOf(name)))
 		}
 		if given && !must && !slices.Contains(needs, name) {
-			errs = append(errs, FieldErrorf("condition."+name, "does not belong to a %s condition, which has: %s", c.Type, strings.ReplaceAll(conditionNeeds[c.Type], "!", "")))
+			errs = append(errs, FieldErrorf("condition."+name, "does not belong to a condition of type %s, which has: %s", c.Type, strings.ReplaceAll(conditionNeeds[c.Type], "!", "")))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })

@@ -26,6 +26,7 @@ type Instance struct {
 
 	ring    ring
 	look    uint32 // the number of the last Observe that saw it
+	paused  bool   // the last Observe made its clock stand still
 	kept    bool   // a row of it is stored
 	touched bool   // its memory differs from that row
 }
@@ -52,9 +53,15 @@ func (r *ring) add(at int64, value float64, v Verdict) {
 	r.at[i], r.value[i], r.verdict[i] = at, value, v
 }
 
+// pause makes the running clock stand still for one tick.
+func (in *Instance) pause(gap time.Duration) {
+	in.Stood += gap
+	in.paused = true
+}
+
 // remember keeps what one look said, in memory only.
 func (in *Instance) remember(o *Observation, silent bool, now time.Time) {
-	in.touched = true
+	in.touched, in.paused = true, false
 	if o.Verdict == Unknown {
 		in.ring.add(now.UnixMilli(), math.NaN(), Unknown)
 		return

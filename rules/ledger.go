@@ -23,8 +23,9 @@ type Ledger struct {
 	owed      map[string][]*Notification // by alert; "" for those of none
 	messages  map[string]*Notification   // the same by their ID
 	active    *span
-	resting   bool   // outside active, and every instance was told so
-	looks     uint32 // counts Observe
+	settled   time.Time // the last judged tick that will not be decided again
+	resting   bool      // outside active, and every instance was told so
+	looks     uint32    // counts Observe
 	changed   changed
 }
 
@@ -77,7 +78,7 @@ type Snapshot struct {
 // OpenLedger makes a ledger of what a store kept.
 func OpenLedger(s Snapshot) *Ledger {
 	l := &Ledger{
-		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged,
+		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged, settled: s.Judged,
 		instances: make(map[Series]*Instance, len(s.Instances)),
 		alerts:    make(map[string]*Alert, len(s.Alerts)),
 		owed:      map[string][]*Notification{},
@@ -172,6 +173,7 @@ func (l *Ledger) Observe(s Setting, obs []Observation, evidence func(Observation
 	if !l.Judged.IsZero() && s.Now.After(l.Judged) {
 		tick.gap = s.Now.Sub(l.Judged)
 	}
+	l.settle()
 	l.looks++
 	l.Refused = 0
 	looked := 0
@@ -188,6 +190,14 @@ func (l *Ledger) Observe(s Setting, obs []Observation, evidence func(Observation
 		l.judgeAbsent(&tick)
 	}
 	l.Judged = s.Now
+}
+
+// settle begins an act: while nothing is unsaved, the last tick is done with
+// and will not be decided again.
+func (l *Ledger) settle() {
+	if !l.Changed() {
+		l.settled = l.Judged
+	}
 }
 
 // tick is the part of an Observe that all its instances share.
@@ -259,7 +269,7 @@ func (l *Ledger) judge(t *tick, in *Instance, o *Observation) {
 		return
 	}
 	if !t.active {
-		in.Stood += t.gap
+		in.pause(t.gap)
 		l.rest(in, t.Now)
 		return
 	}
@@ -277,7 +287,7 @@ func (l *Ledger) judge(t *tick, in *Instance, o *Observation) {
 	case Lingering:
 		l.linger(t, in)
 	case None, Unknown:
-		in.Stood += t.gap
+		in.pause(t.gap)
 	}
 }
 
@@ -603,7 +613,7 @@ func (l *Ledger) Saved(revision int64) {
 			in.kept, in.touched = !gone && l.keeps(in, l.Judged), false
 		}
 	}
-	l.Revision, l.changed = revision, changed{}
+	l.Revision, l.settled, l.changed = revision, l.Judged, changed{}
 	l.tidy()
 }
 
@@ -650,11 +660,13 @@ func (l *Ledger) Flush() {
 }
 
 // Remember takes over from old what lives in memory only, after the ledger was
-// read again because another process changed it. What old decided last and
-// could not save may be decided again after it, at the same nominal time.
+// read again because another process changed it. What old decided and could not
+// save is not taken over: it is to be decided again.
 func (l *Ledger) Remember(old *Ledger) {
+	old.settle()
 	l.Refused = old.Refused
-	l.Judged = later(l.Judged, old.Judged)
+	l.Judged = later(l.Judged, old.settled)
+	l.settled = l.Judged
 	if measuresOther(&old.Rule, &l.Rule) {
 		return
 	}
@@ -662,7 +674,7 @@ func (l *Ledger) Remember(old *Ledger) {
 		in := l.instances[series]
 		switch {
 		case in != nil:
-			in.recollect(was, &l.Rule.Condition)
+			in.recollect(was, &l.Rule.Condition, old.Judged.Sub(old.settled))
 		case was.State == OK && !was.kept && !l.Deleted:
 			was.look = 0
 			l.instances[series] = was
@@ -670,13 +682,17 @@ func (l *Ledger) Remember(old *Ledger) {
 	}
 }
 
-// recollect takes over what the memory of an instance was.
-func (in *Instance) recollect(was *Instance, c *Condition) {
+// recollect takes over what the memory of an instance was. undecided is the
+// time of the ticks that will be decided again.
+func (in *Instance) recollect(was *Instance, c *Condition, undecided time.Duration) {
 	in.ring, in.touched = was.ring, was.touched
 	in.Value, in.Text, in.Level = was.Value, was.Text, was.Level
 	in.Seen, in.OKAt = later(in.Seen, was.Seen), later(in.OKAt, was.OKAt)
 	if in.State == was.State && in.Since.Equal(was.Since) && in.QuietSince.Equal(was.QuietSince) {
 		in.Stood = was.Stood
+		if was.paused {
+			in.Stood = max(0, in.Stood-undecided)
+		}
 	}
 	if in.Alert != nil && was.Alert != nil && in.Alert.ID == was.Alert.ID {
 		in.Alert.Value, in.Alert.Text = was.Alert.Value, was.Alert.Text

@@ -853,6 +853,9 @@ func TestAnActOfAnotherProcessIsNotOverwritten(t *testing.T) {
 	tick(p.l) // decided, and refused by the store
 	fresh := rules.OpenLedger(p.disk.read())
 	fresh.Remember(p.l)
+	if !fresh.Judged.Equal(p.now.Add(-step)) {
+		t.Errorf("judged at %s, want at the tick before the refused one", since(fresh.Judged))
+	}
 	tick(fresh)
 	p.l = fresh
 	p.save()
@@ -878,6 +881,19 @@ func TestRememberKeepsTheClocksThatStoodStill(t *testing.T) {
 }
 
 const time2m = 2 * rules.Minute
+
+func TestATickThatIsDecidedTwiceStopsAClockOnce(t *testing.T) {
+	p := newPlay(t, fever(wait(rules.Minute))).run("b n")
+	p.now = p.now.Add(step)
+	obs := []rules.Observation{{Series: "room=b", Verdict: rules.Bad, Value: 30}} // room=a is missed
+	p.l.Observe(p.setting(), obs, nil)
+	fresh := rules.OpenLedger(p.disk.read())
+	fresh.Remember(p.l)
+	fresh.Observe(p.setting(), obs, nil)
+	if got := fresh.Instance(p.series).Stood; got != 2*step {
+		t.Errorf("the clock stood still for %s, want 1m", got)
+	}
+}
 
 func TestRememberBringsBackNothingOfAnotherMeasurement(t *testing.T) {
 	p := newPlay(t, fever()).run("g")
@@ -913,7 +929,7 @@ func TestRestartCountsWhatWasInFlightAsUnknown(t *testing.T) {
 		p.save()
 		return p
 	}
-	t.Run("and tries it once more where that is allowed", func(t *testing.T) {
+	t.Run("row 30: and tries it once more where that is allowed", func(t *testing.T) {
 		p := flying(t)
 		p.restart()
 		p.told("0s first phone owed")
@@ -921,14 +937,14 @@ func TestRestartCountsWhatWasInFlightAsUnknown(t *testing.T) {
 		p.restart()
 		p.told("0s first phone unknown")
 	})
-	t.Run("and leaves it where it is not", func(t *testing.T) {
+	t.Run("row 30: and leaves it where it is not", func(t *testing.T) {
 		p := flying(t)
 		p.l.Resume(p.now, func(string) bool { return false })
 		p.told("0s first phone unknown")
 		p.deaf = false
 		p.run("g").want(rules.OK, "0s first phone unknown", "30s resolved phone sent")
 	})
-	t.Run("but not in a silence", func(t *testing.T) {
+	t.Run("row 30: but not in a silence", func(t *testing.T) {
 		p := flying(t).run("silence:1h b")
 		p.restart()
 		p.told("0s first phone held by silence:1 due 30s")
@@ -1143,6 +1159,34 @@ func TestPeakIsTheWorstValue(t *testing.T) {
 			}
 			if got := p.alert().Peak; got != tt.want {
 				t.Errorf("peak = %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestWhatIsDoneWithIsNotDecidedAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		act  func(*play)
+	}{
+		{"after a quiet tick", func(*play) {}},
+		{"after an act between two ticks", func(p *play) {
+			p.do(p.l.Acknowledge(p.setting(), p.alert().ID, rules.Acknowledgement{By: ann}))
+		}},
+		{"after a message is handed to its channel", func(p *play) { p.l.Take(p.owed()[0].ID) }},
+		{"after a timer between two ticks of the rule", func(p *play) {
+			p.now = p.now.Add(step)
+			p.l.Tend(p.setting())
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlay(t, fever(remind(rules.Minute))).run("deaf:on b b")
+			judged := p.now
+			tt.act(p)
+			fresh := rules.OpenLedger(p.disk.read())
+			fresh.Remember(p.l)
+			if !fresh.Judged.Equal(judged) {
+				t.Errorf("judged at %s, want %s", since(fresh.Judged), since(judged))
 			}
 		})
 	}

@@ -217,6 +217,9 @@ func (l *Ledger) cancel(a *Alert, now time.Time, which func(*Notification) bool)
 // Tend runs the timers of every alert: rows 14 to 25. It is called at every
 // base tick, whatever the rule's own schedule.
 func (l *Ledger) Tend(s Setting) {
+	if !l.Judged.Equal(s.Now) {
+		l.settle()
+	}
 	l.restAll(s.Now)
 	for _, a := range l.alerts {
 		if in := l.instances[a.Series]; in != nil && in.Alert == a {

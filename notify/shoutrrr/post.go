@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 
 	"github.com/containrrr/shoutrrr/pkg/router"
@@ -89,13 +90,16 @@ func (p post) generic(id string) (string, error) {
 	return u.String(), nil
 }
 
-// headerKey writes a header's name so that shoutrrr, which puts a dash before
-// every capital, means the same one. A name in camelCase is left to it.
+var capital = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// headerKey writes a header's name in the one way that shoutrrr, which puts a
+// dash before capitals, leaves alone. From it comes that X-API-Key may be
+// written in camelCase too, xApiKey.
 func headerKey(name string) string {
-	if strings.Contains(name, "-") || name == strings.ToUpper(name) {
-		return http.CanonicalHeaderKey(name)
+	if !strings.Contains(name, "-") {
+		name = capital.ReplaceAllString(name, "$1-$2")
 	}
-	return name
+	return http.CanonicalHeaderKey(name)
 }
 
 func yesno(b bool) string {

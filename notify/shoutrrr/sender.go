@@ -82,7 +82,9 @@ func transport() *http.Transport {
 // http.DefaultClient.
 func (s *Sender) Guard() (release func()) {
 	before := http.DefaultClient.Transport
-	s.guard.others = before
+	if before != http.RoundTripper(s.guard) {
+		s.guard.others = before
+	}
 	http.DefaultClient.Transport = s.guard
 	s.guarded.Add(1)
 	return func() {

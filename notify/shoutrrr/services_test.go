@@ -47,12 +47,14 @@ func TestTaken(t *testing.T) {
 	empty := notify.Message{Title: "only a title", Tone: notify.Notice}
 	long := ordinary()
 	long.Text = strings.Repeat("all \"work\" <and> no play & é🔥\n", 4000)
+	wide := ordinary()
+	wide.Text = strings.Repeat(strings.Repeat("\"\\é", 500)+"\n", 100)
 	relief := ordinary()
 	relief.Tone = notify.Relief
 	bare := ordinary()
 	bare.Link, bare.Fields = "javascript:alert(1)", []notify.Field{{Name: "n"}, {Value: "v"}, {}}
 	messages := map[string]notify.Message{
-		"ordinary": ordinary(), "hostile": hostile(), "empty": empty, "long": long, "relief": relief, "bare": bare,
+		"ordinary": ordinary(), "hostile": hostile(), "empty": empty, "long": long, "wide": wide, "relief": relief, "bare": bare,
 	}
 	for _, c := range channels {
 		valid := validators[c.kind]

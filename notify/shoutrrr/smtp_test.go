@@ -92,10 +92,9 @@ func (p *postOffice) serve(raw net.Conn) {
 	}
 	text := textproto.NewConn(conn)
 	say := func(verb, usual string) bool {
-		answer := usual
-		if other, ok := p.answers[verb]; ok {
-			answer = other
-		}
+		p.mu.Lock()
+		answer := cmp.Or(p.answers[verb], usual)
+		p.mu.Unlock()
 		switch answer {
 		case "hang":
 			io.Copy(io.Discard, conn)
@@ -263,7 +262,7 @@ func parseMail(t *testing.T, text string) parsedMail {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if date, err := read.Header.Date(); err != nil || time.Since(date) > time.Minute {
+	if date, err := read.Header.Date(); err != nil || time.Since(date) > time.Minute || date.After(time.Now()) {
 		t.Errorf("Date = %v, %v", date, err)
 	}
 	m := parsedMail{Header: read.Header}
@@ -400,7 +399,9 @@ func TestMailToSeveral(t *testing.T) {
 	if out := s.Send(context.Background(), to, ordinary()); out.State != rules.Owed || out.Code != 450 {
 		t.Errorf("outcome = %+v", out)
 	}
+	p.mu.Lock()
 	delete(p.answers, "c@x.example")
+	p.mu.Unlock()
 	if out := s.Send(context.Background(), to, ordinary()); out.State != rules.Sent || out.Class != "rejected" || out.Code != 550 {
 		t.Errorf("outcome = %+v", out)
 	}

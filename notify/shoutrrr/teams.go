@@ -47,8 +47,8 @@ func (t teams) dress(m notify.Message) []parcel {
 func cardBody(m notify.Message) []any {
 	room := cardLimit
 	cut := func(s string, limit int) string {
-		s = fitJSON(s, max(0, min(limit, room)))
-		room -= jsonSize(s) + 200 // for the block around it
+		s = fit(s, max(0, min(limit, room)), inJSON, asIs)
+		room -= inJSON(s) + 200 // for the block around it
 		return s
 	}
 	title := map[string]any{"type": "TextRun", "text": cut(icon(m)+" "+m.Title, 500), "weight": "Bolder", "size": "Large"}
@@ -90,11 +90,6 @@ func cardStyle(m notify.Message) string {
 	}
 	return "emphasis"
 }
-
-// jsonSize measures text as it goes into JSON.
-func jsonSize(s string) int { return len(asJSON(s)) - 2 }
-
-func fitJSON(s string, limit int) string { return fit(s, limit, jsonSize, asIs) }
 
 // notHTML is for services that answer in more than one form: a page is not
 // theirs, but that of something between us and them.

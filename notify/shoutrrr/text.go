@@ -92,7 +92,27 @@ type unit func(string) int
 
 func inBytes(s string) int { return len(s) }
 func inRunes(s string) int { return utf8.RuneCountInString(s) }
-func inUTF16(s string) int { return len(utf16.Encode([]rune(s))) }
+func inUTF16(s string) (n int) {
+	for _, r := range s {
+		n += utf16.RuneLen(r)
+	}
+	return n
+}
+
+// inJSON measures text as asJSON writes it.
+func inJSON(s string) (n int) {
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\' || r == '\n':
+			n += 2
+		case r < ' ' || r == '\u2028' || r == '\u2029':
+			n += 6
+		default:
+			n += utf8.RuneLen(r)
+		}
+	}
+	return n
+}
 
 const ellipsis = "…"
 

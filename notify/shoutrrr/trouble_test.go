@@ -143,7 +143,7 @@ var troubles = []struct {
 	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 307}},
 	{"500 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(500)
-		io.Copy(w, io.LimitReader(forever{}, 10<<20))
+		io.Copy(w, io.LimitReader(forever{}, 10<<20)) // fails once we have read enough
 	}, rules.Outcome{State: rules.Owed, Class: "server", Code: 500}},
 }
 
@@ -163,7 +163,7 @@ func TestTrouble(t *testing.T) {
 				in = newInbox(t, trouble.answer)
 				address = in.URL
 			}
-			s := toward(t, address, 200*time.Millisecond)
+			s := toward(t, address, patience(trouble.want))
 			before := runtime.NumGoroutine()
 			var all sync.WaitGroup
 			for _, c := range channels {

@@ -36,10 +36,10 @@ func alertClauses(f app.AlertFilter) *clauses {
 	if f.RuleID != "" {
 		where.add(`a.rule_id = ?`, f.RuleID)
 	}
-	if f.Status != "" {
+	if f.Status != "" && f.Status != rules.StatusOpen {
 		where.add(`a.status = ?`, string(f.Status))
 	}
-	if f.Status == rules.StatusFiring || f.Status == rules.StatusAcknowledged {
+	if f.Status != "" && f.Status != rules.StatusResolved {
 		where.add(`a.resolved_at IS NULL`) // says the same, and names the small index
 	}
 	if f.Severity != "" {

@@ -77,6 +77,29 @@ func TestATickThatChangesNothingWritesNothing(t *testing.T) {
 	}
 }
 
+func TestADecisionThatBecameMootWritesNothing(t *testing.T) {
+	s, path := fresh(t)
+	batch := fill(t, s, 1)
+	other := open(t, path, sqlite.Options{})
+	theirs, err := other.Load(t.Context(), batch[0].Rule.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs[0].Book("phone", rules.Test, rules.Facts{}, noon)
+	if err := other.Save(t.Context(), theirs, nil); err != nil {
+		t.Fatal(err)
+	}
+	batch[0].Book("phone", rules.Test, rules.Facts{}, noon)
+	before := written(t)
+	asked := false
+	if err := s.Save(t.Context(), batch, func(*rules.Ledger) error { asked = true; return nil }); err != nil || !asked {
+		t.Fatalf("Save: %v, asked again: %t", err, asked)
+	}
+	if n := written(t) - before; n != 0 {
+		t.Errorf("the process wrote %d bytes", n)
+	}
+}
+
 // role and roleArg tell a copy of the test binary what to do in the place of
 // the tests.
 const role, roleArg = "SQLITE_TEST_ROLE", "SQLITE_TEST_PATH"

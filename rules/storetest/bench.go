@@ -42,59 +42,49 @@ func Bench(b *testing.B, open func(b *testing.B) app.Store) {
 	for _, n := range []int{1, 1000, 10_000} {
 		b.Run(fmt.Sprintf("save %d that begin to wait", n), func(b *testing.B) {
 			s := open(b)
-			batch := Fill(b, s, n)
-			turn := noon
-			for b.Loop() {
-				turn = turn.Add(time.Minute)
-				verdict := rules.Bad
-				if turn.Sub(noon)/time.Minute%2 == 0 {
-					verdict = rules.Good
-				}
-				for _, l := range batch {
-					observe(l, turn, "a", verdict, 5)
-				}
-				save(b, s, batch...)
-			}
+			benchSave(b, s, Fill(b, s, n))
 		})
 		b.Run(fmt.Sprintf("save %d that fire or resolve", n), func(b *testing.B) {
-			s := open(b)
-			batch := make([]*rules.Ledger, n)
+			s, batch := open(b), make([]*rules.Ledger, n)
 			for i := range batch {
 				batch[i] = rules.NewLedger(simple(fmt.Sprintf("rule-%05d", i)), ann, noon)
 			}
 			save(b, s, batch...)
-			turn := noon
-			for b.Loop() {
-				turn = turn.Add(time.Minute)
-				verdict := rules.Bad
-				if turn.Sub(noon)/time.Minute%2 == 0 {
-					verdict = rules.Good
-				}
-				for _, l := range batch {
-					observe(l, turn, "a", verdict, 5)
-				}
-				save(b, s, batch...)
-			}
+			benchSave(b, s, batch)
 		})
 	}
-	b.Run("load 10000", func(b *testing.B) {
-		s := open(b)
-		Fill(b, s, 10_000)
-		b.ResetTimer()
-		for b.Loop() {
-			if got, err := s.Load(b.Context()); err != nil || len(got) != 10_001 {
-				b.Fatalf("Load returned %d ledgers, %v", len(got), err)
-			}
+	b.Run("load 10000", func(b *testing.B) { benchLoad(b, open(b)) })
+	b.Run("list 50 of 20000 alerts", func(b *testing.B) { benchList(b, open(b)) })
+}
+
+// benchSave makes every ledger go bad and good in turns.
+func benchSave(b *testing.B, s app.Store, batch []*rules.Ledger) {
+	turn, verdict := noon, rules.Good
+	for b.Loop() {
+		turn, verdict = turn.Add(time.Minute), rules.Good+rules.Bad-verdict
+		for _, l := range batch {
+			observe(l, turn, "a", verdict, 5)
 		}
-	})
-	b.Run("list 50 of 20000 alerts", func(b *testing.B) {
-		s := open(b)
-		FillHistory(b, s, 20_000)
-		b.ResetTimer()
-		for b.Loop() {
-			if got, total, err := s.Alerts(b.Context(), app.AlertFilter{Limit: 50}); err != nil || len(got) != 50 || total != 20_000 {
-				b.Fatalf("Alerts returned %d of %d, %v", len(got), total, err)
-			}
+		save(b, s, batch...)
+	}
+}
+
+func benchLoad(b *testing.B, s app.Store) {
+	Fill(b, s, 10_000)
+	b.ResetTimer()
+	for b.Loop() {
+		if got, err := s.Load(b.Context()); err != nil || len(got) != 10_001 {
+			b.Fatalf("Load returned %d ledgers, %v", len(got), err)
 		}
-	})
+	}
+}
+
+func benchList(b *testing.B, s app.Store) {
+	FillHistory(b, s, 20_000)
+	b.ResetTimer()
+	for b.Loop() {
+		if got, total, err := s.Alerts(b.Context(), app.AlertFilter{Limit: 50}); err != nil || len(got) != 50 || total != 20_000 {
+			b.Fatalf("Alerts returned %d of %d, %v", len(got), total, err)
+		}
+	}
 }

@@ -1,0 +1,152 @@
+package app
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// AlertView is an alert as every door shows it.
+type AlertView struct {
+	ID             string                  `json:"id"`
+	RuleID         string                  `json:"rule_id"`
+	Title          string                  `json:"title"`
+	Series         rules.Labels            `json:"series"`
+	Status         rules.Status            `json:"status"`
+	Severity       rules.Severity          `json:"severity"`
+	Value          *float64                `json:"value"`
+	Text           string                  `json:"text,omitempty"`
+	Peak           *float64                `json:"peak"`
+	Since          time.Time               `json:"since"`
+	StartedAt      time.Time               `json:"started_at"`
+	ResolvedAt     *time.Time              `json:"resolved_at"`
+	Reason         string                  `json:"reason,omitempty"` // why it resolved
+	AcknowledgedBy string                  `json:"acknowledged_by,omitempty"`
+	AcknowledgedAt *time.Time              `json:"acknowledged_at,omitempty"`
+	Until          *time.Time              `json:"until,omitempty"` // of a snooze
+	Note           string                  `json:"note,omitempty"`
+	History        []rules.Acknowledgement `json:"past_acknowledgements,omitempty"`
+	HeldBy         string                  `json:"held_by,omitempty"`
+	Delivery       DeliveryView            `json:"delivery"`
+	Evidence       rules.Evidence          `json:"evidence"`
+}
+
+// DeliveryView says how far the messages of an alert have come.
+type DeliveryView struct {
+	State    string            `json:"state"` // pending, delivered, failed, held, none
+	Channels map[string]string `json:"channels"`
+}
+
+// Alerts lists alerts, the newest first, with the total before the page was
+// cut.
+func (a *App) Alerts(ctx context.Context, f AlertFilter) ([]AlertView, int, error) {
+	if f.RuleID != "" {
+		r, err := a.Store.FindRule(ctx, f.Owner, f.RuleID)
+		if err != nil {
+			return nil, 0, a.suggest(ctx, f.RuleID, err)
+		}
+		f.RuleID = r.ID
+	}
+	rows, total, err := a.Store.Alerts(ctx, f)
+	out := make([]AlertView, 0, len(rows))
+	for _, row := range rows {
+		out = append(out, a.alertView(row))
+	}
+	return out, total, err
+}
+
+// Alert returns one alert.
+func (a *App) Alert(ctx context.Context, id string) (AlertView, error) {
+	row, err := a.Store.Alert(ctx, id)
+	if err != nil {
+		return AlertView{}, err
+	}
+	return a.alertView(row), nil
+}
+
+// alertView joins what is stored with what only memory knows: the last value
+// and the peak.
+func (a *App) alertView(row AlertRow) AlertView {
+	if row.ResolvedAt.IsZero() {
+		a.Book.View(row.RuleID, func(l *rules.Ledger) {
+			if in := l.Instance(row.Series); in != nil && in.Alert != nil && in.Alert.ID == row.ID {
+				row.Value, row.Text, row.Peak = in.Alert.Value, in.Alert.Text, in.Alert.Peak
+			}
+		})
+	}
+	v := AlertView{
+		ID: row.ID, RuleID: row.RuleID, Title: row.Title, Series: row.Series.Labels(), Status: row.Status(), Severity: row.Severity,
+		Value: finite(row.Value), Text: row.Text, Peak: finite(row.Peak), Since: row.Since, StartedAt: row.StartedAt,
+		ResolvedAt: given(row.ResolvedAt), Reason: row.Reason, History: row.PastAcks, HeldBy: row.HeldBy,
+		Delivery: deliveryView(row.Notifications), Evidence: row.Evidence,
+	}
+	if ack := row.Ack; ack != nil {
+		v.AcknowledgedBy, v.AcknowledgedAt, v.Until, v.Note = ack.By.Name, given(ack.At), given(ack.Until), ack.Note
+	}
+	return v
+}
+
+func finite(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
+}
+
+func given(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// deliveryView takes the newest message of each channel; the whole is as good
+// as its worst channel.
+func deliveryView(list []rules.Notification) DeliveryView {
+	newest := map[string]rules.Notification{}
+	for _, n := range list {
+		if was, ok := newest[n.Channel]; n.State != rules.Cancelled && (!ok || !n.BookedAt.Before(was.BookedAt)) {
+			newest[n.Channel] = n
+		}
+	}
+	order := []string{"none", "delivered", "held", "pending", "failed"}
+	v, worst := DeliveryView{Channels: map[string]string{}}, 0
+	for channel, n := range newest {
+		rank := map[rules.Delivery]int{rules.Sent: 1, rules.Uncertain: 1, rules.Held: 2, rules.Owed: 3, rules.Sending: 3, rules.Dead: 4}[n.State]
+		v.Channels[channel] = string(n.State)
+		if n.Error != "" && n.State != rules.Sent {
+			v.Channels[channel] += " (" + n.Error + ")"
+		}
+		worst = max(worst, rank)
+	}
+	v.State = order[worst]
+	return v
+}
+
+// AckRequest is how an alert is acknowledged.
+type AckRequest struct {
+	Note  string
+	Until time.Time // zero: until it resolves; else a snooze
+	Undo  bool      // take the acknowledgement back
+}
+
+// Acknowledge takes care of an alert, snoozes it, or takes that back.
+func (a *App) Acknowledge(ctx context.Context, by rules.Actor, id string, req AckRequest) (AlertView, []string, error) {
+	row, err := a.Store.Alert(ctx, id)
+	if err != nil {
+		return AlertView{}, nil, err
+	}
+	err = a.Book.Act(ctx, a.now(), row.RuleID, func(s rules.Setting, l *rules.Ledger) error {
+		if req.Undo {
+			return l.Unacknowledge(s, id, by)
+		}
+		return l.Acknowledge(s, id, rules.Acknowledgement{By: by, Until: req.Until, Note: req.Note})
+	})
+	if err != nil {
+		return AlertView{}, nil, err
+	}
+	view, err := a.Alert(ctx, id)
+	return view, a.notNil(nil), err
+}

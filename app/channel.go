@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// ListChannels lists what may be seen of the channels, those of the config and
+// the stored ones.
+func (a *App) ListChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
+	stored, err := a.Store.Channels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	health, err := a.Store.ChannelHealth(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []rules.ChannelInfo{}
+	for name, c := range a.Config.Channels {
+		out = append(out, rules.ChannelInfo{Name: name, Kind: c.Kind, Origin: "config"})
+	}
+	for _, c := range stored {
+		if _, twice := a.Config.Channels[c.Name]; !twice {
+			out = append(out, rules.ChannelInfo{Name: c.Name, Kind: c.Kind, Origin: "stored"})
+		}
+	}
+	for i := range out {
+		h := health[out[i].Name]
+		out[i].LastSuccess, out[i].LastError = h.LastSuccess, h.LastError
+		switch {
+		case h.LastError != "":
+			out[i].Health = "failing"
+		case !h.LastSuccess.IsZero():
+			out[i].Health = "ok"
+		default:
+			out[i].Health = "untried"
+		}
+	}
+	slices.SortFunc(out, func(x, y rules.ChannelInfo) int { return strings.Compare(x.Name, y.Name) })
+	return out, nil
+}
+
+func (a *App) channelNames(ctx context.Context) ([]string, error) {
+	list, err := a.ListChannels(ctx)
+	names := make([]string, 0, len(list))
+	for _, c := range list {
+		names = append(names, c.Name)
+	}
+	return names, err
+}
+
+// checkChannels refuses names that no channel has.
+func (a *App) checkChannels(ctx context.Context, r rules.Rule) error {
+	known, err := a.channelNames(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := map[string][]string{"channels": r.Channels}
+	if r.Escalate != nil {
+		wanted["escalate.channels"] = r.Escalate.Channels
+	}
+	for i, l := range r.Levels {
+		wanted[fmt.Sprintf("levels[%d].channels", i)] = l.Channels
+	}
+	var errs []error
+	for field, names := range wanted {
+		for _, name := range names {
+			if !slices.Contains(known, name) {
+				errs = append(errs, noChannel(field, name, known))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func noChannel(field, name string, known []string) error {
+	if len(known) == 0 {
+		return rules.FieldErrorf(field, "no channel %q; there is none yet: a person adds one with `tocsin channels add %s`", name, name)
+	}
+	return rules.FieldErrorf(field, "no channel %q; known: %s", name, strings.Join(known, ", "))
+}
+
+// reach names the channels that a rule's first message goes to.
+func (a *App) reach(ctx context.Context, r rules.Rule) ([]string, error) {
+	if len(r.Channels) > 0 {
+		return r.Channels, nil
+	}
+	known, err := a.channelNames(ctx)
+	return a.Config.Route(r.Severity, known), err
+}
+
+var channelName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+
+// AddChannel stores a channel with its URL sealed. It needs the key.
+func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url rules.Secret) (rules.ChannelInfo, error) {
+	if a.Seal == nil || a.Sender == nil {
+		return rules.ChannelInfo{}, rules.Errorf(rules.Forbidden, "this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
+	}
+	if !channelName.MatchString(name) {
+		return rules.ChannelInfo{}, rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example phone", name)
+	}
+	if _, twice := a.Config.Channels[name]; twice {
+		return rules.ChannelInfo{}, rules.Errorf(rules.Conflict, "channel %q is in the config file; change it there, or choose another name", name)
+	}
+	kind, err := a.Sender.Check(url)
+	if err != nil {
+		return rules.ChannelInfo{}, err
+	}
+	c := StoredChannel{ID: newID("c"), Name: name, Kind: kind, By: by, CreatedAt: a.now()}
+	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
+		return rules.ChannelInfo{}, err
+	}
+	return rules.ChannelInfo{Name: name, Kind: kind, Origin: "stored", Health: "untried"}, a.Store.PutChannel(ctx, c)
+}
+
+// RemoveChannel deletes a stored channel.
+func (a *App) RemoveChannel(ctx context.Context, name string) error {
+	if _, fixed := a.Config.Channels[name]; fixed {
+		return rules.Errorf(rules.Conflict, "channel %q is in the config file; remove it there", name)
+	}
+	return a.Store.DeleteChannel(ctx, name)
+}
+
+// TestAnswer is what came of a test message.
+type TestAnswer struct {
+	Channel string `json:"channel"`
+	ID      string `json:"id"`
+	State   string `json:"state"` // sent, owed, dead, unknown, or waiting when the daemon has not tried yet
+	Error   string `json:"error,omitempty"`
+	Text    string `json:"text"` // a sentence
+}
+
+// TestChannel books a test message and waits for the daemon to deliver it, at
+// most patience.
+func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, patience time.Duration) (TestAnswer, error) {
+	known, err := a.channelNames(ctx)
+	if err != nil {
+		return TestAnswer{}, err
+	}
+	if !slices.Contains(known, name) {
+		return TestAnswer{}, &rules.Error{Code: rules.NotFound, Text: noChannel("", name, known).Error()}
+	}
+	var n *rules.Notification
+	err = a.Book.Act(ctx, a.now(), "", func(s rules.Setting, l *rules.Ledger) error {
+		n = l.Book(name, rules.Test, rules.Facts{
+			Title: "Test from tocsin", Text: "This is a test of channel " + name + ", asked for by " + by.Name + " (" + by.Door + "). If you read this, it works.",
+		}, s.Now)
+		return nil
+	})
+	if err != nil {
+		return TestAnswer{}, err
+	}
+	if _, running := a.Daemon(); !running {
+		return TestAnswer{Channel: name, ID: n.ID, State: "waiting", Text: "The test is booked, but " + NoDaemon + "."}, nil
+	}
+	return a.awaitTest(ctx, name, n.ID, patience)
+}
+
+func (a *App) awaitTest(ctx context.Context, name, id string, patience time.Duration) (TestAnswer, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		n, err := a.Store.Notification(context.WithoutCancel(ctx), id)
+		if err != nil {
+			return TestAnswer{}, err
+		}
+		if n.State.Final() || n.State == rules.Owed && n.Error != "" {
+			return testAnswer(name, n), nil
+		}
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return TestAnswer{Channel: name, ID: id, State: "waiting", Text: "The daemon has not delivered it yet; look again in a while."}, nil
+		}
+	}
+}
+
+func testAnswer(name string, n rules.Notification) TestAnswer {
+	out := TestAnswer{Channel: name, ID: n.ID, State: string(n.State), Error: n.Error}
+	switch n.State {
+	case rules.Sent:
+		out.Text = "Delivered: the service took the message."
+	case rules.Uncertain:
+		out.Text = "Unknown: the request left, but no answer came in time; look whether it arrived."
+	case rules.Owed:
+		out.Text = "Not delivered yet (" + n.Error + "); tocsin goes on trying."
+	default:
+		out.Text = "Not delivered (" + n.Error + "); check the channel's address and credential."
+	}
+	return out
+}

@@ -1,0 +1,275 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+func (d *door) channels() *cobra.Command {
+	return group("channels", "Where messages go", d.channelsList(), d.channelsAdd(), d.channelsRemove(), d.channelsTest())
+}
+
+// channelsAnswer is what `channels list` answers.
+type channelsAnswer struct {
+	Channels []rules.ChannelInfo `json:"channels"`
+	Total    int                 `json:"total"`
+	Warnings []string            `json:"warnings"`
+}
+
+// channelAnswer is what the acts on a channel answer.
+type channelAnswer struct {
+	Channel  rules.ChannelInfo `json:"channel"`
+	Warnings []string          `json:"warnings"`
+}
+
+// testAnswer is what `channels test` answers.
+type testAnswer struct {
+	Test     app.TestAnswer `json:"test"`
+	Warnings []string       `json:"warnings"`
+}
+
+func channelName(c rules.ChannelInfo) string { return c.Name }
+
+func (d *door) channelsList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List the channels and how they are doing", Args: exactly(), Example: "tocsin channels list",
+		RunE: d.with(kinds, func(ctx context.Context, c *call) error {
+			list, err := c.ListChannels(ctx)
+			if err != nil {
+				return err
+			}
+			a := channelsAnswer{list, len(list), c.Warnings()}
+			return c.answer(a, a.Warnings, func() { c.showChannels(list) })
+		}),
+	}
+}
+
+func (c *call) showChannels(list []rules.ChannelInfo) {
+	if len(list) == 0 {
+		c.line("There is no channel yet: add one with `tocsin channels add phone`.")
+		return
+	}
+	var rows [][]string
+	for _, i := range list {
+		rows = append(rows, []string{i.Name, i.Kind, i.Origin, i.Health, ago(i.LastSuccess, c.clock()), i.LastError})
+	}
+	c.table([]string{"NAME", "KIND", "FROM", "HEALTH", "LAST SUCCESS", "LAST ERROR"}, rows)
+}
+
+// urlFlags are the ways to give a channel's URL that leave no trace.
+type urlFlags struct {
+	stdin   bool
+	file    string
+	refused string // --url, which is refused with the reason
+}
+
+func (d *door) channelsAdd() *cobra.Command {
+	var f urlFlags
+	cmd := &cobra.Command{
+		Use: "add NAME", Short: "Add a channel; its URL is asked for, or read from stdin or a file",
+		Long: `Add a channel. Its URL holds a credential, so it is never an argument: the
+terminal asks for it without showing it, or --url-stdin or --url-file read it.
+It is stored encrypted and never shown again.`,
+		Example: "tocsin channels add phone\ntocsin channels add phone --url-file phone.url\npass show ntfy | tocsin channels add phone --url-stdin",
+		Args:    noURL,
+		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
+			name := c.args[0]
+			url, err := readURL(c.cmd, name, f)
+			if err != nil {
+				return err
+			}
+			info, err := c.AddChannel(ctx, actor(), name, url)
+			if err != nil {
+				return err
+			}
+			a := channelAnswer{info, c.Warnings()}
+			return c.answer(a, a.Warnings, func() {
+				c.line("Added channel %s (%s). Test it with: tocsin channels test %s", info.Name, info.Kind, info.Name)
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&f.stdin, "url-stdin", false, "read the URL from standard input")
+	cmd.Flags().StringVar(&f.file, "url-file", "", "read the URL from this file")
+	cmd.Flags().StringVar(&f.refused, "url", "", "")
+	hide(cmd, "url")
+	return cmd
+}
+
+// hide takes a flag out of the help.
+func hide(c *cobra.Command, flag string) {
+	c.Flags().Lookup(flag).Hidden = true
+}
+
+// noURL refuses a URL among the arguments without repeating it.
+func noURL(c *cobra.Command, args []string) error {
+	onCommandLine := c.Flags().Changed("url")
+	for _, arg := range args {
+		onCommandLine = onCommandLine || strings.Contains(arg, "://")
+	}
+	if onCommandLine || len(args) > 1 {
+		return rules.Errorf(rules.Invalid, "a channel's URL holds a credential and would stay in the shell's history and in the list of processes; "+
+			"run `tocsin channels add NAME` and type it when asked, or use --url-stdin or --url-file. If it was a real one, make the service give you another")
+	}
+	return exactly("NAME")(c, args)
+}
+
+const maxURL = 16 << 10
+
+// readURL takes the URL from where the flags say, or asks for it.
+func readURL(c *cobra.Command, name string, f urlFlags) (rules.Secret, error) {
+	switch {
+	case f.stdin && f.file != "":
+		return rules.Secret{}, rules.Errorf(rules.Invalid, "--url-stdin and --url-file are two ways to give one URL; use one of them")
+	case f.stdin:
+		return lineOf(c.InOrStdin(), "standard input")
+	case f.file != "":
+		file, err := os.Open(f.file)
+		if err != nil {
+			return rules.Secret{}, rules.Errorf(rules.Invalid, "the file of --url-file cannot be opened; it must be the path of a file that holds the URL; for example --url-file phone.url")
+		}
+		url, err := lineOf(file, "the file of --url-file")
+		_ = file.Close()
+		return url, err
+	case isTerminal(c.InOrStdin()):
+		return askURL(c, name)
+	}
+	return rules.Secret{}, rules.Errorf(rules.Invalid, "the URL is missing, and there is no terminal to ask on; use --url-stdin or --url-file; for example `tocsin channels add %s --url-file %s.url`", name, name)
+}
+
+// lineOf reads the one line that holds a URL.
+func lineOf(r io.Reader, from string) (rules.Secret, error) {
+	text, err := io.ReadAll(io.LimitReader(bufio.NewReader(r), maxURL))
+	if err != nil {
+		return rules.Secret{}, fmt.Errorf("read the URL from %s: %w", from, err)
+	}
+	url := strings.TrimSpace(string(text))
+	if url == "" || strings.ContainsAny(url, "\r\n") {
+		return rules.Secret{}, rules.Errorf(rules.Invalid, "%s must hold the URL on one line and nothing else; for example ntfy://ntfy.sh/my-topic", from)
+	}
+	return rules.NewSecret(url), nil
+}
+
+func askURL(c *cobra.Command, name string) (rules.Secret, error) {
+	fmt.Fprintf(c.ErrOrStderr(), "URL of channel %s, for example ntfy://ntfy.sh/my-topic (not shown): ", name)
+	fd := int(c.InOrStdin().(*os.File).Fd())
+	echoing, err := term.GetState(fd)
+	if err != nil {
+		return rules.Secret{}, fmt.Errorf("ask for the URL on the terminal: %w", err)
+	}
+	text, err := typed(c.Context(), func() (string, error) {
+		text, err := term.ReadPassword(fd)
+		return string(text), err
+	})
+	fmt.Fprintln(c.ErrOrStderr())
+	if err != nil {
+		return rules.Secret{}, errors.Join(fmt.Errorf("read the URL from the terminal: %w", err), term.Restore(fd, echoing))
+	}
+	return lineOf(strings.NewReader(text), "what you type")
+}
+
+// typed waits for what a person types, or for Ctrl-C: a read from a terminal
+// does not end with a context. The process does, and the read with it.
+func typed(ctx context.Context, read func() (string, error)) (text string, err error) {
+	done := make(chan struct{})
+	var got string
+	var readErr error
+	go func() {
+		defer close(done)
+		got, readErr = read()
+	}()
+	select {
+	case <-done:
+		return got, readErr
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+func (d *door) channelsRemove() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "remove NAME", Short: "Remove a stored channel", Args: exactly("NAME"), Example: "tocsin channels remove phone",
+		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
+			name := c.args[0]
+			if !yes && !c.agreed("Remove channel "+name+"? Its URL cannot be brought back.") {
+				return c.nothingDone()
+			}
+			info := c.channelInfo(ctx, name)
+			if err := c.RemoveChannel(ctx, name); err != nil {
+				return err
+			}
+			a := channelAnswer{info, c.Warnings()}
+			return c.answer(a, a.Warnings, func() { c.line("Removed channel %s.", name) })
+		}),
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+// channelInfo is what is known of a channel before it goes.
+func (c *call) channelInfo(ctx context.Context, name string) rules.ChannelInfo {
+	list, err := c.ListChannels(ctx)
+	if err == nil {
+		for _, i := range list {
+			if i.Name == name {
+				return i
+			}
+		}
+	}
+	return rules.ChannelInfo{Name: name}
+}
+
+// agreed asks on a terminal; without one, giving the command was saying yes.
+func (c *call) agreed(question string) bool {
+	in := c.cmd.InOrStdin()
+	if !isTerminal(in) {
+		return true
+	}
+	fmt.Fprintf(c.err, "%s [y/N] ", clean(question))
+	answer, err := typed(c.cmd.Context(), func() (string, error) { return bufio.NewReader(in).ReadString('\n') })
+	if err != nil {
+		return false
+	}
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes"
+}
+
+// nothingDone is the end of a command that a person took back.
+func (c *call) nothingDone() error {
+	fmt.Fprintln(c.err, "Nothing was done.")
+	return silent{}
+}
+
+func (d *door) channelsTest() *cobra.Command {
+	var wait time.Duration
+	cmd := &cobra.Command{
+		Use: "test NAME", Short: "Send a test message through a channel", Args: exactly("NAME"), Example: "tocsin channels test phone",
+		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
+			got, err := c.TestChannel(ctx, actor(), c.args[0], wait)
+			if err != nil {
+				return err
+			}
+			if err := c.answer(testAnswer{got, c.Warnings()}, nil, func() { c.line("%s", got.Text) }); err != nil {
+				return err
+			}
+			if got.State != string(rules.Sent) {
+				return silent{}
+			}
+			return nil
+		}),
+	}
+	cmd.Flags().DurationVar(&wait, "wait", 20*time.Second, "how long to wait for the daemon to deliver it")
+	return cmd
+}

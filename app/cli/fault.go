@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// The exit codes.
+const (
+	exitOK = iota
+	exitFailed
+	exitUsage
+	exitNotFound
+	exitConflict
+)
+
+// exits is the dialect of this door: an exit code for each code of an error.
+var exits = map[rules.Code]int{
+	"": exitOK, rules.Invalid: exitUsage, rules.NotFound: exitNotFound, rules.Conflict: exitConflict,
+	rules.Forbidden: exitFailed, rules.Unavailable: exitFailed, rules.Internal: exitFailed,
+}
+
+// failed is an error that is no fault of the command line, whatever its code:
+// a config that is wrong, a daemon that cannot start.
+type failed struct{ error }
+
+// Unwrap returns the error itself.
+func (f failed) Unwrap() error { return f.error }
+
+// silent ends a command whose answer already said what failed.
+type silent struct{}
+
+// Error is never shown.
+func (silent) Error() string { return "" }
+
+// dialect puts what the use cases say of every door's options into the words
+// of this one.
+var dialect = strings.NewReplacer(
+	"allow unknown data", "use --allow-unknown",
+	"by allowing unknown data", "with --allow-unknown",
+	"list_alerts shows", "`tocsin alerts list` shows",
+)
+
+func said(err error) string { return dialect.Replace(err.Error()) }
+
+// problem is an error as --json writes it.
+type problem struct {
+	Code    rules.Code `json:"code"`
+	Message string     `json:"message"`
+	Field   string     `json:"field,omitempty"`
+}
+
+// report prints an error and returns the exit code for it.
+func report(w io.Writer, err error, asJSON bool) int {
+	if err == nil {
+		return exitOK
+	}
+	if errors.As(err, new(silent)) {
+		return exitFailed
+	}
+	if asJSON {
+		writeProblems(w, flatten(err))
+	} else {
+		for _, e := range flatten(err) {
+			fmt.Fprintln(w, "error:", clean(said(e)))
+		}
+	}
+	if errors.As(err, new(failed)) {
+		return exitFailed
+	}
+	return exits[rules.CodeOf(err)]
+}
+
+func writeProblems(w io.Writer, errs []error) {
+	var all []problem
+	for _, e := range errs {
+		p := problem{Code: rules.CodeOf(e), Message: said(e)}
+		var ours *rules.Error
+		if errors.As(e, &ours) {
+			p.Field = ours.Field
+		}
+		all = append(all, p)
+	}
+	enc := encoder(w)
+	if err := enc.Encode(map[string]any{"error": all[0], "errors": all}); err != nil {
+		fmt.Fprintln(w, "error:", all[0].Message)
+	}
+}
+
+func encoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc
+}
+
+// flatten lists the errors that were joined into err.
+func flatten(err error) []error {
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		joined, ok := e.(interface{ Unwrap() []error }) //nolint:errorlint // the layer itself is looked at
+		if !ok || !strings.Contains(e.Error(), "\n") {
+			continue
+		}
+		var out []error
+		for _, part := range joined.Unwrap() {
+			out = append(out, flatten(part)...)
+		}
+		return out
+	}
+	return []error{err}
+}

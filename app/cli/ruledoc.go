@@ -1,0 +1,240 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// ruleFlags are the ways to write a rule on the command line.
+type ruleFlags struct {
+	file         string
+	sets         []string
+	above, below string
+}
+
+// keyFlag is a flag for one key of a rule, at its dotted path.
+type keyFlag struct {
+	name, path, about string
+}
+
+// keyFlags take one text; what it may be is for rules to say.
+var keyFlags = []keyFlag{
+	{"name", "name", "short name; made from the title if left out"},
+	{"title", "title", "what is wrong when it fires"},
+	{"source", "source", "source; may be left out when there is one"},
+	{"measurement", "measurement", "measurement"},
+	{"field", "field", "field"},
+	{"type", "condition.type", "threshold, absence, change, anomaly, forecast, expression or query"},
+	{"aggregation", "condition.aggregation", "latest, mean, min, max, sum, count, first, stddev, spread, rate or p1 to p99"},
+	{"window", "condition.window", "how far back each look goes"},
+	{"operator", "condition.operator", "> >= < <= == != between or outside"},
+	{"value", "condition.value", "number, text, or [low, high]"},
+	{"recover", "condition.recover", "once firing, good only past this value"},
+	{"for", "for", "wrong for this long before it fires"},
+	{"keep-firing-for", "keep_firing_for", "good for this long before it resolves"},
+	{"every", "every", "how often: a duration or a cron spec"},
+	{"zone", "zone", "time zone of a cron spec"},
+	{"severity", "severity", "low, medium, high or critical"},
+	{"cooldown", "cooldown", "at most one first message per series in this time"},
+	{"no-data", "no_data", "keep, ok or alert"},
+	{"summary", "summary", "text of the message, a template"},
+	{"runbook", "runbook", "link to what to do"},
+	{"enabled", "enabled", "true or false"},
+}
+
+// listFlags take several texts, repeated or with commas.
+var listFlags = []keyFlag{
+	{"group-by", "group_by", "one alert for each value of these tags"},
+	{"channel", "channels", "channel to tell (repeatable)"},
+	{"depends-on", "depends_on", "rule that must be ok (repeatable)"},
+	{"remind", "remind", "gaps between reminders: 30m,2h"},
+}
+
+// pairFlags take name=value, repeated.
+var pairFlags = []keyFlag{
+	{"where", "where", "tag=value that a series must have (repeatable)"},
+	{"label", "labels", "name=value that the rule carries (repeatable)"},
+}
+
+func (f *ruleFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	for _, k := range keyFlags {
+		flags.String(k.name, "", k.about)
+	}
+	for _, k := range listFlags {
+		flags.StringSlice(k.name, nil, k.about)
+	}
+	for _, k := range pairFlags {
+		flags.StringArray(k.name, nil, k.about)
+	}
+	flags.StringVar(&f.above, "above", "", "short for --operator > --value")
+	flags.StringVar(&f.below, "below", "", "short for --operator < --value")
+	flags.StringVar(&f.file, "file", "", "YAML or JSON file of one rule, - for standard input")
+	flags.StringArrayVar(&f.sets, "set", nil, "key=value for any key, dotted: condition.window=5m (repeatable)")
+}
+
+// doc puts the file, the flags and the --set together, each over the one
+// before.
+func (f *ruleFlags) doc(cmd *cobra.Command) (rules.Doc, error) {
+	doc := rules.Doc{}
+	if f.file != "" {
+		var err error
+		if doc, err = readDoc(cmd.InOrStdin(), f.file); err != nil {
+			return nil, err
+		}
+	}
+	for _, k := range keyFlags {
+		if flag := cmd.Flags().Lookup(k.name); flag.Changed {
+			put(doc, k.path, inline(flag.Value.String()))
+		}
+	}
+	for _, k := range listFlags {
+		if texts, err := cmd.Flags().GetStringSlice(k.name); err == nil && cmd.Flags().Changed(k.name) {
+			put(doc, k.path, anyList(texts))
+		}
+	}
+	return doc, errors.Join(f.putPairs(cmd, doc), f.putShorthand(cmd, doc), f.putSets(doc))
+}
+
+func anyList(texts []string) []any {
+	out := make([]any, 0, len(texts))
+	for _, s := range texts {
+		out = append(out, s)
+	}
+	return out
+}
+
+// inline reads [2, 8] as a list and leaves every other text as it is.
+func inline(text string) any {
+	var list []any
+	if strings.HasPrefix(text, "[") && yaml.Unmarshal([]byte(text), &list) == nil {
+		return list
+	}
+	return text
+}
+
+func (f *ruleFlags) putPairs(cmd *cobra.Command, doc rules.Doc) error {
+	for _, k := range pairFlags {
+		pairs, err := cmd.Flags().GetStringArray(k.name)
+		if err != nil {
+			return fmt.Errorf("read --%s: %w", k.name, err)
+		}
+		values := map[string][]any{}
+		for _, pair := range pairs {
+			name, value, ok := strings.Cut(pair, "=")
+			if !ok || name == "" {
+				return rules.FieldErrorf("--"+k.name, "must be name=value; got %q; for example --%s room=kitchen", pair, k.name)
+			}
+			values[name] = append(values[name], value)
+		}
+		for name, list := range values {
+			into := nested(doc, k.path)
+			if into[name] = list[0]; len(list) > 1 {
+				into[name] = list
+			}
+		}
+	}
+	return nil
+}
+
+// putShorthand reads --above and --below.
+func (f *ruleFlags) putShorthand(cmd *cobra.Command, doc rules.Doc) error {
+	for _, s := range []struct{ flag, value, operator string }{{"above", f.above, ">"}, {"below", f.below, "<"}} {
+		if !cmd.Flags().Changed(s.flag) {
+			continue
+		}
+		for _, other := range []string{"above", "below", "operator", "value"} {
+			if other != s.flag && cmd.Flags().Changed(other) {
+				return rules.Errorf(rules.Invalid, "--%s and --%s both say when it is wrong; use one of them; for a range --operator outside --value '[2, 8]'", s.flag, other)
+			}
+		}
+		put(doc, "condition.operator", s.operator)
+		put(doc, "condition.value", s.value)
+	}
+	return nil
+}
+
+func (f *ruleFlags) putSets(doc rules.Doc) error {
+	for _, set := range f.sets {
+		path, text, ok := strings.Cut(set, "=")
+		if !ok || path == "" {
+			return rules.FieldErrorf("--set", "must be key=value; got %q; for example --set condition.window=5m", set)
+		}
+		var v any
+		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+			v = text // a text with a colon or a brace is a text
+		}
+		put(doc, path, v)
+	}
+	return nil
+}
+
+// put sets the key at a dotted path.
+func put(doc rules.Doc, path string, v any) {
+	if at := strings.LastIndexByte(path, '.'); at >= 0 {
+		doc, path = nested(doc, path[:at]), path[at+1:]
+	}
+	doc[path] = v
+}
+
+// nested returns the table at a dotted path, made where there is none.
+func nested(doc rules.Doc, path string) rules.Doc {
+	for key := range strings.SplitSeq(path, ".") {
+		inner, ok := doc[key].(rules.Doc)
+		if !ok {
+			inner = rules.Doc{}
+			doc[key] = inner
+		}
+		doc = inner
+	}
+	return doc
+}
+
+const maxDoc = 1 << 20
+
+// readDoc reads the YAML or JSON document of one rule.
+func readDoc(in io.Reader, path string) (rules.Doc, error) {
+	shown := path
+	if path == "-" {
+		shown = "standard input"
+	} else {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, rules.FieldErrorf("--file", "%s cannot be opened: %v; for example --file freezer.yaml, or - for standard input", path, errors.Unwrap(err))
+		}
+		defer func() { _ = file.Close() }()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxDoc))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", shown, err)
+	}
+	var doc any
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, rules.FieldErrorf("--file", "%s%s", shown, where(err))
+	}
+	table, ok := doc.(map[string]any)
+	if !ok || len(table) == 0 {
+		return nil, rules.FieldErrorf("--file", "%s must hold one rule, as keys with values; for example title: Freezer too warm", shown)
+	}
+	return table, nil
+}
+
+// where says at which place YAML is broken, on one line.
+func where(err error) string {
+	var broken yaml.Error
+	if !errors.As(err, &broken) || broken.GetToken() == nil {
+		return " is not YAML or JSON; for example title: Freezer too warm"
+	}
+	at := broken.GetToken().Position
+	return fmt.Sprintf(", line %d, column %d: %s", at.Line, at.Column, broken.GetMessage())
+}

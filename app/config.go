@@ -1,0 +1,65 @@
+package app
+
+import (
+	"slices"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Config is what the config file and the environment say.
+type Config struct {
+	DataDir   string                   // where the database, key and lock live
+	Listen    string                   // host:port of the daemon
+	Every     rules.Duration           // the base interval
+	Zone      string                   // IANA zone of times in messages; "" is the machine's
+	Log       string                   // debug, info, warn, error
+	Token     rules.Secret             // opens everything beyond loopback
+	Hosts     []string                 // further names the listener answers to
+	Sources   map[string]SourceConfig  // by name
+	Channels  map[string]ChannelConfig // by name
+	Notify    map[string][]string      // channels by severity or "default", for rules that name none
+	Operators []string                 // channels for tocsin's own messages
+
+	Path string // the file it was read from, "" for none
+}
+
+// The kinds of sources.
+const (
+	KindInfluxDB  = "influxdb"  // version 1, 2 or 3, over its v1-compatible endpoint
+	KindInfluxDB3 = "influxdb3" // version 3, over Flight SQL
+	KindLive      = "live"      // points pushed to this daemon
+)
+
+// SourceConfig is one source of the config.
+type SourceConfig struct {
+	Kind      string // influxdb, influxdb3, live
+	URL       string
+	Database  string
+	Retention string // retention policy; "" is the default one
+	Token     rules.Secret
+	Username  string
+	Password  rules.Secret
+	Delay     rules.Duration // how long late points are waited for
+	Timeout   rules.Duration // of one round of queries
+	Vitals    bool           // live: read this machine's own CPU, memory, disks and temperature
+	KeepFor   rules.Duration // live: how long points are kept in memory
+}
+
+// ChannelConfig is one channel of the config. Where no credential may be held
+// both are left out and only its name is known.
+type ChannelConfig struct {
+	Kind string
+	URL  rules.Secret
+}
+
+// Route names the channels for a severity: those of notify, its default, or
+// every channel there is.
+func (c *Config) Route(s rules.Severity, all []string) []string {
+	if names, ok := c.Notify[string(s)]; ok {
+		return names
+	}
+	if names, ok := c.Notify["default"]; ok {
+		return names
+	}
+	return slices.Sorted(slices.Values(all))
+}

@@ -1,0 +1,89 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Directory opens channels by name: those of the config and the stored ones.
+type Directory struct {
+	config map[string]ChannelConfig
+	store  Store
+	vault  *notify.Vault // nil where no credential may be opened
+	log    *slog.Logger
+
+	mu     sync.Mutex
+	stored map[string]StoredChannel // nil: to be read
+}
+
+// NewDirectory returns the directory of a config and a store. Without a vault
+// it knows names only.
+func NewDirectory(c *Config, store Store, vault *notify.Vault, log *slog.Logger) *Directory {
+	return &Directory{config: c.Channels, store: store, vault: vault, log: log}
+}
+
+// Forget makes the directory read the stored channels again.
+func (d *Directory) Forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stored = nil
+}
+
+func (d *Directory) read() map[string]StoredChannel {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stored != nil {
+		return d.stored
+	}
+	list, err := d.store.Channels(context.Background())
+	if err != nil {
+		d.log.Error("stored channels not read", "error", err)
+		return nil
+	}
+	d.stored = map[string]StoredChannel{}
+	for _, c := range list {
+		d.stored[c.Name] = c
+	}
+	return d.stored
+}
+
+// Names lists all channels.
+func (d *Directory) Names() []string {
+	names := slices.Collect(maps.Keys(d.config))
+	for name := range d.read() {
+		if _, twice := d.config[name]; !twice {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Open returns a channel with its credential; false when there is none, or
+// its credential cannot be opened.
+func (d *Directory) Open(name string) (notify.Channel, bool) {
+	if c, ok := d.config[name]; ok {
+		return notify.Channel{Name: name, Kind: c.Kind, URL: c.URL}, !c.URL.IsZero()
+	}
+	c, ok := d.read()[name]
+	if !ok || d.vault == nil {
+		return notify.Channel{}, false
+	}
+	url, err := d.vault.Open(c.ID, c.Kind, c.Sealed)
+	if err != nil {
+		d.log.Error("channel not opened", "channel", name, "error", err)
+		return notify.Channel{}, false
+	}
+	return notify.Channel{Name: name, Kind: c.Kind, URL: url}, true
+}
+
+// Route names the channels for a severity.
+func (d *Directory) Route(c *Config) func(rules.Severity) []string {
+	return func(s rules.Severity) []string { return c.Route(s, d.Names()) }
+}

@@ -1,0 +1,147 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// LoadOptions say where a configuration may come from besides its file.
+type LoadOptions struct {
+	// Env is the environment, as os.Environ gives it. A variable is a key's
+	// path in capitals joined by two underscores, TOCSIN_SOURCES__HOME__TOKEN,
+	// and goes before the file.
+	Env []string
+	// CredentialsDir is where systemd puts credentials: files named after a
+	// secret's path, sources.home.token. They fill in what neither file nor
+	// environment gives.
+	CredentialsDir string
+	// SkipChannelSecrets leaves out the URLs of channels and opens no file
+	// that holds one; the names are known.
+	SkipChannelSecrets bool
+	// CheckChannel returns the kind of the service that a channel's URL names.
+	// Its error must not repeat any of the URL.
+	CheckChannel func(rules.Secret) (kind string, err error)
+}
+
+// Defaults of the config.
+const (
+	DefaultListen  = "127.0.0.1:8627"
+	DefaultEvery   = 30 * rules.Second
+	DefaultDataDir = "/var/lib/tocsin"
+)
+
+// LoadConfig reads the configuration from a file, the environment and
+// systemd's credentials. An empty path is no file: the defaults and the
+// environment alone. Its error joins one Error for each thing that is wrong,
+// with the line or the variable in front; no error holds a secret's value.
+func LoadConfig(path string, o LoadOptions) (*Config, error) {
+	root := newTable("the configuration")
+	if path != "" {
+		text, err := readConfig(path)
+		if err != nil {
+			return nil, err
+		}
+		if root, err = parseConfig(path, text); err != nil {
+			return nil, err
+		}
+	}
+	if err := root.addCredentials(o.CredentialsDir); err != nil {
+		return nil, err
+	}
+	root.addEnv(o.Env)
+	c := &Config{Listen: DefaultListen, Every: DefaultEvery, Log: "info", Sources: map[string]SourceConfig{}, Channels: map[string]ChannelConfig{}, Path: path}
+	r := &reading{options: o, dir: filepath.Dir(path), home: lookup(o.Env, "HOME")}
+	readTable(r, root, "", configKeys, c)
+	if err := errors.Join(r.errs...); err != nil {
+		return nil, err
+	}
+	if c.DataDir == "" {
+		c.DataDir = dataDir(o.Env)
+	}
+	if c.Operators == nil {
+		c.Operators = slices.Clone(c.Notify["default"])
+	}
+	return c, nil
+}
+
+const maxConfig = 1 << 20
+
+func readConfig(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, rules.Errorf(rules.Invalid, "there is no config file %s; give another one with --config or TOCSIN_CONFIG", path)
+	case err == nil && info.IsDir():
+		return nil, rules.Errorf(rules.Invalid, "%s is a directory, not a config file; for example --config %s", path, filepath.Join(path, "config.yaml"))
+	case err == nil && info.Size() > maxConfig:
+		return nil, rules.Errorf(rules.Invalid, "config file %s is larger than 1 MB; is it the right one?", path)
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, rules.Errorf(rules.Forbidden, "config file %s may not be read by this user; run as the daemon's user, for example with `sudo -u tocsin`", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read config: %w", err)
+	}
+	return text, nil
+}
+
+// DefaultPath returns the config file that is used when none is named:
+// $TOCSIN_CONFIG, config.yaml of the user or of the machine, "" when there is
+// none.
+func DefaultPath(env []string) string {
+	if path := lookup(env, "TOCSIN_CONFIG"); path != "" {
+		return path
+	}
+	places := []string{"/etc/tocsin/config.yaml"}
+	if home := lookup(env, "HOME"); home != "" {
+		places = append([]string{filepath.Join(home, ".config/tocsin/config.yaml")}, places...)
+	}
+	for _, path := range places {
+		if _, err := os.Stat(path); err == nil || errors.Is(err, fs.ErrPermission) {
+			return path
+		}
+	}
+	return ""
+}
+
+// dataDir is where data lives when nothing says so: the machine's place for
+// who may write there, else the user's own.
+func dataDir(env []string) string {
+	home, data := lookup(env, "HOME"), lookup(env, "XDG_DATA_HOME")
+	switch {
+	case os.Geteuid() == 0 || writable(DefaultDataDir):
+		return DefaultDataDir
+	case data != "":
+		return filepath.Join(data, "tocsin")
+	case home != "":
+		return filepath.Join(home, ".local/share/tocsin")
+	}
+	return DefaultDataDir
+}
+
+// writable tries it: permission bits know nothing of ACLs and read-only
+// mounts.
+func writable(dir string) bool {
+	f, err := os.CreateTemp(dir, ".tocsin-*")
+	if err != nil {
+		return false
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name())) == nil
+}
+
+func lookup(env []string, name string) (value string) {
+	for _, pair := range env {
+		if k, v, _ := strings.Cut(pair, "="); k == name {
+			value = v
+		}
+	}
+	return value
+}

@@ -1,0 +1,239 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// The most that an answer repeats of a text that comes from data or people, and
+// of an error.
+const (
+	dataSize  = 200
+	noteSize  = 500
+	errorSize = 3000
+)
+
+// answer is the result of a call that went well: the same JSON for clients that
+// read structured content and for those that read text.
+func (s *Server) answer(t tool, v any) *mcp.CallToolResult {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return refusal(s.secrets, s.mishap(t, fmt.Errorf("write the answer: %w", err)))
+	}
+	body := s.secrets.clean(bytes.TrimSpace(b.Bytes()))
+	return &mcp.CallToolResult{
+		Content:           []mcp.Content{mcp.NewTextContent(string(body))},
+		StructuredContent: json.RawMessage(body),
+	}
+}
+
+// refusal is the result of a call that went wrong. Its text has to say
+// everything: it is all that a model sees.
+func refusal(secrets redactor, text string) *mcp.CallToolResult {
+	text = string(secrets.clean([]byte(cappedText(text, errorSize))))
+	return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(text)}, IsError: true}
+}
+
+// worded says what was wrong with a call and gives one that works. Errors that
+// are not meant for the caller go to the log.
+func (s *Server) worded(t tool, err error) string {
+	var ours []*rules.Error
+	for _, e := range flat(err) {
+		var known *rules.Error
+		if !errors.As(e, &known) || known.Code == rules.Internal {
+			return s.mishap(t, e)
+		}
+		ours = append(ours, known)
+	}
+	lines := []string{fmt.Sprintf("%s was refused (%s):", t.name, ours[0].Code)}
+	if !t.effect.reads {
+		lines[0] = fmt.Sprintf("%s was refused (%s), nothing was changed:", t.name, ours[0].Code)
+	}
+	for _, e := range ours {
+		lines = append(lines, "- "+cleaned(e.Error(), errorSize/2))
+	}
+	if slices.ContainsFunc(ours, mayAllow) {
+		lines = append(lines, `For data that is yet to come add "allow_unknown": true.`)
+	}
+	return strings.Join(append(lines, t.works(err, ours[0].Code)), "\n")
+}
+
+// mayAllow reports whether the call would have gone well with allow_unknown.
+func mayAllow(e *rules.Error) bool { return strings.Contains(e.Text, "unknown data") }
+
+// works gives a call in the right form: the one that was meant where that is
+// known, else an example.
+func (t *tool) works(err error, code rules.Code) string {
+	var c *correctable
+	if errors.As(err, &c) {
+		if meant := quoted(c.meant); len(meant) <= 1000 {
+			return "You may have meant: " + t.name + " " + meant
+		}
+	}
+	if code != rules.Invalid {
+		return ""
+	}
+	return "A call in the right form: " + t.name + " " + t.example
+}
+
+// mishap logs a cause that the caller must not see, and returns what it may.
+func (s *Server) mishap(t tool, cause error) string {
+	if errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
+		return t.name + " was stopped before it was done; whether anything was changed is not known, list to see"
+	}
+	id := strings.ToLower(rand.Text()[:8])
+	s.log.Error("tool failed", "tool", t.name, "error_id", id, "error", string(s.secrets.clean([]byte(cause.Error()))))
+	return fmt.Sprintf("%s failed: internal error %s. It is not your arguments; the cause is in the log of tocsin under that id. Try once more, then tell the user.", t.name, id)
+}
+
+// flat lists the errors that were joined.
+func flat(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var out []error
+		for _, e := range joined.Unwrap() {
+			out = append(out, flat(e)...)
+		}
+		return out
+	}
+	if c, ok := errors.AsType[*correctable](err); ok {
+		return flat(c.error)
+	}
+	return []error{err}
+}
+
+// cleaned is text on one line without what could steer a terminal or a reader:
+// control and format characters; and at most so long.
+func cleaned(text string, most int) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n' || r == '\t' || r == '\r':
+			return ' '
+		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError:
+			return -1
+		}
+		return r
+	}, text)
+	return cappedText(text, most)
+}
+
+func cappedText(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	cut := most
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
+// when writes a time with its zone and how long ago it is.
+func (s *Server) when(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	d := s.now().Sub(t)
+	text := t.In(s.zone).Format(time.RFC3339)
+	if d < 0 {
+		return text + " (in " + roughly(-d) + ")"
+	}
+	return text + " (" + roughly(d) + " ago)"
+}
+
+func (s *Server) whenGiven(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return s.when(*t)
+}
+
+// roughly writes a duration with the one unit that people would use.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// cursor is where a page ended, in a form that nobody builds by hand.
+func cursor(parts ...string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(strings.Join(parts, "\n")))
+}
+
+// after reads a cursor of so many parts; nil when none is given.
+func (a *arguments) after(t string, parts int) []string {
+	text := a.text("cursor")
+	if text == "" {
+		return nil
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	out := strings.Split(string(raw), "\n")
+	if err != nil || len(out) != parts+1 || out[0] != t {
+		a.wrong("cursor", "is not one that %s gave as next; leave it out to begin at the first page", t)
+		return nil
+	}
+	return out[1:]
+}
+
+// redactor takes configured secrets out of what leaves, in whatever form they
+// are written. It guards against a leak elsewhere, and finds nothing otherwise.
+type redactor struct{ replace *strings.Replacer }
+
+func newRedactor(c *app.Config) redactor {
+	if c == nil {
+		return redactor{strings.NewReplacer()}
+	}
+	secrets := []rules.Secret{c.Token}
+	for _, source := range c.Sources {
+		secrets = append(secrets, source.Token, source.Password)
+	}
+	for _, channel := range c.Channels {
+		secrets = append(secrets, channel.URL)
+	}
+	var pairs []string
+	for _, secret := range secrets {
+		for _, form := range forms(secret.Reveal()) {
+			pairs = append(pairs, form, "[secret]")
+		}
+	}
+	return redactor{strings.NewReplacer(pairs...)}
+}
+
+// forms are the ways in which a secret may be written. One of a few letters
+// would be found in ordinary words.
+func forms(secret string) []string {
+	if len(secret) < 6 {
+		return nil
+	}
+	raw := []byte(secret)
+	inJSON := quoted(secret)
+	return []string{
+		secret, inJSON[1 : len(inJSON)-1], url.QueryEscape(secret), url.PathEscape(secret),
+		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw), base64.URLEncoding.EncodeToString(raw),
+	}
+}
+
+func (r redactor) clean(text []byte) []byte { return []byte(r.replace.Replace(string(text))) }

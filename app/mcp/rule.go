@@ -1,0 +1,411 @@
+package mcp
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// conditionKeys say when a measurement is wrong. The keys of the rarer types
+// are told in a sentence, which costs a model less to read than their schemas.
+var conditionKeys = []property{
+	choice("type", "", "threshold", "absence", "change", "anomaly", "forecast", "expression", "query"),
+	text("aggregation", "latest mean min max sum count first stddev spread rate p95"),
+	text("window", "5m"),
+	choice("operator", "", rules.Operators...),
+	value("value", "[lo,hi] with between; text with =="),
+	value("recover", "good only past this"),
+}
+
+const rarerTypes = "absence: window, expect [{sensor:a}], forget_after; change: ago 1d, percent; forecast: window 6h, horizon 4h; " +
+	"anomaly: sensitivity low|medium|high, direction up|down|both, season auto|1d; " +
+	"expression: inputs {cpu:{measurement,field,where,aggregation,window}}, expr 'cpu > 80'; " +
+	"query: language influxql|sql, text 'SELECT.. time > $from AND time <= $to', column"
+
+// rarerKeys are those that rarerTypes tells.
+var rarerKeys = strings.Fields("expect forget_after ago percent horizon sensitivity direction season inputs expr language column")
+
+// createKeys are the keys of a rule, with what a model has to know of each. The
+// rare ones that hold objects are told in the description.
+var createKeys = []property{
+	text("title", "what is wrong"),
+	text("name", "freezer_1; else from title"),
+	text("source", "if several"),
+	text("measurement", "as in the data"),
+	text("field", "as in the data"),
+	object("where", "tag: value or [values]"),
+	texts("group_by", "tags; one alert each"),
+	object("condition", rarerTypes, conditionKeys...),
+	text("for", "wrong this long: 10m"),
+	text("keep_firing_for", "good this long: 5m"),
+	choice("severity", "", rules.Severities...),
+	texts("channels", "names; else by severity"),
+	text("cooldown", "of messages: 15m"),
+	texts("remind", "gaps: 30m,2h"),
+	text("every", "30s or cron"),
+	choice("no_data", "", "keep", "ok", "alert"),
+	texts("depends_on", "rules that mute it"),
+	text("summary", "{{.labels.sensor}} is at {{.value}}"),
+	text("runbook", "link"),
+	flag("enabled", "default true"),
+}
+
+// updateKeys are those that are changed most. The others are taken too; they
+// are explained once, at create_alert_rule.
+var updateKeys = []property{
+	flag("enabled", "false pauses"), object("where", "replaces all"), object("condition", "merged"), text("for", "10m"),
+	choice("severity", "", rules.Severities...), texts("channels", "names"), text("cooldown", "15m"),
+}
+
+// seedNames are how the system that tocsin replaces called some keys.
+var seedNames = []string{"is_active", "cooldown_minutes", "monitor_id"}
+
+var (
+	allowUnknown = flag("allow_unknown", "data comes later")
+	dryRun       = flag("dry_run", "only check")
+	detail       = choice("detail", "", "short", "full")
+	limit        = whole("limit", "to 100, default 20")
+	nextPage     = text("cursor", "next of the last page")
+	ruleRef      = text("rule", "name or id")
+)
+
+var ruleTools = []tool{
+	{
+		name: "create_alert_rule", title: "Create alert rule",
+		description: "Watch data and alert people. Also labels, zone, levels [{value,severity}], escalate {after:30m,channels}, active {days:mon-fri,hours:07:00-22:00}.",
+		input:       slices.Concat(createKeys, []property{allowUnknown, dryRun}), required: []string{"condition"}, accepted: slices.Concat(seedNames, rules.RuleKeys()),
+		output: schema([]property{object("rule", "", ruleShape...), texts("warnings", ""), text("summary", "")}, "rule", "warnings", "summary"),
+		example: `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","group_by":["sensor"],` +
+			`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m"}`,
+		call: (*Server).createRule,
+	},
+	{
+		name: "list_alert_rules", title: "List alert rules",
+		description: "Rules by name, with their firing alerts.",
+		input: []property{
+			ruleRef, flag("enabled", "only these"), text("text", "in name or title"), limit, nextPage, detail,
+		},
+		output: schema([]property{list("rules", "", ruleShape...), whole("total", ""), text("next", ""), texts("warnings", ""), text("summary", "")},
+			"rules", "total", "next", "warnings", "summary"),
+		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`,
+		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule", "is_active": "enabled"},
+		call:    (*Server).listRules,
+	},
+	{
+		name: "update_alert_rule", title: "Update alert rule",
+		description: "Change the given keys, any of create_alert_rule.",
+		input: slices.Concat([]property{ruleRef, whole("expected_version", "else refused")}, updateKeys,
+			[]property{texts("reset", "keys to default"), dryRun}),
+		required: []string{"rule"}, accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown"}), aliases: map[string]string{"rule_id": "rule", "id": "rule"},
+		output: schema([]property{
+			object("rule", "", ruleShape...), list("changes", "", text("key", ""), text("from", ""), text("to", "")), texts("warnings", ""), text("summary", ""),
+		}, "rule", "changes", "warnings", "summary"),
+		effect: effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
+		call: (*Server).updateRule,
+	},
+	{
+		name: "delete_alert_rule", title: "Delete alert rule",
+		description: "End a rule and its alerts. To pause it, set enabled to false.",
+		input:       []property{ruleRef}, required: []string{"rule"}, accepted: []string{"expected_version"},
+		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
+		output: schema([]property{
+			object("rule", "", ruleShape...), object("restore", "", text("id", ""), whole("version", "")), texts("warnings", ""), text("summary", ""),
+		}, "rule", "restore", "warnings", "summary"),
+		effect: effect{destroys: true}, example: `{"rule":"freezer"}`,
+		call: (*Server).deleteRule,
+	},
+}
+
+// ruleShape is what every answer tells of a rule; with full detail it has the
+// keys of create_alert_rule besides.
+var ruleShape = []property{
+	text("id", ""), text("name", ""), text("title", ""), flag("enabled", ""), text("severity", ""), text("watches", ""),
+	texts("channels", ""), whole("version", ""), whole("firing", ""), whole("pending", ""),
+}
+
+// shortRule is a rule in a line.
+type shortRule struct {
+	ID       string         `json:"id"`
+	Name     string         `json:"name"`
+	Title    string         `json:"title"`
+	Enabled  bool           `json:"enabled"`
+	Severity rules.Severity `json:"severity"`
+	Watches  string         `json:"watches"`
+	Channels []string       `json:"channels"`
+	Version  int            `json:"version"`
+	Firing   int            `json:"firing"`
+	Pending  int            `json:"pending"`
+}
+
+// fullRule is a rule with all its keys, as they would be given to create it.
+type fullRule struct {
+	rules.Rule
+	Watches   string   `json:"watches"`
+	Channels  []string `json:"channels"`
+	Firing    int      `json:"firing"`
+	Pending   int      `json:"pending"`
+	Series    int      `json:"series"`
+	CreatedAt string   `json:"created_at"`
+	UpdatedAt string   `json:"updated_at"`
+}
+
+func short(v app.RuleView) shortRule {
+	return shortRule{v.ID, v.Name, v.Title, v.Enabled, v.Severity, watches(v.Rule), notNull(v.Channels), v.Version, v.Firing, v.Pending}
+}
+
+func (s *Server) full(v app.RuleView) fullRule {
+	return fullRule{v.Rule, watches(v.Rule), notNull(v.Channels), v.Firing, v.Pending, v.Series, s.when(v.CreatedAt), s.when(v.UpdatedAt)}
+}
+
+// watches says in a sentence what the rule looks at and when it is wrong.
+func watches(r rules.Rule) string {
+	text := r.Condition.String()
+	if what := r.What(); what != "" {
+		text = what + ": " + text
+	}
+	if r.For > 0 {
+		text += " for " + r.For.String()
+	}
+	return text
+}
+
+func notNull[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+type ruleAnswer struct {
+	Rule     fullRule `json:"rule"`
+	Warnings []string `json:"warnings"`
+	Summary  string   `json:"summary"`
+}
+
+func (s *Server) createRule(ctx context.Context, a *arguments) (any, error) {
+	o := app.SaveOptions{AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run")}
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	saved, err := s.app.CreateRule(ctx, s.by(ctx), a.given, o)
+	if err != nil {
+		return nil, err
+	}
+	summary := fmt.Sprintf("Created rule %s (%s): it watches %s.", saved.Rule.Name, saved.Rule.ID, watches(saved.Rule.Rule))
+	if o.DryRun {
+		summary = fmt.Sprintf("Checked and not saved: the rule would watch %s.", watches(saved.Rule.Rule))
+		saved.Rule.ID = ""
+	}
+	return ruleAnswer{s.full(saved.Rule), saved.Warnings, summary}, nil
+}
+
+type rulesAnswer struct {
+	Rules    []any    `json:"rules"`
+	Total    int      `json:"total"`
+	Next     string   `json:"next"`
+	Warnings []string `json:"warnings"`
+	Summary  string   `json:"summary"`
+}
+
+func (s *Server) listRules(ctx context.Context, a *arguments) (any, error) {
+	one, full := a.text("rule"), a.choice("detail", "short", "full") == "full"
+	most := a.whole("limit", 1, 100, 20)
+	f := app.RuleFilter{Enabled: a.flag("enabled"), Text: a.text("text"), Limit: most + 1}
+	if at := a.after("list_alert_rules", 1); at != nil {
+		f.After = at[0]
+	}
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	found, total, err := s.findRules(ctx, one, f)
+	if err != nil {
+		return nil, err
+	}
+	out := rulesAnswer{Rules: []any{}, Total: total, Warnings: s.app.Warnings()}
+	if len(found) > most {
+		found = found[:most]
+		out.Next = cursor("list_alert_rules", found[most-1].Name)
+	}
+	for _, v := range found {
+		if full {
+			out.Rules = append(out.Rules, s.full(v))
+		} else {
+			out.Rules = append(out.Rules, short(v))
+		}
+	}
+	out.Summary = paged(len(found), total, "rule", out.Next)
+	return out, nil
+}
+
+func (s *Server) findRules(ctx context.Context, one string, f app.RuleFilter) ([]app.RuleView, int, error) {
+	if one == "" {
+		return s.app.ListRules(ctx, f)
+	}
+	v, err := s.app.Rule(ctx, one)
+	return []app.RuleView{v}, 1, err
+}
+
+// paged says how much of a list this is and how to get the rest.
+func paged(shown, total int, noun, next string) string {
+	if total != 1 {
+		noun += "s"
+	}
+	switch {
+	case total == 0:
+		return "No " + noun + " match."
+	case next != "":
+		return fmt.Sprintf("%d of %d %s. For more repeat the call with \"cursor\": %q.", shown, total, noun, next)
+	case shown < total:
+		return fmt.Sprintf("The last %d of %d %s.", shown, total, noun)
+	}
+	return fmt.Sprintf("%d %s.", total, noun)
+}
+
+type updateAnswer struct {
+	Rule     shortRule `json:"rule"`
+	Changes  []change  `json:"changes"`
+	Warnings []string  `json:"warnings"`
+	Summary  string    `json:"summary"`
+}
+
+// change is a key whose value became another; values are written as JSON, and
+// nothing means the default.
+type change struct {
+	Key  string `json:"key"`
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
+	name := a.text("rule")
+	o := app.SaveOptions{AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run"), ExpectedVersion: a.whole("expected_version", 0, 1<<31, 0)}
+	a.reset()
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	was, err := s.app.Rule(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	saved, err := s.app.UpdateRule(ctx, s.by(ctx), was.ID, a.given, o)
+	if err != nil {
+		return nil, err
+	}
+	out := updateAnswer{short(saved.Rule), changes(was.Rule, saved.Rule.Rule), saved.Warnings, ""}
+	if !o.DryRun && saved.Rule.Version != was.Version+1 {
+		out.Warnings = append(out.Warnings, fmt.Sprintf("somebody else changed the rule meanwhile; changes are those since version %d", was.Version))
+	}
+	out.Summary = updateSummary(saved.Rule, out.Changes, o.DryRun)
+	return out, nil
+}
+
+func updateSummary(r app.RuleView, list []change, dry bool) string {
+	if len(list) == 0 {
+		return fmt.Sprintf("Rule %s had these values already.", r.Name)
+	}
+	var parts []string
+	for _, c := range list {
+		parts = append(parts, fmt.Sprintf("%s from %s to %s", c.Key, cmp.Or(c.From, "default"), cmp.Or(c.To, "default")))
+	}
+	act := fmt.Sprintf("Changed rule %s to version %d: ", r.Name, r.Version)
+	if dry {
+		act = "Checked and not saved; this would change rule " + r.Name + ": "
+	}
+	return act + cappedText(strings.Join(parts, ", "), noteSize) + "."
+}
+
+// reset turns the listed keys into nulls, which put back the default.
+func (a *arguments) reset() {
+	for _, name := range a.texts("reset") {
+		v, given := a.given[name]
+		switch {
+		case !slices.Contains(rules.RuleKeys(), name):
+			a.wrong("reset", "%s is no key of a rule; known: %s", shown(name), strings.Join(rules.RuleKeys(), ", "))
+		case given && v != nil:
+			a.wrong("reset", "names %s, which also gets a value; give only one of both", name)
+		default:
+			a.given[name] = nil
+		}
+	}
+}
+
+// bookkeeping are keys of a stored rule that every change moves.
+var bookkeeping = []string{"version", "updated_at", "created_at", "created_by", "id", "unchecked"}
+
+// changes lists the keys in which two versions of a rule differ, those of the
+// condition one by one.
+func changes(was, is rules.Rule) []change {
+	before, after := flatRule(was), flatRule(is)
+	both := maps.Clone(before)
+	maps.Copy(both, after)
+	out := []change{}
+	for _, key := range slices.Sorted(maps.Keys(both)) {
+		if before[key] != after[key] && !slices.Contains(bookkeeping, key) {
+			out = append(out, change{key, before[key], after[key]})
+		}
+	}
+	return out
+}
+
+// flatRule writes each key of a rule as JSON.
+func flatRule(r rules.Rule) map[string]string {
+	out := map[string]string{}
+	flatten(out, "", r)
+	flatten(out, "condition.", r.Condition)
+	delete(out, "condition")
+	return out
+}
+
+func flatten(out map[string]string, prefix string, v any) {
+	doc := map[string]json.RawMessage{}
+	if err := json.Unmarshal([]byte(quoted(v)), &doc); err != nil {
+		panic(err) // a rule is always a JSON object
+	}
+	for key, value := range doc {
+		out[prefix+key] = cleaned(string(value), dataSize)
+	}
+}
+
+type deleteAnswer struct {
+	Rule     shortRule `json:"rule"`
+	Restore  restore   `json:"restore"`
+	Warnings []string  `json:"warnings"`
+	Summary  string    `json:"summary"`
+}
+
+// restore names the version of a rule that can be brought back.
+type restore struct {
+	ID      string `json:"id"`
+	Version int    `json:"version"`
+}
+
+func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
+	name, o := a.text("rule"), app.SaveOptions{ExpectedVersion: a.whole("expected_version", 0, 1<<31, 0)}
+	if err := a.err(); err != nil {
+		return nil, err
+	}
+	was, err := s.app.Rule(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	gone, err := s.app.DeleteRule(ctx, s.by(ctx), was.ID, o)
+	if err != nil {
+		return nil, err
+	}
+	alerts := "It had no alert."
+	if was.Firing > 0 {
+		alerts = "Its alerts (" + strconv.Itoa(was.Firing) + ") end as no longer watched."
+	}
+	return deleteAnswer{
+		short(gone.Rule), restore{was.ID, was.Version}, gone.Warnings,
+		fmt.Sprintf("Deleted rule %s. %s Its history stays: id %s, version %d can be restored.", was.Name, alerts, was.ID, was.Version),
+	}, nil
+}

@@ -1,0 +1,194 @@
+package mcp_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+)
+
+const (
+	hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"pipe","version":"1"}}}`
+	ready = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
+)
+
+func call(id any, tool, arguments string) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%v,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, id, tool, arguments)
+}
+
+// serve runs a session and returns the answers by id, in the order of ids.
+func (h *house) serve(in io.Reader) (answers map[string]map[string]any, order []string) {
+	h.t.Helper()
+	var out bytes.Buffer
+	if err := h.server.ServeStdio(h.t.Context(), in, &out); err != nil {
+		h.t.Fatal(err)
+	}
+	answers = map[string]map[string]any{}
+	for line := range strings.Lines(out.String()) {
+		var answer map[string]any
+		if err := json.Unmarshal([]byte(line), &answer); err != nil || answer["jsonrpc"] != "2.0" {
+			h.t.Fatalf("the output carries something else: %q", line)
+		}
+		id := fmt.Sprint(answer["id"])
+		answers[id], order = answer, append(order, id)
+	}
+	return answers, order
+}
+
+func TestPipedSessionsLoseNoAnswer(t *testing.T) {
+	h := newHouse(t)
+	h.create("X")
+	for range 300 {
+		in := strings.Join([]string{hello, ready, call(2, "list_alerts", `{}`), call(`"three"`, "list_alert_rules", `{}`), `{"jsonrpc":"2.0","id":4,"method":"tools/list"}`}, "\n")
+		answers, order := h.serve(strings.NewReader(in)) // the last line has no end
+		for _, id := range []string{"1", "2", "three", "4"} {
+			if answers[id]["result"] == nil {
+				t.Fatalf("no result for %s: %v", id, answers)
+			}
+		}
+		if order[0] != "1" {
+			t.Fatalf("the handshake was overtaken: %v", order)
+		}
+	}
+}
+
+// slow answers when it is told to.
+type slow struct {
+	evaluator.Source
+	asked, release chan struct{}
+}
+
+func (s slow) Measurements(ctx context.Context) ([]string, error) {
+	close(s.asked)
+	<-s.release
+	return nil, ctx.Err()
+}
+
+func TestTheEndOfTheInputWaitsForSlowAnswers(t *testing.T) {
+	h := newHouse(t)
+	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
+	h.app.Sources["slow"] = source
+	create := call(2, "create_alert_rule", `{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}}`)
+	in, w := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(w, hello+"\n"+create)
+		_ = w.Close()
+		<-source.asked
+		close(source.release)
+	}()
+	answers, _ := h.serve(in)
+	result, _ := answers["2"]["result"].(map[string]any)
+	if result == nil || result["isError"] == true {
+		t.Fatalf("answered %v", answers["2"])
+	}
+	h.stored("slow")
+}
+
+func TestOddInput(t *testing.T) {
+	h := newHouse(t)
+	for _, tt := range []struct {
+		name, in string
+		want     string
+	}{
+		{"nothing", "", ""},
+		{"blank lines", "\n\n  \n" + call(2, "list_alerts", `{}`) + "\n\n", "2"},
+		{"windows line ends", hello + "\r\n" + call(2, "list_alerts", `{}`) + "\r\n", "1 2"},
+		{"the same id twice", call(7, "list_alerts", `{}`) + "\n" + call(7, "list_alerts", `{}`), "7 7"},
+		{"no JSON", "hello?\n" + call(2, "list_alerts", `{}`), "<nil> 2"},
+		{"a large id", call("12345678901234567890", "list_alerts", `{}`), "1.2345678901234567e+19"},
+		{"a session without a handshake", call(2, "list_alerts", `{}`), "2"},
+		{"an answer nobody asked for", `{"jsonrpc":"2.0","id":99,"result":{}}`, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, in := range []io.Reader{strings.NewReader(tt.in), iotest.OneByteReader(strings.NewReader(tt.in)), iotest.DataErrReader(strings.NewReader(tt.in))} {
+				if _, order := h.serve(in); strings.Join(order, " ") != tt.want {
+					t.Errorf("answered %v, want %s", order, tt.want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheEndOfTheContextIsSuccess(t *testing.T) {
+	h := newHouse(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	in, w := io.Pipe()
+	defer func() { _ = w.Close() }()
+	done := make(chan error)
+	out, outW := io.Pipe()
+	go func() { done <- h.server.ServeStdio(ctx, in, outW) }()
+	if _, err := io.WriteString(w, hello+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	_ = out.Close()
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("returned %v", err)
+	}
+}
+
+func TestNeitherASubscriptionNorACancelledCallHoldsTheEndBack(t *testing.T) {
+	h := newHouse(t)
+	meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
+	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
+	h.app.Sources["slow"] = source
+	in, w := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+meta+`}}`+"\n"+
+			call(2, "create_alert_rule", `{"title":"Slow","source":"slow","measurement":"m","field":"f","condition":{"operator":">","value":1}}`)+"\n")
+		<-source.asked
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`+"\n")
+		_ = w.Close()
+		close(source.release)
+	}()
+	began := time.Now()
+	h.serve(in)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("the session ended only after %s", took)
+	}
+}
+
+func TestABrokenInputIsAnError(t *testing.T) {
+	h := newHouse(t)
+	cause := errors.New("torn")
+	if err := h.server.ServeStdio(t.Context(), iotest.ErrReader(cause), io.Discard); !errors.Is(err, cause) {
+		t.Errorf("returned %v", err)
+	}
+}
+
+func TestTheAuthorNamesUserAndClient(t *testing.T) {
+	h := newHouse(t)
+	h.serve(strings.NewReader(hello + "\n" + call(2, "create_alert_rule",
+		`{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`)))
+	list, err := h.app.Store.Versions(t.Context(), h.stored("x").ID, 1)
+	if err != nil || len(list) != 1 || list[0].By.Name != "anna via pipe" || list[0].By.Door != "mcp" {
+		t.Errorf("the author is %+v, %v", list, err)
+	}
+}
+
+func TestTheStatelessProtocolWorksToo(t *testing.T) {
+	h := newHouse(t)
+	meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"newer","version":"3"},"io.modelcontextprotocol/clientCapabilities":{}}`
+	answers, _ := h.serve(strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{` + meta + `}}` + "\n" +
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}},` + meta + `}}`))
+	for _, id := range []string{"1", "2"} {
+		if answers[id]["result"] == nil {
+			t.Fatalf("answered %v", answers[id])
+		}
+	}
+	list, err := h.app.Store.Versions(t.Context(), h.stored("x").ID, 1)
+	if err != nil || len(list) != 1 || list[0].By.Name != "anna via newer" {
+		t.Errorf("the author is %+v, %v", list, err)
+	}
+}

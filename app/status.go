@@ -1,0 +1,151 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Status is how tocsin is doing, for people and probes.
+type Status struct {
+	Status   string              `json:"status"` // ok, degraded, down
+	Version  string              `json:"version"`
+	Daemon   DaemonView          `json:"daemon"`
+	Database string              `json:"database"` // ok, or what is wrong
+	Rules    RuleCounts          `json:"rules"`
+	Alerts   map[string]int      `json:"alerts"` // by status
+	Sources  []SourceView        `json:"sources"`
+	Channels []rules.ChannelInfo `json:"channels"`
+	Engine   *evaluator.Stats    `json:"engine,omitempty"`
+	Outbox   int                 `json:"outbox"` // messages not out yet
+	Problems []string            `json:"problems"`
+}
+
+// DaemonView says whether the daemon runs.
+type DaemonView struct {
+	Running bool      `json:"running"`
+	PID     int       `json:"pid,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
+	Address string    `json:"address,omitempty"`
+}
+
+// RuleCounts counts rules.
+type RuleCounts struct {
+	Total   int `json:"total"`
+	Enabled int `json:"enabled"`
+}
+
+// Status gathers how everything is doing. What cannot be read is a problem in
+// it, not an error.
+func (a *App) Status(ctx context.Context) Status {
+	s := Status{Status: "ok", Version: a.Version, Database: "ok", Alerts: map[string]int{}, Problems: []string{}, Sources: a.ListSources(), Channels: []rules.ChannelInfo{}}
+	s.Daemon = a.daemonView()
+	if err := a.Store.Check(ctx); err != nil {
+		s.Status, s.Database = "down", err.Error()
+		s.Problems = append(s.Problems, "database: "+err.Error())
+		return s
+	}
+	s.Problems = append(s.Problems, a.count(ctx, &s)...)
+	if a.Engine != nil {
+		stats := a.Engine.Stats()
+		s.Engine = &stats
+		s.Outbox = len(a.Book.Owed(a.now()))
+	}
+	for _, source := range s.Sources {
+		if !source.OK {
+			s.Problems = append(s.Problems, fmt.Sprintf("source %s: %s", source.Name, source.Error))
+		}
+	}
+	for _, c := range s.Channels {
+		if c.Health == "failing" {
+			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s", c.Name, c.LastError))
+		}
+	}
+	if a.Notes != nil {
+		s.Problems = append(s.Problems, a.Notes()...)
+	}
+	s.Problems = append(s.Problems, a.Warnings()...)
+	if len(s.Problems) > 0 {
+		s.Status = "degraded"
+	}
+	return s
+}
+
+func (a *App) daemonView() DaemonView {
+	v := DaemonView{Running: a.Engine != nil}
+	if a.Daemon != nil {
+		v.PID, v.Running = a.Daemon()
+	}
+	if a.Engine != nil {
+		v.Since = a.Started
+	}
+	if v.Running {
+		v.Address = a.Config.Listen
+	}
+	return v
+}
+
+// count fills in the numbers and returns what is wrong with them.
+func (a *App) count(ctx context.Context, s *Status) (problems []string) {
+	list, total, err := a.Store.Rules(ctx, RuleFilter{})
+	if err != nil {
+		return []string{"rules: " + err.Error()}
+	}
+	s.Rules.Total = total
+	for _, r := range list {
+		if r.Enabled {
+			s.Rules.Enabled++
+		}
+		problems = append(problems, a.ruleProblems(r)...)
+	}
+	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
+		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
+		if err != nil {
+			return append(problems, "alerts: "+err.Error())
+		}
+		s.Alerts[string(status)] = n
+	}
+	if s.Channels, err = a.ListChannels(ctx); err != nil {
+		return append(problems, "channels: "+err.Error())
+	}
+	if len(s.Channels) == 0 && total > 0 {
+		problems = append(problems, "there is no channel, so nobody is told; add one with `tocsin channels add`")
+	}
+	return problems
+}
+
+// ruleProblems says what keeps a rule from doing its work.
+func (a *App) ruleProblems(r rules.Rule) (out []string) {
+	if r.Enabled && a.Sources[r.Source] == nil {
+		out = append(out, fmt.Sprintf("rule %s: its source %q is not in the config", r.Name, r.Source))
+	}
+	a.Book.View(r.ID, func(l *rules.Ledger) {
+		if l.Refused > 0 {
+			out = append(out, fmt.Sprintf("rule %s: has more than %d series; further ones are not watched: narrow its where or raise max_series", r.Name, r.SeriesLimit()))
+		}
+	})
+	return out
+}
+
+// Ready reports whether the daemon can do its work: its database answers and
+// its ticks are young. A source that is down does not count: restarting
+// tocsin would not mend it.
+func (a *App) Ready(ctx context.Context) error {
+	if err := a.Store.Check(ctx); err != nil {
+		return rules.Errorf(rules.Unavailable, "database: %v", err)
+	}
+	if a.Engine == nil {
+		return nil
+	}
+	last := a.Engine.Stats().Finished
+	if last.IsZero() {
+		last = a.Started
+	}
+	if age, most := time.Since(last), 3*a.Config.Every.Std()+15*time.Second; age > most {
+		return rules.Errorf(rules.Unavailable, "the last tick was %s ago; more than %s means that the engine hangs", age.Round(time.Second), most)
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Store is what the use cases need beyond the ledgers: lists, and the things
+// that belong to no rule. Every method is one transaction.
+type Store interface {
+	evaluator.Store
+
+	// Rules lists rules by name; deleted ones only when asked for.
+	Rules(ctx context.Context, f RuleFilter) (list []rules.Rule, total int, err error)
+	// FindRule returns the rule with this id, or of this owner with this name
+	// and not deleted; rules.NotFound when there is none.
+	FindRule(ctx context.Context, owner, nameOrID string) (rules.Rule, error)
+	// Versions lists changes of rules, the newest first; of one rule when
+	// ruleID is given.
+	Versions(ctx context.Context, ruleID string, limit int) ([]rules.Version, error)
+
+	// Alerts lists alerts, the newest first.
+	Alerts(ctx context.Context, f AlertFilter) (list []AlertRow, total int, err error)
+	// Alert returns one alert with its notifications; rules.NotFound when
+	// there is none.
+	Alert(ctx context.Context, id string) (AlertRow, error)
+
+	// Silences lists those that end after t.
+	Silences(ctx context.Context, t time.Time) ([]rules.Silence, error)
+	// PutSilence stores a silence under its id.
+	PutSilence(ctx context.Context, s rules.Silence) error
+
+	// Channels lists the stored channels by name, sealed.
+	Channels(ctx context.Context) ([]StoredChannel, error)
+	// PutChannel stores a channel; a name that is taken is a rules.Conflict.
+	PutChannel(ctx context.Context, c StoredChannel) error
+	// DeleteChannel removes a channel; rules.NotFound when there is none.
+	DeleteChannel(ctx context.Context, name string) error
+	// ChannelHealth returns for each channel name the time of the last success
+	// and the class of the failure after it, from the notifications.
+	ChannelHealth(ctx context.Context) (map[string]rules.ChannelInfo, error)
+	// Notification returns one; rules.NotFound when there is none.
+	Notification(ctx context.Context, id string) (rules.Notification, error)
+
+	// Prune deletes resolved alerts with their notifications, and final
+	// notifications of no alert, that ended before t, oldest first and at most
+	// limit alerts; it returns how many.
+	Prune(ctx context.Context, t time.Time, limit int) (int, error)
+
+	// Check reports whether the database answers and can be written.
+	Check(ctx context.Context) error
+	Close() error
+}
+
+// RuleFilter picks rules; the zero value picks all that are not deleted.
+type RuleFilter struct {
+	Owner   string
+	Enabled *bool
+	Text    string // in name, title or measurement
+	Deleted bool   // only deleted ones
+	After   string // a name: the page begins after it
+	Limit   int    // 0 for all
+}
+
+// AlertFilter picks alerts; the zero value picks all.
+type AlertFilter struct {
+	Owner    string
+	RuleID   string
+	Status   rules.Status
+	Severity rules.Severity
+	Since    time.Time // started at or after
+	Until    time.Time // started before
+	Limit    int       // 0 for all
+	// Before and BeforeID begin the page after the alert that started then and has that id.
+	Before   time.Time
+	BeforeID string
+}
+
+// AlertRow is an alert with what was sent about it.
+type AlertRow struct {
+	rules.Alert
+	Notifications []rules.Notification
+}
+
+// StoredChannel is a channel whose URL is sealed with the key that only the
+// daemon and its owner can open.
+type StoredChannel struct {
+	ID        string
+	Name      string
+	Kind      string
+	Sealed    []byte
+	By        rules.Actor
+	CreatedAt time.Time
+}

@@ -1,0 +1,148 @@
+// Command tocsin is an alarm bell that sits next to an InfluxDB: it evaluates
+// alert rules, tells people through many channels, and lets Claude, a command
+// line and a web page manage it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"time"
+	_ "time/tzdata" // rules name IANA zones, and a Pi's image may hold none
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/cli"
+	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/influx"
+	"github.com/9bikes/tocsin/evaluator/influx3"
+	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/notify/shoutrrr"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// version is set by the release build.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(cli.Main(ctx, cli.Program{
+		Version: fullVersion(),
+		Load:    loadConfig,
+		Open:    open,
+		Serve:   serve,
+		MCP:     serveMCP,
+		Demo:    demo,
+	}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+func fullVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return version
+}
+
+func loadConfig(path string, withSecrets bool) (*app.Config, error) {
+	return app.LoadConfig(path, app.LoadOptions{
+		Env: os.Environ(), CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
+		SkipChannelSecrets: !withSecrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check,
+	})
+}
+
+func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }
+func keyPath(c *app.Config) string      { return filepath.Join(c.DataDir, "channels.key") }
+
+// open makes an App on the database of a data directory, beside the daemon:
+// for a command line, or for MCP, which gets no key.
+func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
+	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, err := openSources(c, nil)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	directory := app.NewDirectory(c, store, nil, slog.Default())
+	book, err := openBook(ctx, c, store, directory)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	a := &app.App{
+		Config: c, Store: store, Book: book, Sources: sources, Version: fullVersion(), Started: time.Now(),
+		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) },
+	}
+	if withKey {
+		a.Sender = shoutrrr.New(shoutrrr.Options{})
+		a.Seal = func(id, kind string, url rules.Secret) ([]byte, error) {
+			vault, err := notify.OpenVault(keyPath(c), true)
+			if err != nil {
+				return nil, err
+			}
+			return vault.Seal(id, kind, url)
+		}
+	}
+	return a, store.Close, nil
+}
+
+func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory) (*evaluator.Book, error) {
+	return evaluator.OpenBook(ctx, store, evaluator.BookOptions{
+		Every: c.Every.Std(), Route: d.Route(c), ChannelsMoved: d.Forget,
+		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, time.Now()) },
+	})
+}
+
+// openSources makes the configured sources. The live ones are stores in the
+// daemon; another process asks the daemon for them.
+func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evaluator.Source, error) {
+	out := map[string]evaluator.Source{}
+	for name, s := range c.Sources {
+		var source evaluator.Source
+		var err error
+		switch s.Kind {
+		case "influxdb":
+			source, err = influx.New(influx.Options{
+				URL: s.URL, Database: s.Database, Retention: s.Retention,
+				Token: s.Token, Username: s.Username, Password: s.Password, Timeout: s.Timeout.Std(),
+			})
+		case "influxdb3":
+			source, err = influx3.New(influx3.Options{URL: s.URL, Database: s.Database, Token: s.Token, Timeout: s.Timeout.Std()})
+		case "live":
+			if stores[name] != nil {
+				source = stores[name]
+			} else {
+				source = live.NewRemote("http://"+c.Listen, name, c.Token)
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sources.%s.%w", name, err)
+		}
+		out[name] = source
+	}
+	return out, nil
+}
+
+// serveMCP is the side that Claude starts: it opens no key and no channel.
+func serveMCP(ctx context.Context, configPath string) error {
+	c, err := loadConfig(configPath, false)
+	if err != nil {
+		return err
+	}
+	a, closeStore, err := open(ctx, c, false)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	err = mcp.New(a, mcp.Options{Log: log, Version: fullVersion()}).ServeStdio(ctx, os.Stdin, os.Stdout)
+	return errors.Join(err, closeStore())
+}

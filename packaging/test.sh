@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# Checks and tests everything. It needs Go and, to install what the tests need,
+# a Debian machine with root or sudo; what is there already is not installed.
+#
+#   packaging/test.sh           all checks, tests and builds
+#   packaging/test.sh --full    the long forms of the tests and fuzzing too
+#   packaging/test.sh check     format, vet and linters only
+#   packaging/test.sh build     the builds for all systems only
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+LINTER=v2.15.0
+GOVULNCHECK=v1.9.0
+FUZZ=60s
+
+scratch=$(mktemp -d)
+out=$scratch # for the builds
+step=start
+tested=
+
+main() {
+	local what=all
+	case "${1:-}" in
+	"" ) ;;
+	--full) export TOCSIN_FULL=1 ;;
+	check | build) what=$1 ;;
+	*)
+		sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+		exit 2
+		;;
+	esac
+	trap finish EXIT
+	# One set of flags for vet, linters and builds, so that they share what was
+	# compiled once.
+	export GOFLAGS="-buildvcs=false -trimpath" CGO_ENABLED=0
+	GOBIN=${GOBIN:-$(go env GOPATH)/bin}
+	export GOBIN
+	case $what in
+	check) check ;;
+	build)
+		out=dist
+		builds
+		;;
+	all)
+		run "install what the tests need" install
+		check
+		run "test" tests
+		[ -z "${TOCSIN_FULL:-}" ] || run "fuzz" fuzz
+		builds
+		;;
+	esac
+}
+
+# run does one step and ends everything if it fails.
+run() {
+	step=$1
+	shift
+	echo "== $step"
+	SECONDS=0
+	"$@"
+	echo "   $step: ${SECONDS}s"
+}
+
+# finish counts what was tested, also when a step has failed.
+finish() {
+	local status=$? passed=0 failed=0 skipped=0
+	if [ -s "$scratch/counts" ]; then
+		read -r passed failed skipped <"$scratch/counts"
+	fi
+	rm -rf "$scratch"
+	if [ "$status" -ne 0 ]; then
+		echo "failed: $step" >&2
+		[ "$failed" -gt 0 ] || failed=1
+	fi
+	if [ -n "$tested" ] || [ "$status" -ne 0 ]; then
+		echo "$passed passed, $failed failed, $skipped skipped"
+	fi
+}
+
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	else
+		sudo "$@"
+	fi
+}
+
+# install gets the servers and tools that the tests start, from Debian.
+install() {
+	local wanted=()
+	command -v git >/dev/null || wanted+=(git)
+	command -v gcc >/dev/null || wanted+=(gcc libc6-dev) # for the race detector
+	command -v influxd >/dev/null || wanted+=(influxdb)
+	command -v node >/dev/null || wanted+=(nodejs)
+	command -v npm >/dev/null || wanted+=(npm)
+	[ ${#wanted[@]} -gt 0 ] || return 0
+	echo "   ${wanted[*]}"
+	if ! command -v apt-get >/dev/null; then
+		echo "this is no Debian: install ${wanted[*]} yourself" >&2
+		return 1
+	fi
+	quietly as_root apt-get update
+	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"
+}
+
+# quietly shows what a command printed only if it fails.
+quietly() {
+	if ! "$@" >"$scratch/log" 2>&1; then
+		cat "$scratch/log" >&2
+		return 1
+	fi
+}
+
+check() {
+	run "get the linters" linters
+	run "format" formatted
+	run "vet" go vet ./...
+	run "lint" "$GOBIN/golangci-lint" run ./...
+	run "known vulnerabilities" vulnerabilities
+}
+
+linters() {
+	have golangci-lint "$LINTER" || quietly go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$LINTER"
+	have govulncheck "$GOVULNCHECK" || quietly go install "golang.org/x/vuln/cmd/govulncheck@$GOVULNCHECK"
+}
+
+# have says whether the tool is there, made from that version by this Go.
+have() {
+	[ -x "$GOBIN/$1" ] && go version -m "$GOBIN/$1" | awk -v version="$2" -v go="$(go env GOVERSION)" '
+		NR == 1 { made = $2 == go }
+		$1 == "mod" { same = $3 == version }
+		END { exit !(made && same) }'
+}
+
+formatted() {
+	if ! "$GOBIN/golangci-lint" fmt --diff ./... >"$scratch/diff"; then
+		cat "$scratch/diff"
+		echo "not formatted; this mends it: $GOBIN/golangci-lint fmt" >&2
+		return 1
+	fi
+}
+
+# vulnerabilities asks the Go project's list, which is not reached everywhere;
+# that alone is no failure.
+vulnerabilities() {
+	local status=0
+	"$GOBIN/govulncheck" ./... >"$scratch/vulnerabilities" 2>&1 || status=$?
+	case $status in
+	0) ;;
+	1)
+		if ! grep -q "fetching vulnerabilities" "$scratch/vulnerabilities"; then
+			cat "$scratch/vulnerabilities"
+			return 1
+		fi
+		echo "   not checked: the list of known vulnerabilities is not reached"
+		;;
+	*)
+		cat "$scratch/vulnerabilities"
+		return 1
+		;;
+	esac
+}
+
+tests() {
+	tested=yes
+	GOFLAGS=-buildvcs=false CGO_ENABLED=1 go test -race -count=1 -timeout 10m -json ./... |
+		awk -v COUNTS="$scratch/counts" -f packaging/count.awk
+}
+
+# fuzz gives every fuzz test its time.
+fuzz() {
+	local package name
+	while read -r package name; do
+		echo "   $package $name"
+		quietly go test -run '^$' -fuzz "^$name\$" -fuzztime "$FUZZ" "$package"
+	done < <(fuzz_tests)
+}
+
+fuzz_tests() {
+	local file
+	grep -rl --include='*_test.go' '^func Fuzz' . | sort | while read -r file; do
+		sed -n "s|^func \(Fuzz[A-Za-z0-9_]*\)(.*|$(dirname "$file") \1|p" "$file"
+	done
+}
+
+builds() {
+	build linux amd64
+	build linux arm64
+	build linux arm 7
+	build linux arm 6
+	build darwin arm64
+	build windows amd64
+}
+
+# build makes a binary as it is released.
+build() {
+	local os=$1 arch=$2 arm=${3:-} name
+	name=tocsin_${os}_$arch${arm:+v$arm}
+	[ "$os" != windows ] || name=$name.exe
+	run "build $name" env GOOS="$os" GOARCH="$arch" GOARM="$arm" \
+		go build -ldflags "-s -w -X main.version=${VERSION:-dev}" -o "$out/$name" .
+}
+
+main "$@"

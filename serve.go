@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/web"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/notify/shoutrrr"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// serve is the daemon. It runs sessions: a new one with each reload.
+func serve(ctx context.Context, configPath string) error {
+	c, err := loadConfig(configPath, true)
+	if err != nil {
+		return err
+	}
+	sender := shoutrrr.New(shoutrrr.Options{})
+	defer sender.Guard()()
+	return serveConfig(ctx, c, serveOptions{
+		log:    newLog(c.Log),
+		sender: sender,
+		reload: func() (*app.Config, error) { return loadConfig(configPath, true) },
+	})
+}
+
+// serveOptions are what a daemon and the demo do not share.
+type serveOptions struct {
+	log    *slog.Logger
+	sender notify.Sender
+	reload func() (*app.Config, error)
+	fold   time.Duration // how long messages are gathered; 0 is the usual
+	ready  func(a *app.App, stores map[string]*live.Store, address string)
+}
+
+func newLog(level string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
+}
+
+// daemon is what outlives a reload: the lock, the database, the key and the
+// points of the live sources.
+type daemon struct {
+	serveOptions
+	store    *sqlite.Store
+	vault    *notify.Vault
+	listener net.Listener
+	handler  swap
+	stores   map[string]*live.Store
+}
+
+func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error) {
+	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
+		return rules.Errorf(rules.Unavailable, "cannot make the data directory %s: %v; create it for the user that runs tocsin, or set data_dir", c.DataDir, errors.Unwrap(err))
+	}
+	lock, err := app.TakeLock(c.DataDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Release()) }()
+	d := &daemon{serveOptions: o, stores: map[string]*live.Store{}}
+	if d.listener, err = listen(c.Listen); err != nil {
+		return err
+	}
+	defer func() { _ = d.listener.Close() }() // the server has closed it, if it came so far
+	if d.store, err = sqlite.Open(ctx, databasePath(c), sqlite.Options{Migrate: true}); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.store.Close()) }()
+	if d.vault, err = notify.OpenVault(keyPath(c), true); err != nil {
+		return err
+	}
+	return together(ctx,
+		func(ctx context.Context) error { return d.sessions(ctx, c) },
+		func(ctx context.Context) error { return web.Serve(ctx, d.listener, &d.handler) },
+	)
+}
+
+func listen(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, rules.Errorf(rules.Unavailable, "cannot listen on %s: %v; another program uses the port, or it is not an address of this machine: set listen to a free one, for example 127.0.0.1:8628", address, cause(err))
+	}
+	return l, nil
+}
+
+// sessions runs one session after the other until ctx ends; SIGHUP begins the
+// next when its config is good.
+func (d *daemon) sessions(ctx context.Context, c *app.Config) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		session, end := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() { done <- d.session(session, c) }()
+		next, err := d.await(ctx, hangup, done, c)
+		end()
+		if next == nil {
+			return errors.Join(err, drain(done, err))
+		}
+		if err := <-done; err != nil {
+			return err
+		}
+		c = next
+	}
+}
+
+// drain waits for a session that has not ended yet.
+func drain(done chan error, err error) error {
+	if err != nil {
+		return nil
+	}
+	return <-done
+}
+
+// await returns the next config, or nil and why there is none.
+func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan error, c *app.Config) (*app.Config, error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case err := <-done:
+			done <- nil
+			return nil, err
+		case <-hangup:
+		}
+		if d.reload == nil {
+			continue
+		}
+		next, err := d.reload()
+		if err == nil && (next.DataDir != c.DataDir || next.Listen != c.Listen) {
+			err = rules.Errorf(rules.Conflict, "data_dir and listen change only with a restart")
+		}
+		if err != nil {
+			d.log.Error("config not reloaded; the old one stays", "error", err)
+			continue
+		}
+		d.log.Info("config reloaded", "file", next.Path, "changed", !reflect.DeepEqual(next, c))
+		return next, nil
+	}
+}
+
+// session wires everything that depends on the config and runs it until ctx
+// ends.
+func (d *daemon) session(ctx context.Context, c *app.Config) error {
+	d.openStores(c)
+	sources, err := openSources(c, d.stores)
+	if err != nil {
+		return err
+	}
+	directory := app.NewDirectory(c, d.store, d.vault, d.log)
+	book, err := openBook(ctx, c, d.store, directory)
+	if err != nil {
+		return err
+	}
+	if err := book.Resume(ctx, time.Now().UTC(), func(string) bool { return true }); err != nil {
+		d.log.Error("messages in flight not settled", "error", err)
+	}
+	engine := evaluator.NewEngine(book, d.log, evaluator.EngineOptions{Every: c.Every.Std()})
+	for name, source := range sources {
+		s := c.Sources[name]
+		engine.Add(name, source, evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std()})
+	}
+	a := &app.App{
+		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine,
+		Daemon:  func() (int, bool) { return os.Getpid(), true },
+		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return unsaved(book) },
+	}
+	probes := web.New(a, d.webOptions(c))
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil || c.Zone == "" {
+		zone = time.Local
+	}
+	dispatcher := notify.NewDispatcher(notify.BookOutbox{Book: book}, d.sender, directory.Open, d.log, notify.Options{
+		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered,
+	})
+	d.handler.Store(probes)
+	d.log.Info("tocsin runs", "version", fullVersion(), "address", d.listener.Addr(), "data", c.DataDir, "sources", len(sources), "every", c.Every)
+	return together(ctx,
+		engine.Run,
+		dispatcher.Run,
+		d.runVitals(c),
+		func(ctx context.Context) error {
+			if d.ready != nil {
+				d.ready(a, d.stores, d.listener.Addr().String())
+			}
+			return nil
+		},
+	)
+}
+
+func unsaved(b *evaluator.Book) []string {
+	if n := b.Unsaved(); n > 0 {
+		return []string{fmt.Sprintf("storage: %d rules could not be saved and are kept in memory only; free some disk space or make the data directory writable", n)}
+	}
+	return nil
+}
+
+// together runs all of parts until ctx ends or one of them fails, and waits for
+// all of them.
+func together(ctx context.Context, parts ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(parts))
+	var wait sync.WaitGroup
+	for i, part := range parts {
+		wait.Go(func() {
+			if errs[i] = part(ctx); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	wait.Wait()
+	return errors.Join(errs...)
+}
+
+// openStores makes the stores of live sources, which keep their points over a
+// reload.
+func (d *daemon) openStores(c *app.Config) {
+	for name, s := range c.Sources {
+		if s.Kind == "live" && d.stores[name] == nil {
+			d.stores[name] = live.New(live.Options{Retention: s.KeepFor.Std()})
+		}
+	}
+}
+
+func (d *daemon) runVitals(c *app.Config) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var wait sync.WaitGroup
+		for name, s := range c.Sources {
+			if s.Kind == "live" && s.Vitals {
+				wait.Go(func() { live.NewVitals(d.stores[name]).Run(ctx, time.Second) })
+			}
+		}
+		wait.Wait()
+		return nil
+	}
+}
+
+// webOptions mount the live sources' doors: points go to the first one.
+func (d *daemon) webOptions(c *app.Config) web.Options {
+	o := web.Options{Token: c.Token, Hosts: c.Hosts, Loopback: loopback(d.listener.Addr()), Log: d.log}
+	allow := func(*http.Request, string) error { return nil } // web has checked
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
+		store := d.stores[name]
+		if store == nil || c.Sources[name].Kind != "live" {
+			continue
+		}
+		if o.Write == nil {
+			o.Write = store.Handler(live.HandlerOptions{Allow: allow, Host: func(string) bool { return true }})
+		}
+		if o.Live == nil {
+			o.Live = map[string]http.Handler{}
+		}
+		o.Live[name] = store.Remote()
+	}
+	return o
+}
+
+// cause is the innermost reason of an error of the operating system.
+func cause(err error) error {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	return err
+}
+
+func loopback(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// swap is the handler of the session that runs: a reload puts another in its
+// place without closing the listener.
+type swap struct{ atomic.Pointer[web.Handler] }
+
+// ServeHTTP lets the present session answer.
+func (s *swap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h := s.Load(); h != nil {
+		h.ServeHTTP(w, r)
+		return
+	}
+	http.Error(w, "tocsin is starting", http.StatusServiceUnavailable)
+}
