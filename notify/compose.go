@@ -118,14 +118,14 @@ func name(f rules.Facts) string {
 func (c Composer) lines(it item, now time.Time) []string {
 	f := it.Facts
 	var out []string
-	if s := Summary(f); s != "" {
+	if s := Summary(f); s != "" && it.Reason != rules.Resolved {
 		out = append(out, s)
 	}
 	switch {
 	case it.Reason == rules.Resolved:
 		out = append(out, c.ending(it))
-	case !f.NoDataSince.IsZero():
-		out = append(out, "No data since "+c.clock(f.NoDataSince, now)+".")
+	case f.Silent:
+		out = append(out, c.silence(f, now)+".")
 	default:
 		out = append(out, f.Measured+" is "+value(f)+" ("+f.Condition+").")
 	}
@@ -139,14 +139,22 @@ func (c Composer) lines(it item, now time.Time) []string {
 	return out
 }
 
+// silence tells since when a series has had no data.
+func (c Composer) silence(f rules.Facts, now time.Time) string {
+	if f.NoDataSince.IsZero() {
+		return "no data has ever been seen"
+	}
+	return "no data since " + c.clock(f.NoDataSince, now) + ", for " + length(now.Sub(f.NoDataSince))
+}
+
 // ending tells how long an episode lasted, how bad it was and why it ended.
 func (c Composer) ending(it item) string {
 	f := it.Facts
 	text := "It lasted " + length(f.ResolvedAt.Sub(f.Since)) + ", from " + c.clock(f.Since, f.ResolvedAt) + " to " + c.clock(f.ResolvedAt, f.ResolvedAt)
-	if f.Peak != nil {
+	if f.Peak != nil && !f.Silent {
 		text += "; the peak was " + rules.FormatNumber(*f.Peak)
 	}
-	if f.Value != nil && f.Why == rules.WhyRecovered {
+	if f.Value != nil && !f.Silent && f.Why == rules.WhyRecovered {
 		text += ", now it is " + value(f)
 	}
 	switch f.Why {
@@ -206,8 +214,8 @@ func (c Composer) oneLine(it item, now time.Time) string {
 		return f.Title + ": " + f.Text
 	case it.Reason == rules.Resolved:
 		return headline(it) + name(f) + ", after " + length(f.ResolvedAt.Sub(f.Since))
-	case !f.NoDataSince.IsZero():
-		return headline(it) + string(f.Severity) + " " + name(f) + ": no data since " + c.clock(f.NoDataSince, now)
+	case f.Silent:
+		return headline(it) + string(f.Severity) + " " + name(f) + ": " + c.silence(f, now)
 	}
 	return headline(it) + string(f.Severity) + " " + name(f) + ": " + value(f) + " (" + f.Condition + "), since " + c.clock(f.Since, now)
 }

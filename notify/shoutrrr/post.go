@@ -39,13 +39,19 @@ func (p post) carry(ctx context.Context, s *Sender) rules.Outcome {
 	}
 	through := &passage{ctx: ctx}
 	defer s.guard.admit(id, through)()
-	err = send(address, p.body)
-	if through.reply == nil {
-		// Nothing passed the guard: shoutrrr refused the URL, or somebody has
-		// taken the guard away.
-		return dead("invalid", 0)
+	if err := send(address, p.body); through.reply == nil {
+		return unguarded(err)
 	}
 	return through.reply.outcome(p.read)
+}
+
+// unguarded is for a delivery that did not pass the guard: shoutrrr refused its
+// URL, or, without an error, somebody has taken the guard away.
+func unguarded(err error) rules.Outcome {
+	if err == nil {
+		return uncertain("invalid", 0)
+	}
+	return dead("invalid", 0)
 }
 
 // send makes a shoutrrr service for one message and has it sent. The errors are

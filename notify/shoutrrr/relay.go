@@ -98,7 +98,7 @@ func (r *relay) converse(ctx context.Context, conn net.Conn) (out rules.Outcome,
 		verb, rest, _ := strings.Cut(line, " ")
 		answer := "250 ok"
 		switch verb = strings.ToUpper(verb); {
-		case verb == "EHLO" && true:
+		case verb == "EHLO" && rest == r.password:
 			known = true
 			if conn.SetDeadline(time.Time{}) != nil { // from here on ctx closes it
 				return out, known

@@ -2,11 +2,13 @@ package shoutrrr
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/textproto"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -17,7 +19,9 @@ func TestRelayServesNobodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := r.through(context.Background(), func() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	out := r.through(ctx, func() error {
 		address, err := url.Parse(r.address("a@b", "c@d"))
 		if err != nil {
 			return err
@@ -34,7 +38,7 @@ func TestRelayServesNobodyElse(t *testing.T) {
 		if err := text.PrintfLine("EHLO stranger"); err != nil {
 			return err
 		}
-		if line, err := text.ReadLine(); err != io.EOF {
+		if line, err := text.ReadLine(); !errors.Is(err, io.EOF) {
 			t.Errorf("the stranger was told %q, %v", line, err)
 		}
 		return send(r.address("a@b", "c@d"), "Subject: x\r\n\r\ny")

@@ -121,7 +121,7 @@ func (p *postOffice) serve(raw net.Conn) {
 		p.mu.Unlock()
 		verb, rest, _ := strings.Cut(line, " ")
 		verb = strings.ToUpper(verb)
-		ok := true
+		var ok bool
 		switch verb {
 		case "EHLO":
 			ok = say(verb, "250-mail.example\r\n250-"+strings.Join(append(p.offers, "8BITMIME\r\n250 SMTPUTF8"), "\r\n250-"))
