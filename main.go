@@ -110,14 +110,14 @@ func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evalu
 		var source evaluator.Source
 		var err error
 		switch s.Kind {
-		case "influxdb":
+		case app.KindInfluxDB:
 			source, err = influx.New(influx.Options{
 				URL: s.URL, Database: s.Database, Retention: s.Retention,
 				Token: s.Token, Username: s.Username, Password: s.Password, Timeout: s.Timeout.Std(),
 			})
-		case "influxdb3":
+		case app.KindInfluxDB3:
 			source, err = influx3.New(influx3.Options{URL: s.URL, Database: s.Database, Token: s.Token, Timeout: s.Timeout.Std()})
-		case "live":
+		case app.KindLive:
 			if stores[name] != nil {
 				source = stores[name]
 			} else {

@@ -38,6 +38,7 @@ func serve(ctx context.Context, configPath string) error {
 	return serveConfig(ctx, c, serveOptions{
 		log:    newLog(c.Log),
 		sender: sender,
+		alive:  openAlive(c.DataDir),
 		reload: func() (*app.Config, error) { return loadConfig(configPath, true) },
 	})
 }
@@ -48,6 +49,7 @@ type serveOptions struct {
 	sender notify.Sender
 	reload func() (*app.Config, error)
 	fold   time.Duration // how long messages are gathered; 0 is the usual
+	alive  alive         // "" for none
 	ready  func(a *app.App, stores map[string]*live.Store, address string)
 }
 
@@ -178,10 +180,12 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err := book.Resume(ctx, time.Now().UTC(), func(string) bool { return true }); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
-	engine := evaluator.NewEngine(book, d.log, evaluator.EngineOptions{Every: c.Every.Std()})
+	engine := evaluator.NewEngine(book, d.log, evaluator.EngineOptions{
+		Every: c.Every.Std(), Operators: func() []string { return c.Operators }, Since: d.alive.since(), Alive: d.alive.touch,
+	})
 	for name, source := range sources {
 		s := c.Sources[name]
-		engine.Add(name, source, evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std()})
+		engine.Add(name, source, evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std(), Fresh: s.Kind == app.KindLive})
 	}
 	a := &app.App{
 		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine,
@@ -240,7 +244,7 @@ func together(ctx context.Context, parts ...func(context.Context) error) error {
 // reload.
 func (d *daemon) openStores(c *app.Config) {
 	for name, s := range c.Sources {
-		if s.Kind == "live" && d.stores[name] == nil {
+		if s.Kind == app.KindLive && d.stores[name] == nil {
 			d.stores[name] = live.New(live.Options{Retention: s.KeepFor.Std()})
 		}
 	}
@@ -250,7 +254,7 @@ func (d *daemon) runVitals(c *app.Config) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var wait sync.WaitGroup
 		for name, s := range c.Sources {
-			if s.Kind == "live" && s.Vitals {
+			if s.Kind == app.KindLive && s.Vitals {
 				wait.Go(func() { live.NewVitals(d.stores[name]).Run(ctx, time.Second) })
 			}
 		}
@@ -265,7 +269,7 @@ func (d *daemon) webOptions(c *app.Config) web.Options {
 	allow := func(*http.Request, string) error { return nil } // web has checked
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		store := d.stores[name]
-		if store == nil || c.Sources[name].Kind != "live" {
+		if store == nil || c.Sources[name].Kind != app.KindLive {
 			continue
 		}
 		if o.Write == nil {

@@ -2,11 +2,9 @@ package evaluator
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,8 +22,9 @@ type Engine struct {
 
 	timetable atomic.Pointer[timetable]
 	stats     statsKeeper
+	behind    sync.WaitGroup // rounds that outlive their tick
 
-	mu      sync.Mutex    // one tick, one jump of the clock at a time
+	mu      sync.Mutex    // one decision, one jump of the clock at a time
 	planned uint64        // the Book's version that plans and timetable are made for
 	unknown []*rules.Rule // rules whose source is not configured
 	scratch []rules.Observation
@@ -36,69 +35,54 @@ type EngineOptions struct {
 	// Every is the base interval; 0 is 30 s.
 	Every time.Duration
 	// Grace is how long a tick waits for its slowest source before it decides
-	// on what the others said; 0 is 1 s. What comes later is decided when it comes.
+	// on what the others said; 0 is 1 s. What comes later is decided when it
+	// comes.
 	Grace time.Duration
 	// Heartbeat is how often what lives in memory is saved; 0 is 10 min.
 	Heartbeat time.Duration
-	// Alive is called with the time of each tick that was decided.
+	// CatchUp is how far back missed ticks are judged from history; 0 is 24 h.
+	CatchUp time.Duration
+	// OutageAfter is after how long a source that fails is called down; 0 is
+	// 2 min.
+	OutageAfter time.Duration
+	// Settle is how long after an outage the replay waits for points that are
+	// still on their way; 0 is 1 min.
+	Settle time.Duration
+	// Alive is called with the nominal time of each tick that was decided.
 	Alive func(t time.Time)
-}
-
-// SourceOptions say how a source is asked.
-type SourceOptions struct {
-	// Delay shifts windows into the past so that late points are in.
-	Delay time.Duration
-	// Timeout bounds one round of queries; 0 is 10 s.
-	Timeout time.Duration
-}
-
-// feed is a source with its plan and its health.
-type feed struct {
-	name string
-	Source
-	SourceOptions
-	plan    *Plan
-	busy    sync.Mutex // a round is under way, from the question to the decision
-	answers []Answer   // of the last round, by rule of the plan
-	out     []*Answer
-
-	mu     sync.Mutex
-	health SourceHealth
-}
-
-// SourceHealth is how a source has been doing.
-type SourceHealth struct {
-	Name      string    `json:"name"`
-	OK        bool      `json:"ok"`
-	Error     string    `json:"error,omitempty"`
-	DownSince time.Time `json:"down_since,omitzero"`
-	LastOK    time.Time `json:"last_ok,omitzero"`
-	Asked     bool      `json:"asked"`
+	// Since is the last tick that the daemon before is known to have decided;
+	// zero when that is not known.
+	Since time.Time
+	// Sure reports whether the wall clock can be trusted; nil is always.
+	Sure func() bool
+	// Operators names the channels for tocsin's own messages; nil is none.
+	Operators func() []string
 }
 
 // NewEngine returns an engine that evaluates the rules of book against the
 // named sources.
 func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
-	if o.Every == 0 {
-		o.Every = 30 * time.Second
+	for _, d := range []struct {
+		at        *time.Duration
+		otherwise time.Duration
+	}{
+		{&o.Every, 30 * time.Second},
+		{&o.Grace, time.Second},
+		{&o.Heartbeat, 10 * time.Minute},
+		{&o.CatchUp, 24 * time.Hour},
+		{&o.OutageAfter, 2 * time.Minute},
+		{&o.Settle, time.Minute},
+	} {
+		if *d.at == 0 {
+			*d.at = d.otherwise
+		}
 	}
-	if o.Grace == 0 {
-		o.Grace = time.Second
-	}
-	if o.Heartbeat == 0 {
-		o.Heartbeat = 10 * time.Minute
+	if o.Sure == nil {
+		o.Sure = func() bool { return true }
 	}
 	e := &Engine{book: book, log: log, options: o, sources: map[string]*feed{}}
 	e.timetable.Store(newTimetable(o.Every))
 	return e
-}
-
-// Add makes a source known under a name. It must not be called after Run.
-func (e *Engine) Add(name string, s Source, o SourceOptions) {
-	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
-	}
-	e.sources[name] = &feed{name: name, Source: s, SourceOptions: o, plan: NewPlan(nil), health: SourceHealth{Name: name, OK: true}}
 }
 
 // Tick judges everything that is due at the nominal time t. Its error says
@@ -110,19 +94,21 @@ func (e *Engine) Tick(ctx context.Context, t time.Time) error {
 	if err := e.replan(ctx); err != nil {
 		return err
 	}
-	due := e.timetable.Load().due(t)
-	rounds := e.ask(ctx, t, due)
-	answers, late := e.gather(rounds)
-	err := e.decide(ctx, t, answers)
-	for _, r := range rounds {
-		if !slices.Contains(late, r) {
-			r.feed.busy.Unlock()
-		}
+	done, late := e.gather(e.ask(ctx, t))
+	var answers []*Answer
+	for _, r := range done {
+		answers = append(answers, r.answers...)
+	}
+	err := e.decide(ctx, t, answers, nil)
+	e.tellOutages(ctx, t)
+	for _, r := range done {
+		r.feed.judged(t, r.judged)
+		r.feed.busy.Unlock()
+	}
+	for _, r := range late {
+		e.behind.Go(func() { e.finish(ctx, r) })
 	}
 	e.stats.ticked(t, time.Since(began), len(answers))
-	for _, r := range late {
-		go e.decideLate(ctx, t, r)
-	}
 	if e.options.Alive != nil && err == nil {
 		e.options.Alive(t)
 	}
@@ -151,7 +137,7 @@ func (e *Engine) replan(ctx context.Context) error {
 	for name, f := range e.sources {
 		mine := bySource[name]
 		slices.SortFunc(mine, func(a, b *rules.Rule) int { return a.CreatedAt.Compare(b.CreatedAt) })
-		f.plan = NewPlan(mine)
+		f.plan.Store(NewPlan(mine))
 	}
 	e.unknown, e.planned = unknown, version
 	e.timetable.Store(table)
@@ -161,125 +147,42 @@ func (e *Engine) replan(ctx context.Context) error {
 // round is one source being asked at one tick.
 type round struct {
 	feed    *feed
+	tick    time.Time
+	now     time.Time // the present tick; later than tick in a replay
 	done    chan struct{}
 	answers []*Answer
+	judged  bool // the source answered, so the tick counts as judged
+	behind  bool // ticks before this one are to be judged first
 }
 
 // ask starts a round at every source that has due rules. A source whose last
-// round is still under way is skipped: its tick is missed, not queued.
-func (e *Engine) ask(ctx context.Context, t time.Time, due map[string]bool) []*round {
+// round is still under way is left alone: the tick becomes a gap.
+func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
+	due := e.timetable.Load().due(t)
 	var out []*round
 	for _, f := range e.sources {
-		wanted := func(r *rules.Rule) bool { return due[scheduleKey(r)] }
-		if !slices.ContainsFunc(f.plan.rules, wanted) {
+		plan := f.plan.Load()
+		if !plan.any(due) {
 			continue
 		}
 		if !f.busy.TryLock() {
 			e.stats.missed()
-			e.log.Warn("tick missed: the source still answers the last one", "source", f.name, "tick", t)
+			e.log.Warn("tick missed: the source still answers an earlier one", "source", f.name, "tick", t)
 			continue
 		}
-		r := &round{feed: f, done: make(chan struct{})}
+		r := &round{feed: f, tick: t, now: t, done: make(chan struct{})}
 		out = append(out, r)
-		plan := f.plan
 		go func() {
 			defer close(r.done)
-			r.answers = e.query(ctx, f, plan, wanted, t)
+			e.query(ctx, r, plan, due)
 		}()
 	}
 	return out
 }
 
-// query asks one source everything that its due rules need. The answers live
-// in the feed and are good until the next round.
-func (e *Engine) query(ctx context.Context, f *feed, plan *Plan, due func(*rules.Rule) bool, t time.Time) []*Answer {
-	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
-	defer cancel()
-	end := t.Add(-f.Delay)
-	if len(f.answers) != len(plan.rules) {
-		f.answers = make([]Answer, len(plan.rules))
-	}
-	out := f.out[:0]
-	for i, r := range plan.rules {
-		a := &f.answers[i]
-		if a.due = due(r); a.due {
-			a.begin(r, plan.needs[i], end)
-			out = append(out, a)
-		}
-	}
-	errs := e.put(ctx, f, plan, slices.Clone(plan.shapes), end)
-	for _, a := range out {
-		a.finish()
-	}
-	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		e.judgeHealth(f, errs, t)
-	}
-	f.out = out
-	return out
-}
-
-// put asks the shapes that a due rule takes. One that is refused is split and
-// asked again, so that no rule sees the error of another.
-func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, end time.Time) []error {
-	shapes = slices.DeleteFunc(shapes, func(s *shape) bool {
-		return !slices.ContainsFunc(s.takers, func(t taker) bool { return f.answers[t.rule].due })
-	})
-	queries := make([]Query, len(shapes))
-	for i, s := range shapes {
-		queries[i] = s.query(end)
-	}
-	began := time.Now()
-	errs := f.Query(ctx, queries, func(q int, row Row) { shapes[q].deal(row, f.answers) })
-	e.stats.asked(len(queries), time.Since(began))
-	var again []*shape
-	for i, err := range errs {
-		if err == nil {
-			continue
-		}
-		for _, t := range shapes[i].takers {
-			f.answers[t.rule].Err = err
-		}
-		if rules.CodeOf(err) == rules.Unavailable {
-			continue
-		}
-		parts := plan.split(shapes[i])
-		for _, t := range shapes[i].takers {
-			if parts != nil {
-				f.answers[t.rule].empty()
-				f.answers[t.rule].Err = nil
-			}
-		}
-		again = append(again, parts...)
-	}
-	if len(again) > 0 {
-		errs = append(errs, e.put(ctx, f, plan, again, end)...)
-	}
-	return errs
-}
-
-// judgeHealth: a source is down when it answers nothing at all.
-func (e *Engine) judgeHealth(f *feed, errs []error, t time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	was, h := f.health.OK, &f.health
-	h.Asked = true
-	down := slices.IndexFunc(errs, func(err error) bool { return rules.CodeOf(err) == rules.Unavailable })
-	if down < 0 {
-		*h = SourceHealth{Name: f.name, OK: true, LastOK: t, Asked: true}
-		if !was {
-			e.log.Info("source is back", "source", f.name)
-		}
-		return
-	}
-	h.OK, h.Error = false, errs[down].Error()
-	if was {
-		h.DownSince = t
-		e.log.Warn("source does not answer", "source", f.name, "error", errs[down])
-	}
-}
-
 // gather waits for the rounds, for the slow ones no longer than the grace.
-func (e *Engine) gather(rounds []*round) (answers []*Answer, late []*round) {
+// Rounds that must catch up are late by nature.
+func (e *Engine) gather(rounds []*round) (done, late []*round) {
 	grace := time.NewTimer(e.options.Grace)
 	defer grace.Stop()
 	over := false
@@ -293,42 +196,60 @@ func (e *Engine) gather(rounds []*round) (answers []*Answer, late []*round) {
 		}
 		select {
 		case <-r.done:
-			answers = append(answers, r.answers...)
+			if r.behind {
+				late = append(late, r)
+			} else {
+				done = append(done, r)
+			}
 		default:
 			late = append(late, r)
 		}
 	}
-	return answers, late
+	return done, late
 }
 
-// decideLate decides on a source that answered after the grace.
-func (e *Engine) decideLate(ctx context.Context, t time.Time, r *round) {
+// finish decides on a source that answered after the grace, or that has missed
+// ticks to judge first.
+func (e *Engine) finish(ctx context.Context, r *round) {
 	<-r.done
 	defer r.feed.busy.Unlock()
+	if r.behind {
+		e.catchUp(ctx, r)
+		return
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.decide(ctx, t, r.answers); err != nil {
-		e.log.Error("late answer not decided", "source", r.feed.name, "error", err)
+	if err := e.decide(ctx, r.tick, r.answers, nil); err != nil {
+		e.log.Error("late answer not saved", "source", r.feed.name, "error", err)
 	}
+	r.feed.judged(r.tick, r.judged)
 }
 
 // decide lets the ledgers of the answers, and those with timers, decide, and
-// commits all of it at once.
-func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer) error {
+// commits all of it at once. In a replay, which has an absence, the timers
+// stand.
+func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, away *absence) error {
 	byRule := make(map[string]*Answer, len(answers))
 	ids := make([]string, 0, len(answers))
 	for _, a := range parentsFirst(answers) {
 		byRule[a.Rule.ID] = a
 		ids = append(ids, a.Rule.ID)
 	}
-	for _, id := range e.book.Busy() {
-		if byRule[id] == nil {
-			ids = append(ids, id)
+	if away == nil {
+		for _, id := range e.book.Busy() {
+			if byRule[id] == nil {
+				ids = append(ids, id)
+			}
 		}
 	}
 	return e.book.Decide(ctx, t, ids, func(s rules.Setting, l *rules.Ledger) error {
+		s.Replay = away != nil
 		if a := byRule[l.Rule.ID]; a != nil && a.Rule.Version == l.Rule.Version && l.Watched() {
 			e.observe(s, l, a)
+		}
+		if away != nil {
+			away.look(l, t)
+			return nil
 		}
 		l.Tend(s)
 		return nil
@@ -338,7 +259,7 @@ func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer) err
 // observe judges one rule. An answer that failed is no verdict at all: the
 // tick counts as not judged.
 func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
-	if !s.Now.After(l.Judged) {
+	if !s.Now.After(l.Judged) || s.Replay && s.Now.Before(l.Rule.UpdatedAt) {
 		return
 	}
 	if a.Err != nil {
@@ -346,7 +267,11 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 		e.log.Debug("rule not judged", "rule", l.Rule.ID, "error", a.Err)
 		return
 	}
+	s.Blind = !e.options.Sure() || e.sources[a.Rule.Source].young(s.Now, a.Rule)
 	e.scratch = Evaluate(a, l, s.Now, e.scratch[:0])
+	if s.Blind && a.Rule.Condition.Type == rules.Absence {
+		e.scratch = slices.DeleteFunc(e.scratch, func(o rules.Observation) bool { return o.Verdict == rules.Bad })
+	}
 	if missed := s.Now.Sub(l.Judged) - e.timetable.Load().gap(&l.Rule, l.Judged); !l.Judged.IsZero() && missed > 0 {
 		l.Stand(missed)
 	}
@@ -356,7 +281,10 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 }
 
 func (e *Engine) evidence(a *Answer) rules.Evidence {
-	out := rules.Evidence{From: a.Query.From, To: a.Query.To, Condition: a.Rule.Condition.String()}
+	out := rules.Evidence{From: a.Query.From, To: a.Query.To, Condition: a.Rule.Condition.String(), Clock: "sure"}
+	if !e.options.Sure() {
+		out.Clock = "unsure"
+	}
 	if f := e.sources[a.Rule.Source]; f != nil {
 		out.Query = f.Explain(a.Query)
 	}
@@ -366,13 +294,11 @@ func (e *Engine) evidence(a *Answer) rules.Evidence {
 // parentsFirst orders answers so that a rule comes after those it depends on.
 func parentsFirst(answers []*Answer) []*Answer {
 	byName := map[string]*Answer{}
-	dependent := false
+	if !slices.ContainsFunc(answers, func(a *Answer) bool { return len(a.Rule.DependsOn) > 0 }) {
+		return answers
+	}
 	for _, a := range answers {
 		byName[a.Rule.Name], byName[a.Rule.ID] = a, a
-		dependent = dependent || len(a.Rule.DependsOn) > 0
-	}
-	if !dependent {
-		return answers
 	}
 	out, seen := make([]*Answer, 0, len(answers)), map[*Answer]bool{}
 	var visit func(a *Answer)
@@ -389,17 +315,5 @@ func parentsFirst(answers []*Answer) []*Answer {
 	for _, a := range answers {
 		visit(a)
 	}
-	return out
-}
-
-// Health tells how each source has been doing, by name.
-func (e *Engine) Health() []SourceHealth {
-	var out []SourceHealth
-	for _, f := range e.sources {
-		f.mu.Lock()
-		out = append(out, f.health)
-		f.mu.Unlock()
-	}
-	slices.SortFunc(out, func(a, b SourceHealth) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
@@ -23,13 +24,43 @@ type house struct {
 	engine *evaluator.Engine
 	points *live.Store
 	now    time.Time
+
+	options evaluator.EngineOptions
+	source  evaluator.Source // points, unless a test puts another in its place
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{T: t, path: filepath.Join(t.TempDir(), "tocsin.db"), points: live.New(live.Options{}), now: time.Now().UTC().Truncate(time.Minute)}
+	h.source = h.points
 	h.open(true)
 	return h
+}
+
+// restart makes another daemon on the same database.
+func (h *house) restart() {
+	h.Helper()
+	h.open(true)
+}
+
+// resume does what a daemon does before its first tick.
+func (h *house) resume() {
+	h.Helper()
+	if err := h.engine.Resume(h.Context(), h.now); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// view calls f with each alert that lasts.
+func (h *house) view(f func(*rules.Alert)) {
+	h.Helper()
+	rows, _, err := h.store.Alerts(h.Context(), app.AlertFilter{Status: rules.StatusOpen})
+	if err != nil || len(rows) == 0 {
+		h.Fatalf("no alert lasts: %v", err)
+	}
+	for _, row := range rows {
+		f(&row.Alert)
+	}
 }
 
 func (h *house) open(migrate bool) {
@@ -48,8 +79,8 @@ func (h *house) open(migrate bool) {
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
-	h.engine.Add("live", h.points, evaluator.SourceOptions{})
+	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), h.options)
+	h.engine.Add("live", h.source, evaluator.SourceOptions{})
 }
 
 func (h *house) rule(doc rules.Doc) rules.Rule {
@@ -71,14 +102,20 @@ func (h *house) rule(doc rules.Doc) rules.Rule {
 func (h *house) tick(lines ...string) {
 	h.Helper()
 	h.now = h.now.Add(30 * time.Second)
+	h.write(lines...)
+	if err := h.engine.Tick(h.Context(), h.now); err != nil {
+		h.Fatal(err)
+	}
+}
+
+// write writes lines stamped just before now.
+func (h *house) write(lines ...string) {
+	h.Helper()
 	for _, line := range lines {
 		stamped := fmt.Appendf(nil, "%s %d", line, h.now.Add(-time.Second).UnixNano())
 		if err := h.points.Write(stamped, time.Nanosecond, h.now); err != nil {
 			h.Fatal(err)
 		}
-	}
-	if err := h.engine.Tick(h.Context(), h.now); err != nil {
-		h.Fatal(err)
 	}
 }
 

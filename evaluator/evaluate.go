@@ -28,6 +28,9 @@ func Evaluate(a *Answer, known Roster, t time.Time, out []rules.Observation) []r
 	case rules.Forecast:
 		return judgeForecast(a, t, out)
 	case rules.Expression:
+		if a.expression == nil {
+			return out // it was refused when the plan was made
+		}
 		return judgeExpression(a, out)
 	}
 	return judgeThreshold(a, out)
@@ -61,8 +64,9 @@ func observe(r *rules.Rule, p *Point) rules.Observation {
 }
 
 // judgeAbsence: a series with a point in the window is there; one that the
-// roster or the rule itself knows, and that has none, is missing. The value is
-// for how many seconds.
+// roster knows and that has none is without data, which its ledger takes as
+// bad; one that was never seen, but that the rule expects, is bad. The value is
+// the silence in seconds.
 func judgeAbsence(a *Answer, known Roster, t time.Time, out []rules.Observation) []rules.Observation {
 	here := make(map[rules.Series]bool, len(a.Points[0]))
 	for _, p := range a.Points[0] {
@@ -78,25 +82,20 @@ func judgeAbsence(a *Answer, known Roster, t time.Time, out []rules.Observation)
 	}
 	known.Instances(func(in *rules.Instance) bool {
 		if !here[in.Series] {
-			out = append(out, missing(in.Series, in.Seen, t))
+			o := rules.Observation{Series: in.Series, Verdict: rules.None, Value: math.NaN()}
+			if !in.Seen.IsZero() {
+				o.Value = t.Sub(in.Seen).Seconds()
+			}
+			out = append(out, o)
 		}
 		return true
 	})
 	for _, labels := range a.Rule.Condition.Expect {
 		if series := rules.SeriesOf(labels); !here[series] && known.Instance(series) == nil {
-			out = append(out, missing(series, time.Time{}, t))
+			out = append(out, rules.Observation{Series: series, Verdict: rules.Bad, Value: math.NaN()})
 		}
 	}
 	return out
-}
-
-// missing is the observation of a series without a point.
-func missing(series rules.Series, seen, t time.Time) rules.Observation {
-	o := rules.Observation{Series: series, Verdict: rules.Bad, Value: math.NaN()}
-	if !seen.IsZero() {
-		o.Value = t.Sub(seen).Seconds()
-	}
-	return o
 }
 
 // judgeChange compares each series now with the same window some time ago.

@@ -18,14 +18,47 @@ type need struct {
 	groupBy     []string // sorted
 	window      time.Duration
 	back        time.Duration // how long before the tick the window ends
+	step        time.Duration // zero: one value for the window
 }
 
 // needs lists what a rule must know.
 func needs(r *rules.Rule) []need {
-	return []need{{
-		Column:      Column{r.Field, r.Condition.Aggregation},
-		measurement: r.Measurement, where: r.Where, groupBy: sortedTags(r.GroupBy), window: r.Condition.Window.Std(),
-	}}
+	c := &r.Condition
+	base := need{
+		Column:      Column{r.Field, c.Aggregation},
+		measurement: r.Measurement, where: r.Where, groupBy: sortedTags(r.GroupBy), window: c.Window.Std(),
+	}
+	switch c.Type {
+	case rules.Absence:
+		base.Aggregation = rules.Latest
+	case rules.Change:
+		before := base
+		before.back = c.Ago.Std()
+		return []need{base, before}
+	case rules.Forecast:
+		base.Aggregation, base.step = rules.Mean, forecastStep(base.window)
+		base.window -= base.window % base.step
+	case rules.Expression:
+		return inputNeeds(r, base.groupBy)
+	}
+	return []need{base}
+}
+
+// inputNeeds are one for each input of an expression, by name.
+func inputNeeds(r *rules.Rule, groupBy []string) (out []need) {
+	for _, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
+		in := r.Condition.Inputs[name]
+		where := maps.Clone(r.Where)
+		if where == nil {
+			where = rules.Filter{}
+		}
+		maps.Copy(where, in.Where)
+		out = append(out, need{
+			Column: Column{in.Field, in.Aggregation}, measurement: in.Measurement,
+			where: where, groupBy: groupBy, window: in.Window.Std(),
+		})
+	}
+	return out
 }
 
 func sortedTags(tags []string) []string {
@@ -37,7 +70,7 @@ func sortedTags(tags []string) []string {
 // query is the need as its rule alone would ask it, for a tick at end.
 func (n need) query(end time.Time) Query {
 	to := end.Add(-n.back)
-	return Query{Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy, From: to.Add(-n.window), To: to}
+	return Query{Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy, From: to.Add(-n.window), To: to, Step: n.step}
 }
 
 // tags are all the tags that the need looks at: with rows of this grouping,
@@ -63,9 +96,10 @@ func (n need) merges(tags []string) bool {
 // who takes which answer. It is made when rules change and used until they
 // change again.
 type Plan struct {
-	rules  []*rules.Rule
-	needs  [][]need // by rule
-	shapes []*shape
+	rules       []*rules.Rule
+	needs       [][]need               // by rule
+	expressions map[string]*expression // by rule id
+	shapes      []*shape
 }
 
 // shape is a query without its time, grouped by every tag that one of its
@@ -91,15 +125,20 @@ type taker struct {
 // aggregation and filter; those that look at fewer tags join it where their
 // aggregations can be merged.
 func NewPlan(list []*rules.Rule) *Plan {
-	p := &Plan{rules: list}
+	p := &Plan{rules: list, expressions: map[string]*expression{}}
 	byKey := map[string]*shape{}
 	for i, r := range list {
 		p.needs = append(p.needs, needs(r))
+		if r.Condition.Type == rules.Expression {
+			if e, err := compileExpression(r.Condition); err == nil {
+				p.expressions[r.ID] = e
+			}
+		}
 		for j, n := range p.needs[i] {
 			key, tags := n.shapeKey()
 			s := byKey[key]
 			if s == nil {
-				s = &shape{Query: Query{Measurement: n.measurement, GroupBy: tags}, window: n.window, back: n.back}
+				s = &shape{Query: Query{Measurement: n.measurement, GroupBy: tags, Step: n.step}, window: n.window, back: n.back}
 				byKey[key] = s
 				p.shapes = append(p.shapes, s)
 			}
@@ -121,7 +160,7 @@ func (n need) shapeKey() (key string, tags []string) {
 	if n.merges(tags) && !mergeable(n.Aggregation) {
 		tags, own = n.groupBy, n.where.String()
 	}
-	return fmt.Sprintf("%q %q %q %d %d", n.measurement, strings.Join(tags, "\x00"), own, n.window, n.back), tags
+	return fmt.Sprintf("%q %q %q %d %d %d", n.measurement, strings.Join(tags, "\x00"), own, n.window, n.back, n.step), tags
 }
 
 // mergeable reports whether the aggregation of a whole follows from those of
@@ -151,7 +190,7 @@ func (p *Plan) join() {
 
 // fits reports whether the takers of s can be answered by the rows of big.
 func (s *shape) fits(big *shape) bool {
-	if s.Measurement != big.Measurement || s.window != big.window || s.back != big.back {
+	if s.Measurement != big.Measurement || s.window != big.window || s.back != big.back || s.Step != big.Step {
 		return false
 	}
 	for _, tag := range s.GroupBy {
@@ -164,7 +203,7 @@ func (s *shape) fits(big *shape) bool {
 			return false
 		}
 	}
-	both := shape{takers: slices.Concat(s.takers, big.takers)}
+	both := shape{Query: big.Query, takers: slices.Concat(s.takers, big.takers)}
 	return big.whole() && len(both.filter()) == len(big.filter())
 }
 
@@ -202,7 +241,8 @@ func (s *shape) filter() rules.Filter {
 			values = append(values, mine...)
 		}
 		slices.Sort(values)
-		if values = slices.Compact(values); len(values) > 0 && len(values) <= mostValues {
+		values = slices.Compact(values)
+		if len(values) > 0 && (len(values) <= mostValues || !slices.Contains(s.GroupBy, tag)) {
 			out[tag] = values
 		}
 	}
@@ -259,7 +299,7 @@ func (p *Plan) split(s *shape) []*shape {
 		key := fmt.Sprintf("%q %s", t.asks.Field, t.asks.Aggregation)
 		part := byField[key]
 		if part == nil {
-			part = &shape{Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy}, window: s.window, back: s.back}
+			part = &shape{Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy, Step: s.Step}, window: s.window, back: s.back}
 			byField[key] = part
 			out = append(out, part)
 		}

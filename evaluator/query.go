@@ -83,3 +83,24 @@ type Source interface {
 	Describer
 	Pinger
 }
+
+// Statement is a user's own query in the source's language. $from and $to in
+// it stand for the window (From, To].
+type Statement struct {
+	Language string // influxql or sql
+	Text     string
+	Column   string // the column that holds the value
+	GroupBy  []string
+	From, To time.Time
+}
+
+// Reader is a source that takes users' own queries.
+type Reader interface {
+	// CheckStatement refuses, as rules.Invalid with the cure, what is not one
+	// read statement in a language of this source that uses $from and $to.
+	CheckStatement(s Statement) error
+	// Read checks the statement, asks it, and calls each with a row for every
+	// label set of the GroupBy columns or tags; the last row of a set counts.
+	// A missing or null value is NaN.
+	Read(ctx context.Context, s Statement, each func(Row)) error
+}

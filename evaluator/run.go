@@ -13,6 +13,10 @@ import (
 // Run ticks until ctx ends, then saves what lives in memory. A tick that
 // comes while the one before is at work is skipped and counted.
 func (e *Engine) Run(ctx context.Context) error {
+	if err := e.Resume(ctx, time.Now().UTC()); err != nil {
+		return err
+	}
+	defer e.behind.Wait()
 	clock := &clock{engine: e, ctx: ctx}
 	clock.start()
 	defer clock.stop()
@@ -24,6 +28,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			clock.stop()
+			e.behind.Wait()
 			return e.book.Flush(context.WithoutCancel(ctx))
 		case now := <-watch.C:
 			now = time.Now()

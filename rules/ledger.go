@@ -51,6 +51,9 @@ type Setting struct {
 	// Blind says that silence proves nothing now, because the clock is unsure
 	// or a live source is young: a series without a value is Unknown, not None.
 	Blind bool
+	// Replay says that Now is a tick that was missed: what fires is not told
+	// before the replay has reached the present, and then only if it still lasts.
+	Replay bool
 }
 
 // NewLedger returns the ledger of a rule that is not stored yet.

@@ -75,10 +75,11 @@ type Facts struct {
 	Since       time.Time `json:"since,omitzero"`
 	StartedAt   time.Time `json:"started_at,omitzero"`
 	ResolvedAt  time.Time `json:"resolved_at,omitzero"`
-	Why         string    `json:"why,omitempty"` // why it resolved
-	NoDataSince time.Time `json:"no_data_since,omitzero"`
-	Untold      int       `json:"untold,omitempty"` // short episodes that the cooldown kept back
-	Recent      []float64 `json:"recent,omitempty"` // the last values, oldest first
+	Why         string    `json:"why,omitempty"`          // why it resolved
+	Silent      bool      `json:"silent,omitempty"`       // it is about a series without data
+	NoDataSince time.Time `json:"no_data_since,omitzero"` // zero: it never had any
+	Untold      int       `json:"untold,omitempty"`       // short episodes that the cooldown kept back
+	Recent      []float64 `json:"recent,omitempty"`       // the last values, oldest first
 	Source      string    `json:"source,omitempty"`
 	Summary     string    `json:"summary,omitempty"` // a template
 	Runbook     string    `json:"runbook,omitempty"`

@@ -19,6 +19,7 @@ const (
 const (
 	heldCooldown = "cooldown"
 	heldInactive = "inactive"
+	heldReplay   = "replay"
 )
 
 // hold names what holds back the messages of an alert now, "" for nothing. Of
@@ -34,7 +35,10 @@ func (l *Ledger) hold(s Setting, a *Alert) string {
 	}
 	unwatched := a.Reason == WhyNotWatched || a.Reason == WhyRuleChanged
 	if held == "" && s.Cover != nil && len(l.Rule.DependsOn) > 0 && !unwatched {
-		return s.Cover(&l.Rule, a.Series)
+		held = s.Cover(&l.Rule, a.Series)
+	}
+	if held == "" && s.Replay {
+		held = heldReplay
 	}
 	return held
 }
@@ -411,8 +415,8 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 		Untold: in.Untold, Recent: in.recentValues(), Source: r.Source,
 		Summary: r.Summary, Runbook: r.Runbook, Clock: a.Evidence.Clock,
 	}
-	if in.Alert != nil && f.Value == nil && in.Text == "" {
-		f.NoDataSince = in.Seen
+	if r.Condition.Type == Absence || in.Alert != nil && f.Value == nil && in.Text == "" {
+		f.Silent, f.NoDataSince = true, in.Seen
 	}
 	return f
 }

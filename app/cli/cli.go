@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
@@ -104,8 +105,36 @@ func noCommand(c *cobra.Command, word string) error {
 	return rules.Errorf(rules.Invalid, "there is no command %s %s; known: %s", c.CommandPath(), word, strings.Join(known, ", "))
 }
 
+// wrongFlag says what a flag should have been.
 func wrongFlag(c *cobra.Command, err error) error {
-	return rules.Errorf(rules.Invalid, "%v; see `%s --help`", err, c.CommandPath())
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) {
+		f := value.GetFlag()
+		return rules.FieldErrorf("--"+f.Name, "must be %s; got %q; see `%s --help`", flagForms[f.Value.Type()], value.GetValue(), c.CommandPath())
+	}
+	text := err.Error()
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) {
+		if near := rules.Nearest(unknown.GetSpecifiedName(), flagNames(c)); len(near) > 0 {
+			text += "; did you mean --" + strings.Join(near, " or --") + "?"
+		}
+	}
+	return rules.Errorf(rules.Invalid, "%s; see `%s --help`", text, c.CommandPath())
+}
+
+// flagForms says what the flags that are no text take, by the type that pflag
+// gives them.
+var flagForms = map[string]string{
+	"int": "a whole number such as 50", "bool": "true or false", "duration": "a duration such as 20s or 1m",
+}
+
+func flagNames(c *cobra.Command) (names []string) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return names
 }
 
 // exactly refuses any other number of arguments than those that names lists;

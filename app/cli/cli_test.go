@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -31,7 +32,8 @@ type house struct {
 	*testing.T
 	dir    string
 	source *live.Store
-	pid    int // of the daemon, 0 for none
+	down   bool // the source does not answer
+	pid    int  // of the daemon, 0 for none
 	in     string
 	keys   int // how often a command asked for the key
 }
@@ -95,6 +97,9 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 	a := &app.App{
 		Config: c, Store: store, Book: book, Sources: map[string]evaluator.Source{"home": h.source}, Version: "1.2.3",
 		Daemon: func() (int, bool) { return h.pid, h.pid != 0 }, Now: func() time.Time { return noon },
+	}
+	if h.down {
+		a.Sources["home"] = live.NewRemote("http://127.0.0.1:9", "home", rules.Secret{})
 	}
 	if withKey {
 		h.keys++
@@ -213,7 +218,7 @@ func TestShownRuleIsTheFileThatCreatesIt(t *testing.T) {
 	h.ok(append(freezer, "--for", "10m", "--remind", "30m,2h", "--label", "team=home", "--summary", `{{.labels.sensor}}: "{{.value}}"`,
 		"--set", "levels=[{value: -10, severity: critical}]", "--set", "escalate={after: 30m, channels: [mail]}", "--set", "active.days=mon-fri")...)
 	text := h.ok("rules", "show", "freezer_too_warm")
-	for _, want := range []string{"name: freezer_too_warm\n", "for: 10m\n", "  operator: \">\"\n", "  value: -15\n", "# ok, 0 series; id r"} {
+	for _, want := range []string{"name: freezer_too_warm\n", "for: 10m\n", "  operator: \">\"\n", "  value: -15\n", "# ok; id r"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("rules show lacks %q:\n%s", want, text)
 		}
@@ -273,6 +278,9 @@ func TestRefusalsHaveCodesAndCures(t *testing.T) {
 		{"rules lst", 2, "there is no command tocsin rules lst; did you mean list?"},
 		{"rules list extra", 2, "`tocsin rules list` takes flags alone"},
 		{"rules list --frob", 2, "unknown flag: --frob; see `tocsin rules list --help`"},
+		{"rules list --enable", 2, "unknown flag: --enable; did you mean --enabled"},
+		{"rules list --limit x", 2, `--limit: must be a whole number such as 50; got "x"; see`},
+		{"channels test mail --wait soon", 2, `--wait: must be a duration such as 20s or 1m; got "soon"; see`},
 		{"rules list --enabled --disabled", 2, "--enabled and --disabled exclude each other"},
 		{"rules list --limit -1", 2, "--limit: must be 0 for all or more"},
 		{"rules show", 2, "NAME is missing; for example `tocsin rules show freezer`"},
@@ -286,6 +294,7 @@ func TestRefusalsHaveCodesAndCures(t *testing.T) {
 		{"rules create --title x --where kitchen", 2, "--where: must be name=value"},
 		{"rules create --set x", 2, "--set: must be key=value"},
 		{"rules create --file /does/not/exist", 2, "--file: /does/not/exist cannot be opened: no such file or directory"},
+		{"rules create --file /", 2, "--file: / is a directory; give the file of one rule"},
 		{"rules create --title Freezer_too_warm --name freezer_too_warm --measurement temperature --field celsius --above 1", 4, "freezer_too_warm"},
 		{"rules update freezer_too_warm", 2, "nothing to change was given"},
 		{"rules update freezer_too_warm --for 1m --if-version 7", 4, "is at version 1 now, not 7"},
@@ -457,6 +466,44 @@ func TestSourcesAnswerForThemselves(t *testing.T) {
 	}
 	if list := h.answer("sources", "list")["sources"].([]any); len(list) != 1 {
 		t.Errorf("sources = %v", list)
+	}
+}
+
+func TestStatusAsksTheSources(t *testing.T) {
+	h := newHouse(t, plain)
+	if out := h.ok("status"); !strings.Contains(out, "status    ok\n") || !strings.Contains(out, "sources   home\n") {
+		t.Errorf("with a source that answers: %s", out)
+	}
+	h.down = true
+	if out := h.ok("status"); !strings.Contains(out, "status    degraded\n") || !strings.Contains(out, "sources   home (down)\n") || !strings.Contains(out, "! source home: ") {
+		t.Errorf("with a source that is down: %s", out)
+	}
+	source := h.answer("status")["sources"].([]any)[0].(map[string]any)
+	if source["ok"] != false || source["error"] == "" {
+		t.Errorf("source = %v", source)
+	}
+}
+
+// fullDisk takes a few bytes and then none.
+type fullDisk struct{ room int }
+
+func (d *fullDisk) Write(p []byte) (int, error) {
+	if len(p) > d.room {
+		return 0, errors.New("no space left on device")
+	}
+	d.room -= len(p)
+	return len(p), nil
+}
+
+func TestAnAnswerThatCouldNotBePrintedIsAFailure(t *testing.T) {
+	h := newHouse(t, plain)
+	h.ok(freezer...)
+	for _, line := range []string{"rules list", "rules show freezer_too_warm", "status", "version", "rules list --json"} {
+		var errOut bytes.Buffer
+		args := append(strings.Fields(line), "--config", filepath.Join(h.dir, "config.yaml"))
+		if code := cli.Main(t.Context(), h.program(), args, strings.NewReader(""), &fullDisk{10}, &errOut); code != 1 || !strings.Contains(errOut.String(), "no space left") {
+			t.Errorf("%s: exit %d: %s", line, code, errOut.String())
+		}
 	}
 }
 

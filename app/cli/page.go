@@ -17,14 +17,15 @@ import (
 
 // page is where an answer is printed, for people or as JSON.
 type page struct {
-	out, err io.Writer
-	json     bool
-	colour   bool
+	out    *sink
+	err    io.Writer
+	json   bool
+	colour bool
 }
 
 func (d *door) page(c *cobra.Command) page {
-	p := page{out: c.OutOrStdout(), err: c.ErrOrStderr(), json: d.json}
-	p.colour = isTerminal(p.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	p := page{out: &sink{Writer: c.OutOrStdout()}, err: c.ErrOrStderr(), json: d.json}
+	p.colour = isTerminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	return p
 }
 
@@ -32,6 +33,22 @@ func (d *door) page(c *cobra.Command) page {
 func isTerminal(stream any) bool {
 	f, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// sink remembers the first error of writing: an answer that a full disk cut
+// short was not given.
+type sink struct {
+	io.Writer
+	err error
+}
+
+// Write writes on and keeps the error.
+func (s *sink) Write(text []byte) (int, error) {
+	n, err := s.Writer.Write(text)
+	if s.err == nil {
+		s.err = err
+	}
+	return n, err
 }
 
 // answer prints subject as JSON, or lets people print it and then warns on
@@ -44,6 +61,9 @@ func (p page) answer(subject any, warnings []string, people func()) error {
 		return nil
 	}
 	people()
+	if p.out.err != nil {
+		return fmt.Errorf("print the answer: %w", p.out.err)
+	}
 	for _, w := range warnings {
 		fmt.Fprintln(p.err, "warning:", clean(w))
 	}

@@ -207,6 +207,9 @@ func readDoc(in io.Reader, path string) (rules.Doc, error) {
 	if path == "-" {
 		shown = "standard input"
 	} else {
+		if info, err := os.Stat(path); err == nil && info.IsDir() {
+			return nil, rules.FieldErrorf("--file", "%s is a directory; give the file of one rule; for example --file freezer.yaml", path)
+		}
 		file, err := os.Open(path)
 		if err != nil {
 			return nil, rules.FieldErrorf("--file", "%s cannot be opened: %v; for example --file freezer.yaml, or - for standard input", path, errors.Unwrap(err))
@@ -236,5 +239,5 @@ func where(err error) string {
 		return " is not YAML or JSON; for example title: Freezer too warm"
 	}
 	at := broken.GetToken().Position
-	return fmt.Sprintf(", line %d, column %d: %s", at.Line, at.Column, broken.GetMessage())
+	return fmt.Sprintf(", line %d, column %d: %s; check indentation, colons, quotes and brackets there", at.Line, at.Column, broken.GetMessage())
 }

@@ -133,7 +133,7 @@ func (c *call) showRule(r app.RuleView, text string) {
 	if r.CreatedBy != "" {
 		made = " by " + r.CreatedBy
 	}
-	c.line("# %s, %d series; id %s, version %d; made %s%s, changed %s", stateOf(r), r.Series, r.ID, r.Version, ago(r.CreatedAt, c.clock()), made, ago(r.UpdatedAt, c.clock()))
+	c.line("# %s; id %s, version %d; made %s%s, changed %s", stateOf(r), r.ID, r.Version, ago(r.CreatedAt, c.clock()), made, ago(r.UpdatedAt, c.clock()))
 	if r.Unchecked {
 		c.line("# saved unchecked: its source did not answer")
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,6 +31,7 @@ func (d *door) status() *cobra.Command {
 		Example: "tocsin status\ntocsin status --json",
 		RunE: d.with(kinds, func(ctx context.Context, c *call) error {
 			s := c.Status(ctx)
+			c.askSources(ctx, &s)
 			err := c.answer(s, nil, func() { c.showStatus(s) })
 			if err == nil && s.Status == "down" {
 				return silent{}
@@ -36,6 +39,40 @@ func (d *door) status() *cobra.Command {
 			return err
 		}),
 	}
+}
+
+// patience is how long a source may take to answer the status command.
+const patience = 3 * time.Second
+
+// askSources has the sources answer for themselves: how they fare with the
+// daemon is known to the daemon alone.
+func (c *call) askSources(ctx context.Context, s *app.Status) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var wait sync.WaitGroup
+	for i := range s.Sources {
+		wait.Go(func() {
+			if list, err := c.CheckSources(ctx, s.Sources[i].Name); err == nil {
+				s.Sources[i] = list[0]
+			}
+		})
+	}
+	wait.Wait()
+	for _, v := range s.Sources {
+		if !v.OK {
+			s.Problems = append(s.Problems, fmt.Sprintf("source %s: %s", v.Name, v.Error))
+		}
+	}
+	if s.Status == "ok" && len(s.Problems) > 0 {
+		s.Status = "degraded"
+	}
+}
+
+func sourceText(v app.SourceView) string {
+	if !v.OK {
+		return v.Name + " (down)"
+	}
+	return v.Name
 }
 
 func (c *call) showStatus(s app.Status) {
@@ -49,7 +86,7 @@ func (c *call) showStatus(s app.Status) {
 		{"database", s.Database},
 		{"rules", fmt.Sprintf("%d, %d of them on", s.Rules.Total, s.Rules.Enabled)},
 		{"alerts", fmt.Sprintf("%d firing, %d acknowledged", s.Alerts["firing"], s.Alerts["acknowledged"])},
-		{"sources", names(s.Sources, func(v app.SourceView) string { return v.Name })},
+		{"sources", names(s.Sources, sourceText)},
 		{"channels", names(s.Channels, channelName)},
 		{"version", s.Version},
 	})
@@ -74,8 +111,22 @@ func (d *door) sources() *cobra.Command {
 	return group("sources", "Where the data comes from", d.sourcesList(), d.sourcesCheck())
 }
 
-// sourcesAnswer is what the commands about sources answer.
+// sourceRow is a source as the config has it, without asking it anything.
+type sourceRow struct {
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	URL      string `json:"url,omitempty"`
+	Database string `json:"database,omitempty"`
+}
+
+// sourcesAnswer is what `sources list` answers.
 type sourcesAnswer struct {
+	Sources  []sourceRow `json:"sources"`
+	Warnings []string    `json:"warnings"`
+}
+
+// checksAnswer is what `sources check` answers.
+type checksAnswer struct {
 	Sources  []app.SourceView `json:"sources"`
 	Warnings []string         `json:"warnings"`
 }
@@ -83,22 +134,36 @@ type sourcesAnswer struct {
 func (d *door) sourcesList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the sources of the config", Args: exactly(), Example: "tocsin sources list",
-		RunE: d.with(nothing, func(_ context.Context, c *call) error {
-			list := c.ListSources()
-			return c.answer(sourcesAnswer{list, []string{}}, nil, func() {
-				if len(list) == 0 {
-					c.line("There is no source yet: add one under sources: in the config.")
-					return
-				}
-				var rows [][]string
-				for _, s := range list {
-					config := c.Config.Sources[s.Name]
-					rows = append(rows, []string{s.Name, s.Kind, config.URL, config.Database})
-				}
-				c.table([]string{"NAME", "KIND", "URL", "DATABASE"}, rows)
-			})
-		}),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := d.load(nothing)
+			if err != nil {
+				return failed{err}
+			}
+			p, list := d.page(cmd), sourceRows(config)
+			return p.answer(sourcesAnswer{list, []string{}}, nil, func() { p.showSources(list) })
+		},
 	}
+}
+
+func sourceRows(c *app.Config) []sourceRow {
+	list := []sourceRow{}
+	for _, name := range sortedKeys(c.Sources) {
+		s := c.Sources[name]
+		list = append(list, sourceRow{name, s.Kind, s.URL, s.Database})
+	}
+	return list
+}
+
+func (p page) showSources(list []sourceRow) {
+	if len(list) == 0 {
+		p.line("There is no source yet: add one under sources: in the config.")
+		return
+	}
+	var rows [][]string
+	for _, s := range list {
+		rows = append(rows, []string{s.Name, s.Kind, s.URL, s.Database})
+	}
+	p.table([]string{"NAME", "KIND", "URL", "DATABASE"}, rows)
 }
 
 func (d *door) sourcesCheck() *cobra.Command {
@@ -110,7 +175,7 @@ func (d *door) sourcesCheck() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := c.answer(sourcesAnswer{list, []string{}}, nil, func() { c.showChecks(list) }); err != nil {
+			if err := c.answer(checksAnswer{list, []string{}}, nil, func() { c.showChecks(list) }); err != nil {
 				return err
 			}
 			for _, s := range list {

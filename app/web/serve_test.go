@@ -55,16 +55,17 @@ func (p *pipes) dial(t *testing.T, text string) net.Conn {
 	return here
 }
 
-// serve runs Serve in the bubble until stop is called, which returns its error
-// and how long the end took.
-func serve(t *testing.T, p *pipes, h http.HandlerFunc) (stop func() (error, time.Duration)) {
+// serve runs Serve in the bubble until stop is called, which returns how long
+// the end took, and its error.
+func serve(t *testing.T, p *pipes, h http.HandlerFunc) (stop func() (took time.Duration, err error)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- web.Serve(ctx, p, h) }()
-	return func() (error, time.Duration) {
+	return func() (time.Duration, error) {
 		began := time.Now()
 		cancel()
-		return <-ended, time.Since(began)
+		err := <-ended
+		return time.Since(began), err
 	}
 }
 
@@ -92,7 +93,7 @@ func TestARequestUnderWayIsAnsweredAtTheEnd(t *testing.T) {
 			}
 			answer <- resp.StatusCode
 		}()
-		err, took := stop()
+		took, err := stop()
 		if err != nil || took > 3*time.Second {
 			t.Errorf("Serve ended with %v after %s", err, took)
 		}
@@ -112,7 +113,7 @@ func TestARequestThatHangsIsCutAfterThreeSeconds(t *testing.T) {
 		})
 		c := p.dial(t, getHealth)
 		synctest.Wait()
-		err, took := stop()
+		took, err := stop()
 		if err != nil || took != 3*time.Second {
 			t.Errorf("Serve ended with %v after %s, want nil after 3s", err, took)
 		}
@@ -137,7 +138,7 @@ func TestWhoNeverFinishesItsHeaderIsHungUpOn(t *testing.T) {
 		if took := time.Since(began); took != 5*time.Second {
 			t.Errorf("hung up after %s, want 5s", took)
 		}
-		if err, _ := stop(); err != nil {
+		if _, err := stop(); err != nil {
 			t.Error(err)
 		}
 	})

@@ -1,0 +1,199 @@
+package evaluator
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// SourceOptions say how a source is asked.
+type SourceOptions struct {
+	// Delay shifts windows into the past so that late points are in.
+	Delay time.Duration
+	// Timeout bounds one round of queries; 0 is 10 s.
+	Timeout time.Duration
+	// Fresh says that the source began with this process and cannot be asked
+	// about the time before: its silence proves nothing until it has run for a
+	// window.
+	Fresh bool
+}
+
+// feed is a source with its plan and its health.
+type feed struct {
+	name string
+	Source
+	SourceOptions
+	plan    atomic.Pointer[Plan]
+	busy    sync.Mutex // held from the question to the decision
+	answers []Answer   // of the last round, by rule of the plan; under busy
+	out     []*Answer
+	started time.Time
+
+	mu      sync.Mutex
+	health  SourceHealth
+	through time.Time // the last tick up to which it was judged
+	settles time.Time // after an outage, not to be judged before
+	told    bool      // people know that it is down
+}
+
+// SourceHealth is how a source has been doing.
+type SourceHealth struct {
+	Name      string    `json:"name"`
+	OK        bool      `json:"ok"`
+	Error     string    `json:"error,omitempty"`
+	DownSince time.Time `json:"down_since,omitzero"` // the first tick that it failed
+	LastOK    time.Time `json:"last_ok,omitzero"`    // the last tick that it answered
+}
+
+// Add makes a source known under a name. It must not be called after Run.
+func (e *Engine) Add(name string, s Source, o SourceOptions) {
+	if o.Timeout == 0 {
+		o.Timeout = 10 * time.Second
+	}
+	f := &feed{name: name, Source: s, SourceOptions: o, health: SourceHealth{Name: name, OK: true}, started: time.Now()}
+	f.plan.Store(NewPlan(nil))
+	e.sources[name] = f
+}
+
+// any reports whether a rule of the plan has one of the due schedules.
+func (p *Plan) any(due map[string]bool) bool {
+	return slices.ContainsFunc(p.rules, func(r *rules.Rule) bool { return due[scheduleKey(r)] })
+}
+
+// query asks one source everything that its due rules need. The answers live
+// in the feed and are good until the next round.
+func (e *Engine) query(ctx context.Context, r *round, plan *Plan, due map[string]bool) {
+	f := r.feed
+	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+	defer cancel()
+	end := r.tick.Add(-f.Delay)
+	if len(f.answers) != len(plan.rules) {
+		f.answers = make([]Answer, len(plan.rules))
+	}
+	f.out = f.out[:0]
+	for i, rule := range plan.rules {
+		a := &f.answers[i]
+		if a.due = due[scheduleKey(rule)]; a.due {
+			a.begin(rule, plan.needs[i], end)
+			a.expression = plan.expressions[rule.ID]
+			f.out = append(f.out, a)
+		}
+	}
+	errs := e.put(ctx, f, plan, slices.Clone(plan.shapes), end)
+	for _, a := range f.out {
+		a.finish()
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return // the program ends; that says nothing about the source
+	}
+	r.answers = f.out
+	e.judgeHealth(r, errs)
+}
+
+// put asks the shapes that a due rule takes. One that is refused is split and
+// asked again, so that no rule sees the error of another.
+func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, end time.Time) []error {
+	shapes = slices.DeleteFunc(shapes, func(s *shape) bool {
+		return !slices.ContainsFunc(s.takers, func(t taker) bool { return f.answers[t.rule].due })
+	})
+	queries := make([]Query, len(shapes))
+	for i, s := range shapes {
+		queries[i] = s.query(end)
+	}
+	began := time.Now()
+	errs := f.Query(ctx, queries, func(q int, row Row) { shapes[q].deal(row, f.answers) })
+	e.stats.asked(len(queries), time.Since(began))
+	var again []*shape
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		var parts []*shape
+		if rules.CodeOf(err) != rules.Unavailable {
+			parts = plan.split(shapes[i])
+		}
+		for _, t := range shapes[i].takers {
+			a := &f.answers[t.rule]
+			if a.Err = err; parts != nil {
+				a.empty()
+				a.Err = nil
+			}
+		}
+		again = append(again, parts...)
+	}
+	if len(again) > 0 {
+		errs = append(errs, e.put(ctx, f, plan, again, end)...)
+	}
+	return errs
+}
+
+// judgeHealth keeps how the source does, and says of the round whether it
+// counts and whether ticks were missed before it.
+func (e *Engine) judgeHealth(r *round, errs []error) {
+	f := r.feed
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	h := &f.health
+	down := slices.IndexFunc(errs, func(err error) bool { return rules.CodeOf(err) == rules.Unavailable })
+	if down >= 0 {
+		if h.OK {
+			e.log.Warn("source does not answer", "source", f.name, "error", errs[down])
+			h.OK, h.DownSince = false, r.now
+		}
+		h.Error = errs[down].Error()
+		var ours *rules.Error
+		if errors.As(errs[down], &ours) {
+			h.Error = ours.Text
+		}
+		return
+	}
+	if r.tick.Before(r.now) {
+		r.judged = true
+		return
+	}
+	if !h.OK {
+		e.log.Info("source is back", "source", f.name, "down_since", h.DownSince)
+		if r.tick.Sub(h.DownSince) >= e.options.OutageAfter {
+			f.settles = r.tick.Add(e.options.Settle)
+		}
+	}
+	*h = SourceHealth{Name: f.name, OK: true, LastOK: r.tick}
+	if r.tick.Before(f.settles) {
+		r.answers = nil // late points are still on their way
+		return
+	}
+	r.judged = true
+	r.behind = !f.through.IsZero() && len(e.missed(f, f.through, r.tick)) > 0
+}
+
+// judged notes that a tick was decided.
+func (f *feed) judged(t time.Time, answered bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if answered && t.After(f.through) {
+		f.through = t
+	}
+}
+
+// young reports whether the source has not run for a window of the rule yet.
+func (f *feed) young(now time.Time, r *rules.Rule) bool {
+	return f.Fresh && now.Sub(f.started) < r.Condition.Window.Std()
+}
+
+// Health tells how each source has been doing, by name.
+func (e *Engine) Health() []SourceHealth {
+	var out []SourceHealth
+	for _, f := range e.sources {
+		f.mu.Lock()
+		out = append(out, f.health)
+		f.mu.Unlock()
+	}
+	slices.SortFunc(out, func(a, b SourceHealth) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

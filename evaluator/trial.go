@@ -1,0 +1,277 @@
+package evaluator
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Trial tries a rule on the past: through the same ledger as live, with a
+// virtual clock, and without telling anybody.
+type Trial struct {
+	Rule   rules.Rule
+	Source Querier
+	// From and To bound the ticks: (From, To].
+	From, To time.Time
+	// Every is the base interval, for a rule without a schedule of its own.
+	Every time.Duration
+	// Delay is the source's.
+	Delay time.Duration
+	// Ticks are judged instead of the schedule's, when given.
+	Ticks []time.Time
+	// Progress is told how far the trial has come, from 0 to 1; may be nil.
+	Progress func(done float64)
+	// Verdict is told every verdict on every series; may be nil.
+	Verdict func(v TrialVerdict)
+}
+
+// TrialVerdict is what was made of one series at one tick.
+type TrialVerdict struct {
+	At     time.Time
+	Series rules.Series
+	Value  float64 // NaN for none
+	Score  float64 // from 0 to 1: how wrong; 1 and 0 where a condition only knows both
+	State  rules.State
+}
+
+// Episode is one alert that a trial had.
+type Episode struct {
+	Series     rules.Series
+	Since      time.Time // when it went bad
+	StartedAt  time.Time
+	ResolvedAt time.Time // zero when it still fires at the end
+	Severity   rules.Severity
+	Peak       float64
+}
+
+// TrialResult is what a trial found.
+type TrialResult struct {
+	From, To time.Time
+	Ticks    int
+	Series   int
+	Episodes []Episode // in order of their start
+	Values   int       // observations with a value
+	Last     float64   // the worst value at the last tick that had one
+	// Quiet is the value that the condition could have had without firing, by
+	// the values that held for `for`; NaN where there is no such one.
+	Quiet float64
+}
+
+// span is how many ticks are read at a time: it bounds the memory.
+const spanTicks = 4096
+
+// Run tries the rule.
+func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
+	ticks, err := t.ticks()
+	if err != nil {
+		return nil, err
+	}
+	p := &player{Trial: t, result: &TrialResult{From: t.From, To: t.To, Ticks: len(ticks), Last: math.NaN(), Quiet: math.NaN()}, found: map[string]int{}}
+	if err := p.begin(); err != nil {
+		return nil, err
+	}
+	for from := 0; from < len(ticks); from += spanTicks {
+		if err := p.play(ctx, ticks[from:min(from+spanTicks, len(ticks))]); err != nil {
+			return nil, err
+		}
+		if t.Progress != nil {
+			t.Progress(float64(min(from+spanTicks, len(ticks))) / float64(len(ticks)))
+		}
+	}
+	p.end()
+	return p.result, nil
+}
+
+// mostTicks bounds a trial: two years at a minute.
+const mostTicks = 1_100_000
+
+func (t Trial) ticks() ([]time.Time, error) {
+	if t.Ticks != nil {
+		return t.Ticks, nil
+	}
+	s, err := ParseSchedule(t.Rule.Every, t.Rule.Zone, t.Every)
+	if err != nil {
+		return nil, err
+	}
+	var out []time.Time
+	for tick := s.Next(t.From); !tick.IsZero() && !tick.After(t.To); tick = s.Next(tick) {
+		if out = append(out, tick); len(out) > mostTicks {
+			return nil, rules.Errorf(rules.Invalid, "from %s to %s the rule has more than %d ticks; try a shorter range, or a longer every",
+				t.From.Format(time.DateOnly), t.To.Format(time.DateOnly), mostTicks)
+		}
+	}
+	if len(out) == 0 {
+		return nil, rules.Errorf(rules.Invalid, "the rule is not due between %s and %s; try a longer range", t.From.Format(time.RFC3339), t.To.Format(time.RFC3339))
+	}
+	return out, nil
+}
+
+// player plays a trial.
+type player struct {
+	Trial
+	ledger *rules.Ledger
+	answer Answer
+	result *TrialResult
+	found  map[string]int // episodes by alert
+	obs    []rules.Observation
+	quiet  map[rules.Series]*run
+	hold   int // how many values `for` spans
+}
+
+func (p *player) begin() error {
+	p.Rule.Enabled = true
+	p.ledger = rules.OpenLedger(rules.Snapshot{Rule: p.Rule})
+	p.answer.begin(&p.Rule, needs(&p.Rule), p.To)
+	p.quiet, p.hold = map[rules.Series]*run{}, 1
+	if p.Rule.For > 0 {
+		p.hold += int(p.Rule.For.Std() / max(p.step(), time.Second))
+	}
+	if p.Rule.Condition.Type != rules.Expression {
+		return nil
+	}
+	e, err := compileExpression(p.Rule.Condition)
+	p.answer.expression = e
+	return err
+}
+
+// play reads what the needs were at some ticks and judges these.
+func (p *player) play(ctx context.Context, ticks []time.Time) error {
+	tapes := make([]*tape, len(p.answer.needs))
+	for i, n := range p.answer.needs {
+		ends := make([]time.Time, len(ticks))
+		for j, t := range ticks {
+			ends[j] = t.Add(-p.Delay - n.back)
+		}
+		var err error
+		if tapes[i], err = readTape(ctx, p.Source, n, ends); err != nil {
+			return fmt.Errorf("read the past of %s: %w", tapes[i], err)
+		}
+	}
+	for i, tick := range ticks {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("trial stopped: %w", err)
+		}
+		p.answer.empty()
+		for j, tape := range tapes {
+			p.answer.Points[j] = tape.points(i, p.answer.Points[j])
+		}
+		p.judge(tick)
+	}
+	return nil
+}
+
+// judge is one tick, as the engine does it.
+func (p *player) judge(tick time.Time) {
+	p.obs = Evaluate(&p.answer, p.ledger, tick, p.obs[:0])
+	p.ledger.Observe(rules.Setting{Now: tick}, p.obs, nil)
+	p.note(tick)
+	if !p.ledger.Changed() {
+		return
+	}
+	for _, a := range p.ledger.Changes().Alerts {
+		e := Episode{Series: a.Series, Since: a.Since, StartedAt: a.StartedAt, ResolvedAt: a.ResolvedAt, Severity: a.Severity, Peak: a.Peak}
+		i, known := p.found[a.ID]
+		if !known {
+			i = len(p.result.Episodes)
+			p.found[a.ID] = i
+			p.result.Episodes = append(p.result.Episodes, e)
+		}
+		p.result.Episodes[i] = e
+	}
+	p.ledger.Saved(1)
+}
+
+// note keeps the figures that a tick adds to.
+func (p *player) note(tick time.Time) {
+	last := math.NaN()
+	for i := range p.obs {
+		o := &p.obs[i]
+		if !math.IsNaN(o.Value) {
+			p.result.Values++
+			if math.IsNaN(last) || worseThan(p.Rule.Condition.Operator, o.Value, last) {
+				last = o.Value
+			}
+			p.lull(o)
+		}
+		if p.Verdict != nil {
+			p.tell(tick, o)
+		}
+	}
+	if !math.IsNaN(last) {
+		p.result.Last = last
+	}
+}
+
+func (p *player) tell(tick time.Time, o *rules.Observation) {
+	v := TrialVerdict{At: tick, Series: o.Series, Value: o.Value}
+	if o.Verdict == rules.Bad {
+		v.Score = 1
+	}
+	if in := p.ledger.Instance(o.Series); in != nil {
+		v.State = in.State
+	}
+	p.Verdict(v)
+}
+
+// run is the last values of a series that `for` spans.
+type run struct{ values []float64 }
+
+// lull finds the value that held for as long as `for` asks: a threshold there
+// would not have fired.
+func (p *player) lull(o *rules.Observation) {
+	op := p.Rule.Condition.Operator
+	if op != rules.Above && op != rules.AtLeast && op != rules.Below && op != rules.AtMost {
+		return
+	}
+	r := p.quiet[o.Series]
+	if r == nil {
+		r = &run{}
+		p.quiet[o.Series] = r
+	}
+	if r.values = append(r.values, o.Value); len(r.values) > p.hold {
+		r.values = slices.Delete(r.values, 0, 1)
+	}
+	if len(r.values) < p.hold {
+		return
+	}
+	least := slices.Min(r.values)
+	if op == rules.Below || op == rules.AtMost {
+		least = slices.Max(r.values)
+	}
+	if math.IsNaN(p.result.Quiet) || worseThan(op, least, p.result.Quiet) {
+		p.result.Quiet = least
+	}
+}
+
+// step is the time between two ticks.
+func (p *player) step() time.Duration {
+	if s, err := ParseSchedule(p.Rule.Every, p.Rule.Zone, p.Every); err == nil {
+		first := s.Next(p.From)
+		return s.Next(first).Sub(first)
+	}
+	return p.Every
+}
+
+// worseThan reports whether x is further on the bad side of an operator.
+func worseThan(o rules.Operator, x, y float64) bool {
+	if o == rules.Below || o == rules.AtMost {
+		return x < y
+	}
+	return x > y
+}
+
+// end takes the last state of the alerts that still fire.
+func (p *player) end() {
+	p.ledger.Alerts(func(a *rules.Alert) bool {
+		if i, ok := p.found[a.ID]; ok && a.ResolvedAt.IsZero() {
+			p.result.Episodes[i].Peak = a.Peak
+		}
+		return true
+	})
+	p.result.Series = p.ledger.Size()
+	slices.SortStableFunc(p.result.Episodes, func(a, b Episode) int { return a.StartedAt.Compare(b.StartedAt) })
+}

@@ -1,0 +1,161 @@
+package evaluator_test
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// walk makes points of a few series that wander, with holes, some of them
+// right on the bounds of windows.
+func walk(r *rand.Rand, from, to time.Time) (lines []string) {
+	for _, host := range []string{"a", "b", "c"} {
+		v, quiet := r.NormFloat64()*5, 0
+		for t := from; !t.After(to); t = t.Add(10 * time.Second) {
+			v += r.NormFloat64() * 2
+			if quiet--; quiet < -20 && r.IntN(30) == 0 {
+				quiet = r.IntN(40)
+			}
+			if quiet > 0 {
+				continue
+			}
+			stamp := t
+			if r.IntN(3) > 0 {
+				stamp = stamp.Add(time.Duration(r.IntN(int(10 * time.Second))))
+			}
+			lines = append(lines, fmt.Sprintf("m,host=%s f=%v,g=%di %d", host, v, r.IntN(100), stamp.UnixNano()))
+		}
+	}
+	return lines
+}
+
+func randomCondition(r *rand.Rand) rules.Doc {
+	operator := pick(r, ">", "<", ">=", "<=")
+	doc := rules.Doc{"operator": operator, "value": float64(r.IntN(7) - 3), "window": pick(r, "30s", "1m", "2m", "5m", "45s")}
+	switch r.IntN(6) {
+	case 0:
+		doc = rules.Doc{"type": "absence", "window": pick(r, "1m", "2m", "90s")}
+	case 1:
+		doc["type"], doc["ago"], doc["aggregation"] = "change", pick(r, "5m", "7m"), pick(r, "mean", "max", "latest")
+	case 2:
+		doc["type"], doc["window"], doc["horizon"] = "forecast", "6m", "10m"
+	case 3:
+		doc = rules.Doc{"expr": pick(r, "x > y", "x / y > 2 and y > 0", "abs(x - y) >= 3 or x < -4"), "inputs": rules.Doc{
+			"x": rules.Doc{"measurement": "m", "field": "f", "aggregation": "mean", "window": "1m"},
+			"y": rules.Doc{"measurement": "m", "field": "f", "aggregation": pick(r, "max", "min"), "window": "5m"},
+		}}
+	default:
+		doc["aggregation"] = pick(r, "latest", "mean", "min", "max", "sum", "count", "first", "stddev", "spread", "rate", "p50", "p90")
+	}
+	return doc
+}
+
+// TestBacktestEqualsLive: a trial finds the episodes that the engine finds when
+// it lives through the same time, whatever the rule, boundary points included.
+func TestBacktestEqualsLive(t *testing.T) {
+	seeds := 3
+	if os.Getenv("TOCSIN_FULL") != "" {
+		seeds = 30
+	}
+	for _, kind := range []string{"live", "influxd"} {
+		for seed := range seeds {
+			t.Run(fmt.Sprint(kind, " ", seed), func(t *testing.T) { compareTrial(t, kind, uint64(seed)) })
+		}
+	}
+}
+
+func compareTrial(t *testing.T, kind string, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 99))
+	end := time.Now().UTC().Truncate(time.Minute)
+	begin := end.Add(-25 * time.Minute)
+	source := loaded(t, kind, walk(r, end.Add(-45*time.Minute), end), end)
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "t.db"), sqlite.Options{Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
+	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
+	var list []rules.Rule
+	for n := range 30 {
+		rule, err := rules.Parse(rules.Doc{
+			"title": fmt.Sprint("Rule ", n), "source": "s", "measurement": "m", "field": "f", "condition": randomCondition(r),
+			"group_by": [][]any{{"host"}, {}}[r.IntN(2)], "for": pick(r, "0s", "0s", "30s", "1m"),
+			"keep_firing_for": pick(r, "0s", "0s", "1m"), "no_data": pick(r, "keep", "keep", "ok", "alert"),
+			"every": pick(r, "30s", "1m", "30s"),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rule.ID = fmt.Sprint("r", n)
+		list = append(list, rule)
+		if err := book.Create(t.Context(), rules.NewLedger(rule, rules.Actor{}, begin)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for tick := begin.Add(30 * time.Second); !tick.After(end); tick = tick.Add(30 * time.Second) {
+		if err := engine.Tick(t.Context(), tick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total := 0
+	for _, rule := range list {
+		total += compareEpisodes(t, store, source, rule, begin, end)
+	}
+	if total < 10 {
+		t.Errorf("only %d episodes: the comparison shows little", total)
+	}
+}
+
+func compareEpisodes(t *testing.T, store app.Store, source evaluator.Source, rule rules.Rule, begin, end time.Time) int {
+	t.Helper()
+	rows, _, err := store.Alerts(t.Context(), app.AlertFilter{RuleID: rule.ID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var live []string
+	for _, a := range rows {
+		live = append(live, episode(a.Series, a.Since, a.StartedAt, a.ResolvedAt))
+	}
+	got, err := evaluator.Trial{Rule: rule, Source: source, From: begin, To: end, Every: 30 * time.Second}.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tried []string
+	for _, e := range got.Episodes {
+		tried = append(tried, episode(e.Series, e.Since, e.StartedAt, e.ResolvedAt))
+	}
+	slices.SortFunc(live, cmp.Compare[string])
+	slices.SortFunc(tried, cmp.Compare[string])
+	if !slices.Equal(live, tried) {
+		t.Errorf("%s (%s, for %s, every %s, by %v, no_data %s):\nlive  %q\ntrial %q", rule.Name, rule.Condition, rule.For, rule.Every, rule.GroupBy, rule.NoData, live, tried)
+	}
+	return len(live)
+}
+
+func episode(s rules.Series, times ...time.Time) string {
+	out := string(s)
+	for _, t := range times {
+		if t.IsZero() {
+			out += " -"
+		} else {
+			out += " " + t.Format("15:04:05")
+		}
+	}
+	return out
+}
