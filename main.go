@@ -36,12 +36,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	os.Exit(cli.Main(ctx, cli.Program{
-		Version: fullVersion(),
-		Load:    loadConfig,
-		Open:    open,
-		Serve:   serve,
-		MCP:     serveMCP,
-		Demo:    demo,
+		Version:  fullVersion(),
+		Load:     loadConfig,
+		Open:     open,
+		Serve:    serve,
+		MCP:      serveMCP,
+		Demo:     demo,
+		ReadData: live.ReadData,
 	}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -80,7 +81,7 @@ func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() er
 	}
 	a := &app.App{
 		Config: c, Store: store, Book: book, Sources: sources, Version: fullVersion(), Started: time.Now(),
-		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) },
+		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, ReadData: live.ReadData,
 	}
 	if withKey {
 		a.Sender = shoutrrr.New(shoutrrr.Options{})

@@ -6,6 +6,7 @@ package app
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +27,8 @@ type App struct {
 	Sender notify.Sender
 	// Seal encrypts a channel's URL; nil where the key may not be opened.
 	Seal func(id, kind string, url rules.Secret) ([]byte, error)
+	// ReadData reads a data file for backtests; nil where there is no such door.
+	ReadData func(file io.Reader, measurement string) (*evaluator.Data, error)
 	// Engine tells about ticks; nil outside the daemon.
 	Engine *evaluator.Engine
 	// Daemon tells whether a daemon runs on the data directory, and its pid.

@@ -230,7 +230,7 @@ func (a *App) notNil(list []string) []string {
 // check reports what is wrong with a rule in this house: its source and data,
 // its schedule, channels and parents.
 func (a *App) check(ctx context.Context, r *rules.Rule, o SaveOptions) (warnings []string, err error) {
-	errs := []error{a.checkChannels(ctx, *r), a.checkParents(ctx, *r)}
+	errs := []error{a.checkChannels(ctx, *r), a.checkParents(ctx, *r), checkTrial(*r), possible(*r)}
 	schedule, err := evaluator.ParseSchedule(r.Every, r.Zone, a.Config.Every.Std())
 	errs = append(errs, err)
 	if o.sameData {
@@ -265,6 +265,15 @@ func (a *App) check(ctx context.Context, r *rules.Rule, o SaveOptions) (warnings
 		warnings = append(warnings, "this rule reaches nobody: there is no channel; add one with `tocsin channels add`")
 	}
 	return a.notNil(warnings), nil
+}
+
+// possible refuses the conditions that this version cannot judge.
+func possible(r rules.Rule) error {
+	switch r.Condition.Type {
+	case rules.Anomaly, rules.Query:
+		return rules.FieldErrorf("condition.type", "%s is not possible in this version; use threshold, absence, change, forecast or expression", r.Condition.Type)
+	}
+	return nil
 }
 
 // settleSource names the source of a rule that names none.

@@ -119,17 +119,13 @@ type player struct {
 	found  map[string]int // episodes by alert
 	obs    []rules.Observation
 	quiet  map[rules.Series]*run
-	hold   int // how many values `for` spans
 }
 
 func (p *player) begin() error {
 	p.Rule.Enabled = true
 	p.ledger = rules.OpenLedger(rules.Snapshot{Rule: p.Rule})
 	p.answer.begin(&p.Rule, needs(&p.Rule), p.To)
-	p.quiet, p.hold = map[rules.Series]*run{}, 1
-	if p.Rule.For > 0 {
-		p.hold += int(p.Rule.For.Std() / max(p.step(), time.Second))
-	}
+	p.quiet = map[rules.Series]*run{}
 	if p.Rule.Condition.Type != rules.Expression {
 		return nil
 	}
@@ -195,7 +191,7 @@ func (p *player) note(tick time.Time) {
 			if math.IsNaN(last) || worseThan(p.Rule.Condition.Operator, o.Value, last) {
 				last = o.Value
 			}
-			p.lull(o)
+			p.lull(tick, o)
 		}
 		if p.Verdict != nil {
 			p.tell(tick, o)
@@ -217,43 +213,46 @@ func (p *player) tell(tick time.Time, o *rules.Observation) {
 	p.Verdict(v)
 }
 
-// run is the last values of a series that `for` spans.
-type run struct{ values []float64 }
+// run is the last values of a series, as far back as `for` reaches.
+type run struct {
+	at     []time.Time
+	values []float64
+}
+
+// add keeps a value and says whether the run now spans `for`.
+func (r *run) add(at time.Time, value float64, span time.Duration) bool {
+	r.at, r.values = append(r.at, at), append(r.values, value)
+	begin := at.Add(-span)
+	for len(r.at) > 1 && !r.at[1].After(begin) {
+		r.at, r.values = slices.Delete(r.at, 0, 1), slices.Delete(r.values, 0, 1)
+	}
+	return !r.at[0].After(begin)
+}
 
 // lull finds the value that held for as long as `for` asks: a threshold there
 // would not have fired.
-func (p *player) lull(o *rules.Observation) {
+func (p *player) lull(tick time.Time, o *rules.Observation) {
 	op := p.Rule.Condition.Operator
 	if op != rules.Above && op != rules.AtLeast && op != rules.Below && op != rules.AtMost {
 		return
 	}
-	r := p.quiet[o.Series]
-	if r == nil {
-		r = &run{}
-		p.quiet[o.Series] = r
+	held := o.Value
+	if span := p.Rule.For.Std(); span > 0 {
+		r := p.quiet[o.Series]
+		if r == nil {
+			r = &run{}
+			p.quiet[o.Series] = r
+		}
+		if !r.add(tick, o.Value, span) {
+			return
+		}
+		if held = slices.Min(r.values); op == rules.Below || op == rules.AtMost {
+			held = slices.Max(r.values)
+		}
 	}
-	if r.values = append(r.values, o.Value); len(r.values) > p.hold {
-		r.values = slices.Delete(r.values, 0, 1)
+	if math.IsNaN(p.result.Quiet) || worseThan(op, held, p.result.Quiet) {
+		p.result.Quiet = held
 	}
-	if len(r.values) < p.hold {
-		return
-	}
-	least := slices.Min(r.values)
-	if op == rules.Below || op == rules.AtMost {
-		least = slices.Max(r.values)
-	}
-	if math.IsNaN(p.result.Quiet) || worseThan(op, least, p.result.Quiet) {
-		p.result.Quiet = least
-	}
-}
-
-// step is the time between two ticks.
-func (p *player) step() time.Duration {
-	if s, err := ParseSchedule(p.Rule.Every, p.Rule.Zone, p.Every); err == nil {
-		first := s.Next(p.From)
-		return s.Next(first).Sub(first)
-	}
-	return p.Every
 }
 
 // worseThan reports whether x is further on the bad side of an operator.

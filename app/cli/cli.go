@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -38,6 +39,8 @@ type Program struct {
 	Serve func(ctx context.Context, configPath string) error
 	// MCP serves a model over standard input and output until either ends.
 	MCP func(ctx context.Context, configPath string) error
+	// ReadData reads a file of points to try rules on.
+	ReadData func(file io.Reader, measurement string) (*evaluator.Data, error)
 	// Demo shows tocsin at work on made-up data.
 	Demo func(ctx context.Context, out io.Writer) error
 }
@@ -58,7 +61,7 @@ func Main(ctx context.Context, p Program, args []string, in io.Reader, out, errO
 func New(p Program) *cobra.Command {
 	d := &door{program: p}
 	root := group("tocsin", "An alarm bell beside an InfluxDB",
-		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.channels(), d.sources(), d.status(), d.config(), d.version())
+		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.channels(), d.sources(), d.backtest(), d.status(), d.config(), d.version())
 	root.Long = `tocsin watches the data in an InfluxDB and tells people when something is wrong.
 
 Start the daemon with "tocsin serve"; every other command works beside it.`

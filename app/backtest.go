@@ -1,0 +1,246 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// BacktestRequest is a rule to try on the past.
+type BacktestRequest struct {
+	Rule     string    // name or id of a saved rule; may be left out with Doc
+	Doc      rules.Doc // keys over it, or a whole rule
+	From, To time.Time // zero: the last seven days
+	Data     io.Reader // a CSV or line-protocol file instead of the source
+	Progress func(done float64)
+	Verdict  func(BacktestVerdict)
+}
+
+// BacktestVerdict is one line of a verdicts file.
+type BacktestVerdict struct {
+	Timestamp string       `json:"timestamp"`
+	Series    rules.Series `json:"series"`
+	Value     *float64     `json:"value"`
+	Score     float64      `json:"score"`
+	State     string       `json:"state"`
+}
+
+// Backtest is what a rule would have done.
+type Backtest struct {
+	Rule     rules.Rule     `json:"rule"`
+	From     time.Time      `json:"from"`
+	To       time.Time      `json:"to"`
+	Ticks    int            `json:"ticks"`
+	Series   int            `json:"series"`
+	Values   int            `json:"values"`
+	Count    int            `json:"count"`    // of episodes
+	PerWeek  float64        `json:"per_week"` // episodes
+	Longest  rules.Duration `json:"longest"`  // of an episode
+	Last     *float64       `json:"last"`     // the worst value at the last tick that had one
+	Quiet    *float64       `json:"quiet"`    // a value of the condition that would have been quiet
+	Episodes []EpisodeView  `json:"episodes"` // in order of their start
+	Warnings []string       `json:"warnings"`
+	Summary  string         `json:"summary"`
+}
+
+// EpisodeView is one alert that would have been.
+type EpisodeView struct {
+	Series     rules.Labels   `json:"series"`
+	Since      time.Time      `json:"since"`
+	StartedAt  time.Time      `json:"started_at"`
+	ResolvedAt *time.Time     `json:"resolved_at"`
+	Lasted     rules.Duration `json:"lasted"`
+	Severity   rules.Severity `json:"severity"`
+	Peak       *float64       `json:"peak"`
+}
+
+// Backtest tries a rule on the past of its source, or on a file, through the
+// same state machine as live.
+func (a *App) Backtest(ctx context.Context, req BacktestRequest) (Backtest, error) {
+	r, err := a.backtestRule(ctx, req)
+	if err != nil {
+		return Backtest{}, err
+	}
+	t := evaluator.Trial{Rule: r, Every: a.Config.Every.Std(), Progress: req.Progress}
+	var data *evaluator.Data
+	if req.Data != nil {
+		if data, err = a.openData(req.Data, &t.Rule); err != nil {
+			return Backtest{}, err
+		}
+		t.Source, t.Ticks = data.Source, data.Ticks()
+		t.From, t.To = t.Ticks[0].Add(-time.Nanosecond), t.Ticks[len(t.Ticks)-1]
+	} else if err := a.backtestSource(ctx, &t, req); err != nil {
+		return Backtest{}, err
+	}
+	if req.Verdict != nil {
+		t.Verdict = verdictWriter(data, t.Rule.GroupBy, req.Verdict)
+	}
+	result, err := t.Run(ctx)
+	if err != nil {
+		return Backtest{}, err
+	}
+	return a.backtestView(t, result), nil
+}
+
+// backtestRule is the saved rule, with the document's keys over it, or the
+// document alone.
+func (a *App) backtestRule(ctx context.Context, req BacktestRequest) (rules.Rule, error) {
+	if req.Rule == "" {
+		doc, err := a.complete(ctx, req.Doc)
+		if err != nil {
+			return rules.Rule{}, err
+		}
+		if doc["title"] == nil && doc["name"] == nil {
+			doc = maps.Clone(doc)
+			doc["title"] = "backtest"
+		}
+		return rules.Parse(doc)
+	}
+	r, err := a.find(ctx, req.Rule)
+	if err != nil || len(req.Doc) == 0 {
+		return r, err
+	}
+	return rules.Patch(r, req.Doc)
+}
+
+// week is how far back a backtest looks when nobody says.
+const week = 7 * 24 * time.Hour
+
+func (a *App) backtestSource(ctx context.Context, t *evaluator.Trial, req BacktestRequest) error {
+	name, source, err := a.source(t.Rule.Source)
+	if err != nil {
+		return err
+	}
+	t.Rule.Source, t.Source, t.Delay = name, source, a.Config.Sources[name].Delay.Std()
+	if t.From, t.To = req.From, req.To; t.To.IsZero() {
+		t.To = a.now()
+	}
+	if t.From.IsZero() {
+		t.From = t.To.Add(-week)
+	}
+	if !t.From.Before(t.To) {
+		return rules.FieldErrorf("from", "must be before to; got %s and %s", t.From.Format(time.RFC3339), t.To.Format(time.RFC3339))
+	}
+	if err := a.checkData(ctx, source, &t.Rule); rules.CodeOf(err) == rules.Invalid {
+		return err
+	}
+	return checkTrial(t.Rule)
+}
+
+// checkTrial refuses conditions that have no past to be tried on.
+func checkTrial(r rules.Rule) error {
+	if r.Condition.Type == rules.Expression {
+		return evaluator.CheckExpression(r.Condition)
+	}
+	return nil
+}
+
+func (a *App) openData(file io.Reader, r *rules.Rule) (*evaluator.Data, error) {
+	if a.ReadData == nil {
+		return nil, rules.Errorf(rules.Unavailable, "this door takes no data file; use `tocsin backtest --data FILE`")
+	}
+	data, err := a.ReadData(file, r.Measurement)
+	if err != nil {
+		return nil, err
+	}
+	if r.Field != "" && len(data.Fields) > 0 && !slices.Contains(data.Fields, r.Field) {
+		return nil, rules.FieldErrorf("field", "the file has no column of numbers %q; it has %s", r.Field, strings.Join(data.Fields, ", "))
+	}
+	return data, checkTrial(*r)
+}
+
+// verdictWriter turns a trial's verdicts into lines: with a file one for each
+// of its rows, its time as it stands there.
+func verdictWriter(data *evaluator.Data, groupBy []string, write func(BacktestVerdict)) func(evaluator.TrialVerdict) {
+	if data == nil {
+		return func(v evaluator.TrialVerdict) { write(verdictLine(v, v.At.Format(time.RFC3339Nano))) }
+	}
+	next := 0
+	return func(v evaluator.TrialVerdict) {
+		for next < len(data.Rows) && data.Rows[next].At.Before(v.At) {
+			next++
+		}
+		for i := next; i < len(data.Rows) && data.Rows[i].At.Equal(v.At); i++ {
+			if seriesOfRow(data.Rows[i], groupBy) == v.Series {
+				write(verdictLine(v, data.Rows[i].Text))
+			}
+		}
+	}
+}
+
+func seriesOfRow(row evaluator.DataRow, groupBy []string) rules.Series {
+	labels := rules.Labels{}
+	for _, tag := range groupBy {
+		labels[tag] = row.Labels[tag]
+	}
+	return rules.SeriesOf(labels)
+}
+
+func verdictLine(v evaluator.TrialVerdict, stamp string) BacktestVerdict {
+	return BacktestVerdict{Timestamp: stamp, Series: v.Series, Value: finite(v.Value), Score: v.Score, State: v.State.String()}
+}
+
+func (a *App) backtestView(t evaluator.Trial, result *evaluator.TrialResult) Backtest {
+	b := Backtest{
+		Rule: t.Rule, From: t.From, To: t.To, Ticks: result.Ticks, Series: result.Series, Values: result.Values,
+		Count: len(result.Episodes), Last: finite(result.Last), Quiet: finite(result.Quiet), Episodes: []EpisodeView{}, Warnings: []string{},
+	}
+	for _, e := range result.Episodes {
+		end := e.ResolvedAt
+		if end.IsZero() {
+			end = t.To
+		}
+		lasted := rules.Duration(end.Sub(e.Since).Round(time.Second))
+		b.Longest = max(b.Longest, lasted)
+		b.Episodes = append(b.Episodes, EpisodeView{
+			Series: e.Series.Labels(), Since: e.Since, StartedAt: e.StartedAt, ResolvedAt: given(e.ResolvedAt),
+			Lasted: lasted, Severity: e.Severity, Peak: finite(e.Peak),
+		})
+	}
+	if weeks := t.To.Sub(t.From).Hours() / week.Hours(); weeks > 0 {
+		b.PerWeek = math.Round(float64(b.Count)/weeks*100) / 100
+	}
+	if result.Values == 0 {
+		b.Warnings = append(b.Warnings, "no value was found in that time: "+t.Rule.What()+" may hold nothing there, or not so far back")
+	}
+	b.Summary = b.summary()
+	return b
+}
+
+// summary says it in a sentence or two.
+func (b Backtest) summary() string {
+	times := map[int]string{0: "would not have fired", 1: "would have fired once"}[b.Count]
+	if times == "" {
+		times = fmt.Sprintf("would have fired %d times", b.Count)
+	}
+	text := fmt.Sprintf("%s %s in %s", b.Rule.Title, times, roughly(b.To.Sub(b.From)))
+	if b.Count > 0 {
+		text += fmt.Sprintf(", the longest for %s", b.Longest)
+	}
+	if b.Last != nil {
+		text += fmt.Sprintf("; at the end it is %s against %s", rules.FormatNumber(*b.Last), b.Rule.Condition)
+	}
+	if b.Quiet != nil && b.Count > 0 {
+		text += fmt.Sprintf("; with %s it would have been quiet", rules.FormatNumber(*b.Quiet))
+	}
+	return text + "."
+}
+
+// roughly is a length in the largest unit that says enough.
+func roughly(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour:
+		return fmt.Sprintf("%.3g days", d.Hours()/24)
+	case d >= 2*time.Hour:
+		return fmt.Sprintf("%.3g hours", d.Hours())
+	}
+	return rules.Duration(d.Round(time.Second)).String()
+}

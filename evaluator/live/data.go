@@ -1,0 +1,253 @@
+package live
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/influxdata/line-protocol/v2/lineprotocol"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// mostData bounds the points of a data file.
+const mostData = 50_000_000
+
+// ReadData reads a CSV or line-protocol file into a source of its own. In a
+// CSV the column timestamp or time is the time, columns of numbers are fields,
+// columns of text are tags, and all of it belongs to the given measurement.
+func ReadData(r io.Reader, measurement string) (*evaluator.Data, error) {
+	in := bufio.NewReaderSize(r, 64<<10)
+	head, err := in.Peek(4096)
+	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
+		return nil, fmt.Errorf("read the data: %w", err)
+	}
+	line, _, _ := strings.Cut(string(head), "\n")
+	if _, ok := timeColumn(strings.Split(strings.TrimSpace(line), ",")); ok {
+		return readCSV(in, measurement)
+	}
+	return readLines(in)
+}
+
+func timeColumn(header []string) (int, bool) {
+	for i, name := range header {
+		switch strings.ToLower(strings.Trim(name, "\" \ufeff")) {
+		case "timestamp", "time", "_time":
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+// table is a CSV in memory with what its columns are.
+type table struct {
+	header []string
+	at     int
+	rows   [][]string
+	number []bool
+}
+
+func readCSV(r io.Reader, measurement string) (*evaluator.Data, error) {
+	reader := csv.NewReader(r)
+	reader.Comment = '#'
+	all, err := reader.ReadAll()
+	if err != nil {
+		return nil, rules.Errorf(rules.Invalid, "the file is not a CSV: %v", err)
+	}
+	if len(all) < 2 {
+		return nil, rules.Errorf(rules.Invalid, "the CSV has no rows below its header")
+	}
+	t := table{header: all[0], rows: all[1:]}
+	for i := range t.header {
+		t.header[i] = strings.Trim(t.header[i], " \ufeff")
+	}
+	t.at, _ = timeColumn(t.header)
+	t.number = make([]bool, len(t.header))
+	for c := range t.header {
+		t.number[c] = c != t.at && t.isNumber(c)
+	}
+	return t.load(measurement)
+}
+
+// isNumber reports whether every cell of a column is a number or empty.
+func (t *table) isNumber(column int) bool {
+	seen := false
+	for _, row := range t.rows {
+		if row[column] == "" {
+			continue
+		}
+		if _, err := strconv.ParseFloat(row[column], 64); err != nil {
+			return false
+		}
+		seen = true
+	}
+	return seen
+}
+
+// load writes the table into a store.
+func (t *table) load(measurement string) (*evaluator.Data, error) {
+	d := &evaluator.Data{}
+	for c, name := range t.header {
+		switch {
+		case c == t.at:
+		case t.number[c]:
+			d.Fields = append(d.Fields, name)
+		default:
+			d.Tags = append(d.Tags, name)
+		}
+	}
+	if len(d.Fields) == 0 {
+		return nil, rules.Errorf(rules.Invalid, "the CSV has no column of numbers; its columns are %s", strings.Join(t.header, ", "))
+	}
+	var encoder lineprotocol.Encoder
+	encoder.SetPrecision(lineprotocol.Nanosecond)
+	encoder.SetLax(true)
+	for n, row := range t.rows {
+		at, err := parseStamp(row[t.at])
+		if err != nil {
+			return nil, rules.Errorf(rules.Invalid, "line %d: %q is no time; write 2026-11-23T10:00:00Z, 2026-11-23 10:00:00 (UTC) or a unix time", n+2, row[t.at])
+		}
+		labels := rules.Labels{}
+		encoder.StartLine(measurement)
+		for _, c := range t.sortedTags() {
+			if row[c] != "" {
+				labels[t.header[c]] = row[c]
+				encoder.AddTag(t.header[c], row[c])
+			}
+		}
+		t.addFields(&encoder, row)
+		encoder.EndLine(at)
+		d.Rows = append(d.Rows, evaluator.DataRow{Text: row[t.at], At: at, Labels: labels})
+	}
+	if err := encoder.Err(); err != nil {
+		return nil, rules.Errorf(rules.Invalid, "the CSV cannot be read: %v", err)
+	}
+	return d, fill(d, encoder.Bytes())
+}
+
+func (t *table) sortedTags() (out []int) {
+	for c := range t.header {
+		if c != t.at && !t.number[c] {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, func(a, b int) int { return strings.Compare(t.header[a], t.header[b]) })
+	return out
+}
+
+func (t *table) addFields(encoder *lineprotocol.Encoder, row []string) {
+	for c := range t.header {
+		if !t.number[c] || row[c] == "" {
+			continue
+		}
+		x, err := strconv.ParseFloat(row[c], 64)
+		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
+			continue // NaN is a value that is missing
+		}
+		encoder.AddField(t.header[c], lineprotocol.MustNewValue(x))
+	}
+}
+
+// fill sorts the rows and puts the points into a store that forgets nothing.
+func fill(d *evaluator.Data, lines []byte) error {
+	slices.SortStableFunc(d.Rows, func(a, b evaluator.DataRow) int { return a.At.Compare(b.At) })
+	if len(d.Rows) == 0 {
+		return rules.Errorf(rules.Invalid, "the file has no points")
+	}
+	store := New(Options{Retention: math.MaxInt64, MaxSeries: 1_000_000, MaxPoints: mostData})
+	d.Source = store
+	end := d.Rows[len(d.Rows)-1].At
+	return store.Write(lines, time.Nanosecond, end)
+}
+
+// readLines reads line protocol with stamps in nanoseconds.
+func readLines(r io.Reader) (*evaluator.Data, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("read the data: %w", err)
+	}
+	d := &evaluator.Data{}
+	for n, line := range bytes.Split(text, []byte("\n")) {
+		line = bytes.TrimSpace(line)
+		if len(line) == 0 || line[0] == '#' {
+			continue
+		}
+		row, err := readLine(line)
+		if err != nil {
+			return nil, rules.Errorf(rules.Invalid, "line %d is neither line protocol with a time stamp nor a CSV with a column timestamp or time: %v", n+1, err)
+		}
+		d.Rows = append(d.Rows, row)
+	}
+	return d, fill(d, text)
+}
+
+func readLine(line []byte) (row evaluator.DataRow, err error) {
+	dec := lineprotocol.NewDecoderWithBytes(line)
+	if !dec.Next() {
+		return row, errors.New("it is empty")
+	}
+	if _, err := dec.Measurement(); err != nil {
+		return row, err
+	}
+	row.Labels = rules.Labels{}
+	for {
+		key, value, err := dec.NextTag()
+		if err != nil {
+			return row, err
+		}
+		if key == nil {
+			break
+		}
+		row.Labels[string(key)] = string(value)
+	}
+	for {
+		key, _, err := dec.NextField()
+		if err != nil {
+			return row, err
+		}
+		if key == nil {
+			break
+		}
+	}
+	row.At, err = dec.Time(lineprotocol.Nanosecond, time.Time{})
+	if err == nil && row.At.IsZero() {
+		err = errors.New("it has no time stamp")
+	}
+	row.Text = strconv.FormatInt(row.At.UnixNano(), 10)
+	return row, err
+}
+
+var stampLayouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04", "2006-01-02", "2006-01-02 15:04:05.999999999Z07:00"}
+
+// parseStamp reads a time as files write it; a bare one is UTC.
+func parseStamp(text string) (time.Time, error) {
+	text = strings.TrimSpace(text)
+	for _, layout := range stampLayouts {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return time.Time{}, err
+	}
+	switch {
+	case math.Abs(n) >= 1e17:
+		i, err := strconv.ParseInt(text, 10, 64)
+		return time.Unix(0, i).UTC(), err
+	case math.Abs(n) >= 1e14:
+		return time.UnixMicro(int64(n)).UTC(), nil
+	case math.Abs(n) >= 1e11:
+		return time.UnixMilli(int64(n)).UTC(), nil
+	}
+	return time.Unix(0, int64(n*1e9)).UTC(), nil
+}
