@@ -49,7 +49,9 @@ var importers = map[string][]string{
 	"github.com/redis/go-redis":               {"rules/redis"},
 	"github.com/shirou/gopsutil":              {"evaluator/live"},
 	"github.com/spf13/cobra":                  {"app/cli"},
+	"github.com/spf13/pflag":                  {"app/cli"},
 	"golang.org/x/sync":                       {"rules/sqlite", "rules/mysql"},
+	"golang.org/x/sys":                        {"app"},
 	"golang.org/x/term":                       {"app/cli"},
 	"modernc.org/sqlite":                      {"rules/sqlite"},
 }

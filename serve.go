@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/httpdate"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
@@ -35,8 +36,10 @@ func serve(ctx context.Context, configPath string) error {
 	}
 	sender := shoutrrr.New(shoutrrr.Options{})
 	defer sender.Guard()()
+	log := newLog(c.Log)
 	return serveConfig(ctx, c, serveOptions{
-		log:    newLog(c.Log),
+		log:    log,
+		clock:  app.NewClock(log, app.ClockOptions{}),
 		sender: sender,
 		alive:  openAlive(c.DataDir),
 		reload: func() (*app.Config, error) { return loadConfig(configPath, true) },
@@ -50,6 +53,7 @@ type serveOptions struct {
 	reload func() (*app.Config, error)
 	fold   time.Duration // how long messages are gathered; 0 is the usual
 	alive  alive         // "" for none
+	clock  *app.Clock    // nil takes the wall clock for right
 	ready  func(a *app.App, stores map[string]*live.Store, address string)
 }
 
@@ -73,6 +77,11 @@ type daemon struct {
 }
 
 func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error) {
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // the server has closed it, if it came so far
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
 		return rules.Errorf(rules.Unavailable, "cannot make the data directory %s: %v; create it for the user that runs tocsin, or set data_dir", c.DataDir, errors.Unwrap(err))
 	}
@@ -81,11 +90,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	d := &daemon{serveOptions: o, stores: map[string]*live.Store{}}
-	if d.listener, err = listen(c.Listen); err != nil {
-		return err
-	}
-	defer func() { _ = d.listener.Close() }() // the server has closed it, if it came so far
+	d := &daemon{serveOptions: o, listener: listener, stores: map[string]*live.Store{}}
 	if d.store, err = sqlite.Open(ctx, databasePath(c), sqlite.Options{Migrate: true}); err != nil {
 		return err
 	}
@@ -93,6 +98,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	if d.vault, err = notify.OpenVault(keyPath(c), true); err != nil {
 		return err
 	}
+	defer func() { d.log.Info("tocsin ends", "error", err) }()
 	return together(ctx,
 		func(ctx context.Context) error { return d.sessions(ctx, c) },
 		func(ctx context.Context) error { return web.Serve(ctx, d.listener, &d.handler) },
@@ -180,15 +186,20 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err := book.Resume(ctx, time.Now().UTC(), func(string) bool { return true }); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
-	engine := evaluator.NewEngine(book, d.log, evaluator.EngineOptions{
+	options := evaluator.EngineOptions{
 		Every: c.Every.Std(), Operators: func() []string { return c.Operators }, Since: d.alive.since(), Alive: d.alive.touch,
-	})
+		Clocks: app.MachineClocks(),
+	}
+	if d.clock != nil {
+		options.Sure, options.Blind, options.Jumped = d.clock.Sure, d.clock.Blind, d.clock.Doubt
+	}
+	engine := evaluator.NewEngine(book, d.log, options)
 	for name, source := range sources {
 		s := c.Sources[name]
 		engine.Add(name, source, evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std(), Fresh: s.Kind == app.KindLive})
 	}
 	a := &app.App{
-		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine,
+		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine, Clock: d.clock,
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return unsaved(book) },
 	}
@@ -201,8 +212,12 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered,
 	})
 	d.handler.Store(probes)
+	for _, warning := range warnings(c, d.listener.Addr()) {
+		d.log.Warn(warning)
+	}
 	d.log.Info("tocsin runs", "version", fullVersion(), "address", d.listener.Addr(), "data", c.DataDir, "sources", len(sources), "every", c.Every)
 	return together(ctx,
+		d.runClock(c),
 		engine.Run,
 		dispatcher.Run,
 		d.runVitals(c),
@@ -213,6 +228,17 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 			return nil
 		},
 	)
+}
+
+// warnings are what an operator should know about a config that works.
+func warnings(c *app.Config, a net.Addr) (out []string) {
+	if len(c.Sources) == 0 {
+		out = append(out, "there is no source, so nothing can be evaluated; add your InfluxDB under sources: in the config")
+	}
+	if !loopback(a) && c.Token.IsZero() {
+		out = append(out, "listening beyond loopback without a token: only /health and /ready are answered; set token or token_file")
+	}
+	return out
 }
 
 func unsaved(b *evaluator.Book) []string {
@@ -247,6 +273,25 @@ func (d *daemon) openStores(c *app.Config) {
 		if s.Kind == app.KindLive && d.stores[name] == nil {
 			d.stores[name] = live.New(live.Options{Retention: s.KeepFor.Std()})
 		}
+	}
+}
+
+// runClock asks the InfluxDBs what time it is; only those elsewhere count.
+func (d *daemon) runClock(c *app.Config) func(context.Context) error {
+	dates := map[string]app.AskDate{}
+	for name, s := range c.Sources {
+		if s.Kind == app.KindLive {
+			continue
+		}
+		if server, err := httpdate.New(s.URL, httpdate.Options{}); err == nil {
+			dates[name] = server.Ask
+		}
+	}
+	return func(ctx context.Context) error {
+		if d.clock == nil {
+			return nil
+		}
+		return d.clock.Run(ctx, dates)
 	}
 }
 

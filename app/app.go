@@ -31,6 +31,8 @@ type App struct {
 	ReadData func(file io.Reader, measurement string) (*evaluator.Data, error)
 	// Engine tells about ticks; nil outside the daemon.
 	Engine *evaluator.Engine
+	// Clock judges the wall clock; nil takes it for right.
+	Clock *Clock
 	// Daemon tells whether a daemon runs on the data directory, and its pid.
 	Daemon func() (pid int, running bool)
 	// Now is the clock of acts; nil is the wall clock.

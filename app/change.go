@@ -144,6 +144,9 @@ func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, vers
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
+	if !deleted && version == r.Version {
+		return RestoreAnswer{}, rules.Errorf(rules.Conflict, "rule %q is at version %d already", r.Name, version)
+	}
 	if version == 0 && !deleted {
 		return RestoreAnswer{}, rules.Errorf(rules.Invalid, "rule %q is not deleted, so the version to restore must be named; it is at version %d now, for example restore version %d", r.Name, r.Version, max(1, r.Version-1))
 	}
@@ -160,6 +163,7 @@ func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, vers
 	return a.restore(ctx, by, r, versions[i], o)
 }
 
+// span says which versions there are.
 func span(versions []rules.Version) string {
 	if len(versions) == 0 {
 		return "none"
@@ -206,6 +210,9 @@ func (a *App) checkAgain(ctx context.Context, r rules.Rule) (warnings []string, 
 		if other.Owner == r.Owner && other.ID != r.ID {
 			known.add(other)
 		}
+	}
+	if taken, ok := known[r.Name]; ok {
+		return nil, rules.Errorf(rules.Conflict, "another rule is called %s by now (id %s); delete that one or give it another name first", r.Name, taken.ID)
 	}
 	known.add(r)
 	f := family{known: known, done: map[string]bool{}}
@@ -282,4 +289,3 @@ func readHandle(handle string) (name string, version int, err error) {
 	}
 	return "", 0, rules.FieldErrorf("handle", "must be a rule and the version that the change made, as rule@version; got %q; the list of changes has the handles", handle)
 }
-

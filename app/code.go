@@ -85,7 +85,7 @@ func (p Plan) Refusal() error {
 	var errs []error
 	for _, s := range p.Steps {
 		if s.Act == StepConflict {
-			errs = append(errs, placed(s.File, rules.Errorf(rules.Conflict, "rule %q exists and was not made by apply; adopt it, or choose another name", s.Name)))
+			errs = append(errs, placed(s.File, rules.Errorf(rules.Conflict, "rule %q exists and was not made by apply; take it over with --adopt, or choose another name", s.Name)))
 		}
 	}
 	return errors.Join(errs...)

@@ -240,4 +240,3 @@ func (d *draft) check(ctx context.Context) error {
 	}
 	return errors.Join(errs...)
 }
-

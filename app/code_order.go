@@ -91,4 +91,3 @@ func circle(names []string) string {
 	}
 	return text
 }
-

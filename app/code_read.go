@@ -53,7 +53,7 @@ func ReadRules(file string, text []byte) ([]RuleDoc, error) {
 
 // readRuleList reads one document.
 func readRuleList(file string, body ast.Node) ([]RuleDoc, error) {
-	root, err := grow(file, body)
+	root, err := growPlain(file, body)
 	if err != nil {
 		return nil, err
 	}
@@ -72,9 +72,25 @@ func readRuleList(file string, body ast.Node) ([]RuleDoc, error) {
 	case list.form != formList:
 		return nil, placed(list.keyAt, rules.FieldErrorf("rules", "must be a list of rules, each with a - in front; write rules: [] for none"))
 	}
-	values, _ := plain(body).(rules.Doc)["rules"].([]any)
+	return rulesBelow(file, root, body)
+}
+
+// growPlain refuses what is not written where it stands, and then is grow.
+func growPlain(file string, body ast.Node) (*node, error) {
+	for _, kind := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType} {
+		if found := ast.Filter(kind, body); len(found) > 0 {
+			return nil, special(placeOf(file, found[0].GetToken()))
+		}
+	}
+	return grow(file, body)
+}
+
+// rulesBelow reads the list of rules in a document.
+func rulesBelow(file string, root *node, body ast.Node) ([]RuleDoc, error) {
 	var docs []RuleDoc
-	for i, n := range list.list {
+	var errs []error
+	values, _ := plain(body).(rules.Doc)["rules"].([]any)
+	for i, n := range root.table["rules"].list {
 		doc, ok := values[i].(rules.Doc)
 		if !ok || len(doc) == 0 {
 			errs = append(errs, placed(n.at, rules.FieldErrorf("rules["+strconv.Itoa(i)+"]", "must be a rule, as keys with values; for example title: Freezer too warm")))

@@ -53,6 +53,9 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 		return RuleAnswer{}, err
 	}
 	l := rules.NewLedger(r, by, a.now())
+	if taken, err := a.Store.FindRule(ctx, r.Owner, r.Name); err == nil {
+		return RuleAnswer{}, rules.Errorf(rules.Conflict, "a rule named %q exists already (%s); choose another name, or update that one", r.Name, taken.ID)
+	}
 	if !o.DryRun {
 		if err := a.Book.Create(ctx, l); err != nil {
 			return RuleAnswer{}, err
@@ -202,7 +205,7 @@ func (a *App) suggest(ctx context.Context, name string, err error) error {
 	if near := rules.Nearest(name, names); len(near) > 0 {
 		return rules.Errorf(rules.NotFound, "no rule %q; did you mean %s?", name, strings.Join(near, " or "))
 	}
-	return rules.Errorf(rules.NotFound, "no rule %q; there are %d rules, list them to see their names", name, len(names))
+	return rules.Errorf(rules.NotFound, "no rule %q; the known ones: %s", name, strings.Join(names[:min(len(names), 12)], ", "))
 }
 
 func (a *App) view(r rules.Rule) RuleView {
@@ -312,6 +315,9 @@ func (a *App) dependsOn(ctx context.Context, r rules.Rule, id string, depth int)
 // checkData refuses what the source does not hold: it would answer a typo with
 // silence.
 func (a *App) checkData(ctx context.Context, s evaluator.Source, r *rules.Rule) error {
+	if r.Condition.Type == rules.Expression {
+		return a.checkInputs(ctx, s, r)
+	}
 	if r.Measurement == "" {
 		return nil
 	}
@@ -332,6 +338,23 @@ func (a *App) checkData(ctx context.Context, s evaluator.Source, r *rules.Rule) 
 		return rules.FieldErrorf("field", "%q holds text, which only aggregation latest with == or != and a text value can judge, or count; got %s", r.Field, r.Condition)
 	}
 	return a.checkTags(ctx, s, r)
+}
+
+// checkInputs looks up each input of an expression as a rule of its own. A tag
+// that an input lacks is no mistake: it then stands for every value.
+func (a *App) checkInputs(ctx context.Context, s evaluator.Source, r *rules.Rule) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
+		in := r.Condition.Inputs[name]
+		alone := rules.Rule{Measurement: in.Measurement, Field: in.Field, Where: in.Where, Condition: rules.Condition{Type: rules.Threshold, Aggregation: in.Aggregation}}
+		err := a.checkData(ctx, s, &alone)
+		var ours *rules.Error
+		if errors.As(err, &ours) {
+			err = &rules.Error{Code: ours.Code, Field: "condition.inputs." + name + "." + ours.Field, Text: ours.Text}
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 func (a *App) checkTags(ctx context.Context, s evaluator.Source, r *rules.Rule) error {
@@ -363,10 +386,13 @@ func (a *App) checkTags(ctx context.Context, s evaluator.Source, r *rules.Rule) 
 
 const tagValuesAsked = 10_000
 
+// unknownHint is how a rule is saved all the same; doors say it in their words.
+const unknownHint = "; to save the rule for data yet to come, allow unknown data"
+
 // unknown says that a name does not exist, with the nearest that do.
 func unknown(field, name string, known []string) error {
 	if len(known) == 0 {
-		return rules.FieldErrorf(field, "%q does not exist, the source holds nothing there yet; to save the rule for data yet to come, allow unknown data", name)
+		return rules.FieldErrorf(field, "%q does not exist, the source holds nothing there yet"+unknownHint, name)
 	}
 	near := rules.Nearest(name, known)
 	hint := "known: " + strings.Join(known[:min(len(known), 12)], ", ")
@@ -376,7 +402,7 @@ func unknown(field, name string, known []string) error {
 	if len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 	}
-	return rules.FieldErrorf(field, "%q does not exist; %s; to save the rule for data yet to come, allow unknown data", name, hint)
+	return rules.FieldErrorf(field, "%q does not exist; %s"+unknownHint, name, hint)
 }
 
 // complete finds measurement and field for a rule that only says monitor_id,

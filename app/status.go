@@ -20,7 +20,8 @@ type Status struct {
 	Sources  []SourceView        `json:"sources"`
 	Channels []rules.ChannelInfo `json:"channels"`
 	Engine   *evaluator.Stats    `json:"engine,omitempty"`
-	Outbox   int                 `json:"outbox"` // messages not out yet
+	Outbox   int                 `json:"outbox"`          // messages not out yet
+	Clock    string              `json:"clock,omitempty"` // why the wall clock is right, or that it is unsure
 	Problems []string            `json:"problems"`
 }
 
@@ -53,6 +54,12 @@ func (a *App) Status(ctx context.Context) Status {
 		stats := a.Engine.Stats()
 		s.Engine = &stats
 		s.Outbox = len(a.Book.Owed(a.now()))
+	}
+	if a.Clock != nil {
+		s.Clock = a.Clock.State()
+		if problem := a.Clock.problem(); problem != "" {
+			s.Problems = append(s.Problems, problem)
+		}
 	}
 	for _, source := range s.Sources {
 		if !source.OK {
@@ -125,6 +132,9 @@ func (a *App) ruleProblems(r rules.Rule) (out []string) {
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		if l.Refused > 0 {
 			out = append(out, fmt.Sprintf("rule %s: has more than %d series; further ones are not watched: narrow its where or raise max_series", r.Name, r.SeriesLimit()))
+		}
+		if text := a.unmatched(r, l); text != "" {
+			out = append(out, text)
 		}
 	})
 	return out

@@ -29,27 +29,31 @@ func (e *Engine) missed(f *feed, from, to time.Time) (out []time.Time) {
 func (e *Engine) catchUp(ctx context.Context, r *round) {
 	f := r.feed
 	f.mu.Lock()
-	from := f.through
+	from, leapt := f.through, slices.Clone(f.leapt)
 	f.mu.Unlock()
 	if oldest := r.tick.Add(-e.options.CatchUp); from.Before(oldest) {
 		from = oldest
 	}
 	away := &absence{from: r.tick, to: r.tick, episodes: map[string]string{}}
-	for i, t := range e.missed(f, from, r.tick) {
-		if i == 0 {
-			away.from = t
-		}
+	missed := e.missed(f, from, r.tick)
+	if len(missed) > 0 {
+		away.from = missed[0]
+	}
+	for _, t := range slices.Concat(leapt, missed) {
 		if ctx.Err() != nil || !e.catchUpTick(ctx, r, t, away) {
 			return // goes on from here at the next tick
 		}
 	}
-	again := &round{feed: f, tick: r.tick, now: r.tick}
+	again := &round{feed: f, tick: r.tick, now: r.tick, jumps: r.jumps}
 	e.query(ctx, again, f.plan.Load(), e.timetable.Load().due(r.tick))
 	if !again.judged {
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stale(r) {
+		return
+	}
 	if err := e.decide(ctx, r.tick, again.answers, nil); err != nil {
 		e.log.Error("tick after a gap not saved", "source", f.name, "error", err)
 		return
@@ -62,13 +66,16 @@ func (e *Engine) catchUp(ctx context.Context, r *round) {
 // catchUpTick judges one missed tick; false when the source fails again.
 func (e *Engine) catchUpTick(ctx context.Context, r *round, t time.Time, away *absence) bool {
 	f := r.feed
-	past := &round{feed: f, tick: t, now: r.tick}
+	past := &round{feed: f, tick: t, now: r.tick, jumps: r.jumps}
 	e.query(ctx, past, f.plan.Load(), e.timetable.Load().due(t))
 	if !past.judged {
 		return false
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stale(r) {
+		return false
+	}
 	if err := e.decide(ctx, t, past.answers, away); err != nil {
 		e.log.Error("missed tick not saved", "source", f.name, "tick", t, "error", err)
 		return false
@@ -146,14 +153,12 @@ func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
 
 // tell books one of tocsin's own messages on the operators' channels.
 func (e *Engine) tell(ctx context.Context, title, text string, t time.Time) {
-	e.log.Info("told the operators", "title", title)
-	if e.options.Operators == nil {
+	if e.options.Operators == nil || len(e.options.Operators()) == 0 {
+		e.log.Warn(title, "text", text, "told", "nobody: operators and notify.default name no channel")
 		return
 	}
 	names := e.options.Operators()
-	if len(names) == 0 {
-		return
-	}
+	e.log.Info(title, "text", text, "told", names)
 	err := e.book.Act(ctx, t, "", func(s rules.Setting, l *rules.Ledger) error {
 		for _, name := range names {
 			l.Book(name, rules.Operational, rules.Facts{Title: title, Text: text}, s.Now)
@@ -174,6 +179,11 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 	if err := e.replan(ctx); err != nil {
 		return err
 	}
+	if err := e.leaveFuture(ctx, now, func(l *rules.Ledger) {
+		l.Resume(now, func(string) bool { return true })
+	}); err != nil {
+		return err
+	}
 	for _, f := range e.sources {
 		plan := f.plan.Load()
 		from := e.options.Since
@@ -187,7 +197,7 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 			})
 		}
 		if !f.Fresh {
-			f.judged(from, true)
+			f.judged(earliest(from, now), true)
 			continue
 		}
 		if err := e.standStill(ctx, ids, now); err != nil {
@@ -195,6 +205,28 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// leaveFuture calls correct with each ledger that was judged after now, when
+// the wall clock was ahead.
+func (e *Engine) leaveFuture(ctx context.Context, now time.Time, correct func(*rules.Ledger)) error {
+	var ids []string
+	for _, f := range e.sources {
+		for _, r := range f.plan.Load().rules {
+			e.book.View(r.ID, func(l *rules.Ledger) {
+				if l.Judged.After(now) {
+					ids = append(ids, r.ID)
+				}
+			})
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return e.book.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
+		correct(l)
+		return nil
+	})
 }
 
 // standStill stops the running clocks of ledgers for the time until now.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,6 +24,7 @@ type Engine struct {
 	timetable atomic.Pointer[timetable]
 	stats     statsKeeper
 	behind    sync.WaitGroup // rounds that outlive their tick
+	jumps     atomic.Int64   // how often the wall clock jumped; moves under mu
 
 	mu      sync.Mutex    // one decision, one jump of the clock at a time
 	planned uint64        // the Book's version that plans and timetable are made for
@@ -53,8 +55,17 @@ type EngineOptions struct {
 	// Since is the last tick that the daemon before is known to have decided;
 	// zero when that is not known.
 	Since time.Time
-	// Sure reports whether the wall clock can be trusted; nil is always.
+	// Sure reports whether the wall clock is known to be right, else evidence
+	// is marked; nil is always.
 	Sure func() bool
+	// Blind reports whether the wall clock is so doubtful that silence proves
+	// nothing; nil is never.
+	Blind func() bool
+	// Jumped is called with each jump of the wall clock.
+	Jumped func(d time.Duration)
+	// Clocks reads the wall clock and how long the machine has run, the time
+	// it slept included; nil is Go's clock, which may not count sleep.
+	Clocks func() (wall time.Time, running time.Duration)
 	// Operators names the channels for tocsin's own messages; nil is none.
 	Operators func() []string
 }
@@ -80,6 +91,13 @@ func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
 	if o.Sure == nil {
 		o.Sure = func() bool { return true }
 	}
+	if o.Blind == nil {
+		o.Blind = func() bool { return false }
+	}
+	if o.Clocks == nil {
+		start := time.Now()
+		o.Clocks = func() (time.Time, time.Duration) { return time.Now(), time.Since(start) }
+	}
 	e := &Engine{book: book, log: log, options: o, sources: map[string]*feed{}}
 	e.timetable.Store(newTimetable(o.Every))
 	return e
@@ -90,6 +108,11 @@ func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
 func (e *Engine) Tick(ctx context.Context, t time.Time) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.tick(ctx, t)
+}
+
+// tick is Tick under the lock.
+func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	began := time.Now()
 	if err := e.replan(ctx); err != nil {
 		return err
@@ -149,6 +172,7 @@ type round struct {
 	feed    *feed
 	tick    time.Time
 	now     time.Time // the present tick; later than tick in a replay
+	jumps   int64     // of the wall clock before it
 	done    chan struct{}
 	answers []*Answer
 	judged  bool // the source answered, so the tick counts as judged
@@ -170,7 +194,7 @@ func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
 			e.log.Warn("tick missed: the source still answers an earlier one", "source", f.name, "tick", t)
 			continue
 		}
-		r := &round{feed: f, tick: t, now: t, done: make(chan struct{})}
+		r := &round{feed: f, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
 		out = append(out, r)
 		go func() {
 			defer close(r.done)
@@ -219,6 +243,9 @@ func (e *Engine) finish(ctx context.Context, r *round) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stale(r) {
+		return
+	}
 	if err := e.decide(ctx, r.tick, r.answers, nil); err != nil {
 		e.log.Error("late answer not saved", "source", r.feed.name, "error", err)
 	}
@@ -267,10 +294,10 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 		e.log.Debug("rule not judged", "rule", l.Rule.ID, "error", a.Err)
 		return
 	}
-	s.Blind = !e.options.Sure() || e.sources[a.Rule.Source].young(s.Now, a.Rule)
+	s.Blind = e.options.Blind() || e.sources[a.Rule.Source].young(s.Now, a.Rule)
 	e.scratch = Evaluate(a, l, s.Now, e.scratch[:0])
-	if s.Blind && a.Rule.Condition.Type == rules.Absence {
-		e.scratch = slices.DeleteFunc(e.scratch, func(o rules.Observation) bool { return o.Verdict == rules.Bad })
+	if s.Blind {
+		e.scratch = overlookSilence(l, e.scratch)
 	}
 	if missed := s.Now.Sub(l.Judged) - e.timetable.Load().gap(&l.Rule, l.Judged); !l.Judged.IsZero() && missed > 0 {
 		l.Stand(missed)
@@ -278,6 +305,34 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 	before := l.Size()
 	l.Observe(s, e.scratch, func(rules.Observation) rules.Evidence { return e.evidence(a) })
 	e.stats.judged(len(e.scratch), l.Size()-before)
+}
+
+// overlookSilence takes back the verdicts that rest on silence: of an absence,
+// and of a count of nothing. A series that is left out here is unknown to a
+// blind ledger, but to a count it would be zero.
+func overlookSilence(l *rules.Ledger, obs []rules.Observation) []rules.Observation {
+	c := &l.Rule.Condition
+	count := c.Type == rules.Threshold && c.Aggregation == rules.Count
+	if c.Type != rules.Absence && !count {
+		return obs
+	}
+	obs = slices.DeleteFunc(obs, func(o rules.Observation) bool {
+		return c.Type == rules.Absence && o.Verdict == rules.Bad || count && o.Value == 0
+	})
+	if !count {
+		return obs
+	}
+	seen := make(map[rules.Series]bool, len(obs))
+	for i := range obs {
+		seen[obs[i].Series] = true
+	}
+	l.Instances(func(in *rules.Instance) bool {
+		if !seen[in.Series] {
+			obs = append(obs, rules.Observation{Series: in.Series, Verdict: rules.Unknown, Value: math.NaN()})
+		}
+		return true
+	})
+	return obs
 }
 
 func (e *Engine) evidence(a *Answer) rules.Evidence {

@@ -27,7 +27,11 @@ type house struct {
 
 	options evaluator.EngineOptions
 	source  evaluator.Source // points, unless a test puts another in its place
+	meddler *meddled
 }
+
+// meddle does something between the next decision and its commit.
+func (h *house) meddle(act func()) { h.meddler.before = act }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
@@ -74,8 +78,8 @@ func (h *house) open(migrate bool) {
 			h.Error(err)
 		}
 	})
-	h.store = store
-	h.book, err = evaluator.OpenBook(h.Context(), store, evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
+	h.store, h.meddler = store, &meddled{Store: store}
+	h.book, err = evaluator.OpenBook(h.Context(), h.meddler, evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -37,9 +37,10 @@ type feed struct {
 
 	mu      sync.Mutex
 	health  SourceHealth
-	through time.Time // the last tick up to which it was judged
-	settles time.Time // after an outage, not to be judged before
-	told    bool      // people know that it is down
+	through time.Time   // the last tick up to which it was judged
+	settles time.Time   // after an outage, not to be judged before
+	leapt   []time.Time // wall-clock ticks that a jump leapt over
+	told    bool        // people know that it is down
 }
 
 // SourceHealth is how a source has been doing.
@@ -139,6 +140,10 @@ func (e *Engine) judgeHealth(r *round, errs []error) {
 	f := r.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if e.stale(r) {
+		r.answers = nil
+		return
+	}
 	h := &f.health
 	down := slices.IndexFunc(errs, func(err error) bool { return rules.CodeOf(err) == rules.Unavailable })
 	if down >= 0 {
@@ -169,16 +174,18 @@ func (e *Engine) judgeHealth(r *round, errs []error) {
 		return
 	}
 	r.judged = true
-	r.behind = !f.through.IsZero() && len(e.missed(f, f.through, r.tick)) > 0
+	r.behind = !f.through.IsZero() && (len(f.leapt) > 0 || len(e.missed(f, f.through, r.tick)) > 0)
 }
 
 // judged notes that a tick was decided.
 func (f *feed) judged(t time.Time, answered bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if answered && t.After(f.through) {
-		f.through = t
+	if !answered {
+		return
 	}
+	f.through = latest(f.through, t)
+	f.leapt = slices.DeleteFunc(f.leapt, t.Equal)
 }
 
 // young reports whether the source has not run for a window of the rule yet.

@@ -7,7 +7,10 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Column is one value that a query asks for: an aggregation of a field.
+// Column is one value that a query asks for: an aggregation of a field. With
+// an empty Field it asks about any field and has no aggregation but
+// rules.Count: how many values all fields have together, so that its row exists
+// when any field has a value.
 type Column struct {
 	Field       string
 	Aggregation rules.Aggregation

@@ -227,3 +227,11 @@ func (a *Answer) empty() {
 	}
 	clear(a.parts)
 }
+
+// Compile makes the answer ready to be evaluated by itself, outside a plan.
+func (a *Answer) Compile() (err error) {
+	if a.Rule.Condition.Type == rules.Expression {
+		a.expression, err = compileExpression(a.Rule.Condition)
+	}
+	return err
+}

@@ -3,43 +3,41 @@ package evaluator
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/robfig/cron/v3"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // Run ticks until ctx ends, then saves what lives in memory. A tick that
 // comes while the one before is at work is skipped and counted.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.Resume(ctx, time.Now().UTC()); err != nil {
+	beat := &beat{engine: e, ctx: ctx, last: e.read(), again: make(chan struct{}, 1)}
+	if err := e.Resume(ctx, beat.last.wall.UTC()); err != nil {
 		return err
 	}
 	defer e.behind.Wait()
-	clock := &clock{engine: e, ctx: ctx}
-	clock.start()
-	defer clock.stop()
+	beat.start()
+	defer beat.stop()
 	watch, heartbeat := time.NewTicker(time.Second), time.NewTicker(e.options.Heartbeat)
 	defer watch.Stop()
 	defer heartbeat.Stop()
-	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
-			clock.stop()
+			beat.stop()
 			e.behind.Wait()
 			return e.book.Flush(context.WithoutCancel(ctx))
-		case now := <-watch.C:
-			now = time.Now()
-			if jump := jumped(last, now); jump != 0 {
-				e.jump(ctx, jump)
-				clock.restart()
+		case <-watch.C:
+			if beat.interrupted() || e.replanned(ctx, &beat.version) {
+				beat.restart()
 			}
-			last = now
-			if e.replanned(ctx, &clock.version) {
-				clock.restart()
-			}
+		case <-beat.again:
+			beat.restart()
 		case <-heartbeat.C:
 			if err := e.book.Flush(ctx); err != nil {
 				e.log.Error("heartbeat not saved", "error", err)
@@ -48,27 +46,136 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// tolerance is how much the wall clock may gain or lose in a second before it
-// counts as a jump.
-const tolerance = 2 * time.Second
-
-// jumped is how far the wall clock moved more than the monotonic one.
-func jumped(last, now time.Time) time.Duration {
-	wall, mono := now.Round(0).Sub(last.Round(0)), now.Sub(last)
-	if d := wall - mono; d > tolerance || d < -tolerance {
-		return d
-	}
-	return 0
+// reading is what the clocks said at one moment.
+type reading struct {
+	wall    time.Time
+	running time.Duration // of the machine, sleep included
+	awake   time.Time     // for its monotonic part, which drives timers
 }
 
-// jump adds a jump of the wall clock to everything that runs.
-func (e *Engine) jump(ctx context.Context, d time.Duration) {
+// read reads the clocks at one moment: not apart, which would look like a jump
+// where the machine was busy in between.
+func (e *Engine) read() reading {
+	for {
+		began := time.Now()
+		wall, running := e.options.Clocks()
+		if awake := time.Now(); awake.Sub(began) < tolerance/10 {
+			return reading{wall.Round(0), running, awake}
+		}
+	}
+}
+
+// tolerance is how much clocks may differ in a second before the difference
+// counts.
+const tolerance = 2 * time.Second
+
+// since is how far the wall clock jumped since an earlier reading, and how
+// long the machine slept.
+func (r reading) since(last reading) (jump, slept time.Duration) {
+	ran := r.running - last.running
+	return r.wall.Sub(last.wall) - ran, ran - r.awake.Sub(last.awake)
+}
+
+// Jump adds a jump of the wall clock to now, by d, to everything that runs. A
+// round that is under way would decide at a time that is no more: it counts as
+// missed.
+func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.log.Warn("the wall clock jumped; running durations move with it", "by", d)
+	e.log.Warn("the wall clock jumped; running durations move with it", "by", d.Round(time.Millisecond), "now", now)
+	if e.options.Jumped != nil {
+		e.options.Jumped(d)
+	}
+	e.jumps.Add(1)
 	if err := e.book.Shift(ctx, d); err != nil {
 		e.log.Error("jump of the clock not saved", "error", err)
 	}
+	// A ledger that was read anew meanwhile remembers the one that moved, and
+	// moves once more.
+	if err := e.leaveFuture(ctx, now, func(l *rules.Ledger) { l.Judged = now }); err != nil {
+		e.log.Error("clocks that run ahead not saved", "error", err)
+	}
+	table := e.timetable.Load()
+	for _, f := range e.sources {
+		f.jump(now, d, table.leapt(f.plan.Load(), now.Add(-min(d, e.options.CatchUp)), now))
+	}
+	if t := e.stats.jumped(d); !t.IsZero() && e.options.Alive != nil {
+		e.options.Alive(t)
+	}
+}
+
+// jumped moves the last tick, and returns it.
+func (k *statsKeeper) jumped(d time.Duration) (last time.Time) {
+	k.change(func(s *Stats) {
+		if !s.LastTick.IsZero() {
+			s.LastTick = s.LastTick.Add(d)
+		}
+		last = s.LastTick
+	})
+	return last
+}
+
+// leapt lists the last tick of each of a plan's wall-clock specs in a time that
+// the clock leapt over. Specs that follow every hour are as good as durations:
+// they miss nothing.
+func (t *timetable) leapt(plan *Plan, from, to time.Time) (out []time.Time) {
+	for _, r := range plan.rules {
+		spec, ok := t.schedules[scheduleKey(r)].(wallClock)
+		if !ok || spec.plain {
+			continue
+		}
+		var last time.Time
+		for at := spec.Next(from); !at.IsZero() && !at.After(to); at = spec.Next(at) {
+			last = at
+		}
+		if !last.IsZero() && !slices.ContainsFunc(out, last.Equal) {
+			out = append(out, last)
+		}
+	}
+	slices.SortFunc(out, time.Time.Compare)
+	return out
+}
+
+// jump moves what is known of a source. Its points of before bear the old time:
+// for one without history it is as if it began now.
+func (f *feed) jump(now time.Time, d time.Duration, leapt []time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, t := range []*time.Time{&f.through, &f.settles, &f.health.DownSince, &f.health.LastOK} {
+		if !t.IsZero() {
+			*t = t.Add(d)
+		}
+	}
+	f.through = earliest(f.through, now)
+	f.started = now
+	f.leapt = leapt
+}
+
+// tickUnlessJumped is Tick for a time that was planned after so many jumps.
+func (e *Engine) tickUnlessJumped(ctx context.Context, t time.Time, jumps int64) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if jumps != e.jumps.Load() {
+		return nil
+	}
+	return e.tick(ctx, t)
+}
+
+// stale reports whether the wall clock jumped after a round began.
+func (e *Engine) stale(r *round) bool { return r.jumps != e.jumps.Load() }
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func earliest(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // replanned reports whether the timetable has another shortest step than when
@@ -88,55 +195,86 @@ func (e *Engine) replanned(ctx context.Context, seen *uint64) bool {
 	return len(e.timetable.Load().schedules) != before
 }
 
-// clock runs the engine's ticks by cron, which is started anew whenever the
+// beat runs the engine's ticks by cron, which is started anew whenever the
 // wall clock jumps or the timetable changes: cron holds on to the time it
 // computed before.
-type clock struct {
+type beat struct {
 	engine  *Engine
 	ctx     context.Context //nolint:containedctx // a cron job takes no argument
 	mu      sync.Mutex
 	cron    *cron.Cron
 	entry   atomic.Int64
+	jumps   atomic.Int64 // the engine's when cron was started
 	version uint64
-	last    time.Time
+
+	looking sync.Mutex
+	last    reading
+	again   chan struct{} // asks Run for a restart
 }
 
-// Next makes clock a cron.Schedule: the next tick of any rule.
-func (c *clock) Next(t time.Time) time.Time {
-	return c.engine.timetable.Load().Next(t)
+// interrupted reports whether cron must plan anew: after a jump of the wall
+// clock, and after a sleep of the machine. What was slept through is a gap, to
+// be judged from history.
+func (b *beat) interrupted() bool {
+	b.looking.Lock()
+	defer b.looking.Unlock()
+	now := b.engine.read()
+	jump, slept := now.since(b.last)
+	b.last = now
+	if slept > tolerance {
+		b.engine.log.Info("the machine slept", "for", slept.Round(time.Millisecond))
+	}
+	if jump.Abs() > tolerance {
+		b.engine.Jump(b.ctx, now.wall.UTC(), jump)
+	}
+	return slept > tolerance || jump.Abs() > tolerance
 }
 
-func (c *clock) start() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	skip := cron.SkipIfStillRunning(skipLog{c.engine})
-	c.cron = cron.New(cron.WithLocation(time.UTC), cron.WithChain(skip))
-	c.entry.Store(int64(c.cron.Schedule(c, cron.FuncJob(c.tick))))
-	c.cron.Start()
+// Next makes beat a cron.Schedule: the next tick of any rule.
+func (b *beat) Next(t time.Time) time.Time {
+	return b.engine.timetable.Load().Next(t)
 }
 
-func (c *clock) stop() {
-	c.mu.Lock()
-	running := c.cron
-	c.mu.Unlock()
+func (b *beat) start() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	skip := cron.SkipIfStillRunning(skipLog{b.engine})
+	b.jumps.Store(b.engine.jumps.Load())
+	b.cron = cron.New(cron.WithLocation(time.UTC), cron.WithChain(skip))
+	b.entry.Store(int64(b.cron.Schedule(b, cron.FuncJob(b.tick))))
+	b.cron.Start()
+}
+
+func (b *beat) stop() {
+	b.mu.Lock()
+	running := b.cron
+	b.mu.Unlock()
 	<-running.Stop().Done()
 }
 
-func (c *clock) restart() {
-	c.stop()
-	c.start()
+func (b *beat) restart() {
+	b.stop()
+	b.start()
 }
 
-// tick is called by cron; the nominal time is the one cron planned.
-func (c *clock) tick() {
-	c.mu.Lock()
-	t := c.cron.Entry(cron.EntryID(c.entry.Load())).Prev.UTC()
-	c.mu.Unlock()
-	if t.IsZero() || c.ctx.Err() != nil {
+// tick is called by cron; the nominal time is the one cron planned. A jump is
+// looked for first: cron follows the wall clock and may be ahead of Run.
+func (b *beat) tick() {
+	b.mu.Lock()
+	t := b.cron.Entry(cron.EntryID(b.entry.Load())).Prev.UTC()
+	b.mu.Unlock()
+	if t.IsZero() || b.ctx.Err() != nil {
 		return
 	}
-	if err := c.engine.Tick(c.ctx, t); err != nil && c.ctx.Err() == nil {
-		c.engine.log.Error("tick failed", "tick", t, "error", err)
+	if b.interrupted() {
+		select {
+		case b.again <- struct{}{}:
+		default:
+		}
+		return
+	}
+	if err := b.engine.tickUnlessJumped(b.ctx, t, b.jumps.Load()); err != nil && b.ctx.Err() == nil {
+		b.engine.log.Error("tick failed", "tick", t, "error", err)
 	}
 }
 

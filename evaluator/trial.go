@@ -126,12 +126,7 @@ func (p *player) begin() error {
 	p.ledger = rules.OpenLedger(rules.Snapshot{Rule: p.Rule})
 	p.answer.begin(&p.Rule, needs(&p.Rule), p.To)
 	p.quiet = map[rules.Series]*run{}
-	if p.Rule.Condition.Type != rules.Expression {
-		return nil
-	}
-	e, err := compileExpression(p.Rule.Condition)
-	p.answer.expression = e
-	return err
+	return p.answer.Compile()
 }
 
 // play reads what the needs were at some ticks and judges these.

@@ -174,11 +174,32 @@ func (c Composer) fields(it item) []Field {
 	if it.Reason == rules.Resolved {
 		out = append(out, Field{"Until", c.clock(f.ResolvedAt, time.Time{})})
 	}
+	if line := Sparkline(f.Recent); line != "" {
+		out = append(out, Field{"Recent", line})
+	}
 	out = append(out, Field{"Rule", f.Rule}, Field{"Alert", it.AlertID})
 	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
 		out = append(out, Field{k, f.Labels[k]})
 	}
 	return out
+}
+
+// Sparkline draws values as a row of blocks, "" for fewer than three.
+func Sparkline(values []float64) string {
+	if len(values) < 3 {
+		return ""
+	}
+	blocks := []rune("▁▂▃▄▅▆▇█")
+	low, high := slices.Min(values), slices.Max(values)
+	var b strings.Builder
+	for _, v := range values {
+		step := 0
+		if high > low {
+			step = int((v - low) / (high - low) * float64(len(blocks)-1))
+		}
+		b.WriteRune(blocks[step])
+	}
+	return b.String() + " " + rules.FormatNumber(low) + " to " + rules.FormatNumber(high)
 }
 
 // folded is one message about several alerts: the worst first.

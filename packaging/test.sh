@@ -11,6 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 LINTER=v2.15.0
 GOVULNCHECK=v1.9.0
+TIMEOUT=5m # of a package's tests
 FUZZ=60s
 
 scratch=$(mktemp -d)
@@ -22,7 +23,10 @@ main() {
 	local what=all
 	case "${1:-}" in
 	"" ) ;;
-	--full) export TOCSIN_FULL=1 ;;
+	--full)
+		export TOCSIN_FULL=1
+		TIMEOUT=30m
+		;;
 	check | build) what=$1 ;;
 	*)
 		sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
@@ -30,8 +34,8 @@ main() {
 		;;
 	esac
 	trap finish EXIT
-	# One set of flags for vet, linters and builds, so that they share what was
-	# compiled once.
+	# One set of flags for all, so that what was compiled once is shared; only
+	# the race detector needs C.
 	export GOFLAGS="-buildvcs=false -trimpath" CGO_ENABLED=0
 	GOBIN=${GOBIN:-$(go env GOPATH)/bin}
 	export GOBIN
@@ -163,7 +167,7 @@ vulnerabilities() {
 
 tests() {
 	tested=yes
-	GOFLAGS=-buildvcs=false CGO_ENABLED=1 go test -race -count=1 -timeout 10m -json ./... |
+	CGO_ENABLED=1 go test -race -count=1 -timeout "$TIMEOUT" -json ./... |
 		awk -v COUNTS="$scratch/counts" -f packaging/count.awk
 }
 

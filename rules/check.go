@@ -183,6 +183,19 @@ func checkFilter(field string, f Filter) error {
 	return errors.Join(errs...)
 }
 
+// checkExpect: a series that the rule expects has the tags that it groups by,
+// no more and no fewer, or it could never appear.
+func (r Rule) checkExpect() error {
+	tags := slices.Sorted(slices.Values(r.GroupBy))
+	for i, labels := range r.Condition.Expect {
+		if !slices.Equal(slices.Sorted(maps.Keys(labels)), tags) {
+			return FieldErrorf(fmt.Sprintf("condition.expect[%d]", i), "must name exactly the tags of group_by (%s); got %s; for example [{\"sensor\": \"a\"}] with group_by [\"sensor\"]",
+				strings.Join(tags, ", "), SeriesOf(labels))
+		}
+	}
+	return nil
+}
+
 // checkPrintable refuses line breaks and other control characters, which no
 // name has and which injections are made of.
 func checkPrintable(field, text string, most int) error {
@@ -394,9 +407,9 @@ func checkValue(field string, o Operator, v Value) error {
 	case ranged && v.Kind != Range:
 		return FieldErrorf(field, "must be two numbers [low, high] with operator %s; got %s; for example [2, 8]", o, v)
 	case !ranged && v.Kind == Range:
-		return FieldErrorf(field, "must be one value with operator %s; got %s; use between or outside for a range", o, v)
+		return FieldErrorf(field, "must be one value with operator %s; got %s; for example 25; use between or outside for a range", o, v)
 	case v.Kind == Text && o != Equal && o != Unequal:
-		return FieldErrorf(field, "is text, which can only be compared with == or !=; got operator %s", o)
+		return FieldErrorf(field, "is text, which can only be compared with == or !=; got operator %s; write a number for that, for example 25", o)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -196,9 +197,13 @@ func (r Rule) LevelOf(x float64) int {
 // room=kitchen by sensor".
 func (r Rule) What() string {
 	var b strings.Builder
-	b.WriteString(r.Measurement)
-	if r.Field != "" {
-		b.WriteString("." + r.Field)
+	b.WriteString(strings.Trim(r.Measurement+"."+r.Field, "."))
+	for i, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		in := r.Condition.Inputs[name]
+		b.WriteString(in.Measurement + "." + in.Field)
 	}
 	if len(r.Where) > 0 {
 		b.WriteString(" where " + r.Where.String())

@@ -62,7 +62,7 @@ func (d *door) alertsList() *cobra.Command {
 		}),
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.status, "status", "", "only firing, acknowledged or resolved ones")
+	flags.StringVar(&f.status, "status", "", "only open (not resolved), firing, acknowledged or resolved ones")
 	flags.StringVar(&f.severity, "severity", "", "only low, medium, high or critical ones")
 	flags.StringVar(&f.rule, "rule", "", "only those of this rule, by name or id")
 	flags.StringVar(&f.since, "since", "", "started in this long (7d) or since this time (2026-01-31 14:00)")
@@ -72,7 +72,7 @@ func (d *door) alertsList() *cobra.Command {
 	return cmd
 }
 
-var statuses = []string{string(rules.StatusFiring), string(rules.StatusAcknowledged), string(rules.StatusResolved)}
+var statuses = []string{string(rules.StatusOpen), string(rules.StatusFiring), string(rules.StatusAcknowledged), string(rules.StatusResolved)}
 
 // filter asks for one alert more than the limit, to know whether there are
 // more.

@@ -179,6 +179,9 @@ func TestLife(t *testing.T) {
 	if out = h.ok("rules", "list"); out != want {
 		t.Errorf("rules list printed\n%s\nwant\n%s", out, want)
 	}
+	if n := h.answer("alerts", "list", "--status", "open")["total"]; n != 1.0 {
+		t.Errorf("%v alerts are open, want 1", n)
+	}
 	out = h.ok("alerts", "list", "--status", "firing")
 	id := regexp.MustCompile(`(?m)^a\w+`).FindString(out)
 	if len(id) != 9 || !strings.Contains(out, "  firing  high      Freezer too warm  sensor=a  -3     12 min ago  pending\n") {
@@ -275,7 +278,7 @@ func TestRefusalsHaveCodesAndCures(t *testing.T) {
 	}{
 		{"frobnicate", 2, "there is no command tocsin frobnicate; known: "},
 		{"ruls", 2, "there is no command tocsin ruls; did you mean rules?"},
-		{"rules lst", 2, "there is no command tocsin rules lst; did you mean list?"},
+		{"rules lst", 2, "there is no command tocsin rules lst; did you mean list or test?"},
 		{"rules list extra", 2, "`tocsin rules list` takes flags alone"},
 		{"rules list --frob", 2, "unknown flag: --frob; see `tocsin rules list --help`"},
 		{"rules list --enable", 2, "unknown flag: --enable; did you mean --enabled"},
@@ -302,7 +305,7 @@ func TestRefusalsHaveCodesAndCures(t *testing.T) {
 		{"rules enable nothing", 3, `no rule "nothing"`},
 		{"rules delete nothing", 3, `no rule "nothing"`},
 		{"alerts show a123456789", 3, `there is no alert "a123456789"; `},
-		{"alerts list --status broken", 2, "--status: must be one of firing, acknowledged, resolved"},
+		{"alerts list --status broken", 2, "--status: must be one of open, firing, acknowledged, resolved"},
 		{"alerts list --severity broken", 2, "--severity: must be one of low"},
 		{"alerts list --limit 0", 2, "--limit: must be between 1 and 1000"},
 		{"alerts list --since tomorrow", 2, "--since: must be a duration such as 2h, or a time"},
@@ -520,6 +523,14 @@ func TestConfigCheckNamesEveryFault(t *testing.T) {
 	out, errOut, code = h.run("config", "check")
 	if code != 0 || !strings.Contains(out, "config.yaml is good.") || !strings.Contains(errOut, `warning: notify.high: channel "phone" is not in the config`) {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
+	}
+	h = newHouse(t, plain+"listen: 0.0.0.0:8627\n")
+	if _, errOut, code = h.run("config", "check"); code != 0 || !strings.Contains(errOut, "warning: listen: other machines reach 0.0.0.0:8627, but without a token") {
+		t.Errorf("open to all without a token: exit %d: %s", code, errOut)
+	}
+	h = newHouse(t, plain+"listen: 0.0.0.0:8627\ntoken: abc\n")
+	if _, errOut, code = h.run("config", "check"); code != 0 || errOut != "" {
+		t.Errorf("open to all with a token: exit %d: %s", code, errOut)
 	}
 	doc := h.answer("config", "check")
 	if got := doc["config"].(map[string]any)["channels"]; fmt.Sprint(got) != "[mail]" {

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -40,7 +42,7 @@ func (d *door) configCheck() *cobra.Command {
 			if err != nil {
 				return failed{err}
 			}
-			p, a := d.page(cmd), configAnswer{viewConfig(config), namesUnseen(config)}
+			p, a := d.page(cmd), configAnswer{viewConfig(config), append(namesUnseen(config), closedDoor(config)...)}
 			return p.answer(a, a.Warnings, func() {
 				p.line("%s is good.", cmp.Or(a.Config.Path, "The configuration (there is no file)"))
 				p.facts([][2]string{
@@ -87,4 +89,16 @@ func namesUnseen(c *app.Config) []string {
 		look("operators", c.Operators)
 	}
 	return out
+}
+
+// closedDoor warns about a listener that other machines reach, and that
+// answers none of them.
+func closedDoor(c *app.Config) []string {
+	host, _, err := net.SplitHostPort(c.Listen)
+	address, notAddress := netip.ParseAddr(host)
+	here := host == "localhost" || notAddress == nil && address.IsLoopback()
+	if err != nil || here || !c.Token.IsZero() {
+		return nil
+	}
+	return []string{"listen: other machines reach " + c.Listen + ", but without a token they and the live sources get /health and /ready alone; set token_file, for example token_file: /etc/tocsin/token"}
 }

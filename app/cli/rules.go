@@ -16,7 +16,8 @@ import (
 
 func (d *door) rules() *cobra.Command {
 	return group("rules", "What is watched", d.rulesList(), d.rulesShow(), d.rulesCreate(), d.rulesUpdate(),
-		d.rulesSwitch("enable", "Watch a rule again", true), d.rulesSwitch("disable", "Stop watching a rule, and keep it", false), d.rulesDelete())
+		d.rulesSwitch("enable", "Watch a rule again", true), d.rulesSwitch("disable", "Stop watching a rule, and keep it", false), d.rulesDelete(),
+		d.rulesExport(), d.rulesApply(), d.rulesHistory(), d.rulesRestore(), d.rulesTest())
 }
 
 // rulesAnswer is what `rules list` answers. Next continues the list with
@@ -204,7 +205,7 @@ func (d *door) rulesUpdate() *cobra.Command {
 	var o app.SaveOptions
 	cmd := &cobra.Command{
 		Use: "update NAME", Short: "Change a rule; what is not given stays", Args: exactly("NAME"),
-		Example: "tocsin rules update freezer --severity critical --for 5m\ntocsin rules update freezer --set remind=[30m,2h] --set escalate=null",
+		Example: "tocsin rules update freezer --severity critical --for 5m\ntocsin rules update freezer --set 'remind=[30m,2h]' --set escalate=null",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			doc, err := f.doc(c.cmd)
 			if err != nil {

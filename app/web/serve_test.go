@@ -111,11 +111,15 @@ func TestARequestThatHangsIsCutAfterThreeSeconds(t *testing.T) {
 			<-r.Context().Done()
 			cut <- r.Context().Err()
 		})
-		c := p.dial(t, getHealth)
+		c, half := p.dial(t, getHealth), p.dial(t, "GET /health HTTP/1.1\r\nHost: local")
 		synctest.Wait()
+		began := time.Now()
 		took, err := stop()
 		if err != nil || took != 3*time.Second {
 			t.Errorf("Serve ended with %v after %s, want nil after 3s", err, took)
+		}
+		if _, err := half.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || time.Since(began) != 3*time.Second {
+			t.Errorf("half a request got %v after %s, want EOF after 3s", err, time.Since(began))
 		}
 		if got := <-cut; !errors.Is(got, context.Canceled) {
 			t.Errorf("the request saw %v", got)

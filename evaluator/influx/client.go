@@ -42,7 +42,10 @@ type Client struct {
 	fields map[string]knownFields
 }
 
-var _ evaluator.Source = (*Client)(nil)
+var (
+	_ evaluator.Source = (*Client)(nil)
+	_ evaluator.Reader = (*Client)(nil)
+)
 
 // reader is what reads one answer at a time, and its memory.
 type reader struct {

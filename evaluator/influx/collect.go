@@ -127,10 +127,11 @@ func (c *collector) begin(statement int, tags, _ []byte) error {
 
 func (c *collector) row(statement int, cells []cell) error {
 	t := &c.tasks[statement]
-	if len(cells) != len(t.slots)+1 {
-		return fmt.Errorf("a row has %d columns, asked were %d", len(cells)-1, len(t.slots))
+	if got, asked := len(cells)-1, len(t.slots); got < asked || got > asked && !t.everything {
+		return fmt.Errorf("a row has %d columns, asked were %d", got, asked)
 	}
 	switch {
+	case t.tellsNothing(cells):
 	case t.raw:
 		c.point(t, cells[0].at, cells[1])
 	case t.streams():
@@ -140,6 +141,18 @@ func (c *collector) row(statement int, cells []cell) error {
 		t.parts.texts[i] = fill(t.statement, cells, t.parts.slots[i], t.parts.texts[i])
 	}
 	return nil
+}
+
+// tellsNothing reports a row of nulls, which some versions send where a series
+// has points but none of the fields. That is no reason for a row.
+func (t *task) tellsNothing(cells []cell) bool {
+	for i, c := range cells[1:] {
+		counts := i >= len(t.expressions) || strings.HasPrefix(t.expressions[i], "count(")
+		if c.kind != null && !(counts && c.num == 0) {
+			return false
+		}
+	}
+	return true
 }
 
 // end returns where the window ends in which a row or point lies. The bucket
@@ -159,9 +172,6 @@ func (c *collector) stream(t *task, cells []cell) {
 		c.slots[i] = math.NaN()
 	}
 	c.texts = fill(t.statement, cells, c.slots, c.texts[:0])
-	if empty(c.slots, c.texts) {
-		return
-	}
 	row := evaluator.Row{Series: c.series, At: time.Unix(0, t.end(cells[0].at)).UTC()}
 	if t.tellsTime {
 		row.Last = time.Unix(0, cells[0].at).UTC()
@@ -174,9 +184,6 @@ func (c *collector) stream(t *task, cells []cell) {
 func fill(s statement, cells []cell, slots []float64, texts []string) []string {
 	for i, slot := range s.slots {
 		c := &cells[i+1]
-		if c.num == 0 && strings.HasPrefix(s.expressions[i], "count(") {
-			continue // no points: no reason for a row
-		}
 		slots[slot] = c.num
 		if c.kind == word {
 			if len(texts) == 0 {
@@ -185,13 +192,18 @@ func fill(s statement, cells []cell, slots []float64, texts []string) []string {
 			texts[slot] = string(c.text)
 		}
 	}
+	if s.everything {
+		slots[s.total] = total(cells[len(s.slots)+1:])
+	}
 	return texts
 }
 
-// empty reports a row of nulls, which some versions send where a series has
-// points but none of the fields.
-func empty(slots []float64, texts []string) bool {
-	return len(texts) == 0 && !slices.ContainsFunc(slots, func(x float64) bool { return !math.IsNaN(x) })
+func total(counts []cell) float64 {
+	sum := 0.0
+	for _, c := range counts {
+		sum += zeroForNone(c.num, 0)
+	}
+	return sum
 }
 
 // hand completes a row and hands it on.
@@ -223,18 +235,22 @@ func (c *collector) point(t *task, at int64, value cell) {
 	}
 	if end := t.end(at); c.raw != t || end != c.until {
 		c.flush()
-		c.raw, c.until = t, end
-		c.steps.begin()
+		c.raw, c.until, c.steps = t, end, steps{}
 	}
 	c.steps.add(at, value.num)
 }
 
-// flush puts the rate of the window that is over into its slot.
+// flush adds the rate of the series in the window that is over to its row.
 func (c *collector) flush() {
-	if t := c.raw; t != nil {
-		i := t.parts.of(place{c.series, c.until}, t.plan.slots)
-		t.parts.slots[i][t.slots[0]] = c.steps.rate()
-		c.raw = nil
+	t := c.raw
+	if t == nil {
+		return
+	}
+	c.raw = nil
+	i := t.parts.of(place{c.series, c.until}, t.plan.slots)
+	if rate := c.steps.rate(); !math.IsNaN(rate) {
+		sum := &t.parts.slots[i][t.slots[0]]
+		*sum = zeroForNone(*sum, 0) + rate
 	}
 }
 

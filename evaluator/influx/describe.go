@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // Measurements lists the measurements of the database.
@@ -40,29 +42,39 @@ func (c *Client) list(ctx context.Context, statement, column string) ([]string, 
 // show runs statements about the schema and returns, for each, rows of the
 // columns asked for.
 func (c *Client) show(ctx context.Context, statements []string, columns ...string) ([][][]string, error) {
-	if err := c.enter(ctx); err != nil {
-		return nil, err
-	}
-	defer c.leave()
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
-	defer cancel()
-	resp, err := c.post(ctx, strings.Join(statements, ";"))
-	if err != nil {
-		return nil, err
-	}
 	t := table{wanted: columns, rows: make([][][]string, len(statements))}
-	var d decoder
-	said, err := d.decode(resp.Body, largest, &t)
-	if closeErr := resp.Body.Close(); err == nil {
-		err = closeErr
-	}
+	said, err := c.receive(ctx, strings.Join(statements, ";"), &t)
 	switch {
 	case err != nil:
-		return nil, c.unavailable(fmt.Errorf("read the answer: %w", err))
+		return nil, err
 	case said+t.refused != "":
 		return nil, c.statementError(said + t.refused)
 	}
 	return t.rows, nil
+}
+
+// receive sends one request by itself and hands the answer to a receiver. It
+// returns what the server says against the whole request.
+func (c *Client) receive(ctx context.Context, text string, to receiver) (said string, err error) {
+	if err := c.enter(ctx); err != nil {
+		return "", err
+	}
+	defer c.leave()
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	resp, err := c.post(ctx, text)
+	if err != nil {
+		return "", err
+	}
+	var d decoder
+	said, err = d.decode(resp.Body, largest, to)
+	if closeErr := resp.Body.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil && rules.CodeOf(err) != rules.Invalid { // what to refuses is about the query
+		err = c.unavailable(fmt.Errorf("read the answer: %w", err))
+	}
+	return said, err
 }
 
 // table is a receiver that keeps some columns of text.

@@ -39,6 +39,7 @@ type plan struct {
 type statement struct {
 	selection
 	slots []int
+	total int // the slot of the counts of everything
 }
 
 // column is one column of the answer.
@@ -64,15 +65,18 @@ func newPlan(query int, q evaluator.Query, known types) (plan, error) {
 		}
 		p.columns = append(p.columns, column)
 	}
-	if len(main.slots) > 0 {
+	if len(main.slots) > 0 || main.everything {
 		p.statements = slices.Insert(p.statements, 0, main)
 	}
-	p.tellsTime = q.Step == 0 && len(p.statements) == 1 && len(main.slots) == 1 && strings.HasPrefix(main.expressions[0], "last(")
+	p.tellsTime = q.Step == 0 && len(p.statements) == 1 && len(main.slots) == 1 && !main.everything && strings.HasPrefix(main.expressions[0], "last(")
 	return p, nil
 }
 
 // column adds what c needs to the statements of the plan.
 func (p *plan) column(main *statement, c evaluator.Column, holds string) (column, error) {
+	if c.Field == "" {
+		return p.anyField(main, c)
+	}
 	field := name(c.Field)
 	percent, ranked := c.Aggregation.Percentile()
 	if holds == boolean && !slices.Contains(onTruth, c.Aggregation) {
@@ -102,6 +106,19 @@ func (p *plan) column(main *statement, c evaluator.Column, holds string) (column
 	return column{slot: p.slot(main, function[c.Aggregation]+"("+field+")")}, nil
 }
 
+// anyField counts what all fields have. The server expands the star, so that
+// a field counts from its first value on.
+func (p *plan) anyField(main *statement, c evaluator.Column) (column, error) {
+	if c.Aggregation != rules.Count {
+		return column{}, rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field", c.Aggregation)
+	}
+	if !main.everything {
+		main.everything, main.total = true, p.slots
+		p.slots++
+	}
+	return column{slot: main.total, from: zeroForNone}, nil
+}
+
 func noSuch(c evaluator.Column) error {
 	return rules.Errorf(rules.Invalid, "there is no aggregation %q; one of %s", c.Aggregation, strings.Join(rules.Aggregations, ", "))
 }
@@ -124,7 +141,7 @@ func (p *plan) beside(s selection) int {
 			return have.slots[0]
 		}
 	}
-	p.statements = append(p.statements, statement{s, []int{p.slots}})
+	p.statements = append(p.statements, statement{selection: s, slots: []int{p.slots}})
 	p.slots++
 	return p.slots - 1
 }

@@ -25,7 +25,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 // fake starts a server that answers /query with what answer returns, and tells
 // its version at /ping when there is one.
-func fake(t *testing.T, version string, answer http.HandlerFunc) *httptest.Server {
+func fake(t testing.TB, version string, answer http.HandlerFunc) *httptest.Server {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/ping" {
@@ -103,6 +103,9 @@ func statements() []statementCase {
 		{"several of one field, each once", columns(evaluator.Column{Field: "usage", Aggregation: rules.Mean}, evaluator.Column{Field: "usage", Aggregation: rules.Stddev},
 			evaluator.Column{Field: "usage", Aggregation: rules.Mean}, evaluator.Column{Field: "idle", Aggregation: rules.Max})},
 		{"a boolean is counted", columns(evaluator.Column{Field: "on", Aggregation: rules.Mean}, evaluator.Column{Field: "on", Aggregation: rules.Max}, evaluator.Column{Field: "on", Aggregation: rules.Latest})},
+		{"any field", columns(evaluator.Column{Aggregation: rules.Count})},
+		{"any field beside others", columns(evaluator.Column{Field: "usage", Aggregation: rules.Latest}, evaluator.Column{Aggregation: rules.Count},
+			evaluator.Column{Field: "on", Aggregation: rules.Mean}, evaluator.Column{Field: "usage", Aggregation: rules.Rate})},
 		{"text", columns(evaluator.Column{Field: "mode", Aggregation: rules.Latest})},
 		{"steps begin one nanosecond after From", with(func(q *evaluator.Query) { q.Step = 90 * time.Second })},
 		{"steps from an odd time", with(func(q *evaluator.Query) {

@@ -35,7 +35,8 @@ func legible(t time.Time) string { return literal(t.UTC().Format(time.RFC3339Nan
 type selection struct {
 	expressions []string
 	condition   string // one more, beside those of the query
-	raw         bool   // the points themselves, whatever the step
+	raw         bool   // the points themselves of each series, whatever the step
+	everything  bool   // behind the expressions, a count for each field
 }
 
 func (s selection) text(q evaluator.Query, at clock) string {
@@ -49,20 +50,27 @@ func (s selection) text(q evaluator.Query, at clock) string {
 	if s.condition != "" {
 		b.WriteString(" AND " + s.condition)
 	}
-	var groups []string
-	if q.Step > 0 && !s.raw {
-		groups = append(groups, bucket(q))
-	}
-	for _, tag := range q.GroupBy {
-		groups = append(groups, name(tag))
-	}
-	if len(groups) > 0 {
+	if groups := s.groups(q); len(groups) > 0 {
 		b.WriteString(" GROUP BY " + strings.Join(groups, ", "))
 	}
 	if q.Step > 0 && !s.raw {
 		b.WriteString(" fill(none)")
 	}
 	return b.String()
+}
+
+func (s selection) groups(q evaluator.Query) []string {
+	if s.raw {
+		return []string{"*"}
+	}
+	var groups []string
+	if q.Step > 0 {
+		groups = append(groups, bucket(q))
+	}
+	for _, tag := range q.GroupBy {
+		groups = append(groups, name(tag))
+	}
+	return groups
 }
 
 // list names the columns, because versions differ in what they call them.
@@ -73,6 +81,9 @@ func (s selection) list() string {
 	var parts []string
 	for i, e := range s.expressions {
 		parts = append(parts, e+" AS v"+strconv.Itoa(i))
+	}
+	if s.everything {
+		parts = append(parts, "count(*)")
 	}
 	return strings.Join(parts, ", ")
 }

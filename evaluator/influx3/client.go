@@ -38,6 +38,9 @@ type Client struct {
 	db    *influxdb3.Client
 	stale atomic.Bool // the server could not be reached
 
+	schema sync.Mutex
+	known  map[string]knownKinds
+
 	http        *http.Client
 	base        *url.URL
 	database    string
@@ -79,7 +82,7 @@ func New(o Options) (*Client, error) {
 	}
 	client := &Client{
 		base: base, database: o.Database, token: token,
-		timeout: o.Timeout, concurrency: o.Concurrency,
+		timeout: o.Timeout, concurrency: o.Concurrency, known: map[string]knownKinds{},
 	}
 	if client.timeout <= 0 {
 		client.timeout = defaultTimeout

@@ -33,7 +33,10 @@ func (c *Client) Query(ctx context.Context, queries []evaluator.Query, each func
 }
 
 // Explain returns the SQL that the query is asked as.
-func (c *Client) Explain(q evaluator.Query) string { return newStatement(q, nil).String() }
+func (c *Client) Explain(q evaluator.Query) string {
+	known, _ := c.believed(q.Measurement)
+	return newStatement(q, known, nil).String()
+}
 
 // askAll works through the queries with as many workers as are allowed.
 func (c *Client) askAll(ctx context.Context, queries []evaluator.Query, errs []error, to chan<- batch) {
@@ -57,16 +60,49 @@ func (c *Client) askAll(ctx context.Context, queries []evaluator.Query, errs []e
 // the database does not have, or not yet: SQL takes that for an error, a rule
 // for silence. So the query is asked again without what is missing.
 func (c *Client) askOne(ctx context.Context, i int, q evaluator.Query, to chan<- batch) error {
-	sent, err := c.stream(ctx, i, newStatement(q, nil), to)
+	if err := check(q); err != nil {
+		return err
+	}
+	known, err := c.kindsFor(ctx, q)
+	if err != nil || known != nil && len(known) == 0 {
+		return err
+	}
+	first := newStatement(q, known, nil)
+	sent, err := c.stream(ctx, i, first, to)
 	if sent || rules.CodeOf(err) != rules.Invalid {
 		return err
 	}
-	missing, unknown := c.missing(ctx, q)
-	if unknown != nil || len(missing) == 0 {
+	known, unknown := c.learn(ctx, q.Measurement)
+	again := newStatement(q, known, known.missing(q))
+	if unknown != nil || !again.empty() && again.String() == first.String() {
 		return err
 	}
-	_, err = c.stream(ctx, i, newStatement(q, missing), to)
+	_, err = c.stream(ctx, i, again, to)
 	return err
+}
+
+func check(q evaluator.Query) error {
+	for _, c := range q.Columns {
+		if c.Field == "" && c.Aggregation != rules.Count {
+			return rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field", c.Aggregation)
+		}
+	}
+	return nil
+}
+
+// kindsFor returns the columns of the measurement if the statement must name
+// them: all tags for a rate, all fields for any. It is nil when it need not,
+// and empty when there is no such measurement.
+func (c *Client) kindsFor(ctx context.Context, q evaluator.Query) (kinds, error) {
+	for _, column := range q.Columns {
+		if column.Aggregation == rules.Rate || column.Field == "" {
+			if known, fresh := c.believed(q.Measurement); fresh {
+				return known, nil
+			}
+			return c.learn(ctx, q.Measurement)
+		}
+	}
+	return nil, nil
 }
 
 // stream sends the batches of one statement on, and tells whether it sent any.

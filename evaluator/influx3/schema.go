@@ -3,8 +3,10 @@ package influx3
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
@@ -22,41 +24,32 @@ func (c *Client) Measurements(ctx context.Context) ([]string, error) {
 
 // Fields lists the fields of a measurement with their types.
 func (c *Client) Fields(ctx context.Context, measurement string) (map[string]string, error) {
-	kinds, err := c.columns(ctx, measurement)
+	known, err := c.learn(ctx, measurement)
 	if err != nil {
 		return nil, err
 	}
 	fields := map[string]string{}
-	for name, kind := range kinds {
-		if kind != kindTag && kind != kindTime {
-			fields[name] = kind
-		}
+	for _, name := range known.fields() {
+		fields[name] = known[name]
 	}
 	return fields, nil
 }
 
 // Tags lists the tag names of a measurement, in order.
 func (c *Client) Tags(ctx context.Context, measurement string) ([]string, error) {
-	kinds, err := c.columns(ctx, measurement)
+	known, err := c.learn(ctx, measurement)
 	if err != nil {
 		return nil, err
 	}
-	var tags []string
-	for name, kind := range kinds {
-		if kind == kindTag {
-			tags = append(tags, name)
-		}
-	}
-	slices.Sort(tags)
-	return tags, nil
+	return known.tags(), nil
 }
 
 // TagValues lists at most limit values of a tag, in order. InfluxDB 3 Core
 // refuses to look through more than some days of files: then the last day has
 // to do.
 func (c *Client) TagValues(ctx context.Context, measurement, tag string, limit int) ([]string, error) {
-	kinds, err := c.columns(ctx, measurement)
-	if err != nil || kinds[tag] != kindTag {
+	known, err := c.learn(ctx, measurement)
+	if err != nil || known[tag] != kindTag {
 		return nil, err
 	}
 	values, err := c.tagValues(ctx, measurement, tag, "", limit)
@@ -80,13 +73,87 @@ const (
 	kindTime = "time"
 )
 
-// columns returns the kind of each column of a measurement, none when there is
-// no such measurement.
-func (c *Client) columns(ctx context.Context, measurement string) (map[string]string, error) {
-	kinds := map[string]string{}
+// kindsLast is how long the columns of a measurement are believed. A wrong
+// belief mostly makes a statement fail, and then they are asked for at once.
+const kindsLast = 2 * time.Minute
+
+// kinds maps the columns of a measurement to what they are: kindTag, kindTime
+// or the type of a field.
+type kinds map[string]string
+
+// tags lists the tags in order.
+func (k kinds) tags() []string {
+	return k.only(func(kind string) bool { return kind == kindTag })
+}
+
+// fields lists the fields in order.
+func (k kinds) fields() []string {
+	return k.only(func(kind string) bool { return kind != kindTag && kind != kindTime })
+}
+
+func (k kinds) only(want func(kind string) bool) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(k)) {
+		if want(k[name]) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// missing returns the names in a query that its measurement does not have: all
+// of them when there is no such measurement.
+func (k kinds) missing(q evaluator.Query) map[string]bool {
+	missing := map[string]bool{}
+	note := func(name string) {
+		if k[name] == "" {
+			missing[name] = true
+		}
+	}
+	for _, column := range q.Columns {
+		if column.Field != "" || len(k) == 0 {
+			note(column.Field)
+		}
+	}
+	for _, tag := range q.GroupBy {
+		note(tag)
+	}
+	for tag := range q.Where {
+		note(tag)
+	}
+	return missing
+}
+
+// knownKinds are the columns of a measurement as they were at a time.
+type knownKinds struct {
+	kinds kinds
+	at    time.Time
+}
+
+// believed returns what is remembered of a measurement, and whether it is
+// still fresh.
+func (c *Client) believed(measurement string) (known kinds, fresh bool) {
+	c.schema.Lock()
+	defer c.schema.Unlock()
+	have, ok := c.known[measurement]
+	return have.kinds, ok && time.Since(have.at) < kindsLast
+}
+
+// learn asks for the columns of a measurement and remembers them. There are
+// none, and nothing is remembered, when there is no such measurement.
+func (c *Client) learn(ctx context.Context, measurement string) (kinds, error) {
+	known := kinds{}
 	sql := "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'iox' AND table_name = " + literal(measurement)
-	err := c.list(ctx, sql, func(row []string) { kinds[row[0]] = kindOf(row[1]) })
-	return kinds, err
+	if err := c.list(ctx, sql, func(row []string) { known[row[0]] = kindOf(row[1]) }); err != nil {
+		return nil, err
+	}
+	c.schema.Lock()
+	defer c.schema.Unlock()
+	delete(c.known, measurement)
+	if len(known) > 0 {
+		c.known[measurement] = knownKinds{known, time.Now()}
+	}
+	return known, nil
 }
 
 // kindOf reads a type as the server writes it. Only tags are dictionaries.
@@ -104,31 +171,6 @@ func kindOf(dataType string) string {
 		return "boolean"
 	}
 	return "string"
-}
-
-// missing returns the names in a query that its measurement does not have: all
-// of them when there is no such measurement.
-func (c *Client) missing(ctx context.Context, q evaluator.Query) (map[string]bool, error) {
-	kinds, err := c.columns(ctx, q.Measurement)
-	if err != nil {
-		return nil, err
-	}
-	missing := map[string]bool{}
-	note := func(name string) {
-		if kinds[name] == "" {
-			missing[name] = true
-		}
-	}
-	for _, column := range q.Columns {
-		note(column.Field)
-	}
-	for _, tag := range q.GroupBy {
-		note(tag)
-	}
-	for tag := range q.Where {
-		note(tag)
-	}
-	return missing, nil
 }
 
 // list asks a statement whose columns are texts and hands over its rows.

@@ -1,6 +1,7 @@
 package influx3
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,19 +20,27 @@ import (
 // The text is flat, over the measurement itself, as long as plain aggregates
 // can answer. Where points must be put in order first it goes over a subquery
 // that brings for field 0 its value v0, its time t0 (null where the value is),
-// its rank r0 of n0, and the value p0 before it; g0 is the first tag.
+// its rank r0 of n0, the value p0 before it in its series and the nanoseconds
+// e0 from the first to the last of that; g0 is the first tag, and filled the
+// number of values in the point.
 type statement struct {
 	query   evaluator.Query
+	known   kinds // of the measurement, empty while nobody has asked
 	missing map[string]bool
 	fields  []string // without repetition
+	any     bool     // a column asks for any field
 	nested  bool
 }
 
-func newStatement(q evaluator.Query, missing map[string]bool) statement {
-	s := statement{query: q, missing: missing}
+func newStatement(q evaluator.Query, known kinds, missing map[string]bool) statement {
+	s := statement{query: q, known: known, missing: missing}
 	ordered := false
 	for _, c := range q.Columns {
 		if missing[c.Field] {
+			continue
+		}
+		if c.Field == "" {
+			s.any = true
 			continue
 		}
 		if !slices.Contains(s.fields, c.Field) {
@@ -52,7 +61,7 @@ func (s statement) empty() bool {
 			return true
 		}
 	}
-	return len(s.fields) == 0
+	return len(s.fields) == 0 && !s.any
 }
 
 // tags lists the tags of the group that exist.
@@ -91,7 +100,7 @@ func (s statement) selected() []string {
 	}
 	for _, c := range s.query.Columns {
 		if !s.missing[c.Field] {
-			add(s.aggregate(c), string(c.Aggregation)+"("+c.Field+")")
+			add(s.aggregate(c), string(c.Aggregation)+"("+cmp.Or(c.Field, "*")+")")
 		}
 	}
 	add("max(time)", "last")
@@ -115,6 +124,9 @@ func (s statement) points() string {
 	for i := range s.fields {
 		columns = append(columns, s.ordered(i)...)
 	}
+	if s.any {
+		columns = append(columns, s.filled()+" AS filled")
+	}
 	return "(SELECT " + strings.Join(columns, ", ") + " FROM " + table + ") AS points"
 }
 
@@ -123,14 +135,7 @@ func (s statement) points() string {
 func (s statement) ordered(i int) []string {
 	field := quoted(s.fields[i])
 	number := "CAST(" + field + " AS DOUBLE)"
-	var partition []string
-	for _, tag := range s.tags() {
-		partition = append(partition, quoted(tag))
-	}
-	if s.query.Step > 0 {
-		partition = append(partition, s.dateBin())
-	}
-	over := "PARTITION BY " + strings.Join(append(partition, field+" IS NULL"), ", ")
+	over := s.partition(field, s.tags())
 	out := []string{
 		fmt.Sprintf("%s AS v%d", field, i),
 		fmt.Sprintf("CASE WHEN %s IS NOT NULL THEN time END AS t%d", field, i),
@@ -141,9 +146,59 @@ func (s statement) ordered(i int) []string {
 			fmt.Sprintf("count(*) OVER (%s) AS n%d", over, i))
 	}
 	if s.wants(i, func(a rules.Aggregation) bool { return a == rules.Rate }) {
-		out = append(out, fmt.Sprintf("lag(%s) OVER (%s ORDER BY time, %s) AS p%d", number, over, number, i))
+		own := s.partition(field, s.allTags())
+		out = append(out,
+			fmt.Sprintf("lag(%s) OVER (%s ORDER BY time) AS p%d", number, own, i),
+			fmt.Sprintf("CAST(max(time) OVER (%s) AS BIGINT) - CAST(min(time) OVER (%s) AS BIGINT) AS e%d", own, own, i))
 	}
 	return out
+}
+
+func (s statement) partition(field string, tags []string) string {
+	var by []string
+	for _, tag := range tags {
+		by = append(by, quoted(tag))
+	}
+	if s.query.Step > 0 {
+		by = append(by, s.dateBin())
+	}
+	return "PARTITION BY " + strings.Join(append(by, field+" IS NULL"), ", ")
+}
+
+// allTags lists the tags that tell series apart. Nobody has asked for them yet
+// where a statement is only explained.
+func (s statement) allTags() []string {
+	if len(s.known) == 0 {
+		return s.tags()
+	}
+	return s.known.tags()
+}
+
+// filled is how many fields of a point have a value.
+func (s statement) filled() string {
+	var each []string
+	for _, field := range s.known.fields() {
+		each = append(each, "CASE WHEN "+quoted(field)+" IS NULL THEN 0 ELSE 1 END")
+	}
+	if len(each) == 0 {
+		return "1"
+	}
+	return strings.Join(each, " + ")
+}
+
+// countAny counts the values of all fields.
+func (s statement) countAny() string {
+	if s.nested {
+		return "sum(filled)"
+	}
+	var each []string
+	for _, field := range s.known.fields() {
+		each = append(each, "count("+quoted(field)+")")
+	}
+	if len(each) == 0 {
+		return "count(*)"
+	}
+	return strings.Join(each, " + ")
 }
 
 func (s statement) wants(field int, match func(rules.Aggregation) bool) bool {
@@ -186,6 +241,9 @@ func (s statement) dateBin() string {
 // aggregate writes one column. Of points with the same time the greatest value
 // is the first and the latest, so that every tick answers the same.
 func (s statement) aggregate(c evaluator.Column) string {
+	if c.Field == "" {
+		return s.countAny()
+	}
 	i := slices.Index(s.fields, c.Field)
 	value, at, first, last := quoted(c.Field), "time", "", ""
 	if s.nested {
@@ -219,14 +277,16 @@ func arithmetic(a rules.Aggregation, number string, field int) string {
 }
 
 // condition limits the points to the window, to those that carry a field that
-// is asked for, and to the tags wanted.
+// is asked for, which every point does of any field, and to the tags wanted.
 func (s statement) condition() string {
 	parts := []string{"time > " + timestamp(s.query.From), "time <= " + timestamp(s.query.To)}
 	var some []string
 	for _, field := range s.fields {
 		some = append(some, quoted(field)+" IS NOT NULL")
 	}
-	parts = append(parts, oneOf(some))
+	if !s.any {
+		parts = append(parts, oneOf(some))
+	}
 	for _, tag := range slices.Sorted(maps.Keys(s.query.Where)) {
 		if !s.missing[tag] {
 			parts = append(parts, hasValue(tag, s.query.Where[tag]))
@@ -285,8 +345,8 @@ func nearestRank(number string, p, field int) string {
 	return fmt.Sprintf("max(CASE WHEN r%d IN (1, (n%d * %d + 50) / 100) THEN %s END)", field, field, p, number)
 }
 
-// rate adds up the steps upwards and divides by the seconds between the first
-// and the last point, null where those are none.
+// rate adds up the steps upwards, each divided by the time between the first
+// and the last point of its series; null where no point has one before it.
 func rate(number string, field int) string {
-	return fmt.Sprintf("sum(CASE WHEN %s > p%d THEN %[1]s - p%[2]d ELSE 0 END) / nullif(CAST(max(t%[2]d) AS BIGINT) - CAST(min(t%[2]d) AS BIGINT), 0) * 1e9", number, field)
+	return fmt.Sprintf("sum(CASE WHEN %s > p%d THEN %[1]s - p%[2]d WHEN p%[2]d IS NOT NULL THEN 0 END / nullif(e%[2]d, 0)) * 1e9", number, field)
 }

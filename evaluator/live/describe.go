@@ -16,7 +16,11 @@ import (
 func (s *Store) Explain(q evaluator.Query) string {
 	var columns []string
 	for _, c := range q.Columns {
-		columns = append(columns, fmt.Sprintf("%s(%s)", c.Aggregation, quoted(c.Field)))
+		field := "*"
+		if c.Field != "" {
+			field = quoted(c.Field)
+		}
+		columns = append(columns, fmt.Sprintf("%s(%s)", c.Aggregation, field))
 	}
 	text := fmt.Sprintf("SELECT %s FROM %s WHERE time > '%s' AND time <= '%s'", strings.Join(columns, ", "), quoted(q.Measurement),
 		q.From.UTC().Format(time.RFC3339Nano), q.To.UTC().Format(time.RFC3339Nano))

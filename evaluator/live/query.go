@@ -31,7 +31,6 @@ type reckoning struct {
 	index    map[string]int // of the groups, by their series
 
 	runs   []run // of one column in one window, of all members of a group
-	merged []sample
 	sorted []float64
 
 	rows   []bucket // the rows of one group
@@ -43,7 +42,8 @@ type reckoning struct {
 type wanted struct {
 	how     rules.Aggregation
 	percent int
-	field   int // 0: nobody has it
+	any     bool // every field
+	field   int  // 0: nobody has it
 	kind    kind
 	left    []run // what no step has counted yet
 }
@@ -92,8 +92,11 @@ func (a *reckoning) begin(q evaluator.Query) error {
 		if !ok {
 			return rules.Errorf(rules.Invalid, "%q is no aggregation; one of %v", c.Aggregation, rules.Aggregations)
 		}
+		if c.Field == "" && how != rules.Count {
+			return rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field", how)
+		}
 		percent, _ := how.Percentile()
-		a.wanted = append(a.wanted, wanted{how: how, percent: percent})
+		a.wanted = append(a.wanted, wanted{how: how, percent: percent, any: c.Field == ""})
 	}
 	return nil
 }
@@ -185,15 +188,21 @@ func (a *reckoning) reckon(g *group) {
 func (w *wanted) open(g *group, from, to int64) {
 	w.left = w.left[:0]
 	for _, sr := range g.members {
-		c := sr.column(w.field)
-		if c == nil {
-			continue
+		if w.any {
+			for i := range sr.columns {
+				w.add(&sr.columns[i], from, to)
+			}
+		} else if c := sr.column(w.field); c != nil {
+			w.add(c, from, to)
 		}
-		r := run{c.at, c.nums, c.texts}
-		_, r = r.cut(from)
-		if r, _ = r.cut(to); len(r.at) > 0 {
-			w.left = append(w.left, r)
-		}
+	}
+}
+
+func (w *wanted) add(c *column, from, to int64) {
+	r := run{c.at, c.nums, c.texts}
+	_, r = r.cut(from)
+	if r, _ = r.cut(to); len(r.at) > 0 {
+		w.left = append(w.left, r)
 	}
 }
 

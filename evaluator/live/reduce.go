@@ -1,7 +1,6 @@
 package live
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -130,33 +129,29 @@ func (a *reckoning) percentile(percent int) float64 {
 	return a.sorted[max(1, (len(a.sorted)*percent+50)/100)-1]
 }
 
-// rate is the sum of the positive steps per second between the first and the
-// last point.
+// rate adds up the rates of the series, NaN when none of them has two points.
 func (a *reckoning) rate() float64 {
-	up := 0.0
-	samples := a.inOrder()
-	for i := 1; i < len(samples); i++ {
-		up += max(0, samples[i].num-samples[i-1].num)
-	}
-	elapsed := samples[len(samples)-1].at - samples[0].at
-	if elapsed == 0 {
-		return math.NaN()
-	}
-	return up / (float64(elapsed) / 1e9)
-}
-
-// inOrder merges the runs in order of time, then value.
-func (a *reckoning) inOrder() []sample {
-	a.merged = a.merged[:0]
+	sum := math.NaN()
 	for _, r := range a.runs {
-		for i, at := range r.at {
-			a.merged = append(a.merged, sample{at, r.nums[i]})
+		if one := r.rate(); sum != sum {
+			sum = one
+		} else if one == one {
+			sum += one
 		}
 	}
-	if len(a.runs) > 1 {
-		slices.SortFunc(a.merged, func(x, y sample) int {
-			return cmp.Or(cmp.Compare(x.at, y.at), cmp.Compare(x.num, y.num))
-		})
+	return sum
+}
+
+// rate is the sum of the positive steps per second between the first and the
+// last point, NaN where there is no time between them.
+func (r run) rate() float64 {
+	last := len(r.at) - 1
+	if last < 1 {
+		return math.NaN()
 	}
-	return a.merged
+	up := 0.0
+	for i, x := range r.nums[1:] {
+		up += max(0, x-r.nums[i])
+	}
+	return up / (float64(r.at[last]-r.at[0]) / 1e9)
 }

@@ -88,6 +88,9 @@ func (r *Remote) ask(ctx context.Context, q question) (a answer, err error) {
 	if err == nil {
 		err = json.Unmarshal(text, &a)
 	}
+	if resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized {
+		return a, rules.Errorf(rules.Unavailable, "the daemon refuses to answer for its live source; set the same token here as in its config")
+	}
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return a, rules.Errorf(rules.Unavailable, "the daemon answers %d for its live source; is it of another version?", resp.StatusCode)
 	}

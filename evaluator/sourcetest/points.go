@@ -27,6 +27,7 @@ func samples() []point {
 	points := climate()
 	points = append(points, edges()...)
 	points = append(points, lonely()...)
+	points = append(points, counters()...)
 	return append(points, weird()...)
 }
 
@@ -98,6 +99,25 @@ func lonely() []point {
 		{"lonely", map[string]string{"host": "two"}, map[string]any{"v": 9.75, "on": true}, at.Add(20 * time.Second)},
 		{"lonely", map[string]string{"host": "textual"}, map[string]any{"note": "only words"}, at},
 	}
+}
+
+// counters has counters of two hosts: on the first, cores that count from
+// different heights, one of which starts again, and one with a single point.
+func counters() []point {
+	var points []point
+	add := func(host, core string, seconds int, total float64) {
+		points = append(points, point{"counters", map[string]string{"host": host, "core": core}, map[string]any{"total": total},
+			start.Add(time.Duration(seconds) * time.Second)})
+	}
+	for i, total := range []float64{0, 10, 20, 30, 40, 50} {
+		add("a", "0", 10+10*i, total)
+	}
+	for i, total := range []float64{1000, 1020, 1040, 5, 25} {
+		add("a", "1", 15+10*i, total)
+	}
+	add("a", "2", 30, 7)
+	add("b", "0", 30, 7)
+	return points
 }
 
 const (

@@ -3,6 +3,7 @@ package sourcetest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -27,9 +28,10 @@ type row struct {
 
 // sample is one value of a column.
 type sample struct {
-	at   time.Time
-	num  float64
-	text string
+	at     time.Time
+	num    float64
+	text   string
+	series rules.Series // the full tag set
 }
 
 // answer computes what a source must say to q, from the points themselves.
@@ -40,12 +42,14 @@ func answer(points []point, q evaluator.Query) map[place]row {
 			continue
 		}
 		for i, c := range q.Columns {
-			if value, ok := p.fields[c.Field]; ok {
+			for _, value := range p.values(c.Field) {
 				where := placeOf(q, p)
 				if found[where] == nil {
 					found[where] = make([][]sample, len(q.Columns))
 				}
-				found[where][i] = append(found[where][i], sampleOf(p.at, value))
+				s := sampleOf(p.at, value)
+				s.series = rules.SeriesOf(p.tags)
+				found[where][i] = append(found[where][i], s)
 			}
 		}
 	}
@@ -54,6 +58,17 @@ func answer(points []point, q evaluator.Query) map[place]row {
 		out[where] = reduceAll(q, columns)
 	}
 	return out
+}
+
+// values lists those of one field, or of all when none is named.
+func (p point) values(field string) []any {
+	if field == "" {
+		return slices.Collect(maps.Values(p.fields))
+	}
+	if value, ok := p.fields[field]; ok {
+		return []any{value}
+	}
+	return nil
 }
 
 func placeOf(q evaluator.Query, p point) place {
@@ -166,16 +181,30 @@ func reduceNumbers(how rules.Aggregation, sorted []float64) float64 {
 	return sorted[max(1, (n*percent+50)/100)-1]
 }
 
+// rate adds up the rates of the series; samples are in order of time.
 func rate(samples []sample) float64 {
+	bySeries := map[rules.Series][]sample{}
+	for _, s := range samples {
+		bySeries[s.series] = append(bySeries[s.series], s)
+	}
+	sum, known := 0.0, false
+	for _, one := range bySeries {
+		if len(one) > 1 {
+			sum, known = sum+rateOfOne(one), true
+		}
+	}
+	if !known {
+		return math.NaN()
+	}
+	return sum
+}
+
+func rateOfOne(samples []sample) float64 {
 	var up float64
 	for i := 1; i < len(samples); i++ {
 		up += max(0, samples[i].num-samples[i-1].num)
 	}
-	elapsed := samples[len(samples)-1].at.Sub(samples[0].at).Seconds()
-	if elapsed == 0 {
-		return math.NaN()
-	}
-	return up / elapsed
+	return up / samples[len(samples)-1].at.Sub(samples[0].at).Seconds()
 }
 
 // String names the row for people.

@@ -12,10 +12,14 @@
 //   - stddev is that of a sample; of one point it is NaN.
 //   - pN is the value of rank (n*N+50)/100 in integers, at least 1, of the n
 //     values in order. (InfluxQL's percentile, which has none for rank 0.)
-//   - rate: the points of the row in order of time, then value; the sum of the
-//     positive differences of neighbours within the window, divided by the
-//     seconds between the first and the last of them; NaN where those are 0.
-//     With a Step, each step is a window by itself.
+//   - rate: for each series, which is one full tag set, the sum of the positive
+//     differences of neighbours within the window, divided by the seconds
+//     between its first and last point there. The rate of a row is the sum of
+//     those of its series; one with fewer than two points adds nothing, and
+//     where none adds anything it is NaN. With a Step, each step is a window by
+//     itself.
+//   - A column without a field counts the values of all fields together; any
+//     other aggregation of it is refused with rules.Invalid.
 //   - A step that ends after To counts only points up to To, and its row still
 //     carries the end of the step.
 //   - A tag that nobody has is "" in GroupBy and matches no value but "" in
@@ -58,6 +62,8 @@ func Run(t *testing.T, open func(t *testing.T, lines []string) evaluator.Source)
 	t.Run("group_by makes one row for each label set", s.groups)
 	t.Run("columns with other gaps do not disturb each other", s.gaps)
 	t.Run("text has latest, first and count", s.text)
+	t.Run("a column without a field counts the values of any", s.anyField)
+	t.Run("rate adds up the rates of the series of a row", s.rate)
 	t.Run("one and two points", s.few)
 	t.Run("names and values that need quoting", s.quoting)
 	t.Run("what does not exist has no rows", s.unknown)
@@ -93,6 +99,7 @@ func (s suite) together(t *testing.T) {
 			columns = append(columns, evaluator.Column{Field: field, Aggregation: how})
 		}
 		all = append(all, columns...)
+		columns = append(columns, anyField)
 		s.check(t, climateQuery([]string{"room", "sensor"}, columns...), stepped(climateQuery([]string{"room"}, columns...), time.Minute))
 	}
 	s.check(t, climateQuery([]string{"room"}, all...))
@@ -184,6 +191,53 @@ func (s suite) text(t *testing.T) {
 	}
 }
 
+func (s suite) anyField(t *testing.T) {
+	alone := climateQuery([]string{"room", "sensor"}, anyField)
+	filtered := climateQuery([]string{"sensor"}, anyField)
+	filtered.Where = rules.Filter{"room": {"kitchen", "attic"}}
+	whole := climateQuery(nil, anyField)
+	lonely := evaluator.Query{Measurement: "lonely", Columns: []evaluator.Column{anyField}, GroupBy: []string{"host"}, From: start, To: start.Add(time.Minute)}
+	mixed := lonely
+	mixed.Columns = []evaluator.Column{{Field: "v", Aggregation: rules.Mean}, anyField, {Field: "on", Aggregation: rules.Mean}, {Field: "v", Aggregation: "p90"},
+		{Field: "v", Aggregation: rules.Rate}, {Field: "note", Aggregation: rules.Latest}, {Field: "v", Aggregation: rules.Count}}
+	nowhere, never := alone, alone
+	nowhere.Measurement = "no such measurement"
+	never.From, never.To = start.Add(-time.Hour), start.Add(-time.Minute)
+	s.check(t, alone, filtered, whole, lonely, mixed, nowhere, never, weirdAny())
+	s.check(t, stepped(alone, time.Minute), stepped(whole, 7*time.Second), stepped(mixed, 15*time.Second), stepped(nowhere, time.Minute), stepped(never, time.Minute))
+	for _, how := range everyAggregation {
+		if how == rules.Count {
+			continue
+		}
+		if err := s.ask(climateQuery(nil, evaluator.Column{Aggregation: how}))[0].err; rules.CodeOf(err) != rules.Invalid {
+			t.Errorf("%s of any field: error = %v, want one with code invalid", how, err)
+		}
+	}
+}
+
+// rate asks for numbers that can be checked by hand.
+func (s suite) rate(t *testing.T) {
+	q := evaluator.Query{Measurement: "counters", Columns: []evaluator.Column{{Field: "total", Aggregation: rules.Rate}}, From: start, To: start.Add(time.Minute)}
+	byHost, halves := q, stepped(q, 30*time.Second)
+	byHost.GroupBy = []string{"host"}
+	for i, want := range []map[place]float64{
+		{{"", q.To}: 2.5},
+		{{"host=a", q.To}: 2.5, {"host=b", q.To}: math.NaN()},
+		{{"", start.Add(30 * time.Second)}: 3, {"", q.To}: 2},
+	} {
+		got := s.ask([]evaluator.Query{q, byHost, halves}[i])[0]
+		if got.err != nil || len(got.rows) != len(want) {
+			t.Errorf("query %d: %d rows, %v; want %d", i, len(got.rows), got.err, len(want))
+		}
+		for at, x := range want {
+			if r := got.rows[at]; len(r.values) != 1 || !near(r.values[0], x) {
+				t.Errorf("query %d: rate of %s = %v, want %v", i, at, r.values, x)
+			}
+		}
+	}
+	s.check(t, q, byHost, halves, stepped(byHost, 20*time.Second))
+}
+
 func (s suite) few(t *testing.T) {
 	var columns []evaluator.Column
 	for _, how := range everyAggregation {
@@ -266,7 +320,7 @@ func (s suite) describe(t *testing.T) {
 		}
 	}
 	got, err := s.source.Measurements(ctx)
-	same("measurements", got, []string{"climate", "edges", "lonely", weirdMeasurement}, err)
+	same("measurements", got, []string{"climate", "counters", "edges", "lonely", weirdMeasurement}, err)
 	got, err = s.source.Tags(ctx, "climate")
 	same("tags", got, []string{"room", "sensor", "site"}, err)
 	got, err = s.source.Tags(ctx, weirdMeasurement)
@@ -333,6 +387,15 @@ func edgeQuery(hows ...rules.Aggregation) evaluator.Query {
 func weirdQuery(where rules.Filter) evaluator.Query {
 	return evaluator.Query{Measurement: weirdMeasurement, GroupBy: []string{weirdTag}, Where: where, From: start, To: start.Add(time.Minute),
 		Columns: []evaluator.Column{{Field: weirdField, Aggregation: rules.Mean}, {Field: "text", Aggregation: rules.Latest}}}
+}
+
+// anyField is the column that asks about any field.
+var anyField = evaluator.Column{Aggregation: rules.Count}
+
+func weirdAny() evaluator.Query {
+	q := weirdQuery(nil)
+	q.Columns = append(q.Columns, anyField)
+	return q
 }
 
 func stepped(q evaluator.Query, step time.Duration) evaluator.Query {

@@ -123,7 +123,7 @@ func fileFault(path string, err error) error {
 }
 
 func malformed(path string, err error) error {
-	return personal(ErrMalformed, err, "the file %s is not a sound database: stop tocsin and run \"tocsin restore\" with the newest backup", path)
+	return personal(ErrMalformed, err, "the file %s is not a sound database: stop tocsin, move that file away, and put the newest backup beside it in its place", path)
 }
 
 func readOnly(path string, err error) error {

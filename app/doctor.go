@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Finding is one thing that the doctor looked at.
+type Finding struct {
+	What string `json:"what"` // daemon, database, source home, channel phone, rule freezer
+	OK   bool   `json:"ok"`
+	Text string `json:"text"` // how it is; with the cure when it is not well
+}
+
+// Doctor looks at everything that could keep people from being told, and says
+// how it is and what would mend it.
+func (a *App) Doctor(ctx context.Context) []Finding {
+	out := []Finding{a.daemonFinding(), a.databaseFinding(ctx)}
+	out = append(out, a.sourceFindings(ctx)...)
+	out = append(out, a.channelFindings(ctx)...)
+	return append(out, a.ruleFindings(ctx)...)
+}
+
+func (a *App) daemonFinding() Finding {
+	f := Finding{What: "daemon", OK: true}
+	pid, running := 0, a.Engine != nil
+	if a.Daemon != nil {
+		pid, running = a.Daemon()
+	}
+	if !running {
+		return Finding{What: "daemon", Text: NoDaemon}
+	}
+	f.Text = fmt.Sprintf("runs with pid %d on %s", pid, a.Config.DataDir)
+	return f
+}
+
+func (a *App) databaseFinding(ctx context.Context) Finding {
+	if err := a.Store.Check(ctx); err != nil {
+		return Finding{What: "database", Text: err.Error()}
+	}
+	return Finding{What: "database", OK: true, Text: "answers and can be written"}
+}
+
+func (a *App) sourceFindings(ctx context.Context) (out []Finding) {
+	if len(a.Sources) == 0 {
+		return []Finding{{What: "sources", Text: "there is none: add your InfluxDB under sources: in " + a.configName()}}
+	}
+	views, err := a.CheckSources(ctx, "")
+	if err != nil {
+		return []Finding{{What: "sources", Text: err.Error()}}
+	}
+	for _, v := range views {
+		f := Finding{What: "source " + v.Name, OK: v.OK, Text: fmt.Sprintf("%s answers in %s", v.Version, v.Took)}
+		if !v.OK {
+			f.Text = v.Error
+		} else if text := a.emptySource(ctx, v.Name); text != "" {
+			f.OK, f.Text = false, text
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// emptySource finds the mistake that looks like success: a database name that
+// holds nothing.
+func (a *App) emptySource(ctx context.Context, name string) string {
+	list, err := a.Sources[name].Measurements(ctx)
+	switch {
+	case err != nil:
+		return err.Error()
+	case len(list) == 0:
+		return "answers but holds no measurement; is its database " + a.Config.Sources[name].Database + " the right one, and does anything write to it?"
+	}
+	return ""
+}
+
+func (a *App) configName() string {
+	if a.Config.Path != "" {
+		return a.Config.Path
+	}
+	return "the config file"
+}
+
+func (a *App) channelFindings(ctx context.Context) (out []Finding) {
+	list, err := a.ListChannels(ctx)
+	if err != nil {
+		return []Finding{{What: "channels", Text: err.Error()}}
+	}
+	if len(list) == 0 {
+		return []Finding{{What: "channels", Text: "there is none, so nobody is told; add one with `tocsin channels add phone`"}}
+	}
+	for _, c := range list {
+		f := Finding{What: "channel " + c.Name, OK: true, Text: c.Kind + ", works"}
+		switch c.Health {
+		case "failing":
+			f = Finding{What: f.What, Text: fmt.Sprintf("%s, fails: %s; try `tocsin channels test %s`", c.Kind, c.LastError, c.Name)}
+		case "untried":
+			f.Text = fmt.Sprintf("%s, never used yet; try `tocsin channels test %s`", c.Kind, c.Name)
+		}
+		out = append(out, f)
+	}
+	return append(out, a.unknownNames(list)...)
+}
+
+// unknownNames finds names in notify and operators that no channel has.
+func (a *App) unknownNames(list []rules.ChannelInfo) (out []Finding) {
+	known := map[string]bool{}
+	for _, c := range list {
+		known[c.Name] = true
+	}
+	missing := func(key string, names []string) {
+		for _, name := range names {
+			if !known[name] {
+				out = append(out, Finding{What: key, Text: fmt.Sprintf("names channel %q, which does not exist", name)})
+			}
+		}
+	}
+	for key, names := range a.Config.Notify {
+		missing("notify."+key, names)
+	}
+	missing("operators", a.Config.Operators)
+	return out
+}
+
+func (a *App) ruleFindings(ctx context.Context) (out []Finding) {
+	list, total, err := a.Store.Rules(ctx, RuleFilter{})
+	if err != nil {
+		return []Finding{{What: "rules", Text: err.Error()}}
+	}
+	if total == 0 {
+		return []Finding{{What: "rules", Text: "there is none; make one with `tocsin rules create`"}}
+	}
+	for _, r := range list {
+		problems := a.ruleProblems(r)
+		if s := a.Sources[r.Source]; r.Enabled && s != nil {
+			if err := a.checkData(ctx, s, &r); rules.CodeOf(err) == rules.Invalid {
+				problems = append(problems, strings.TrimSuffix(err.Error(), unknownHint))
+			}
+		}
+		if reach, err := a.reach(ctx, r); err == nil && len(reach) == 0 {
+			problems = append(problems, "reaches nobody: there is no channel")
+		}
+		for _, p := range problems {
+			out = append(out, Finding{What: "rule " + r.Name, Text: strings.TrimPrefix(p, "rule "+r.Name+": ")})
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, Finding{What: "rules", OK: true, Text: fmt.Sprintf("%d, nothing wrong with them", total)})
+	}
+	return out
+}
+
+// unmatched says that a rule has found no series for long.
+func (a *App) unmatched(r rules.Rule, l *rules.Ledger) string {
+	if a.Engine == nil || !r.Enabled || l.Size() > 0 || l.Judged.IsZero() {
+		return ""
+	}
+	if now := a.now(); now.Sub(r.CreatedAt) < 24*time.Hour || now.Sub(a.Started) < 10*time.Minute {
+		return ""
+	}
+	return fmt.Sprintf("rule %s: no series matches %s; is a name misspelt, or has the data stopped? `tocsin rules show %s` shows it", r.Name, r.What(), r.Name)
+}

@@ -1,0 +1,81 @@
+// Package httpdate asks web servers what time it is: each answer of one bears
+// a Date.
+package httpdate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Server is a web server whose clock can be asked. It is sent no credential.
+type Server struct {
+	url    string
+	client *http.Client
+}
+
+// Options are what a Server may be told; the zero value is right.
+type Options struct {
+	// Timeout bounds one question; 0 is 3 s.
+	Timeout time.Duration
+}
+
+// New returns the server at an http or https address; of this address only
+// scheme, host and path are used.
+func New(address string, o Options) (*Server, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, rules.FieldErrorf("url", "is no http or https address; for example http://influxdb.lan:8086")
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 3 * time.Second
+	}
+	ping := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimSuffix(u.Path, "/") + "/ping"}
+	return &Server{url: ping.String(), client: &http.Client{
+		Timeout: o.Timeout,
+		// Straight there: the clock of a proxy is another one's.
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Ask returns the Date of an answer, whatever else it says, and the address
+// that it came from.
+func (s *Server) Ask(ctx context.Context) (answer app.DateAnswer, err error) {
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
+		if from, err := netip.ParseAddrPort(i.Conn.RemoteAddr().String()); err == nil {
+			answer.From = from.Addr()
+		}
+	}})
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+	if err != nil {
+		return app.DateAnswer{}, fmt.Errorf("ask for the date: %w", bare(err))
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return app.DateAnswer{}, fmt.Errorf("ask for the date: %w", bare(err))
+	}
+	_ = resp.Body.Close() // it is not read
+	if answer.Date, err = http.ParseTime(resp.Header.Get("Date")); err != nil {
+		return app.DateAnswer{}, fmt.Errorf("read the date: %w", err)
+	}
+	return answer, nil
+}
+
+// bare is an error without the address, which is the user's own affair.
+func bare(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

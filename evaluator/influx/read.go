@@ -1,0 +1,150 @@
+package influx
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// mostOwnRows is how many rows a user's statement may answer.
+const mostOwnRows = 100_000
+
+// Read asks a user's statement and calls each with the last row of every label
+// set, in the order of their series.
+func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(evaluator.Row)) error {
+	o, err := c.readOwn(s)
+	if err != nil {
+		return err
+	}
+	l := lastRows{column: s.Column, groupBy: o.sorted(), found: map[rules.Series]reading{}}
+	said, err := c.receive(ctx, o.text(), &l)
+	switch {
+	case err != nil:
+		return err
+	case said+l.refused != "":
+		return c.statementError(said + l.refused)
+	case len(l.found) > 0 && !l.told:
+		return rules.FieldErrorf("condition.column", "%q is not in the answer, which has %s", s.Column, strings.Join(l.names, ", "))
+	}
+	for _, series := range slices.Sorted(maps.Keys(l.found)) {
+		r := l.found[series]
+		row := evaluator.Row{Series: series, At: s.To, Values: []float64{r.num}}
+		if r.isText {
+			row.Texts = []string{r.text}
+		}
+		each(row)
+	}
+	return nil
+}
+
+// reading is the value of one row.
+type reading struct {
+	at     int64
+	num    float64
+	text   string
+	isText bool
+}
+
+// lastRows is a receiver that keeps the last row of each label set.
+type lastRows struct {
+	column  string
+	groupBy []string // sorted
+
+	names  []string // the columns of the series that is being read
+	tags   map[string]string
+	value  int   // where the value stands, -1: nowhere
+	labels []int // where the labels stand that are no tags, -1: nowhere
+
+	found   map[rules.Series]reading
+	rows    int
+	told    bool // some series has the column
+	refused string
+}
+
+var _ receiver = (*lastRows)(nil)
+
+func (l *lastRows) begin(_ int, tags, columns []byte) error {
+	l.names, l.tags = nil, nil
+	if err := json.Unmarshal(columns, &l.names); err != nil {
+		return fmt.Errorf("read the names of the columns: %w", err)
+	}
+	if len(tags) > 0 {
+		if err := json.Unmarshal(tags, &l.tags); err != nil {
+			return fmt.Errorf("read the tags of a series: %w", err)
+		}
+	}
+	l.value = slices.Index(l.names, l.column)
+	l.told = l.told || l.value >= 0
+	l.labels = l.labels[:0]
+	for _, label := range l.groupBy {
+		l.labels = append(l.labels, slices.Index(l.names, label))
+	}
+	return nil
+}
+
+func (l *lastRows) row(_ int, cells []cell) error {
+	if l.rows++; l.rows > mostOwnRows {
+		return refuse("answers more than %d rows; aggregate, ask for a shorter time, or add LIMIT 1", mostOwnRows)
+	}
+	if len(cells) != len(l.names) {
+		return fmt.Errorf("a row has %d columns, named are %d", len(cells), len(l.names))
+	}
+	r := reading{num: math.NaN()}
+	if l.names[0] == "time" {
+		r.at = cells[0].at
+	}
+	if l.value >= 0 {
+		c := cells[l.value]
+		r.num, r.isText = c.num, c.kind == word
+		if r.isText {
+			r.text = string(c.text)
+		}
+	}
+	series := l.series(cells)
+	if last, ok := l.found[series]; !ok || r.at >= last.at {
+		l.found[series] = r
+	}
+	return nil
+}
+
+// series is the label set of a row, from its tags or, where a subquery made
+// columns of them, from those.
+func (l *lastRows) series(cells []cell) rules.Series {
+	var b []byte
+	for i, label := range l.groupBy {
+		value, tagged := l.tags[label]
+		if at := l.labels[i]; !tagged && at >= 0 {
+			value = cells[at].label()
+		}
+		b = rules.AppendLabel(b, label, value)
+	}
+	return rules.Series(b)
+}
+
+// label is a cell as the value of a label.
+func (c cell) label() string {
+	switch c.kind {
+	case word:
+		return string(c.text)
+	case number:
+		return strconv.FormatFloat(c.num, 'f', -1, 64)
+	case truth:
+		return strconv.FormatBool(c.num == 1)
+	}
+	return ""
+}
+
+func (l *lastRows) failed(_ int, text string) error {
+	l.refused = text
+	return nil
+}
+
+func (l *lastRows) answered(int) error { return nil }

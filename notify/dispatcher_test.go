@@ -1,0 +1,295 @@
+package notify_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// box is an Outbox in memory.
+type box struct {
+	mu   sync.Mutex
+	list []*rules.Notification
+	bell chan struct{}
+}
+
+func (b *box) owe(list ...rules.Notification) {
+	b.mu.Lock()
+	for _, n := range list {
+		n.State, n.BookedAt = rules.Owed, time.Now()
+		n.ID = fmt.Sprint(len(b.list), n.ID)
+		b.list = append(b.list, &n)
+	}
+	b.mu.Unlock()
+	b.bell <- struct{}{}
+}
+
+func (b *box) Owed(now time.Time) (out []rules.Notification) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.list {
+		if n.State == rules.Owed && !n.Due.After(now) {
+			out = append(out, *n)
+		}
+	}
+	return out
+}
+
+func (b *box) change(list []rules.Notification, f func(*rules.Notification)) (out []rules.Notification) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.list {
+		for _, wanted := range list {
+			if n.ID == wanted.ID {
+				f(n)
+				out = append(out, *n)
+			}
+		}
+	}
+	return out
+}
+
+func (b *box) Take(_ context.Context, list []rules.Notification) ([]rules.Notification, error) {
+	return b.change(list, func(n *rules.Notification) { n.State = rules.Sending; n.Attempts++ }), nil
+}
+
+func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outcome) error {
+	b.change(list, func(n *rules.Notification) { n.State, n.Error = o.State, o.Class })
+	return nil
+}
+
+func (b *box) Bell() <-chan struct{} { return b.bell }
+
+func (b *box) states() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []string
+	for _, n := range b.list {
+		out = append(out, string(n.State))
+	}
+	return strings.Join(out, " ")
+}
+
+// service is a Sender that answers from a script and remembers when it was
+// asked what.
+type service struct {
+	mu      sync.Mutex
+	began   time.Time
+	said    []string
+	answers map[string][]rules.Outcome // by channel; then Sent
+	slow    map[string]time.Duration
+}
+
+func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
+
+func (s *service) Send(ctx context.Context, c notify.Channel, m notify.Message) rules.Outcome {
+	s.mu.Lock()
+	s.said = append(s.said, fmt.Sprintf("%s %s %s", time.Since(s.began).Truncate(time.Second), c.Name, m.Title))
+	wait := s.slow[c.Name]
+	out := rules.Outcome{State: rules.Sent}
+	if list := s.answers[c.Name]; len(list) > 0 {
+		out, s.answers[c.Name] = list[0], list[1:]
+	}
+	s.mu.Unlock()
+	select {
+	case <-time.After(wait):
+	case <-ctx.Done():
+		return rules.Outcome{State: rules.Uncertain, Class: "timeout"}
+	}
+	return out
+}
+
+func (s *service) heard() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.said, "\n")
+}
+
+// dispatch runs a dispatcher in a bubble of virtual time.
+func dispatch(t *testing.T, answers map[string][]rules.Outcome, play func(b *box, s *service)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := &box{bell: make(chan struct{}, 100)}
+		s := &service{began: time.Now(), answers: answers, slow: map[string]time.Duration{}}
+		open := func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, name != "gone" }
+		d := notify.NewDispatcher(b, s, open, slog.New(slog.DiscardHandler), notify.Options{})
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx) }()
+		synctest.Wait()
+		play(b, s)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func on(channel, title string) rules.Notification {
+	return rules.Notification{ID: title, AlertID: title, Channel: channel, Reason: rules.FirstNews, Facts: rules.Facts{Title: title}}
+}
+
+func after(d time.Duration) {
+	time.Sleep(d) // virtual: only inside the bubble
+	synctest.Wait()
+}
+
+func want(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n%s\nwant\n%s", what, got, want)
+	}
+}
+
+func TestFoldingNeverDelaysTheFirst(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(2 * time.Second)
+		b.owe(on("phone", "two"))
+		after(3 * time.Second)
+		b.owe(on("phone", "three"))
+		after(20 * time.Second)
+		want(t, "told", s.heard(), "0s phone one\n10s phone 2 alerts: 2 firing")
+		want(t, "states", b.states(), "sent sent sent")
+	})
+}
+
+func TestOneCommitIsOneMessage(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		b.owe(on("phone", "one"), on("phone", "two"), on("mail", "one"))
+		after(time.Second)
+		if got := s.heard(); !strings.Contains(got, "0s phone 2 alerts: 2 firing") || !strings.Contains(got, "0s mail one") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestBackoffDoublesUpToFiveMinutes(t *testing.T) {
+	down := rules.Outcome{State: rules.Owed, Class: "refused"}
+	dispatch(t, map[string][]rules.Outcome{"phone": {down, down, down, down, down, down, down, down, down, down, down, down}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Hour)
+		var gaps []time.Duration
+		last := time.Duration(-1)
+		for line := range strings.Lines(s.heard()) {
+			at, err := time.ParseDuration(strings.Fields(line)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if last >= 0 {
+				gaps = append(gaps, at-last)
+			}
+			last = at
+		}
+		if len(gaps) != 12 || gaps[0] > 2*time.Second || gaps[4] < 16*time.Second || gaps[11] < 5*time.Minute || gaps[11] > 6*time.Minute+time.Second {
+			t.Errorf("gaps = %v", gaps)
+		}
+		want(t, "states", b.states(), "sent")
+	})
+}
+
+func TestRetryAfterIsHonoured(t *testing.T) {
+	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Owed, Class: "rate_limited", Retry: 90 * time.Second}}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(89 * time.Second)
+		want(t, "told early", s.heard(), "0s phone one")
+		after(2 * time.Second)
+		want(t, "told", s.heard(), "0s phone one\n1m30s phone one")
+	})
+}
+
+func TestAfterASuccessAllThatWaitsIsTold(t *testing.T) {
+	down := rules.Outcome{State: rules.Owed, Class: "refused"}
+	dispatch(t, map[string][]rules.Outcome{"phone": {down, down}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(500 * time.Millisecond)
+		b.owe(on("phone", "two"))
+		after(time.Minute)
+		want(t, "states", b.states(), "sent sent")
+		if got := s.heard(); !strings.HasSuffix(got, "2 alerts: 2 firing") {
+			t.Error(got)
+		}
+	})
+}
+
+func TestUnknownIsRepeatedOnce(t *testing.T) {
+	unknown := rules.Outcome{State: rules.Uncertain, Class: "timeout"}
+	dispatch(t, map[string][]rules.Outcome{"phone": {unknown, unknown, unknown}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Hour)
+		want(t, "states", b.states(), "unknown")
+		if n := strings.Count(s.heard(), "\n") + 1; n != 2 {
+			t.Errorf("sent %d times, want twice", n)
+		}
+	})
+}
+
+func TestASlowChannelDelaysNobody(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		s.slow["mail"] = 14 * time.Second
+		b.owe(on("mail", "one"), on("phone", "one"))
+		after(time.Second)
+		b.owe(on("chat", "two"))
+		after(time.Second)
+		if got := s.heard(); !strings.Contains(got, "0s phone one") || !strings.Contains(got, "1s chat two") {
+			t.Error(got)
+		}
+		after(time.Minute)
+		want(t, "states", b.states(), "sent sent sent")
+	})
+}
+
+func TestRefusedForGoodAndUnknownChannelAreDead(t *testing.T) {
+	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Dead, Class: "auth", Code: 401}}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"), on("gone", "one"))
+		after(time.Minute)
+		want(t, "states", b.states(), "dead dead")
+	})
+}
+
+func TestDeadLetterAfterThreeDays(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		s.slow["phone"] = 24 * time.Hour // never answers: each try is unknown only after its time
+		s.answers = map[string][]rules.Outcome{}
+		down := rules.Outcome{State: rules.Owed, Class: "refused"}
+		for range 2000 {
+			s.answers["phone"] = append(s.answers["phone"], down)
+		}
+		s.slow["phone"] = 0
+		b.owe(on("phone", "one"))
+		after(71 * time.Hour)
+		want(t, "states after 71 hours", b.states(), "owed")
+		after(2 * time.Hour)
+		want(t, "states after 73 hours", b.states(), "dead")
+	})
+}
+
+func TestTheEndWaitsForWhatIsUnderWay(t *testing.T) {
+	var states string
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b := &box{bell: make(chan struct{}, 1)}
+		s := &service{began: time.Now(), slow: map[string]time.Duration{"phone": 2 * time.Second, "mail": time.Hour}}
+		d := notify.NewDispatcher(b, s, func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, true },
+			slog.New(slog.DiscardHandler), notify.Options{})
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx) }()
+		b.owe(on("phone", "one"), on("mail", "one"))
+		after(time.Second)
+		cancel()
+		began := time.Now()
+		if err := <-done; err != nil || time.Since(began) > 3*time.Second {
+			t.Errorf("ended with %v after %s, want within 3 s", err, time.Since(began))
+		}
+		states = b.states()
+	})
+	want(t, "states", states, "sent owed")
+}
