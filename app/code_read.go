@@ -75,16 +75,6 @@ func readRuleList(file string, body ast.Node) ([]RuleDoc, error) {
 	return rulesBelow(file, root, body)
 }
 
-// growPlain refuses what is not written where it stands, and then is grow.
-func growPlain(file string, body ast.Node) (*node, error) {
-	for _, kind := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType} {
-		if found := ast.Filter(kind, body); len(found) > 0 {
-			return nil, special(placeOf(file, found[0].GetToken()))
-		}
-	}
-	return grow(file, body)
-}
-
 // rulesBelow reads the list of rules in a document.
 func rulesBelow(file string, root *node, body ast.Node) ([]RuleDoc, error) {
 	var docs []RuleDoc

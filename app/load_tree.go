@@ -60,6 +60,16 @@ func (n *node) has(key string) bool {
 	return v != nil && v.form != formEmpty
 }
 
+// growPlain refuses what is not written where it stands, and then is grow.
+func growPlain(file string, body ast.Node) (*node, error) {
+	for _, kind := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType} {
+		if found := ast.Filter(kind, body); len(found) > 0 {
+			return nil, special(placeOf(file, found[0].GetToken()))
+		}
+	}
+	return grow(file, body)
+}
+
 // parseConfig turns YAML into nodes. Its errors name lines and never quote
 // them: a line may hold a secret.
 func parseConfig(path string, text []byte) (*node, error) {
@@ -75,7 +85,7 @@ func parseConfig(path string, text []byte) (*node, error) {
 		if len(root.table) > 0 {
 			return nil, placed(placeOf(path, doc.Body.GetToken()), rules.Errorf(rules.Invalid, "a second document begins; write one, without ---"))
 		}
-		if root, err = grow(path, doc.Body); err != nil {
+		if root, err = growPlain(path, doc.Body); err != nil {
 			return nil, err
 		}
 	}

@@ -106,7 +106,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 	return RuleAnswer{a.view(saved), warnings}, err
 }
 
-// DeleteRule ends a rule; its history stays and RestoreRule brings it back.
+// DeleteRule ends a rule; its history stays and Restore brings it back.
 func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o SaveOptions) (RuleAnswer, error) {
 	r, err := a.find(ctx, nameOrID)
 	if err != nil {
@@ -128,28 +128,6 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 		return nil
 	})
 	return answer, err
-}
-
-// RestoreRule brings a version of a rule back, also of a deleted one; version
-// 0 is the last one that was not deleted.
-func (a *App) RestoreRule(ctx context.Context, by rules.Actor, id string, version int) (RuleAnswer, error) {
-	versions, err := a.Store.Versions(ctx, id, 0)
-	if err != nil {
-		return RuleAnswer{}, err
-	}
-	i := slices.IndexFunc(versions, func(v rules.Version) bool {
-		return v.Version == version || version == 0 && v.Act != "deleted"
-	})
-	if i < 0 {
-		return RuleAnswer{}, rules.Errorf(rules.NotFound, "rule %q has no version %d to restore", id, version)
-	}
-	var saved rules.Rule
-	err = a.Book.Act(ctx, a.now(), id, func(s rules.Setting, l *rules.Ledger) error {
-		l.Restore(s, versions[i], by)
-		saved = l.Rule
-		return nil
-	})
-	return RuleAnswer{a.view(saved), a.notNil(nil)}, err
 }
 
 // ListRules lists rules by name, with the total before the page was cut.
@@ -297,18 +275,23 @@ func (a *App) checkParents(ctx context.Context, r rules.Rule) error {
 		switch {
 		case err != nil:
 			errs = append(errs, rules.FieldErrorf("depends_on", "there is no rule %q; create it first, or leave it out", name))
-		case parent.ID == r.ID || a.dependsOn(ctx, parent, r.ID, 0):
+		case parent.ID == r.ID || a.dependsOn(ctx, parent, r.ID, map[string]bool{}):
 			errs = append(errs, rules.FieldErrorf("depends_on", "rule %q depends on this one already; a circle is not possible", name))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// dependsOn reports whether a rule depends, over whatever steps, on id.
-func (a *App) dependsOn(ctx context.Context, r rules.Rule, id string, depth int) bool {
-	return depth < 50 && slices.ContainsFunc(r.DependsOn, func(name string) bool {
+// dependsOn reports whether a rule depends, over whatever steps, on id; seen
+// are those that were asked already.
+func (a *App) dependsOn(ctx context.Context, r rules.Rule, id string, seen map[string]bool) bool {
+	if seen[r.ID] {
+		return false
+	}
+	seen[r.ID] = true
+	return slices.ContainsFunc(r.DependsOn, func(name string) bool {
 		parent, err := a.Store.FindRule(ctx, r.Owner, name)
-		return err == nil && (parent.ID == id || a.dependsOn(ctx, parent, id, depth+1))
+		return err == nil && (parent.ID == id || a.dependsOn(ctx, parent, id, seen))
 	})
 }
 

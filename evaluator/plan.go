@@ -30,7 +30,9 @@ func needs(r *rules.Rule) []need {
 	}
 	switch c.Type {
 	case rules.Absence:
-		base.Aggregation = rules.Latest
+		if base.Aggregation = rules.Latest; base.Field == "" {
+			base.Aggregation = rules.Count // of any field
+		}
 	case rules.Change:
 		before := base
 		before.back = c.Ago.Std()

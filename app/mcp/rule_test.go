@@ -49,7 +49,7 @@ func TestLifeOfARule(t *testing.T) {
 	if got := fmt.Sprint(deleted["restore"]); got != fmt.Sprintf("map[id:%s version:2]", rule["id"]) {
 		t.Errorf("can be restored: %s", got)
 	}
-	if _, err := h.app.RestoreRule(t.Context(), rules.Actor{Name: "anna"}, rule["id"].(string), 2); err != nil {
+	if _, err := h.app.Restore(t.Context(), rules.Actor{Name: "anna"}, rule["id"].(string), 2, app.SaveOptions{}); err != nil {
 		t.Errorf("what it says can be restored cannot: %v", err)
 	}
 }

@@ -103,7 +103,8 @@ func (b *batch) read(q evaluator.Query, each func(evaluator.Row)) {
 // the type of a column without any value.
 func readable(t arrow.DataType) bool {
 	switch t.ID() {
-	case arrow.BOOL, arrow.INT64, arrow.UINT64, arrow.FLOAT64, arrow.TIMESTAMP, arrow.NULL:
+	case arrow.BOOL, arrow.INT64, arrow.UINT64, arrow.FLOAT64, arrow.TIMESTAMP, arrow.NULL,
+		arrow.INT8, arrow.INT16, arrow.INT32, arrow.UINT8, arrow.UINT16, arrow.UINT32, arrow.FLOAT32, arrow.DECIMAL128:
 		return true
 	}
 	return isText(t)
@@ -137,6 +138,29 @@ func number(column arrow.Array, i int) float64 {
 			return 1
 		}
 		return 0
+	}
+	return rareNumber(column, i)
+}
+
+// rareNumber reads what only users' own statements answer.
+func rareNumber(column arrow.Array, i int) float64 {
+	switch c := column.(type) {
+	case *array.Float32:
+		return float64(c.Value(i))
+	case *array.Int32:
+		return float64(c.Value(i))
+	case *array.Int16:
+		return float64(c.Value(i))
+	case *array.Int8:
+		return float64(c.Value(i))
+	case *array.Uint32:
+		return float64(c.Value(i))
+	case *array.Uint16:
+		return float64(c.Value(i))
+	case *array.Uint8:
+		return float64(c.Value(i))
+	case *array.Decimal128:
+		return c.Value(i).ToFloat64(c.DataType().(*arrow.Decimal128Type).Scale)
 	}
 	return math.NaN()
 }

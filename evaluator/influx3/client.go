@@ -49,7 +49,10 @@ type Client struct {
 	concurrency int
 }
 
-var _ evaluator.Source = (*Client)(nil)
+var (
+	_ evaluator.Source = (*Client)(nil)
+	_ evaluator.Reader = (*Client)(nil)
+)
 
 const (
 	defaultTimeout     = 10 * time.Second
