@@ -334,3 +334,52 @@ func TestMainJob(t *testing.T) {
 		t.Errorf("the webhook was told %q, want one message and one resolve", got)
 	}
 }
+
+// TestTheDatabaseGoesWrong: the daemon goes on telling people when its
+// database is damaged, cannot be written, or is deleted under it.
+func TestTheDatabaseGoesWrong(t *testing.T) {
+	s := newSite(t)
+	defer s.feed(-18)()
+	s.hook.come()
+	d := s.serve()
+	s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--above", "-15")
+	database := filepath.Join(s.dir, "data", "tocsin.db")
+
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		if err := os.Remove(database + suffix); err != nil && suffix == "" {
+			t.Fatal(err)
+		}
+	}
+	s.until("a deleted database is written again", func() bool {
+		out, code := s.run("rules", "list")
+		return code == 0 && strings.Contains(out, "too_warm")
+	})
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+
+	backups := filepath.Join(s.dir, "data", "backups")
+	if err := os.Mkdir(backups, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string][]byte{filepath.Join(backups, "tocsin-20260101.db"): whole, database: []byte(strings.Repeat("damaged ", 1000))} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d = s.serve()
+	s.until("people are told of the restore", s.hook.heard("tocsin's database"))
+	if out, _ := s.run("rules", "list"); !strings.Contains(out, "too_warm") {
+		t.Errorf("after the restore: %s", out)
+	}
+	if kept, err := filepath.Glob(database + ".damaged-*"); err != nil || len(kept) == 0 {
+		t.Errorf("the damaged file was not kept: %v", err)
+	}
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+}

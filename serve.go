@@ -25,7 +25,6 @@ import (
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // serve is the daemon. It runs sessions: a new one with each reload.
@@ -69,7 +68,9 @@ func newLog(level string) *slog.Logger {
 // points of the live sources.
 type daemon struct {
 	serveOptions
-	store    *sqlite.Store
+	store    *storage
+	said     string // what is wrong with the database, to be logged once
+	told     string // the note about the database that people were told
 	vault    *notify.Vault
 	listener net.Listener
 	handler  swap
@@ -91,7 +92,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
 	d := &daemon{serveOptions: o, listener: listener, stores: map[string]*live.Store{}}
-	if d.store, err = sqlite.Open(ctx, databasePath(c), sqlite.Options{Migrate: true}); err != nil {
+	if d.store, err = openStorage(ctx, c, d.log); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.store.Close()) }()
@@ -125,7 +126,7 @@ func (d *daemon) sessions(ctx context.Context, c *app.Config) error {
 		go func() { done <- d.session(session, c) }()
 		next, err := d.await(ctx, hangup, done, c)
 		end()
-		if next == nil {
+		if next == nil || err != nil {
 			return errors.Join(err, drain(done, err))
 		}
 		if err := <-done; err != nil {
@@ -151,6 +152,9 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 			return nil, nil
 		case err := <-done:
 			done <- nil
+			if errors.Is(err, errReopen) {
+				return c, d.reopen(ctx, c)
+			}
 			return nil, err
 		case <-hangup:
 		}
@@ -170,6 +174,16 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 	}
 }
 
+// reopen opens the database again between two sessions.
+func (d *daemon) reopen(ctx context.Context, c *app.Config) error {
+	err := d.store.Close()
+	next, openErr := openStorage(ctx, c, d.log)
+	if openErr == nil {
+		d.store = next
+	}
+	return errors.Join(err, openErr)
+}
+
 // session wires everything that depends on the config and runs it until ctx
 // ends.
 func (d *daemon) session(ctx context.Context, c *app.Config) error {
@@ -187,7 +201,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
 	options := evaluator.EngineOptions{
-		Every: c.Every.Std(), Operators: func() []string { return c.Operators }, Since: d.alive.since(), Alive: d.alive.touch,
+		Every: c.Every.Std(), Operators: directory.Operators(c), Since: d.alive.since(), Alive: d.alive.touch,
 		Clocks: app.MachineClocks(),
 	}
 	if d.clock != nil {
@@ -201,7 +215,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	a := &app.App{
 		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine, Clock: d.clock,
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
-		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return unsaved(book) },
+		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return append(d.store.notes(), unsaved(book)...) },
 	}
 	probes := web.New(a, d.webOptions(c))
 	zone, err := time.LoadLocation(c.Zone)
@@ -220,6 +234,8 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		d.runClock(c),
 		engine.Run,
 		dispatcher.Run,
+		func(ctx context.Context) error { return d.keepHouse(ctx, c) },
+		func(ctx context.Context) error { d.tellOfStorage(ctx, engine); return nil },
 		d.runVitals(c),
 		func(ctx context.Context) error {
 			if d.ready != nil {
@@ -239,6 +255,14 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 		out = append(out, "listening beyond loopback without a token: only /health and /ready are answered; set token or token_file")
 	}
 	return out
+}
+
+// tellOfStorage tells the operators once what became of the database.
+func (d *daemon) tellOfStorage(ctx context.Context, e *evaluator.Engine) {
+	if note := d.store.note; note != "" && note != d.told {
+		d.told = note
+		e.Tell(ctx, "tocsin's database", note, time.Now().UTC())
+	}
 }
 
 func unsaved(b *evaluator.Book) []string {

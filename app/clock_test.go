@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -75,10 +76,10 @@ func (m *machine) run() {
 }
 
 // says makes a server answer with a date that is off, from an address.
-func (m *machine) says(name string, off time.Duration, from netip.Addr) *int {
-	count := new(int)
+func (m *machine) says(name string, off time.Duration, from netip.Addr) *atomic.Int64 {
+	count := new(atomic.Int64)
 	m.dates[name] = func(context.Context) (app.DateAnswer, error) {
-		*count++
+		count.Add(1)
 		return app.DateAnswer{Date: time.Now().Add(off).Truncate(time.Second), From: from}, nil
 	}
 	return count
@@ -191,8 +192,8 @@ func TestClockThatIsSureStaysSo(t *testing.T) {
 		m.after(3 * time.Second)
 		m.after(24 * time.Hour)
 		m.want(true, false, "agrees with InfluxDB home")
-		if *asked != 2 {
-			t.Errorf("asked %d times, want twice", *asked)
+		if n := asked.Load(); n != 2 {
+			t.Errorf("asked %d times, want twice", n)
 		}
 	})
 }
@@ -208,9 +209,9 @@ func TestClockGivesUpWaiting(t *testing.T) {
 		m.want(false, true, "unsure")
 		m.after(7 * time.Second)
 		m.want(false, false, "unsure, given up waiting after 10m")
-		before := *asked
+		before := asked.Load()
 		m.after(time.Hour)
-		if got := *asked - before; got < 5 || got > 7 {
+		if got := asked.Load() - before; got < 5 || got > 7 {
 			t.Errorf("asked %d times in an hour, want every 10 minutes", got)
 		}
 		if n := strings.Count(m.log.String(), "has another time"); n != 1 {

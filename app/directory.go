@@ -87,3 +87,14 @@ func (d *Directory) Open(name string) (notify.Channel, bool) {
 func (d *Directory) Route(c *Config) func(rules.Severity) []string {
 	return func(s rules.Severity) []string { return c.Route(s, d.Names()) }
 }
+
+// Operators names the channels for tocsin's own messages: those of operators,
+// which are those of notify.default when nobody says, or every channel.
+func (d *Directory) Operators(c *Config) func() []string {
+	return func() []string {
+		if len(c.Operators) > 0 {
+			return c.Operators
+		}
+		return d.Names()
+	}
+}

@@ -3,10 +3,12 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/gofrs/flock"
 
@@ -25,6 +27,14 @@ func TakeLock(dataDir string) (*Lock, error) {
 	path := lockPath(dataDir)
 	lock := flock.New(path)
 	taken, err := lock.TryLock()
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		// On a disk that cannot be written the lock of an earlier start serves.
+		if lock = flock.New(path, flock.SetFlag(os.O_RDONLY)); readableFile(path) {
+			if taken, err = lock.TryLock(); err == nil && taken {
+				return &Lock{lock}, nil
+			}
+		}
+	}
 	if err != nil {
 		return nil, rules.Errorf(rules.Unavailable, "cannot lock %s: %v; make %s writable for the user that runs tocsin, or set data_dir to one that is", path, cause(err), dataDir)
 	}
@@ -35,6 +45,11 @@ func TakeLock(dataDir string) (*Lock, error) {
 		return nil, errors.Join(fmt.Errorf("write the pid: %w", err), lock.Unlock())
 	}
 	return &Lock{lock}, nil
+}
+
+func readableFile(path string) bool {
+	f, err := os.Open(path)
+	return err == nil && f.Close() == nil
 }
 
 // Release gives the right up.

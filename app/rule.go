@@ -251,8 +251,8 @@ func (a *App) check(ctx context.Context, r *rules.Rule, o SaveOptions) (warnings
 // possible refuses the conditions that this version cannot judge.
 func possible(r rules.Rule) error {
 	switch r.Condition.Type {
-	case rules.Anomaly, rules.Query:
-		return rules.FieldErrorf("condition.type", "%s is not possible in this version; use threshold, absence, change, forecast or expression", r.Condition.Type)
+	case rules.Anomaly:
+		return rules.FieldErrorf("condition.type", "%s is not possible in this version; use threshold, absence, change, forecast, expression or query", r.Condition.Type)
 	}
 	return nil
 }
@@ -300,6 +300,9 @@ func (a *App) dependsOn(ctx context.Context, r rules.Rule, id string, seen map[s
 func (a *App) checkData(ctx context.Context, s evaluator.Source, r *rules.Rule) error {
 	if r.Condition.Type == rules.Expression {
 		return a.checkInputs(ctx, s, r)
+	}
+	if r.Condition.Type == rules.Query {
+		return evaluator.CheckStatement(s, r)
 	}
 	if r.Measurement == "" {
 		return nil

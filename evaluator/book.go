@@ -25,12 +25,21 @@ type Book struct {
 
 	mu      sync.Mutex
 	cache   *lru.Cache[string, *rules.Ledger]
-	rules   map[string]*rules.Rule   // the watched ones, by id
+	turns   uint64                   // moves when another ledger stands for a rule
+	rules   map[string]listed        // the watched ones, by id
 	names   map[[2]string]string     // their ids by owner and name
 	owing   map[string]struct{}      // ids of ledgers with alerts or unsent messages
 	unsaved map[string]*rules.Ledger // left the cache, or failed to be saved
 	silence []rules.Silence
 	version uint64 // moves when a rule comes, goes or changes
+}
+
+// listed is a watched rule as the indexes know it. An act changes a rule in
+// place, so what it was is kept apart.
+type listed struct {
+	rule    *rules.Rule
+	version int
+	name    [2]string // owner and name
 }
 
 // BookOptions are what a Book may be told; the zero value is right.
@@ -57,7 +66,7 @@ func OpenBook(ctx context.Context, store Store, o BookOptions) (*Book, error) {
 	}
 	b := &Book{
 		store: store, options: o, bell: make(chan struct{}, 1),
-		rules: map[string]*rules.Rule{}, names: map[[2]string]string{}, owing: map[string]struct{}{}, unsaved: map[string]*rules.Ledger{},
+		rules: map[string]listed{}, names: map[[2]string]string{}, owing: map[string]struct{}{}, unsaved: map[string]*rules.Ledger{},
 	}
 	cache, err := lru.NewWithEvict(o.Cache, b.evicted)
 	if err != nil {
@@ -79,6 +88,7 @@ func OpenBook(ctx context.Context, store Store, o BookOptions) (*Book, error) {
 
 // evicted keeps what a ledger that leaves the cache has not saved yet.
 func (b *Book) evicted(id string, l *rules.Ledger) {
+	b.turns++
 	if b.cache.Contains(id) {
 		return
 	}
@@ -99,19 +109,31 @@ func (b *Book) readSilences(ctx context.Context) (err error) {
 // admit puts a ledger into the cache and the indexes.
 func (b *Book) admit(l *rules.Ledger) {
 	id := l.Rule.ID
-	if was := b.rules[id]; l.Watched() != (was != nil) || was != nil && was.Version != l.Rule.Version {
+	if was, ok := b.rules[id]; ok != l.Watched() || ok && was.version != l.Rule.Version {
 		b.version++
+		b.list(l)
+	} else if ok && was.rule != &l.Rule {
+		b.list(l)
 	}
-	if was := b.rules[id]; was != nil {
-		delete(b.names, [2]string{was.Owner, was.Name})
+	b.index(l)
+	if held, ok := b.cache.Peek(id); !ok || held != l {
+		b.cache.Add(id, l)
+		b.turns++
+	}
+}
+
+// list enters the rule of a ledger where watched rules are found.
+func (b *Book) list(l *rules.Ledger) {
+	id := l.Rule.ID
+	if was, ok := b.rules[id]; ok {
+		delete(b.names, was.name)
 		delete(b.rules, id)
 	}
 	if l.Watched() {
-		b.rules[id] = &l.Rule
-		b.names[[2]string{l.Rule.Owner, l.Rule.Name}] = id
+		name := [2]string{l.Rule.Owner, l.Rule.Name}
+		b.rules[id] = listed{&l.Rule, l.Rule.Version, name}
+		b.names[name] = id
 	}
-	b.index(l)
-	b.cache.Add(id, l)
 }
 
 func (b *Book) index(l *rules.Ledger) {
@@ -133,13 +155,22 @@ func (b *Book) Ring() {
 	}
 }
 
-// Watched returns the enabled rules, and a number that moves whenever one of
-// them comes, goes or changes. The rules must not be changed.
-func (b *Book) Watched(ctx context.Context) ([]*rules.Rule, uint64, error) {
+// Watched calls use with the enabled rules, unless version is the present
+// number, and returns that one: it moves whenever one of them comes, goes or
+// changes. The rules must not be changed, and not be read after use except by a
+// Decider.
+func (b *Book) Watched(ctx context.Context, version uint64, use func([]*rules.Rule)) (uint64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	err := b.refresh(ctx)
-	return slices.Collect(maps.Values(b.rules)), b.version, err
+	if err := b.refresh(ctx); err != nil || b.version == version {
+		return b.version, err
+	}
+	list := make([]*rules.Rule, 0, len(b.rules))
+	for _, l := range b.rules {
+		list = append(list, l.rule)
+	}
+	use(list)
+	return b.version, nil
 }
 
 // Version returns the number that Watched returns, after a look at what
@@ -187,38 +218,59 @@ func (b *Book) replace(fresh *rules.Ledger) {
 	b.admit(fresh)
 }
 
-// ledgers returns the listed ledgers in that order, from the cache or the
-// store.
-func (b *Book) ledgers(ctx context.Context, ids []string) ([]*rules.Ledger, error) {
-	out := make([]*rules.Ledger, len(ids))
+// roll is a list of ledgers to decide on. It remembers where they are, so that
+// the same list costs no look-up the next time.
+type roll struct {
+	ids     []string
+	ledgers []*rules.Ledger // in the order of ids, nil for those that are not known
+	turns   uint64          // the Book's when they were found
+}
+
+// find finds the ledgers of a roll, in the cache or the store.
+func (b *Book) find(ctx context.Context, r *roll) error {
+	if len(r.ledgers) == len(r.ids) && r.turns == b.turns {
+		return nil
+	}
+	r.ledgers = r.ledgers[:0]
 	var missing []string
-	for i, id := range ids {
+	for _, id := range r.ids {
 		l, ok := b.cache.Get(id)
 		if !ok {
 			l = b.unsaved[id]
 		}
-		if out[i] = l; l == nil {
+		if l == nil {
 			missing = append(missing, id)
 		}
+		r.ledgers = append(r.ledgers, l)
 	}
-	if len(missing) == 0 {
-		return out, nil
+	if len(missing) > 0 {
+		return b.load(ctx, r, missing)
 	}
+	r.turns = b.turns
+	return nil
+}
+
+// load completes a roll from the store. With a cache that is too small for the
+// roll it does not last.
+func (b *Book) load(ctx context.Context, r *roll, missing []string) error {
 	read, err := b.store.Load(ctx, missing...)
 	if err != nil {
-		return nil, fmt.Errorf("read ledgers: %w", err)
+		r.ledgers = r.ledgers[:0]
+		return fmt.Errorf("read ledgers: %w", err)
 	}
+	turns := b.turns
 	byID := map[string]*rules.Ledger{}
 	for _, l := range read {
 		byID[l.Rule.ID] = l
 		b.admit(l)
 	}
-	for i, id := range ids {
-		if out[i] == nil {
-			out[i] = byID[id]
+	for i, id := range r.ids {
+		if r.ledgers[i] == nil {
+			r.ledgers[i] = byID[id]
 		}
 	}
-	return slices.DeleteFunc(out, func(l *rules.Ledger) bool { return l == nil }), nil
+	r.turns = turns
+	return nil
 }
 
 // Decider changes a ledger in a setting. It must not change what it refuses
@@ -230,23 +282,35 @@ type Decider func(rules.Setting, *rules.Ledger) error
 // saves what it changed in one transaction. Ids that are not known are left
 // out.
 func (b *Book) Decide(ctx context.Context, now time.Time, ids []string, decide Decider) error {
+	return b.decide(ctx, now, &roll{ids: ids}, func(s rules.Setting, _ int, l *rules.Ledger) error { return decide(s, l) })
+}
+
+// decide is Decide with a roll, which tells decide the place of each ledger.
+func (b *Book) decide(ctx context.Context, now time.Time, r *roll, decide func(s rules.Setting, place int, l *rules.Ledger) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.refresh(ctx); err != nil && len(ids) == 1 {
+	if err := b.refresh(ctx); err != nil && len(r.ids) == 1 {
 		return err
 	}
-	list, err := b.ledgers(ctx, ids)
-	if err != nil {
+	if err := b.find(ctx, r); err != nil {
 		return err
 	}
 	setting, errs := b.setting(now), []error(nil)
-	for _, l := range list {
-		if err := decide(setting, l); err != nil {
+	for i, l := range r.ledgers {
+		if l == nil {
+			continue
+		}
+		if err := decide(setting, i, l); err != nil {
 			errs = append(errs, err)
 		}
 	}
-	again := func(l *rules.Ledger) error { return decide(setting, l) }
-	return errors.Join(append(errs, b.save(ctx, list, again))...)
+	again := func(l *rules.Ledger) error {
+		if i := slices.Index(r.ids, l.Rule.ID); i >= 0 {
+			return decide(setting, i, l)
+		}
+		return nil
+	}
+	return errors.Join(append(errs, b.save(ctx, r.ledgers, again))...)
 }
 
 // Act is Decide for one rule; rules.NotFound when there is none.
@@ -273,32 +337,26 @@ func (b *Book) Create(ctx context.Context, l *rules.Ledger) error {
 	return nil
 }
 
-// save writes what changed of list. Ledgers that could not be saved keep their
-// changes in memory and go with the next save, unless the store refused them.
-func (b *Book) save(ctx context.Context, list []*rules.Ledger, decide func(*rules.Ledger) error) error {
+// save writes what changed of list; again decides anew on a ledger of it that
+// another process changed. Ledgers that could not be saved keep their changes
+// in memory and go with the next save, unless the store refused them.
+func (b *Book) save(ctx context.Context, list []*rules.Ledger, again func(*rules.Ledger) error) error {
 	batch := make([]*rules.Ledger, 0, len(b.unsaved)+4)
 	for _, l := range b.unsaved {
 		batch = append(batch, l)
 	}
 	for _, l := range list {
-		if l.Changed() && b.unsaved[l.Rule.ID] != l {
+		if l != nil && l.Changed() && b.unsaved[l.Rule.ID] != l {
 			batch = append(batch, l)
 		}
 	}
 	if len(batch) == 0 {
 		return nil
 	}
-	decided := map[string]bool{}
-	for _, l := range list {
-		decided[l.Rule.ID] = true
-	}
 	err := b.store.Save(ctx, batch, func(fresh *rules.Ledger) error {
 		b.replace(fresh)
 		delete(b.unsaved, fresh.Rule.ID)
-		if !decided[fresh.Rule.ID] {
-			return nil
-		}
-		err := decide(fresh)
+		err := again(fresh)
 		b.admit(fresh)
 		return err
 	})
@@ -380,7 +438,7 @@ func (b *Book) coveredBy(parent string, child *rules.Rule, series rules.Series, 
 	if id, ok := b.names[[2]string{child.Owner, parent}]; ok {
 		parent = id
 	}
-	if b.rules[parent] == nil {
+	if _, ok := b.rules[parent]; !ok {
 		return ""
 	}
 	if l, ok := b.cache.Peek(parent); ok {

@@ -44,8 +44,12 @@ func (e *Engine) catchUp(ctx context.Context, r *round) {
 			return // goes on from here at the next tick
 		}
 	}
+	plan, due := f.plan.Load(), e.timetable.Load().due(r.tick)
+	if !plan.any(due) {
+		return // only what a jump leapt over was to be judged
+	}
 	again := &round{feed: f, tick: r.tick, now: r.tick, jumps: r.jumps}
-	e.query(ctx, again, f.plan.Load(), e.timetable.Load().due(r.tick))
+	e.query(ctx, again, plan, due)
 	if !again.judged {
 		return
 	}
@@ -91,6 +95,13 @@ type absence struct {
 	episodes map[string]string
 }
 
+// precedes reports whether a missed tick was before the last change of a rule.
+// A change after the present was made while the clock was ahead: nobody knows
+// when.
+func (a *absence) precedes(r *rules.Rule, t time.Time) bool {
+	return a != nil && t.Before(r.UpdatedAt) && !r.UpdatedAt.After(a.to)
+}
+
 // mostEpisodes bounds what one message names.
 const mostEpisodes = 20
 
@@ -133,7 +144,7 @@ func (e *Engine) tellAway(ctx context.Context, f *feed, a *absence) {
 	if told {
 		title = fmt.Sprintf("Source %s is back; it was away from %s to %s UTC", f.name, a.from.Format("15:04:05"), a.to.Format("15:04:05"))
 	}
-	e.tell(ctx, title, a.text(), a.to)
+	e.Tell(ctx, title, a.text(), a.to)
 }
 
 // tellOutages says once of each source that it is down.
@@ -145,16 +156,16 @@ func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
 		f.told = f.told || news
 		f.mu.Unlock()
 		if news {
-			e.tell(ctx, fmt.Sprintf("Source %s does not answer since %s UTC", f.name, h.DownSince.Format("15:04:05")),
+			e.Tell(ctx, fmt.Sprintf("Source %s does not answer since %s UTC", f.name, h.DownSince.Format("15:04:05")),
 				fmt.Sprintf("%s. Its %d rules are not judged until it is back; then the time between is judged from its history.", h.Error, len(f.plan.Load().rules)), t)
 		}
 	}
 }
 
-// tell books one of tocsin's own messages on the operators' channels.
-func (e *Engine) tell(ctx context.Context, title, text string, t time.Time) {
+// Tell books one of tocsin's own messages on the operators' channels.
+func (e *Engine) Tell(ctx context.Context, title, text string, t time.Time) {
 	if e.options.Operators == nil || len(e.options.Operators()) == 0 {
-		e.log.Warn(title, "text", text, "told", "nobody: operators and notify.default name no channel")
+		e.log.Warn(title, "text", text, "told", "nobody: there is no channel")
 		return
 	}
 	names := e.options.Operators()

@@ -1,11 +1,13 @@
 package evaluator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,10 +28,13 @@ type Engine struct {
 	behind    sync.WaitGroup // rounds that outlive their tick
 	jumps     atomic.Int64   // how often the wall clock jumped; moves under mu
 
-	mu      sync.Mutex    // one decision, one jump of the clock at a time
-	planned uint64        // the Book's version that plans and timetable are made for
-	unknown []*rules.Rule // rules whose source is not configured
+	mu      sync.Mutex // one decision, one jump of the clock at a time
+	planned uint64     // the Book's version that plans and timetable are made for
+	docket  docket
+	judging *Answer // what evidence is asked about
+	prove   func(rules.Observation) rules.Evidence
 	scratch []rules.Observation
+	seen    int // instances that the decision under way has judged
 }
 
 // EngineOptions are what an Engine may be told; the zero value is right.
@@ -100,6 +105,7 @@ func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
 	}
 	e := &Engine{book: book, log: log, options: o, sources: map[string]*feed{}}
 	e.timetable.Store(newTimetable(o.Every))
+	e.prove = func(rules.Observation) rules.Evidence { return e.evidence(e.judging) }
 	return e
 }
 
@@ -140,31 +146,30 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 
 // replan makes plans and timetable anew when rules have changed.
 func (e *Engine) replan(ctx context.Context) error {
-	list, version, err := e.book.Watched(ctx)
+	version, err := e.book.Watched(ctx, e.planned, e.plan)
 	if err != nil {
 		return fmt.Errorf("read the rules: %w", err)
 	}
-	if version == e.planned {
-		return nil
-	}
-	bySource, unknown := map[string][]*rules.Rule{}, []*rules.Rule(nil)
+	e.planned = version
+	return nil
+}
+
+// plan makes plans and timetable for the rules.
+func (e *Engine) plan(list []*rules.Rule) {
+	bySource := map[string][]*rules.Rule{}
 	table := newTimetable(e.options.Every)
 	for _, r := range list {
 		table.add(r)
-		if e.sources[r.Source] == nil {
-			unknown = append(unknown, r)
-			continue
-		}
 		bySource[r.Source] = append(bySource[r.Source], r)
 	}
 	for name, f := range e.sources {
 		mine := bySource[name]
-		slices.SortFunc(mine, func(a, b *rules.Rule) int { return a.CreatedAt.Compare(b.CreatedAt) })
+		slices.SortFunc(mine, func(a, b *rules.Rule) int {
+			return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
+		})
 		f.plan.Store(NewPlan(mine))
 	}
-	e.unknown, e.planned = unknown, version
 	e.timetable.Store(table)
-	return nil
 }
 
 // round is one source being asked at one tick.
@@ -186,7 +191,8 @@ func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
 	var out []*round
 	for _, f := range e.sources {
 		plan := f.plan.Load()
-		if !plan.any(due) {
+		any := plan.any(due)
+		if !any && !f.owesTicks() {
 			continue
 		}
 		if !f.busy.TryLock() {
@@ -196,6 +202,11 @@ func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
 		}
 		r := &round{feed: f, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
 		out = append(out, r)
+		if !any {
+			r.behind = true
+			close(r.done)
+			continue
+		}
 		go func() {
 			defer close(r.done)
 			e.query(ctx, r, plan, due)
@@ -256,23 +267,20 @@ func (e *Engine) finish(ctx context.Context, r *round) {
 // commits all of it at once. In a replay, which has an absence, the timers
 // stand.
 func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, away *absence) error {
-	byRule := make(map[string]*Answer, len(answers))
-	ids := make([]string, 0, len(answers))
-	for _, a := range parentsFirst(answers) {
-		byRule[a.Rule.ID] = a
-		ids = append(ids, a.Rule.ID)
-	}
+	d, busy := &e.docket, []string(nil)
 	if away == nil {
-		for _, id := range e.book.Busy() {
-			if byRule[id] == nil {
-				ids = append(ids, id)
-			}
-		}
+		busy = e.book.Busy()
 	}
-	return e.book.Decide(ctx, t, ids, func(s rules.Setting, l *rules.Ledger) error {
+	d.enter(answers)
+	d.add(busy)
+	defer func() {
+		e.stats.judged(e.seen)
+		e.seen = 0
+	}()
+	return e.book.decide(ctx, t, &d.roll, func(s rules.Setting, place int, l *rules.Ledger) error {
 		s.Replay = away != nil
-		if a := byRule[l.Rule.ID]; a != nil && a.Rule.Version == l.Rule.Version && l.Watched() {
-			e.observe(s, l, a)
+		if place < len(d.answers) && d.answers[place].version == l.Rule.Version && l.Watched() && !away.precedes(&l.Rule, t) {
+			e.observe(s, l, d.answers[place])
 		}
 		if away != nil {
 			away.look(l, t)
@@ -286,7 +294,7 @@ func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, awa
 // observe judges one rule. An answer that failed is no verdict at all: the
 // tick counts as not judged.
 func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
-	if !s.Now.After(l.Judged) || s.Replay && s.Now.Before(l.Rule.UpdatedAt) {
+	if !s.Now.After(l.Judged) {
 		return
 	}
 	if a.Err != nil {
@@ -302,9 +310,9 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 	if missed := s.Now.Sub(l.Judged) - e.timetable.Load().gap(&l.Rule, l.Judged); !l.Judged.IsZero() && missed > 0 {
 		l.Stand(missed)
 	}
-	before := l.Size()
-	l.Observe(s, e.scratch, func(rules.Observation) rules.Evidence { return e.evidence(a) })
-	e.stats.judged(len(e.scratch), l.Size()-before)
+	e.judging = a
+	l.Observe(s, e.scratch, e.prove)
+	e.seen += len(e.scratch)
 }
 
 // overlookSilence takes back the verdicts that rest on silence: of an absence,
@@ -336,14 +344,58 @@ func overlookSilence(l *rules.Ledger, obs []rules.Observation) []rules.Observati
 }
 
 func (e *Engine) evidence(a *Answer) rules.Evidence {
-	out := rules.Evidence{From: a.Query.From, To: a.Query.To, Condition: a.Rule.Condition.String(), Clock: "sure"}
+	q := a.Query()
+	out := rules.Evidence{From: q.From, To: q.To, Condition: a.Rule.Condition.String(), Clock: "sure"}
 	if !e.options.Sure() {
 		out.Clock = "unsure"
 	}
 	if f := e.sources[a.Rule.Source]; f != nil {
-		out.Query = f.Explain(a.Query)
+		out.Query = f.Explain(q)
 	}
 	return out
+}
+
+// docket is what one decision is about: ledgers, those that were answered
+// first. It is used again, because mostly it is the same tick after tick.
+type docket struct {
+	roll
+	given   []*Answer      // as they came
+	answers []*Answer      // of the first ledgers of the roll
+	places  map[string]int // of these, by rule
+}
+
+// enter puts the answered rules on the docket, parents first.
+func (d *docket) enter(answers []*Answer) {
+	if d.places != nil && slices.Equal(d.given, answers) {
+		return
+	}
+	d.given = append(d.given[:0], answers...)
+	d.answers = parentsFirst(d.given)
+	d.roll, d.places = roll{}, make(map[string]int, len(answers))
+	for i, a := range d.answers {
+		d.ids = append(d.ids, a.Rule.ID)
+		d.places[a.Rule.ID] = i
+	}
+}
+
+// add puts further rules on it, unless they are there, and takes off those
+// that an earlier decision added.
+func (d *docket) add(ids []string) {
+	place := len(d.answers)
+	for _, id := range ids {
+		switch _, answered := d.places[id]; {
+		case answered:
+			continue
+		case place == len(d.ids):
+			d.ids = append(d.ids, id)
+		case d.ids[place] != id:
+			d.ids[place], d.ledgers = id, d.ledgers[:0]
+		}
+		place++
+	}
+	if place < len(d.ids) {
+		d.ids, d.ledgers = d.ids[:place], d.ledgers[:0]
+	}
 }
 
 // parentsFirst orders answers so that a rule comes after those it depends on.

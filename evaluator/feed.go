@@ -31,8 +31,9 @@ type feed struct {
 	SourceOptions
 	plan    atomic.Pointer[Plan]
 	busy    sync.Mutex // held from the question to the decision
-	answers []Answer   // of the last round, by rule of the plan; under busy
-	out     []*Answer
+	asked   *Plan      // of the last round; under busy, as all that follows
+	answers []Answer   // by rule of the plan
+	out     []*Answer  // those that were due
 	started time.Time
 
 	mu      sync.Mutex
@@ -64,7 +65,7 @@ func (e *Engine) Add(name string, s Source, o SourceOptions) {
 
 // any reports whether a rule of the plan has one of the due schedules.
 func (p *Plan) any(due map[string]bool) bool {
-	return slices.ContainsFunc(p.rules, func(r *rules.Rule) bool { return due[scheduleKey(r)] })
+	return slices.ContainsFunc(p.schedules, func(key string) bool { return due[key] })
 }
 
 // query asks one source everything that its due rules need. The answers live
@@ -73,28 +74,35 @@ func (e *Engine) query(ctx context.Context, r *round, plan *Plan, due map[string
 	f := r.feed
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	end := r.tick.Add(-f.Delay)
-	if len(f.answers) != len(plan.rules) {
-		f.answers = make([]Answer, len(plan.rules))
-	}
-	f.out = f.out[:0]
-	for i, rule := range plan.rules {
-		a := &f.answers[i]
-		if a.due = due[scheduleKey(rule)]; a.due {
-			a.begin(rule, plan.needs[i], end)
-			a.expression = plan.expressions[rule.ID]
-			f.out = append(f.out, a)
-		}
-	}
-	errs := e.put(ctx, f, plan, slices.Clone(plan.shapes), end)
-	for _, a := range f.out {
-		a.finish()
-	}
+	errs := e.pose(ctx, f, plan, due, r.tick.Add(-f.Delay))
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the program ends; that says nothing about the source
 	}
 	r.answers = f.out
 	e.judgeHealth(r, errs)
+}
+
+// pose asks a source what the due rules of a plan need in windows that end at
+// end; the answers are in f.out.
+func (e *Engine) pose(ctx context.Context, f *feed, plan *Plan, due map[string]bool, end time.Time) []error {
+	if f.asked != plan {
+		f.asked, f.answers = plan, make([]Answer, len(plan.rules))
+	}
+	f.out = f.out[:0]
+	for i, rule := range plan.rules {
+		a := &f.answers[i]
+		if a.due = due[plan.schedules[i]]; a.due {
+			a.begin(rule, plan.needs[i], end)
+			a.version, a.expression = plan.versions[i], plan.expressions[i]
+			f.out = append(f.out, a)
+		}
+	}
+	errs := e.put(ctx, f, plan, slices.Clone(plan.shapes), end)
+	readOwn(ctx, f.Source, f.out, end)
+	for _, a := range f.out {
+		a.finish()
+	}
+	return errs
 }
 
 // put asks the shapes that a due rule takes. One that is refused is split and
@@ -108,7 +116,7 @@ func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, 
 		queries[i] = s.query(end)
 	}
 	began := time.Now()
-	errs := f.Query(ctx, queries, func(q int, row Row) { shapes[q].deal(row, f.answers) })
+	errs := f.Query(ctx, queries, func(q int, row Row) { shapes[q].deal(&row, f.answers) })
 	e.stats.asked(len(queries), time.Since(began))
 	var again []*shape
 	for i, err := range errs {

@@ -99,8 +99,10 @@ func (n need) merges(tags []string) bool {
 // change again.
 type Plan struct {
 	rules       []*rules.Rule
-	needs       [][]need               // by rule
-	expressions map[string]*expression // by rule id
+	versions    []int               // by rule, as they were planned
+	schedules   []string            // by rule, what it is in the timetable
+	needs       [][]need            // by rule
+	expressions map[int]*expression // by rule
 	shapes      []*shape
 }
 
@@ -110,6 +112,7 @@ type shape struct {
 	Query
 	window, back time.Duration
 	takers       []taker
+	plain        bool // every taker takes every row as it is
 	index        []bucket
 	routes       map[rules.Series][]route
 }
@@ -127,14 +130,18 @@ type taker struct {
 // aggregation and filter; those that look at fewer tags join it where their
 // aggregations can be merged.
 func NewPlan(list []*rules.Rule) *Plan {
-	p := &Plan{rules: list, expressions: map[string]*expression{}}
+	p := &Plan{rules: list, expressions: map[int]*expression{}}
 	byKey := map[string]*shape{}
 	for i, r := range list {
 		p.needs = append(p.needs, needs(r))
+		p.versions, p.schedules = append(p.versions, r.Version), append(p.schedules, scheduleKey(r))
 		if r.Condition.Type == rules.Expression {
 			if e, err := compileExpression(r.Condition); err == nil {
-				p.expressions[r.ID] = e
+				p.expressions[i] = e
 			}
+		}
+		if r.Condition.Type == rules.Query {
+			continue // asks in its own words
 		}
 		for j, n := range p.needs[i] {
 			key, tags := n.shapeKey()
@@ -179,22 +186,32 @@ func mergeable(a rules.Aggregation) bool {
 // more tags, if all of them can be merged and no filter is lost by it.
 func (p *Plan) join() {
 	slices.SortStableFunc(p.shapes, func(a, b *shape) int { return len(a.GroupBy) - len(b.GroupBy) })
-	kept := p.shapes[:0:0]
-	for i, small := range p.shapes {
-		if big := slices.IndexFunc(p.shapes[i+1:], small.fits); big >= 0 {
-			p.shapes[i+1+big].takers = append(p.shapes[i+1+big].takers, small.takers...)
-			continue
-		}
-		kept = append(kept, small)
+	alike := map[frame][]*shape{}
+	for _, s := range p.shapes {
+		alike[s.frame()] = append(alike[s.frame()], s)
 	}
-	p.shapes = kept
+	p.shapes = slices.DeleteFunc(p.shapes, func(small *shape) bool {
+		others := alike[small.frame()][1:]
+		alike[small.frame()] = others
+		big := slices.IndexFunc(others, small.fits)
+		if big >= 0 {
+			others[big].takers = append(others[big].takers, small.takers...)
+		}
+		return big >= 0
+	})
 }
 
-// fits reports whether the takers of s can be answered by the rows of big.
+// frame is what shapes that may be joined have in common.
+type frame struct {
+	measurement        string
+	window, back, step time.Duration
+}
+
+func (s *shape) frame() frame { return frame{s.Measurement, s.window, s.back, s.Step} }
+
+// fits reports whether the takers of s can be answered by the rows of big,
+// which has the same frame.
 func (s *shape) fits(big *shape) bool {
-	if s.Measurement != big.Measurement || s.window != big.window || s.back != big.back || s.Step != big.Step {
-		return false
-	}
 	for _, tag := range s.GroupBy {
 		if !slices.Contains(big.GroupBy, tag) {
 			return false
@@ -228,10 +245,10 @@ const mostValues = 100
 
 // filter is what every taker filters on: the values of all of them.
 func (s *shape) filter() rules.Filter {
-	out := rules.Filter{}
-	if len(s.takers) == 0 {
-		return out
+	if len(s.takers) == 0 || len(s.takers[0].asks.where) == 0 {
+		return nil
 	}
+	out := rules.Filter{}
 	for tag := range s.takers[0].asks.where {
 		var values []string
 		for _, t := range s.takers {
@@ -253,7 +270,7 @@ func (s *shape) filter() rules.Filter {
 
 // settle fixes the columns and the filter when all takers are known.
 func (s *shape) settle() {
-	s.Where, s.Columns, s.routes = s.filter(), nil, map[rules.Series][]route{}
+	s.Where, s.Columns, s.plain, s.index, s.routes = s.filter(), nil, true, nil, nil
 	for i := range s.takers {
 		t := &s.takers[i]
 		t.merge = t.asks.merges(s.GroupBy)
@@ -266,8 +283,23 @@ func (s *shape) settle() {
 			}
 			t.columns = append(t.columns, at)
 		}
+		s.plain = s.plain && !t.merge && t.takesAll(s.GroupBy)
 	}
-	s.index = makeIndex(s.takers, s.GroupBy)
+	if !s.plain {
+		s.index = makeIndex(s.takers, s.GroupBy)
+		s.routes = map[rules.Series][]route{}
+	}
+}
+
+// takesAll reports whether the rows of a grouping are the taker's own, each of
+// them.
+func (t taker) takesAll(groupBy []string) bool {
+	for _, tag := range groupBy {
+		if _, ok := t.asks.where[tag]; ok {
+			return false
+		}
+	}
+	return slices.Equal(t.asks.groupBy, groupBy)
 }
 
 // parts are the columns that a taker reads: what a merge is made of, or the

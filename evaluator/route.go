@@ -3,7 +3,6 @@ package evaluator
 import (
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -71,14 +70,13 @@ func (s *shape) routesOf(series rules.Series) []route {
 	if out, known := s.routes[series]; known {
 		return out
 	}
-	own := rules.Series(strings.Clone(string(series)))
 	out := []route{}
 	for _, b := range s.index {
-		for _, i := range b.takers[project(own, b.tags, s.GroupBy)] {
-			out = append(out, route{i, project(own, s.takers[i].asks.groupBy, s.GroupBy)})
+		for _, i := range b.takers[project(series, b.tags, s.GroupBy)] {
+			out = append(out, route{i, project(series, s.takers[i].asks.groupBy, s.GroupBy)})
 		}
 	}
-	s.routes[own] = out
+	s.routes[series] = out
 	return out
 }
 
@@ -100,42 +98,55 @@ type Point struct {
 }
 
 // deal gives a row to every due rule that takes it.
-func (s *shape) deal(row Row, answers []Answer) {
-	for _, r := range s.routesOf(row.Series) {
-		t := &s.takers[r.taker]
-		a := &answers[t.rule]
-		if !a.due {
-			continue
+func (s *shape) deal(row *Row, answers []Answer) {
+	if s.plain {
+		for i := range s.takers {
+			answers[s.takers[i].rule].take(&s.takers[i], row.Series, row)
 		}
-		if t.merge {
-			a.merge(t, r.series, row)
-			continue
-		}
-		p := Point{Series: r.series, At: row.At, Value: row.Values[t.columns[0]], Last: row.Last}
-		if row.Texts != nil {
-			p.Text = row.Texts[t.columns[0]]
-		}
-		a.Points[t.need] = append(a.Points[t.need], p)
+		return
 	}
+	for _, r := range s.routesOf(row.Series) {
+		answers[s.takers[r.taker].rule].take(&s.takers[r.taker], r.series, row)
+	}
+}
+
+// take adds a row to the points of a due rule.
+func (a *Answer) take(t *taker, series rules.Series, row *Row) {
+	switch {
+	case !a.due:
+		return
+	case t.merge:
+		a.merge(t, series, row)
+		return
+	}
+	p := Point{Series: series, At: row.At, Value: row.Values[t.columns[0]], Last: row.Last}
+	if row.Texts != nil {
+		p.Text = row.Texts[t.columns[0]]
+	}
+	a.Points[t.need] = append(a.Points[t.need], p)
 }
 
 // part is a group of a need that is being merged out of several rows.
 type part struct {
+	need        int
+	series      rules.Series
 	at, last    time.Time
 	first, with float64 // the taker's columns, merged
 }
 
 // merge adds a row to the group that it belongs to.
-func (a *Answer) merge(t *taker, series rules.Series, row Row) {
-	if a.parts == nil {
-		a.parts = map[partKey]*part{}
+func (a *Answer) merge(t *taker, series rules.Series, row *Row) {
+	if a.places == nil {
+		a.places = map[partKey]int{}
 	}
 	key := partKey{t.need, series, row.At.UnixNano()}
-	p := a.parts[key]
-	if p == nil {
-		p = &part{at: row.At, first: math.NaN(), with: math.NaN()}
-		a.parts[key] = p
+	i, known := a.places[key]
+	if !known {
+		i = len(a.parts)
+		a.places[key] = i
+		a.parts = append(a.parts, part{need: t.need, series: series, at: row.At, first: math.NaN(), with: math.NaN()})
 	}
+	p := &a.parts[i]
 	if row.Last.After(p.last) {
 		p.last = row.Last
 	}
@@ -184,17 +195,17 @@ func either(x, y, both float64) float64 {
 
 // finish turns merged groups into points.
 func (a *Answer) finish() {
-	for key, p := range a.parts {
+	for _, p := range a.parts {
 		value := p.first
-		switch a.needs[key.need].Aggregation {
+		switch a.needs[p.need].Aggregation {
 		case rules.Mean:
 			value = p.first / p.with
 		case rules.Spread:
 			value = p.first - p.with
 		}
-		a.Points[key.need] = append(a.Points[key.need], Point{Series: key.series, At: p.at, Value: value, Last: p.last})
+		a.Points[p.need] = append(a.Points[p.need], Point{Series: p.series, At: p.at, Value: value, Last: p.last})
 	}
-	clear(a.parts)
+	a.forget()
 }
 
 // Answer is what a source said to one rule: the points for each of its needs,
@@ -202,30 +213,39 @@ func (a *Answer) finish() {
 type Answer struct {
 	Rule   *rules.Rule
 	Points [][]Point
-	Query  Query // of its first need, as the rule alone would ask it
 	Err    error
 
 	due        bool
+	version    int // of the rule that was planned
+	end        time.Time
 	needs      []need
 	expression *expression
-	parts      map[partKey]*part
+	parts      []part // what is being merged
+	places     map[partKey]int
 }
+
+// Query is the first need of the rule, as it alone would ask it.
+func (a *Answer) Query() Query { return a.needs[0].query(a.end) }
 
 // begin makes the answer ready for another round, keeping its memory.
 func (a *Answer) begin(r *rules.Rule, needs []need, end time.Time) {
-	a.Rule, a.Err, a.due, a.needs = r, nil, true, needs
+	a.Rule, a.Err, a.due, a.needs, a.end = r, nil, true, needs, end
 	if len(a.Points) != len(needs) {
 		a.Points = make([][]Point, len(needs))
 	}
 	a.empty()
-	a.Query = needs[0].query(end)
 }
 
 func (a *Answer) empty() {
 	for i := range a.Points {
 		a.Points[i] = a.Points[i][:0]
 	}
-	clear(a.parts)
+	a.forget()
+}
+
+func (a *Answer) forget() {
+	a.parts = a.parts[:0]
+	clear(a.places)
 }
 
 // Compile makes the answer ready to be evaluated by itself, outside a plan.

@@ -161,6 +161,13 @@ func (e *Engine) tickUnlessJumped(ctx context.Context, t time.Time, jumps int64)
 	return e.tick(ctx, t)
 }
 
+// owesTicks reports whether a jump leapt over ticks that are not judged yet.
+func (f *feed) owesTicks() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.leapt) > 0
+}
+
 // stale reports whether the wall clock jumped after a round began.
 func (e *Engine) stale(r *round) bool { return r.jumps != e.jumps.Load() }
 

@@ -73,7 +73,7 @@ func (w wallClock) Next(t time.Time) time.Time {
 		if wall.IsZero() {
 			return wall // a date that never comes
 		}
-		if at := firstInstant(wall, w.loc); at.After(t) {
+		if at := rules.FirstInstant(wall, w.loc); at.After(t) {
 			return at.UTC()
 		}
 	}
@@ -82,27 +82,6 @@ func (w wallClock) Next(t time.Time) time.Time {
 // asWall is the clock reading of t as if it were UTC.
 func asWall(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
-}
-
-// firstInstant is the first instant at which the clock in loc reads wall, or
-// the end of the gap that swallows it.
-func firstInstant(wall time.Time, loc *time.Location) time.Time {
-	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, loc)
-	from, to := near.ZoneBounds()
-	if reads := asWall(near); reads.Before(wall) {
-		return to
-	} else if reads.After(wall) {
-		return from
-	}
-	if from.IsZero() {
-		return near
-	}
-	_, now := near.Zone()
-	_, before := from.Add(-time.Nanosecond).Zone()
-	if earlier := near.Add(time.Duration(now-before) * time.Second); earlier.Before(from) && asWall(earlier.In(loc)).Equal(wall) {
-		return earlier
-	}
-	return near
 }
 
 // timetable is all schedules of the rules as one: it ticks whenever one of

@@ -47,7 +47,7 @@ func (k *statsKeeper) asked(queries int, _ time.Duration) {
 	k.change(func(s *Stats) { k.asks += queries; s.QueriesTotal += queries })
 }
 
-func (k *statsKeeper) judged(observations, _ int) {
+func (k *statsKeeper) judged(observations int) {
 	k.change(func(s *Stats) { s.Observations += observations })
 }
 

@@ -131,6 +131,9 @@ func (p *player) begin() error {
 
 // play reads what the needs were at some ticks and judges these.
 func (p *player) play(ctx context.Context, ticks []time.Time) error {
+	if p.Rule.Condition.Type == rules.Query {
+		return p.playOwn(ctx, ticks)
+	}
 	tapes := make([]*tape, len(p.answer.needs))
 	for i, n := range p.answer.needs {
 		ends := make([]time.Time, len(ticks))
@@ -149,6 +152,23 @@ func (p *player) play(ctx context.Context, ticks []time.Time) error {
 		p.answer.empty()
 		for j, tape := range tapes {
 			p.answer.Points[j] = tape.points(i, p.answer.Points[j])
+		}
+		p.judge(tick)
+	}
+	return nil
+}
+
+// playOwn asks a user's own statement at each tick: nobody else can cut it
+// into steps.
+func (p *player) playOwn(ctx context.Context, ticks []time.Time) error {
+	reader, ok := p.Source.(Reader)
+	if !ok {
+		return rules.FieldErrorf("condition.type", "this source takes no query of your own")
+	}
+	for _, tick := range ticks {
+		p.answer.empty()
+		if err := p.answer.read(ctx, reader, tick.Add(-p.Delay)); err != nil {
+			return fmt.Errorf("ask the statement at %s: %w", tick.Format(time.RFC3339), err)
 		}
 		p.judge(tick)
 	}

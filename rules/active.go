@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -26,13 +27,72 @@ func (a *Active) Covers(t time.Time) bool {
 	return err != nil || s.covers(t)
 }
 
+// covers compares instants, not readings of the clock: a stretch that begins
+// on one side of a change of the clocks and ends on the other is one stretch.
 func (s span) covers(t time.Time) bool {
 	local := t.In(s.zone)
-	minute, day := local.Hour()*60+local.Minute(), int(local.Weekday())
-	if s.from <= s.to {
-		return s.days[day] && minute >= s.from && minute < s.to
+	return s.coversFrom(local, 0) || s.from >= s.to && s.coversFrom(local, -1)
+}
+
+// coversFrom reports whether t lies in the stretch that begins so many days
+// from its own.
+func (s span) coversFrom(local time.Time, days int) bool {
+	if !s.days[(int(local.Weekday())+days+7)%7] {
+		return false
 	}
-	return s.days[day] && minute >= s.from || s.days[(day+6)%7] && minute < s.to
+	year, month, day := local.Date()
+	last := day + days
+	if s.to <= s.from {
+		last++
+	}
+	return !local.Before(s.instant(year, month, day+days, s.from)) && local.Before(s.instant(year, month, last, s.to))
+}
+
+// instant is when the clock of the zone first shows a minute of a day.
+func (s span) instant(year int, month time.Month, day, minute int) time.Time {
+	return FirstInstant(time.Date(year, month, day, 0, minute, 0, 0, time.UTC), s.zone)
+}
+
+// FirstInstant is the first instant at which the clock of a zone reads what
+// wall reads in UTC, or the end of the gap that swallows it.
+func FirstInstant(wall time.Time, zone *time.Location) time.Time {
+	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
+	from, to := near.ZoneBounds()
+	if reads := asWall(near); reads.Before(wall) {
+		return to
+	} else if reads.After(wall) {
+		return from
+	}
+	if from.IsZero() {
+		return near
+	}
+	_, now := near.Zone()
+	_, before := from.Add(-time.Nanosecond).Zone()
+	if earlier := near.Add(time.Duration(now-before) * time.Second); earlier.Before(from) && asWall(earlier.In(zone)).Equal(wall) {
+		return earlier
+	}
+	return near
+}
+
+// asWall is the clock reading of t as if it were UTC.
+func asWall(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// Check refuses times that cannot be read; field is where they stand.
+func (a *Active) Check(field string) error {
+	_, err := a.span()
+	var e *Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	return &Error{Code: e.Code, Field: field + strings.TrimPrefix(e.Field, "active"), Text: e.Text}
+}
+
+// String says the times as people write them.
+func (a *Active) String() string {
+	parts := slices.DeleteFunc([]string{a.Days, a.Hours, a.Zone}, func(s string) bool { return s == "" })
+	return strings.Join(parts, " ")
 }
 
 func (a *Active) span() (span, error) {

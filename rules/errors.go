@@ -107,3 +107,13 @@ func distance(a, b string) int {
 	}
 	return last[len(y)]
 }
+
+// Sentence is what people are told of an error: the sentences of ours in it,
+// or all of it when none is.
+func Sentence(err error) string {
+	var ours *Error
+	if errors.As(err, &ours) {
+		return ours.Error()
+	}
+	return err.Error()
+}

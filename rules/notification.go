@@ -56,6 +56,7 @@ type Notification struct {
 	Attempts int
 	Error    string    // the class of the last failure; never a foreign text
 	DoneAt   time.Time // when it became final
+	Fallback string    // the channel that was told too, because this one failed
 	Facts    Facts
 }
 
@@ -85,6 +86,9 @@ type Facts struct {
 	Runbook     string    `json:"runbook,omitempty"`
 	Text        string    `json:"text,omitempty"` // of tocsin's own messages, instead of all this
 	Clock       string    `json:"clock,omitempty"`
+	Known       int       `json:"known,omitempty"`    // of an absence: how many series the rule knows
+	GroupBy     []string  `json:"group_by,omitempty"` // of an absence: what those are
+	Instead     []string  `json:"instead,omitempty"`  // the channels that failed to tell it
 }
 
 // Outcome is what became of one attempt to deliver.

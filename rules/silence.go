@@ -1,6 +1,12 @@
 package rules
 
-import "time"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Silence holds back the messages of the alerts it matches.
 type Silence struct {
@@ -9,23 +15,129 @@ type Silence struct {
 	RuleID  string    `json:"rule_id,omitempty"` // "" for every rule
 	Match   Filter    `json:"match,omitempty"`   // over series labels and the rule's own
 	From    time.Time `json:"from"`
-	Until   time.Time `json:"until"`
+	Until   time.Time `json:"until,omitzero"`   // zero: until somebody ends it
 	Weekly  *Active   `json:"weekly,omitempty"` // recurring: within From..Until, these times of the week
 	By      Actor     `json:"by"`
 	Comment string    `json:"comment,omitempty"`
+
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	EndedBy   Actor     `json:"ended_by,omitzero"` // who ended it before its time
+
+	times *span // Weekly, read once
+}
+
+// UnmarshalJSON reads a silence with its times of the week, so that asking
+// whether it covers an alert costs little.
+func (s *Silence) UnmarshalJSON(data []byte) error {
+	type plain Silence
+	if err := json.Unmarshal(data, (*plain)(s)); err != nil {
+		return err
+	}
+	s.times = nil
+	if s.Weekly != nil {
+		if times, err := s.Weekly.span(); err == nil {
+			s.times = &times
+		}
+	}
+	return nil
 }
 
 // Covers reports whether the silence holds back messages about a series of a
 // rule at t.
-func (s Silence) Covers(r *Rule, series Series, t time.Time) bool {
-	if s.RuleID != "" && s.RuleID != r.ID || t.Before(s.From) || !t.Before(s.Until) {
+func (s *Silence) Covers(r *Rule, series Series, t time.Time) bool {
+	return s.Matches(r, series) && s.Runs(t)
+}
+
+// Matches reports whether the silence is about a series of a rule, whenever it
+// runs.
+func (s *Silence) Matches(r *Rule, series Series) bool {
+	if s.RuleID != "" && s.RuleID != r.ID || s.Owner != r.Owner {
 		return false
 	}
-	label := func(name string) string {
+	return s.Match.Keeps(func(name string) string {
 		if v := series.Label(name); v != "" {
 			return v
 		}
 		return r.Labels[name]
-	}
-	return s.Match.Keeps(label) && s.Weekly.Covers(t)
+	})
 }
+
+// Runs reports whether the silence holds back what it matches at t.
+func (s *Silence) Runs(t time.Time) bool {
+	switch {
+	case t.Before(s.From) || s.Over(t):
+		return false
+	case s.times != nil:
+		return s.times.covers(t)
+	}
+	return s.Weekly.Covers(t)
+}
+
+// Over reports whether the silence has ended for good at t.
+func (s *Silence) Over(t time.Time) bool { return !s.Until.IsZero() && !t.Before(s.Until) }
+
+// Check refuses a silence that cannot work; everything says that a silence of
+// all alerts is meant.
+func (s *Silence) Check(everything bool, now time.Time) error {
+	switch {
+	case s.RuleID == "" && len(s.Match) == 0 && !everything:
+		return FieldErrorf("rule", "is missing, and there is no match, so this would silence every alert; name a rule, or match labels such as room=kitchen, or say that everything is meant")
+	case everything && (s.RuleID != "" || len(s.Match) > 0):
+		return FieldErrorf("everything", "is for a silence of all alerts; leave it out, or leave rule and match out")
+	case !s.Until.IsZero() && !s.Until.After(s.From):
+		return FieldErrorf("until", "must be after the silence begins, %s; got %s", s.From.Format(time.RFC3339), s.Until.Format(time.RFC3339))
+	case s.Over(now):
+		return FieldErrorf("until", "must be in the future; got %s", s.Until.Format(time.RFC3339))
+	case len(s.Comment) > 500:
+		return FieldErrorf("comment", "must be at most 500 bytes; got %d", len(s.Comment))
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Match)) {
+		if name == "" || len(s.Match[name]) == 0 || slices.Contains(s.Match[name], "") {
+			return FieldErrorf("match", "must be tags or labels with their values; for example room=kitchen")
+		}
+	}
+	if s.Weekly == nil {
+		return nil
+	}
+	if s.Weekly.Days == "" && s.Weekly.Hours == "" {
+		return FieldErrorf("weekly", "must have days, hours or both; for example sat,sun")
+	}
+	return s.Weekly.Check("weekly")
+}
+
+// Scope says in words what the silence is about, given the name of its rule.
+func (s *Silence) Scope(rule string) string {
+	var parts []string
+	if s.RuleID != "" {
+		parts = append(parts, "rule "+rule)
+	}
+	if len(s.Match) > 0 {
+		parts = append(parts, s.Match.String())
+	}
+	if len(parts) == 0 {
+		return "everything"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// HeldBySilence is what HeldBy says of a message that this silence holds back.
+func HeldBySilence(id string) string { return "silence:" + id }
+
+// BookOnce owes one of tocsin's own messages under a name that makes it the
+// same message however often it is booked; it returns nil when the ledger has
+// it already.
+func (l *Ledger) BookOnce(name, channel string, f Facts, now time.Time) *Notification {
+	id := OnceID(name, channel)
+	if l.messages[id] != nil {
+		return nil
+	}
+	n := &Notification{
+		ID: id, RuleID: l.Rule.ID, Channel: channel, Reason: Operational, State: Owed, BookedAt: now, Due: now, Facts: f,
+	}
+	l.owe(n)
+	l.changed.notification(n)
+	return n
+}
+
+// OnceID is the ID of the message that BookOnce books.
+func OnceID(name, channel string) string { return "n" + digest("once", name, channel) }

@@ -418,5 +418,8 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 	if r.Condition.Type == Absence || in.Alert != nil && f.Value == nil && in.Text == "" {
 		f.Silent, f.NoDataSince = true, in.Seen
 	}
+	if r.Condition.Type == Absence {
+		f.Known, f.GroupBy = len(l.instances), r.GroupBy
+	}
 	return f
 }

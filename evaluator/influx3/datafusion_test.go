@@ -171,7 +171,7 @@ func typeOf(name string) arrow.DataType {
 	}
 	known := map[string]arrow.DataType{
 		"Float64": arrow.PrimitiveTypes.Float64, "Int64": arrow.PrimitiveTypes.Int64, "UInt64": arrow.PrimitiveTypes.Uint64,
-		"Boolean": arrow.FixedWidthTypes.Boolean, "Utf8": arrow.BinaryTypes.String,
+		"Int32": arrow.PrimitiveTypes.Int32, "Boolean": arrow.FixedWidthTypes.Boolean, "Utf8": arrow.BinaryTypes.String,
 	}
 	if known[name] == nil {
 		panic("no arrow type for " + name)

@@ -59,10 +59,10 @@ func (s *Store) put(ctx context.Context, name, subject string, act func(ctx cont
 // Channels lists the stored channels by name, sealed; see app.Store.
 func (s *Store) Channels(ctx context.Context) (list []app.StoredChannel, err error) {
 	err = s.read(ctx, "list channels", func(q querier) error {
-		const query = `SELECT id, name, kind, sealed, author, door, created_at FROM channels ORDER BY name`
+		const query = `SELECT id, name, kind, sealed, settings, author, door, created_at FROM channels ORDER BY name`
 		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
 			var c app.StoredChannel
-			if err := rows.Scan(&c.ID, &c.Name, &c.Kind, &c.Sealed, &c.By.Name, &c.By.Door, moment(&c.CreatedAt)); err != nil {
+			if err := rows.Scan(&c.ID, &c.Name, &c.Kind, &c.Sealed, document(&c.Settings), &c.By.Name, &c.By.Door, moment(&c.CreatedAt)); err != nil {
 				return err
 			}
 			list = append(list, c)
@@ -74,11 +74,15 @@ func (s *Store) Channels(ctx context.Context) (list []app.StoredChannel, err err
 
 // PutChannel stores a channel under its id; see app.Store.
 func (s *Store) PutChannel(ctx context.Context, c app.StoredChannel) error {
+	settings, err := json.Marshal(c.Settings)
+	if err != nil {
+		return fmt.Errorf("write the settings of channel %s: %w", c.Name, err)
+	}
 	return s.put(ctx, "write channel", "channels", func(ctx context.Context, p *pinned) error {
-		_, err := p.exec(ctx, `INSERT INTO channels (id, name, kind, sealed, author, door, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind, sealed = excluded.sealed,
+		_, err := p.exec(ctx, `INSERT INTO channels (id, name, kind, sealed, settings, author, door, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind, sealed = excluded.sealed, settings = excluded.settings,
 				author = excluded.author, door = excluded.door, created_at = excluded.created_at`,
-			c.ID, c.Name, c.Kind, c.Sealed, c.By.Name, c.By.Door, millis(c.CreatedAt))
+			c.ID, c.Name, c.Kind, c.Sealed, string(settings), c.By.Name, c.By.Door, millis(c.CreatedAt))
 		if taken(err) {
 			return rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name or remove that one first", c.Name)
 		}
@@ -95,4 +99,23 @@ func (s *Store) DeleteChannel(ctx context.Context, name string) error {
 		}
 		return err
 	})
+}
+
+// DeadLetters lists what could not be delivered, the newest first; see
+// app.Store.
+func (s *Store) DeadLetters(ctx context.Context, channel string, most int) (list []rules.Notification, err error) {
+	err = s.read(ctx, "list dead letters", func(q querier) error {
+		// The failed ones have a small index, which only error <> '' names.
+		const query = notificationColumns + `notifications n WHERE n.error <> '' AND n.state = 'dead' AND (?1 = '' OR n.channel = ?1)
+			AND n.reason <> 'test' ORDER BY n.done_at DESC, place LIMIT ?2`
+		return each(ctx, q, query, []any{channel, limit(most)}, func(rows *sql.Rows) error {
+			var n rules.Notification
+			if err := scanNotification(rows, &n); err != nil {
+				return err
+			}
+			list = append(list, n)
+			return nil
+		})
+	})
+	return list, err
 }

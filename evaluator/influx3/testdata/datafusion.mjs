@@ -56,7 +56,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const sql = JSON.parse(line);
   let out;
   try {
-    out = /^(SELECT|WITH)\b/.test(sql) ? await answer(sql) : { printed: await engine.execute_sql(sql) };
+    out = /^(SELECT|WITH)\b/i.test(sql) ? await answer(sql) : { printed: await engine.execute_sql(sql) };
   } catch (e) {
     out = { error: String(e) };
   }

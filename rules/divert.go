@@ -1,0 +1,86 @@
+package rules
+
+import (
+	"slices"
+	"time"
+)
+
+// Divert owes a message that its channel could not deliver on another one as
+// well, once. What is announced there so hears of the end too. The end of an
+// episode goes with its beginning, and goes alone where the beginning did
+// arrive: the other channel stands in for the one that failed.
+func (l *Ledger) Divert(id, channel string, now time.Time) {
+	n := l.messages[id]
+	if n == nil || n.Reason == Test || n.State != Owed && n.State != Sending && n.State != Dead {
+		return
+	}
+	l.settle()
+	l.divert(n, channel, now)
+	a := l.alerts[n.AlertID]
+	if a == nil || a.ResolvedAt.IsZero() || !n.Reason.Announces() {
+		return
+	}
+	for _, m := range l.owed[a.ID] {
+		if m.Reason == Resolved && m.Channel == n.Channel && m.State != Sent {
+			l.divert(m, channel, now)
+		}
+	}
+}
+
+// divert copies a message to a channel that neither has it nor failed with it.
+func (l *Ledger) divert(n *Notification, channel string, now time.Time) {
+	if n.Fallback != "" {
+		return
+	}
+	n.Fallback = channel
+	l.changed.notification(n)
+	if channel == n.Channel || slices.Contains(n.Facts.Instead, channel) || l.knows(n, channel) {
+		return
+	}
+	m := *n
+	m.ID, m.Channel, m.Fallback = "n"+digest(n.ID, channel), channel, ""
+	m.BookedAt, m.Due, m.DoneAt, m.Attempts, m.Error = now, now, time.Time{}, 0, ""
+	m.State, m.HeldBy = Owed, ""
+	m.Facts.Instead = append(slices.Clone(n.Facts.Instead), n.Channel)
+	if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
+		m.State, m.HeldBy = Held, a.HeldBy
+	}
+	l.owe(&m)
+	l.changed.notification(&m)
+}
+
+// knows reports whether the same news was booked on a channel by itself.
+func (l *Ledger) knows(n *Notification, channel string) bool {
+	return slices.ContainsFunc(l.owed[n.AlertID], func(m *Notification) bool {
+		return m.Channel == channel && m.Reason == n.Reason && m.State != Cancelled && m.BookedAt.Equal(n.BookedAt) &&
+			m.Facts.Title == n.Facts.Title && m.Facts.Text == n.Facts.Text
+	})
+}
+
+// Resend owes dead letters again, as if they were booked now, and returns how
+// many. A cancelled end of an episode is taken too, to go with its beginning.
+// The ledger needs not hold them: what is final is let go of.
+func (l *Ledger) Resend(list []Notification, now time.Time) int {
+	count := 0
+	l.settle()
+	for i := range list {
+		n := l.messages[list[i].ID]
+		if n == nil {
+			copied := list[i]
+			n = &copied
+		}
+		if n.State != Dead && (n.State != Cancelled || n.Reason != Resolved) {
+			continue
+		}
+		if l.messages[n.ID] == nil {
+			l.owe(n)
+		}
+		n.State, n.HeldBy, n.BookedAt, n.Due, n.DoneAt, n.Attempts, n.Error = Owed, "", now, now, time.Time{}, 0, ""
+		if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
+			n.State, n.HeldBy = Held, a.HeldBy
+		}
+		l.changed.notification(n)
+		count++
+	}
+	return count
+}
