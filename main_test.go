@@ -85,14 +85,14 @@ func freeAddress(t *testing.T) string {
 // daemon is a running `tocsin serve`.
 type daemon struct {
 	*exec.Cmd
-	log  *bytes.Buffer
+	log  *logbook
 	done chan error
 }
 
 // serve starts the daemon and waits until it is ready.
 func (s *site) serve() *daemon {
 	s.Helper()
-	d := &daemon{Cmd: exec.Command(binary, "serve", "--config", s.config), log: &bytes.Buffer{}, done: make(chan error, 1)}
+	d := &daemon{Cmd: exec.Command(binary, "serve", "--config", s.config), log: &logbook{}, done: make(chan error, 1)}
 	d.Stderr, d.Stdout = d.log, d.log
 	if err := d.Start(); err != nil {
 		s.Fatal(err)
@@ -382,4 +382,92 @@ func TestTheDatabaseGoesWrong(t *testing.T) {
 	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestDaemonManners: one daemon for a data directory, a reload that refuses a
+// broken file and takes a good one, and readiness that an InfluxDB cannot take
+// away.
+func TestDaemonManners(t *testing.T) {
+	s := newSite(t)
+	s.influx.Write(fmt.Sprintf("temperature,sensor=a celsius=-18 %d", time.Now().UnixNano()))
+	s.hook.come()
+	d := s.serve()
+	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--above", "-15"); code != 0 {
+		t.Fatal(out)
+	}
+	if out, code := s.run("serve"); code == 0 || !strings.Contains(out, "cannot listen on "+s.listen) {
+		t.Errorf("a second daemon on the same port: exit %d, %s", code, out)
+	}
+	elsewhere := exec.Command(binary, "serve", "--config", s.config)
+	elsewhere.Env = append(os.Environ(), "TOCSIN_LISTEN="+freeAddress(t))
+	if out, err := elsewhere.CombinedOutput(); err == nil || !strings.Contains(string(out), fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid)) {
+		t.Errorf("a second daemon on the same data: %v, %s", err, out)
+	}
+
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.reload(d, string(text)+"chanels: {}\n", "did you mean channels?")
+	s.reload(d, strings.Replace(string(text), "channels:", "channels:\n  second: {url: \"generic://127.0.0.1:9/x?disabletls=yes\"}", 1), "config reloaded")
+	s.until("the new channel is there", func() bool { return strings.Contains(s.get("/status"), `"second"`) })
+
+	s.influx.Stop()
+	s.until("status tells that InfluxDB is down", func() bool { return strings.Contains(s.get("/status"), `"down_since"`) })
+	if got := s.get("/ready"); !strings.Contains(got, "degraded") {
+		t.Errorf("ready without InfluxDB: %s", got)
+	}
+	s.influx.Start()
+	s.until("it is back", func() bool { return !strings.Contains(s.get("/status"), `"down_since"`) })
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+// reload writes the config and sends SIGHUP, until the log says what came of
+// it.
+func (s *site) reload(d *daemon, text, want string) {
+	s.Helper()
+	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+		s.Fatal(err)
+	}
+	if err := d.Process.Signal(syscall.SIGHUP); err != nil {
+		s.Fatal(err)
+	}
+	s.until("the log says "+want, func() bool { return strings.Contains(d.log.String(), want) })
+}
+
+// get reads one of the daemon's pages.
+func (s *site) get(path string) string {
+	s.Helper()
+	resp, err := http.Get("http://" + s.listen + path)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Sprint(resp.Status, " ", err)
+	}
+	return string(text)
+}
+
+// logbook is what a daemon writes, to be read while it writes.
+type logbook struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+// Write adds to the log.
+func (l *logbook) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String returns the log so far.
+func (l *logbook) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
 }

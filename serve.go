@@ -227,7 +227,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	})
 	d.handler.Store(probes)
 	for _, warning := range warnings(c, d.listener.Addr()) {
-		d.log.Warn(warning)
+		d.log.Warn("the config works, but", "warning", warning)
 	}
 	d.log.Info("tocsin runs", "version", fullVersion(), "address", d.listener.Addr(), "data", c.DataDir, "sources", len(sources), "every", c.Every)
 	return together(ctx,

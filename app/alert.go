@@ -144,9 +144,35 @@ func (a *App) Acknowledge(ctx context.Context, by rules.Actor, id string, req Ac
 		}
 		return l.Acknowledge(s, id, rules.Acknowledgement{By: by, Until: req.Until, Note: req.Note})
 	})
+	warnings, err := a.kept(err)
 	if err != nil {
 		return AlertView{}, nil, err
 	}
+	if warnings != nil {
+		return a.alertView(a.inMemory(row)), a.notNil(warnings), nil
+	}
 	view, err := a.Alert(ctx, id)
 	return view, a.notNil(nil), err
+}
+
+// inMemory is an alert as memory knows it, where that could not be saved.
+func (a *App) inMemory(row AlertRow) AlertRow {
+	a.Book.View(row.RuleID, func(l *rules.Ledger) {
+		l.Alerts(func(live *rules.Alert) bool {
+			if live.ID == row.ID {
+				row.Alert = *live
+			}
+			return live.ID != row.ID
+		})
+	})
+	return row
+}
+
+// kept takes an act that the daemon has in memory although the storage failed
+// as done: it is saved as soon as that is possible, and known until a restart.
+func (a *App) kept(err error) (warnings []string, rest error) {
+	if a.Engine == nil || rules.CodeOf(err) != rules.Unavailable || a.Book.Unsaved() == 0 {
+		return nil, err
+	}
+	return []string{"in memory only: " + rules.Sentence(err)}, nil
 }

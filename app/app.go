@@ -27,6 +27,9 @@ type App struct {
 	Sender notify.Sender
 	// Seal encrypts a channel's URL; nil where the key may not be opened.
 	Seal func(id, kind string, url rules.Secret) ([]byte, error)
+	// Links signs the links in messages and knows them again; nil where there
+	// is no public address.
+	Links *notify.Signer
 	// ReadData reads a data file for backtests; nil where there is no such door.
 	ReadData func(file io.Reader, measurement string) (*evaluator.Data, error)
 	// Engine tells about ticks; nil outside the daemon.

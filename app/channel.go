@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -100,7 +101,7 @@ func (a *App) reach(ctx context.Context, r rules.Rule) ([]string, error) {
 var channelName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 
 // AddChannel stores a channel with its URL sealed. It needs the key.
-func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url rules.Secret) (rules.ChannelInfo, error) {
+func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url rules.Secret, s notify.Settings) (rules.ChannelInfo, error) {
 	if a.Seal == nil || a.Sender == nil {
 		return rules.ChannelInfo{}, rules.Errorf(rules.Forbidden, "this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
 	}
@@ -114,11 +115,51 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 	if err != nil {
 		return rules.ChannelInfo{}, err
 	}
-	c := StoredChannel{ID: newID("c"), Name: name, Kind: kind, By: by, CreatedAt: a.now()}
+	if err := a.checkSettings(ctx, name, kind, s); err != nil {
+		return rules.ChannelInfo{}, err
+	}
+	c := StoredChannel{ID: newID("c"), Name: name, Kind: kind, Settings: s, By: by, CreatedAt: a.now()}
 	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
 		return rules.ChannelInfo{}, err
 	}
 	return rules.ChannelInfo{Name: name, Kind: kind, Origin: "stored", Health: "untried"}, a.Store.PutChannel(ctx, c)
+}
+
+// ChangeChannel gives a stored channel other settings. Its credential stays.
+func (a *App) ChangeChannel(ctx context.Context, name string, change func(*notify.Settings)) error {
+	if _, fixed := a.Config.Channels[name]; fixed {
+		return rules.Errorf(rules.Conflict, "channel %q is in the config file; change it there", name)
+	}
+	list, err := a.Store.Channels(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if c.Name != name {
+			continue
+		}
+		change(&c.Settings)
+		if err := a.checkSettings(ctx, name, c.Kind, c.Settings); err != nil {
+			return err
+		}
+		return a.Store.PutChannel(ctx, c)
+	}
+	return a.knownChannel(ctx, name)
+}
+
+func (a *App) checkSettings(ctx context.Context, name, kind string, s notify.Settings) error {
+	inZone(s, a.Config.Zone)
+	if _, err := s.Policy(kind); err != nil {
+		return err
+	}
+	if s.Fallback == name {
+		return rules.FieldErrorf("fallback", "is the channel itself; name another one, such as mail")
+	}
+	known, err := a.channelNames(ctx)
+	if err == nil && s.Fallback != "" && !slices.Contains(known, s.Fallback) {
+		err = noChannel("fallback", s.Fallback, known)
+	}
+	return err
 }
 
 // RemoveChannel deletes a stored channel.
@@ -141,15 +182,11 @@ type TestAnswer struct {
 // TestChannel books a test message and waits for the daemon to deliver it, at
 // most patience.
 func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, patience time.Duration) (TestAnswer, error) {
-	known, err := a.channelNames(ctx)
-	if err != nil {
+	if err := a.knownChannel(ctx, name); err != nil {
 		return TestAnswer{}, err
 	}
-	if !slices.Contains(known, name) {
-		return TestAnswer{}, &rules.Error{Code: rules.NotFound, Text: noChannel("", name, known).Error()}
-	}
 	var n *rules.Notification
-	err = a.Book.Act(ctx, a.now(), "", func(s rules.Setting, l *rules.Ledger) error {
+	err := a.Book.Act(ctx, a.now(), "", func(s rules.Setting, l *rules.Ledger) error {
 		n = l.Book(name, rules.Test, rules.Facts{
 			Title: "Test from tocsin", Text: "This is a test of channel " + name + ", asked for by " + by.Name + " (" + by.Door + "). If you read this, it works.",
 		}, s.Now)

@@ -3,6 +3,7 @@ package app
 import (
 	"slices"
 
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -15,10 +16,13 @@ type Config struct {
 	Log       string                   // debug, info, warn, error
 	Token     rules.Secret             // opens everything beyond loopback
 	Hosts     []string                 // further names the listener answers to
+	PublicURL string                   // where people reach the daemon, for the links in messages; "" for no links
 	Sources   map[string]SourceConfig  // by name
 	Channels  map[string]ChannelConfig // by name
 	Notify    map[string][]string      // channels by severity or "default", for rules that name none
 	Operators []string                 // channels for tocsin's own messages
+
+	Heartbeat HeartbeatConfig // no URL: none
 
 	Path string // the file it was read from, "" for none
 }
@@ -48,8 +52,15 @@ type SourceConfig struct {
 // ChannelConfig is one channel of the config. Where no credential may be held
 // both are left out and only its name is known.
 type ChannelConfig struct {
-	Kind string
-	URL  rules.Secret
+	Kind     string
+	URL      rules.Secret
+	Settings notify.Settings
+}
+
+// HeartbeatConfig is a dead-man service that is pinged while all is well.
+type HeartbeatConfig struct {
+	URL   rules.Secret
+	Every rules.Duration
 }
 
 // Route names the channels for a severity: those of notify, its default, or

@@ -20,12 +20,14 @@ type Directory struct {
 
 	mu     sync.Mutex
 	stored map[string]StoredChannel // nil: to be read
+
+	policies map[string]notify.Policy // as they were read
 }
 
 // NewDirectory returns the directory of a config and a store. Without a vault
 // it knows names only.
 func NewDirectory(c *Config, store Store, vault *notify.Vault, log *slog.Logger) *Directory {
-	return &Directory{config: c.Channels, store: store, vault: vault, log: log}
+	return &Directory{config: c.Channels, store: store, vault: vault, log: log, policies: map[string]notify.Policy{}}
 }
 
 // Forget makes the directory read the stored channels again.
@@ -33,6 +35,7 @@ func (d *Directory) Forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stored = nil
+	clear(d.policies)
 }
 
 func (d *Directory) read() map[string]StoredChannel {
@@ -81,6 +84,28 @@ func (d *Directory) Open(name string) (notify.Channel, bool) {
 		return notify.Channel{}, false
 	}
 	return notify.Channel{Name: name, Kind: c.Kind, URL: url}, true
+}
+
+// Policy says how a channel is used.
+func (d *Directory) Policy(name string) notify.Policy {
+	kind, settings := "", notify.Settings{}
+	if c, ok := d.config[name]; ok {
+		kind, settings = c.Kind, c.Settings
+	} else if c, ok := d.read()[name]; ok {
+		kind, settings = c.Kind, c.Settings
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p, ok := d.policies[name]; ok {
+		return p
+	}
+	p, err := settings.Policy(kind)
+	if err != nil {
+		d.log.Error("settings of a channel not used", "channel", name, "error", err)
+		p, _ = notify.Settings{Fallback: settings.Fallback}.Policy(kind) // the other settings are what can be wrong
+	}
+	d.policies[name] = p
+	return p
 }
 
 // Route names the channels for a severity.

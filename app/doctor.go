@@ -103,6 +103,14 @@ func (a *App) channelFindings(ctx context.Context) (out []Finding) {
 		}
 		out = append(out, f)
 	}
+	dead, err := a.DeadLetters(ctx, "")
+	if err != nil {
+		return append(out, Finding{What: "dead letters", Text: err.Error()})
+	}
+	for _, text := range deadProblems(dead) {
+		what, text, _ := strings.Cut(text, ": ")
+		out = append(out, Finding{What: what, Text: text})
+	}
 	return append(out, a.unknownNames(list)...)
 }
 
@@ -123,6 +131,11 @@ func (a *App) unknownNames(list []rules.ChannelInfo) (out []Finding) {
 		missing("notify."+key, names)
 	}
 	missing("operators", a.Config.Operators)
+	for name, c := range a.Config.Channels {
+		if c.Settings.Fallback != "" {
+			missing("channels."+name+".fallback", []string{c.Settings.Fallback})
+		}
+	}
 	return out
 }
 

@@ -65,6 +65,9 @@ func LoadConfig(path string, o LoadOptions) (*Config, error) {
 	if c.DataDir == "" {
 		c.DataDir = dataDir(o.Env)
 	}
+	for _, channel := range c.Channels {
+		inZone(channel.Settings, c.Zone)
+	}
 	if c.Operators == nil {
 		c.Operators = slices.Clone(c.Notify["default"])
 	}

@@ -47,10 +47,12 @@ var configKeys = []configKey[Config]{
 	{"token", `"..."`, aSecret(func(c *Config) *rules.Secret { return &c.Token })},
 	{"token_file", "/etc/tocsin/token", aSecretFile(func(c *Config) *rules.Secret { return &c.Token })},
 	{"hosts", "[tocsin.lan]", texts(func(c *Config) *[]string { return &c.Hosts }, checkHost)},
+	{"public_url", `"https://tocsin.example.org"`, aPublicURL},
 	{"sources", `{home: {kind: influxdb, url: "http://127.0.0.1:8086", database: telegraf}}`, readSources},
 	{"channels", `{phone: {url_file: /etc/tocsin/phone.url}}`, readChannels},
 	{"notify", "{low: [mail], high: [phone], default: [phone]}", readNotify},
 	{"operators", "[phone]", texts(func(c *Config) *[]string { return &c.Operators }, checkName)},
+	{"heartbeat", "{url_file: /etc/tocsin/heartbeat.url, every: 1m}", readHeartbeat},
 }
 
 var sourceKeys = []configKey[SourceConfig]{
@@ -72,6 +74,10 @@ var sourceKeys = []configKey[SourceConfig]{
 var channelKeys = []configKey[ChannelConfig]{
 	{"url", `"ntfy://ntfy.sh/my-topic"`, aSecret(func(c *ChannelConfig) *rules.Secret { return &c.URL })},
 	{"url_file", "/etc/tocsin/phone.url", aSecretFile(func(c *ChannelConfig) *rules.Secret { return &c.URL })},
+	{"fallback", "mail", aText(func(c *ChannelConfig) *string { return &c.Settings.Fallback }, checkName)},
+	{"rate", "10/m", aText(func(c *ChannelConfig) *string { return &c.Settings.Rate }, checkRate)},
+	{"quiet", `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`, readQuiet},
+	{"template", `{title: "{{.severity}}: {{.title}}"}`, readTemplate},
 }
 
 func keyNames[T any](keys []configKey[T]) (out []string) {
@@ -361,6 +367,23 @@ func aSourceURL(_ *reading, n *node, _ string, s *SourceConfig) error {
 	return nil
 }
 
+// aPublicURL reads the address that people reach the daemon at.
+func aPublicURL(_ *reading, n *node, _ string, c *Config) error {
+	text, err := scalar(n)
+	if err != nil {
+		return err
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || len(text) > 300:
+		return errors.New("must be an address that begins with https:// or http://")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, " \t'\"<>?#"):
+		return errors.New("must be a host, and a path where a proxy needs one, without a user, ? or #")
+	}
+	c.PublicURL = strings.TrimRight(text, "/")
+	return nil
+}
+
 // named reads a table whose keys are names that people gave.
 func named(r *reading, n *node, path string, each func(name string, v *node)) error {
 	if n.form != formTable {
@@ -441,6 +464,7 @@ func (r *reading) needKeys(n *node, path string) {
 }
 
 func readChannels(r *reading, n *node, path string, c *Config) error {
+	defer func() { r.checkFallbacks(n, path, c) }()
 	return named(r, n, path, func(name string, v *node) {
 		var channel ChannelConfig
 		if !r.options.SkipChannelSecrets {

@@ -184,7 +184,7 @@ func growTable(path string, n *node, pairs []*ast.MappingValueNode) (*node, erro
 }
 
 // credential matches the files of a credentials directory that are ours.
-var credential = regexp.MustCompile(`^(?:(sources)\.(.+)\.(token|password)|(channels)\.(.+)\.(url)|(token))$`)
+var credential = regexp.MustCompile(`^(?:(sources)\.(.+)\.(token|password)|(channels)\.(.+)\.(url)|(heartbeat)\.(url)|(token))$`)
 
 // addCredentials fills in secrets that the file does not give. The files are
 // not opened yet.

@@ -27,13 +27,10 @@ func TakeLock(dataDir string) (*Lock, error) {
 	path := lockPath(dataDir)
 	lock := flock.New(path)
 	taken, err := lock.TryLock()
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+	if cannotWrite(err) && readableFile(path) {
 		// On a disk that cannot be written the lock of an earlier start serves.
-		if lock = flock.New(path, flock.SetFlag(os.O_RDONLY)); readableFile(path) {
-			if taken, err = lock.TryLock(); err == nil && taken {
-				return &Lock{lock}, nil
-			}
-		}
+		lock = flock.New(path, flock.SetFlag(os.O_RDONLY))
+		taken, err = lock.TryLock()
 	}
 	if err != nil {
 		return nil, rules.Errorf(rules.Unavailable, "cannot lock %s: %v; make %s writable for the user that runs tocsin, or set data_dir to one that is", path, cause(err), dataDir)
@@ -41,10 +38,15 @@ func TakeLock(dataDir string) (*Lock, error) {
 	if !taken {
 		return nil, rules.Errorf(rules.Conflict, "another tocsin daemon runs on %s (pid %d); stop it first, or give this one another data_dir", dataDir, lockPID(path))
 	}
-	if err := os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o640); err != nil {
+	err = os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o640)
+	if err != nil && !cannotWrite(err) {
 		return nil, errors.Join(fmt.Errorf("write the pid: %w", err), lock.Unlock())
 	}
 	return &Lock{lock}, nil
+}
+
+func cannotWrite(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
 func readableFile(path string) bool {

@@ -21,6 +21,7 @@ type Status struct {
 	Channels []rules.ChannelInfo `json:"channels"`
 	Engine   *evaluator.Stats    `json:"engine,omitempty"`
 	Outbox   int                 `json:"outbox"`          // messages not out yet
+	Dead     int                 `json:"dead_letters"`    // messages that could not be delivered
 	Clock    string              `json:"clock,omitempty"` // why the wall clock is right, or that it is unsure
 	Problems []string            `json:"problems"`
 }
@@ -118,6 +119,12 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 	if s.Channels, err = a.ListChannels(ctx); err != nil {
 		return append(problems, "channels: "+err.Error())
 	}
+	dead, err := a.DeadLetters(ctx, "")
+	if err != nil {
+		return append(problems, "dead letters: "+err.Error())
+	}
+	s.Dead = len(dead)
+	problems = append(problems, deadProblems(dead)...)
 	if len(s.Channels) == 0 && total > 0 {
 		problems = append(problems, "there is no channel, so nobody is told; add one with `tocsin channels add`")
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -28,7 +29,7 @@ type Store interface {
 	// there is none.
 	Alert(ctx context.Context, id string) (AlertRow, error)
 
-	// Silences lists those that end after t.
+	// Silences lists those that end after t or never, the next to end first.
 	Silences(ctx context.Context, t time.Time) ([]rules.Silence, error)
 	// PutSilence stores a silence under its id.
 	PutSilence(ctx context.Context, s rules.Silence) error
@@ -42,12 +43,15 @@ type Store interface {
 	// ChannelHealth returns for each channel name the time of the last success
 	// and the class of the failure after it, from the notifications.
 	ChannelHealth(ctx context.Context) (map[string]rules.ChannelInfo, error)
+	// DeadLetters lists what could not be delivered, tests left out, the newest
+	// first; of one channel when it is given, and at most limit, 0 for all.
+	DeadLetters(ctx context.Context, channel string, limit int) ([]rules.Notification, error)
 	// Notification returns one; rules.NotFound when there is none.
 	Notification(ctx context.Context, id string) (rules.Notification, error)
 
-	// Prune deletes resolved alerts with their notifications, and final
-	// notifications of no alert, that ended before t, oldest first and at most
-	// limit alerts; it returns how many.
+	// Prune deletes resolved alerts with their notifications, final
+	// notifications of no alert, and silences, that ended before t, oldest
+	// first and at most limit alerts; it returns how many.
 	Prune(ctx context.Context, t time.Time, limit int) (int, error)
 
 	// Check reports whether the database answers and can be written.
@@ -92,6 +96,7 @@ type StoredChannel struct {
 	Name      string
 	Kind      string
 	Sealed    []byte
+	Settings  notify.Settings
 	By        rules.Actor
 	CreatedAt time.Time
 }

@@ -27,7 +27,7 @@ type Book struct {
 	cache   *lru.Cache[string, *rules.Ledger]
 	turns   uint64                   // moves when another ledger stands for a rule
 	rules   map[string]listed        // the watched ones, by id
-	names   map[[2]string]string     // their ids by owner and name
+	names   map[[2]string]string     // their ids by owner and name; nil until asked
 	owing   map[string]struct{}      // ids of ledgers with alerts or unsent messages
 	unsaved map[string]*rules.Ledger // left the cache, or failed to be saved
 	silence []rules.Silence
@@ -39,7 +39,6 @@ type Book struct {
 type listed struct {
 	rule    *rules.Rule
 	version int
-	name    [2]string // owner and name
 }
 
 // BookOptions are what a Book may be told; the zero value is right.
@@ -66,7 +65,7 @@ func OpenBook(ctx context.Context, store Store, o BookOptions) (*Book, error) {
 	}
 	b := &Book{
 		store: store, options: o, bell: make(chan struct{}, 1),
-		rules: map[string]listed{}, names: map[[2]string]string{}, owing: map[string]struct{}{}, unsaved: map[string]*rules.Ledger{},
+		rules: map[string]listed{}, owing: map[string]struct{}{}, unsaved: map[string]*rules.Ledger{},
 	}
 	cache, err := lru.NewWithEvict(o.Cache, b.evicted)
 	if err != nil {
@@ -109,30 +108,20 @@ func (b *Book) readSilences(ctx context.Context) (err error) {
 // admit puts a ledger into the cache and the indexes.
 func (b *Book) admit(l *rules.Ledger) {
 	id := l.Rule.ID
-	if was, ok := b.rules[id]; ok != l.Watched() || ok && was.version != l.Rule.Version {
+	was, ok := b.rules[id]
+	if ok != l.Watched() || ok && was.version != l.Rule.Version {
 		b.version++
-		b.list(l)
-	} else if ok && was.rule != &l.Rule {
-		b.list(l)
+		b.names = nil
+	}
+	if l.Watched() {
+		b.rules[id] = listed{&l.Rule, l.Rule.Version}
+	} else {
+		delete(b.rules, id)
 	}
 	b.index(l)
 	if held, ok := b.cache.Peek(id); !ok || held != l {
 		b.cache.Add(id, l)
 		b.turns++
-	}
-}
-
-// list enters the rule of a ledger where watched rules are found.
-func (b *Book) list(l *rules.Ledger) {
-	id := l.Rule.ID
-	if was, ok := b.rules[id]; ok {
-		delete(b.names, was.name)
-		delete(b.rules, id)
-	}
-	if l.Watched() {
-		name := [2]string{l.Rule.Owner, l.Rule.Name}
-		b.rules[id] = listed{&l.Rule, l.Rule.Version, name}
-		b.names[name] = id
 	}
 }
 
@@ -435,7 +424,7 @@ func (b *Book) setting(now time.Time) rules.Setting {
 }
 
 func (b *Book) coveredBy(parent string, child *rules.Rule, series rules.Series, now time.Time) string {
-	if id, ok := b.names[[2]string{child.Owner, parent}]; ok {
+	if id, ok := b.named()[[2]string{child.Owner, parent}]; ok {
 		parent = id
 	}
 	if _, ok := b.rules[parent]; !ok {
@@ -445,6 +434,17 @@ func (b *Book) coveredBy(parent string, child *rules.Rule, series rules.Series, 
 		return l.Cover(child, series, b.options.Every, now)
 	}
 	return ""
+}
+
+// named finds watched rules by owner and name.
+func (b *Book) named() map[[2]string]string {
+	if b.names == nil {
+		b.names = make(map[[2]string]string, len(b.rules))
+		for id, l := range b.rules {
+			b.names[[2]string{l.rule.Owner, l.rule.Name}] = id
+		}
+	}
+	return b.names
 }
 
 // View calls f with a ledger to look at, not to change; it reports false when

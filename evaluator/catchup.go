@@ -165,11 +165,11 @@ func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
 // Tell books one of tocsin's own messages on the operators' channels.
 func (e *Engine) Tell(ctx context.Context, title, text string, t time.Time) {
 	if e.options.Operators == nil || len(e.options.Operators()) == 0 {
-		e.log.Warn(title, "text", text, "told", "nobody: there is no channel")
+		e.log.Warn("message of tocsin's own", "title", title, "text", text, "told", "nobody: there is no channel")
 		return
 	}
 	names := e.options.Operators()
-	e.log.Info(title, "text", text, "told", names)
+	e.log.Info("message of tocsin's own", "title", title, "text", text, "told", names)
 	err := e.book.Act(ctx, t, "", func(s rules.Setting, l *rules.Ledger) error {
 		for _, name := range names {
 			l.Book(name, rules.Operational, rules.Facts{Title: title, Text: text}, s.Now)

@@ -52,8 +52,10 @@ func TestAJumpFiresNothingAndSkipsNothing(t *testing.T) {
 		hot["remind"], hot["escalate"] = "1h", rules.Doc{"after": "1h", "channels": "boss"}
 		h.rule(hot)
 		h.rule(rules.Doc{"title": "Silent", "measurement": "beat", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "2m"}})
-		h.rule(rules.Doc{"title": "Too few", "measurement": "beat", "field": "n", "group_by": "sensor",
-			"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0}})
+		h.rule(rules.Doc{
+			"title": "Too few", "measurement": "beat", "field": "n", "group_by": "sensor",
+			"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0},
+		})
 		a, b := "temperature,sensor=a celsius=-2", "temperature,sensor=b celsius=-2"
 		for range 2 {
 			h.tick(a, "beat,sensor=a n=1", "beat,sensor=b n=1")
@@ -89,8 +91,10 @@ func TestAJumpFiresNothingAndSkipsNothing(t *testing.T) {
 func TestSilenceCountsOnceTheClockIsSure(t *testing.T) {
 	h, doubtful := jumpHouse(t)
 	h.rule(rules.Doc{"title": "Silent", "measurement": "beat", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "1m"}})
-	h.rule(rules.Doc{"title": "Too few", "measurement": "beat", "field": "n", "group_by": "sensor",
-		"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0}})
+	h.rule(rules.Doc{
+		"title": "Too few", "measurement": "beat", "field": "n", "group_by": "sensor",
+		"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0},
+	})
 	h.tick("beat,sensor=a n=1")
 	doubtful.Store(true)
 	for range 10 {
@@ -315,6 +319,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 	quiet["title"], quiet["measurement"] = "Quiet so far", "other"
 	h.rule(quiet)
 	h.tick("temperature,sensor=a celsius=-2") // pending
+	h.options.Since = h.now
 	h.now = h.now.Add(-year)
 	h.restart()
 	h.resume()

@@ -191,8 +191,8 @@ func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
 	var out []*round
 	for _, f := range e.sources {
 		plan := f.plan.Load()
-		any := plan.any(due)
-		if !any && !f.owesTicks() {
+		asks := plan.any(due)
+		if !asks && !f.owesTicks() {
 			continue
 		}
 		if !f.busy.TryLock() {
@@ -202,7 +202,7 @@ func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
 		}
 		r := &round{feed: f, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
 		out = append(out, r)
-		if !any {
+		if !asks {
 			r.behind = true
 			close(r.done)
 			continue
@@ -359,32 +359,37 @@ func (e *Engine) evidence(a *Answer) rules.Evidence {
 // first. It is used again, because mostly it is the same tick after tick.
 type docket struct {
 	roll
-	given   []*Answer      // as they came
-	answers []*Answer      // of the first ledgers of the roll
-	places  map[string]int // of these, by rule
+	given    []*Answer       // as they came
+	answers  []*Answer       // of the first ledgers of the roll
+	answered map[string]bool // their rules; nil until asked
 }
 
 // enter puts the answered rules on the docket, parents first.
 func (d *docket) enter(answers []*Answer) {
-	if d.places != nil && slices.Equal(d.given, answers) {
+	if slices.Equal(d.given, answers) {
 		return
 	}
 	d.given = append(d.given[:0], answers...)
 	d.answers = parentsFirst(d.given)
-	d.roll, d.places = roll{}, make(map[string]int, len(answers))
+	d.roll, d.answered = roll{ids: make([]string, len(answers))}, nil
 	for i, a := range d.answers {
-		d.ids = append(d.ids, a.Rule.ID)
-		d.places[a.Rule.ID] = i
+		d.ids[i] = a.Rule.ID
 	}
 }
 
 // add puts further rules on it, unless they are there, and takes off those
 // that an earlier decision added.
 func (d *docket) add(ids []string) {
+	if d.answered == nil && len(ids) > 0 {
+		d.answered = make(map[string]bool, len(d.answers))
+		for _, id := range d.ids[:len(d.answers)] {
+			d.answered[id] = true
+		}
+	}
 	place := len(d.answers)
 	for _, id := range ids {
-		switch _, answered := d.places[id]; {
-		case answered:
+		switch {
+		case d.answered[id]:
 			continue
 		case place == len(d.ids):
 			d.ids = append(d.ids, id)

@@ -13,12 +13,8 @@ type Roster interface {
 	Instance(s rules.Series) *rules.Instance
 }
 
-// judge turns the points of an answer into observations at the tick t; it is
-// pure.
-type judge func(a *Answer, known Roster, t time.Time, out []rules.Observation) []rules.Observation
-
-// Evaluate says what the rule's condition makes of an answer. It appends to
-// out.
+// Evaluate says what the rule's condition makes of an answer at the tick t. It
+// is pure, and appends to out.
 func Evaluate(a *Answer, known Roster, t time.Time, out []rules.Observation) []rules.Observation {
 	switch a.Rule.Condition.Type {
 	case rules.Absence:

@@ -120,7 +120,7 @@ type shape struct {
 // taker is a rule's need and the columns that answer it.
 type taker struct {
 	rule, need int
-	asks       need
+	asks       *need
 	columns    []int
 	merge      bool
 }
@@ -143,7 +143,8 @@ func NewPlan(list []*rules.Rule) *Plan {
 		if r.Condition.Type == rules.Query {
 			continue // asks in its own words
 		}
-		for j, n := range p.needs[i] {
+		for j := range p.needs[i] {
+			n := &p.needs[i][j]
 			key, tags := n.shapeKey()
 			s := byKey[key]
 			if s == nil {

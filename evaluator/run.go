@@ -2,7 +2,7 @@ package evaluator
 
 import (
 	"context"
-	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -195,11 +195,12 @@ func (e *Engine) replanned(ctx context.Context, seen *uint64) bool {
 	*seen = version
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	before := len(e.timetable.Load().schedules)
+	before := e.timetable.Load()
 	if err := e.replan(ctx); err != nil {
 		return false
 	}
-	return len(e.timetable.Load().schedules) != before
+	same := func(a, b cron.Schedule) bool { return a == nil == (b == nil) }
+	return !maps.EqualFunc(before.schedules, e.timetable.Load().schedules, same)
 }
 
 // beat runs the engine's ticks by cron, which is started anew whenever the
@@ -296,5 +297,5 @@ func (s skipLog) Info(string, ...any) {
 
 // Error is how cron says that a job panicked.
 func (s skipLog) Error(err error, msg string, _ ...any) {
-	s.engine.log.Error("cron", "message", msg, slog.Any("error", err))
+	s.engine.log.Error("cron", "message", msg, "error", err)
 }

@@ -137,6 +137,9 @@ func (t *timetable) due(at time.Time) map[string]bool {
 
 // gap returns how long before t the schedule of r ticked last.
 func (t *timetable) gap(r *rules.Rule, at time.Time) time.Duration {
+	if r.Every == "" {
+		return time.Duration(t.base)
+	}
 	s := t.schedules[scheduleKey(r)]
 	if i, ok := s.(interval); ok {
 		return time.Duration(i)

@@ -155,7 +155,7 @@ func (t *tape) readEach(ctx context.Context, q Querier) error {
 func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) error {
 	size := int(t.need.window / every)
 	query := t.query(t.ends[0].Add(-t.need.window), t.ends[len(t.ends)-1], every)
-	query.Columns = taker{asks: t.need, merge: true}.parts()
+	query.Columns = taker{asks: &t.need, merge: true}.parts()
 	steps := len(t.ends) + size - 1
 	first := query.From.Add(every)
 	cells := map[rules.Series][][2]float64{}

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/template"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -48,6 +46,9 @@ func merge(list []rules.Notification) []item {
 		if n.AlertID == "" || !again {
 			at[n.AlertID] = len(out)
 			out = append(out, item{Notification: n})
+			if n.Reason.Announces() && !n.Facts.ResolvedAt.IsZero() { // sent again when it was over
+				out[len(out)-1].Reason, out[len(out)-1].missed = rules.Resolved, true
+			}
 			continue
 		}
 		was := out[i]
@@ -136,6 +137,9 @@ func (c Composer) lines(it item, now time.Time) []string {
 		out = append(out, fmt.Sprintf("%d short %s before this one %s not told because of the cooldown.",
 			f.Untold, plural(f.Untold, "episode", "episodes"), plural(f.Untold, "was", "were")))
 	}
+	if line := instead([]item{it}); line != "" {
+		out = append(out, line)
+	}
 	return out
 }
 
@@ -202,24 +206,6 @@ func Sparkline(values []float64) string {
 	return b.String() + " " + rules.FormatNumber(low) + " to " + rules.FormatNumber(high)
 }
 
-// folded is one message about several alerts: the worst first.
-func (c Composer) folded(items []item, now time.Time) Message {
-	slices.SortStableFunc(items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt))
-	})
-	m := Message{ID: foldedID(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items)}
-	if len(items) > digestOver {
-		m.Text = countByRule(items)
-		return m
-	}
-	var lines []string
-	for _, it := range items {
-		lines = append(lines, "• "+c.oneLine(it, now))
-	}
-	m.Text = strings.Join(lines, "\n")
-	return m
-}
-
 // rank puts what fires before what is over, and the severe first.
 func rank(it item) int {
 	if it.Reason == rules.Resolved || it.AlertID == "" {
@@ -239,61 +225,6 @@ func (c Composer) oneLine(it item, now time.Time) string {
 		return headline(it) + string(f.Severity) + " " + name(f) + ": " + c.silence(f, now)
 	}
 	return headline(it) + string(f.Severity) + " " + name(f) + ": " + value(f) + " (" + f.Condition + "), since " + c.clock(f.Since, now)
-}
-
-func foldedTitle(items []item) string {
-	firing, over, own := 0, 0, 0
-	for _, it := range items {
-		switch tone(it) {
-		case Alarm:
-			firing++
-		case Relief:
-			over++
-		case Notice:
-			own++
-		}
-	}
-	var parts []string
-	for _, p := range []struct {
-		n    int
-		what string
-	}{{firing, "firing"}, {over, "resolved"}, {own, "of tocsin's own"}} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
-		}
-	}
-	return fmt.Sprintf("%d alerts: %s", len(items), strings.Join(parts, ", "))
-}
-
-// countByRule is the text of a storm: how many alerts of each rule.
-func countByRule(items []item) string {
-	type tally struct {
-		title        string
-		firing, over int
-	}
-	var order []string
-	counts := map[string]*tally{}
-	for _, it := range items {
-		t := counts[it.Facts.Title]
-		if t == nil {
-			t = &tally{title: it.Facts.Title}
-			counts[t.title], order = t, append(order, t.title)
-		}
-		if rank(it) < 0 {
-			t.over++
-		} else {
-			t.firing++
-		}
-	}
-	var lines []string
-	for _, title := range order {
-		t := counts[title]
-		lines = append(lines, fmt.Sprintf("• %s: %d firing, %d resolved", t.title, t.firing, t.over))
-	}
-	if more := len(lines) - digestOver; more > 0 {
-		lines = append(lines[:digestOver], fmt.Sprintf("and %d more rules", more))
-	}
-	return strings.Join(lines, "\n")
 }
 
 func foldedID(items []item) string {
@@ -348,24 +279,21 @@ func plural(n int, one, many string) string {
 	return many
 }
 
-// summaryLimit bounds what a template may write.
-const summaryLimit = 4096
-
 // Summary renders the template of the rule with the facts; one that fails
 // gives the text of the template, so that nothing is lost.
 func Summary(f rules.Facts) string {
 	if f.Summary == "" {
 		return ""
 	}
-	t, err := template.New("summary").Option("missingkey=zero").Parse(f.Summary)
+	t, err := plainTemplate(f.Summary)
 	if err != nil {
 		return f.Summary
 	}
-	var b bounded
-	if err := t.Execute(&b, templateData(f)); err != nil && !errors.Is(err, errFull) {
+	text, err := render(t, templateData(f))
+	if err != nil {
 		return f.Summary
 	}
-	return strings.ReplaceAll(b.String(), "<no value>", "")
+	return text
 }
 
 // templateData is all that a template can see: plain values, no methods.
@@ -383,14 +311,14 @@ func templateData(f rules.Facts) map[string]any {
 	}
 }
 
-var errFull = errors.New("the summary is too long")
+var errFull = errors.New("the text is too long")
 
-// bounded is a writer that takes summaryLimit bytes and no more.
+// bounded is a writer that takes templateLimit bytes and no more.
 type bounded struct{ strings.Builder }
 
 // Write takes what fits.
 func (b *bounded) Write(p []byte) (int, error) {
-	if room := summaryLimit - b.Len(); len(p) > room {
+	if room := templateLimit - b.Len(); len(p) > room {
 		b.Builder.WriteString(strings.ToValidUTF8(string(p[:room]), ""))
 		return room, errFull
 	}

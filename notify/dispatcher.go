@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +21,7 @@ type Dispatcher struct {
 
 	mu      sync.Mutex
 	workers map[string]*worker
+	failing map[string]time.Time // since when each channel has failed
 	wait    sync.WaitGroup
 }
 
@@ -40,6 +40,18 @@ type Options struct {
 	// LoseRather makes a message whose fate is unknown stay unknown, instead of
 	// being sent a second time, on the channels it picks.
 	LoseRather func(channel string) bool
+	// Policy says how a channel is used; nil holds nothing back.
+	Policy func(channel string) Policy
+	// FallbackAfter is how long a channel fails before its fallback is told
+	// too; 0 is 15 min.
+	FallbackAfter time.Duration
+	// Operators names the channels that hear of dead letters and of a channel
+	// that fails for TroubleAfter, 0 is an hour; nil is none.
+	Operators    func() []string
+	TroubleAfter time.Duration
+	// Links are what can be done about the alert of a notification, from where
+	// its message is read; nil is nothing.
+	Links func(rules.Notification) []Action
 	// Told is called with each delivery that was tried.
 	Told func(channel string, m Message, o rules.Outcome)
 }
@@ -51,10 +63,21 @@ func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, 
 	orElse(&o.Backoff, time.Second)
 	orElse(&o.BackoffMax, 5*time.Minute)
 	orElse(&o.GiveUp, 72*time.Hour)
+	orElse(&o.FallbackAfter, 15*time.Minute)
+	orElse(&o.TroubleAfter, time.Hour)
 	if o.LoseRather == nil {
 		o.LoseRather = func(string) bool { return false }
 	}
-	return &Dispatcher{outbox: outbox, sender: sender, channel: channel, log: log, options: o, workers: map[string]*worker{}}
+	if o.Policy == nil {
+		o.Policy = func(string) Policy { return Policy{} }
+	}
+	if o.Operators == nil {
+		o.Operators = func() []string { return nil }
+	}
+	return &Dispatcher{
+		outbox: outbox, sender: sender, channel: channel, log: log, options: o,
+		workers: map[string]*worker{}, failing: map[string]time.Time{},
+	}
 }
 
 func orElse(at *time.Duration, otherwise time.Duration) {
@@ -104,122 +127,33 @@ func (d *Dispatcher) rouse(ctx context.Context) {
 	}
 }
 
-// worker sends for one channel.
-type worker struct {
-	*Dispatcher
-	name string
-	wake chan struct{}
-
-	failures int
-	notSoon  time.Time // no try before: backoff, Retry-After, or the fold
-}
-
-func (w *worker) run(ctx context.Context) {
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.wake:
-		case <-timer.C:
-		}
-		if next := w.work(ctx); next > 0 {
-			timer.Reset(next)
+// Failing returns the channel that has failed for the longest time, and since
+// when; "" when none fails.
+func (d *Dispatcher) Failing() (channel string, since time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, t := range d.failing {
+		if channel == "" || t.Before(since) {
+			channel, since = name, t
 		}
 	}
+	return channel, since
 }
 
-// work sends what is owed, if it may, and says how long to wait before it
-// looks again; 0 is until it is woken.
-func (w *worker) work(ctx context.Context) time.Duration {
-	now := time.Now()
-	list := slices.DeleteFunc(w.outbox.Owed(now), func(n rules.Notification) bool { return n.Channel != w.name })
-	if len(list) == 0 || ctx.Err() != nil {
-		return 0
-	}
-	if wait := w.notSoon.Sub(now); wait > 0 {
-		return wait
-	}
-	w.deliver(ctx, list, now)
-	return max(time.Until(w.notSoon), time.Millisecond)
+// failsSince returns since when a channel fails, zero when it does not.
+func (d *Dispatcher) failsSince(channel string) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failing[channel]
 }
 
-func (w *worker) deliver(ctx context.Context, list []rules.Notification, now time.Time) {
-	old := slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return now.Sub(n.BookedAt) < w.options.GiveUp })
-	if len(old) > 0 {
-		w.record(ctx, old, rules.Outcome{State: rules.Dead, Class: "gave_up"})
-		return
-	}
-	taken, err := w.outbox.Take(ctx, list)
-	if err != nil && len(taken) == 0 {
-		w.log.Error("messages not taken from the outbox", "channel", w.name, "error", err)
-		w.backOff(0)
-		return
-	}
-	if len(taken) == 0 {
-		return
-	}
-	m := w.options.Composer.Compose(taken, now)
-	o := w.settle(w.send(ctx, m), taken)
-	w.record(ctx, taken, o)
-	w.report(m, o, len(taken))
-}
-
-// send delivers one message. The end of the program gives it three seconds
-// more, because a request that has left is better answered than unknown.
-func (w *worker) send(ctx context.Context, m Message) rules.Outcome {
-	c, ok := w.channel(w.name)
-	if !ok {
-		return rules.Outcome{State: rules.Dead, Class: "no_such_channel"}
-	}
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.options.Timeout)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(3*time.Second, cancel) })()
-	return w.sender.Send(sending, c, m)
-}
-
-// settle decides what an outcome means for the next try.
-func (w *worker) settle(o rules.Outcome, list []rules.Notification) rules.Outcome {
-	if o.State == rules.Uncertain && !w.options.LoseRather(w.name) &&
-		!slices.ContainsFunc(list, func(n rules.Notification) bool { return n.Attempts > 1 }) {
-		o.State = rules.Owed
-	}
-	if o.State == rules.Owed {
-		w.backOff(o.Retry)
-		return o
-	}
-	w.failures = 0
-	w.notSoon = time.Now().Add(w.options.Fold)
-	return o
-}
-
-// backOff sets the time of the next try: what the service asked for, or twice
-// as long as before, with up to a fifth of jitter.
-func (w *worker) backOff(asked time.Duration) {
-	wait := w.options.Backoff << min(w.failures, 20)
-	if wait > w.options.BackoffMax {
-		wait = w.options.BackoffMax
-	}
-	wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
-	w.failures++
-	w.notSoon = time.Now().Add(max(wait, asked))
-}
-
-func (w *worker) record(ctx context.Context, list []rules.Notification, o rules.Outcome) {
-	if err := w.outbox.Deliver(context.WithoutCancel(ctx), list, o); err != nil {
-		w.log.Error("outcome of a delivery not saved", "channel", w.name, "error", err)
-	}
-}
-
-func (w *worker) report(m Message, o rules.Outcome, count int) {
-	level := slog.LevelInfo
-	if o.State != rules.Sent {
-		level = slog.LevelWarn
-	}
-	w.log.Log(context.Background(), level, "delivery", "channel", w.name, "message", m.ID, "notifications", count,
-		"outcome", o.State, "class", o.Class, "status", o.Code)
-	if w.options.Told != nil {
-		w.options.Told(w.name, m, o)
+// fares notes whether a channel takes messages.
+func (d *Dispatcher) fares(channel string, well bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if well {
+		delete(d.failing, channel)
+	} else if d.failing[channel].IsZero() {
+		d.failing[channel] = time.Now()
 	}
 }

@@ -66,6 +66,22 @@ func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outc
 	return nil
 }
 
+func (b *box) Divert(_ context.Context, list []rules.Notification, channel string) error {
+	b.change(list, func(n *rules.Notification) { n.Fallback = channel })
+	for _, n := range list {
+		n.Channel, n.Fallback, n.Attempts, n.Facts.Instead = channel, "", 0, []string{n.Channel}
+		b.owe(n)
+	}
+	return nil
+}
+
+func (b *box) Tell(_ context.Context, channels []string, reason rules.Reason, f rules.Facts) error {
+	for _, name := range channels {
+		b.owe(rules.Notification{Channel: name, Reason: reason, Facts: f})
+	}
+	return nil
+}
+
 func (b *box) Bell() <-chan struct{} { return b.bell }
 
 func (b *box) states() string {
@@ -116,12 +132,18 @@ func (s *service) heard() string {
 // dispatch runs a dispatcher in a bubble of virtual time.
 func dispatch(t *testing.T, answers map[string][]rules.Outcome, play func(b *box, s *service)) {
 	t.Helper()
+	dispatchBy(t, notify.Options{}, answers, play)
+}
+
+// dispatchBy is dispatch with options.
+func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outcome, play func(b *box, s *service)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &box{bell: make(chan struct{}, 100)}
 		s := &service{began: time.Now(), answers: answers, slow: map[string]time.Duration{}}
 		open := func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, name != "gone" }
-		d := notify.NewDispatcher(b, s, open, slog.New(slog.DiscardHandler), notify.Options{})
+		d := notify.NewDispatcher(b, s, open, slog.New(slog.DiscardHandler), o)
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
 		synctest.Wait()

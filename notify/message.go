@@ -40,7 +40,8 @@ type Message struct {
 	Fields   []Field
 	Severity rules.Severity
 	Tone     Tone
-	Link     string // the runbook
+	Link     string   // the runbook
+	Actions  []Action // what can be done about it; ours, so trusted
 	At       time.Time
 }
 

@@ -17,6 +17,11 @@ type Outbox interface {
 	Take(ctx context.Context, list []rules.Notification) ([]rules.Notification, error)
 	// Deliver records what became of messages that were taken.
 	Deliver(ctx context.Context, list []rules.Notification, o rules.Outcome) error
+	// Divert owes messages that their channel cannot deliver on another one too,
+	// each of them once.
+	Divert(ctx context.Context, list []rules.Notification, channel string) error
+	// Tell owes a message of tocsin's own on each of channels.
+	Tell(ctx context.Context, channels []string, reason rules.Reason, f rules.Facts) error
 	// Bell is rung when more may be owed.
 	Bell() <-chan struct{}
 }
@@ -57,6 +62,27 @@ func (o BookOutbox) Deliver(ctx context.Context, list []rules.Notification, outc
 	return o.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
 			l.Deliver(id, outcome, now, now)
+		}
+		return nil
+	})
+}
+
+// Divert owes messages that their channel cannot deliver on another one too.
+func (o BookOutbox) Divert(ctx context.Context, list []rules.Notification, channel string) error {
+	ids, byRule := group(list)
+	return o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
+		for _, id := range byRule[l.Rule.ID] {
+			l.Divert(id, channel, s.Now)
+		}
+		return nil
+	})
+}
+
+// Tell owes a message of tocsin's own on each of channels.
+func (o BookOutbox) Tell(ctx context.Context, channels []string, reason rules.Reason, f rules.Facts) error {
+	return o.Decide(ctx, time.Now().UTC(), []string{""}, func(s rules.Setting, l *rules.Ledger) error {
+		for _, name := range channels {
+			l.Book(name, reason, f, s.Now)
 		}
 		return nil
 	})

@@ -22,12 +22,9 @@ const keySize = 32
 // OpenVault reads the key file, which only its owner may read. With create it
 // makes a new one where there is none.
 func OpenVault(path string, create bool) (*Vault, error) {
-	key, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && create {
-		key, err = newKey(path)
-	}
+	key, err := readKey(path, create)
 	if err != nil {
-		return nil, rules.Errorf(rules.Unavailable, "the key file %s cannot be read; run this as the owner of the data directory (%v)", path, errors.Unwrap(err))
+		return nil, err
 	}
 	if len(key) != keySize {
 		return nil, rules.Errorf(rules.Invalid, "the key file %s is damaged: it has %d bytes instead of %d; restore it from a backup made with --with-key, or remove it and add the channels again", path, len(key), keySize)
@@ -41,6 +38,18 @@ func OpenVault(path string, create bool) (*Vault, error) {
 		return nil, fmt.Errorf("make the cipher: %w", err)
 	}
 	return &Vault{aead}, nil
+}
+
+// readKey reads a key file, or with create makes it where there is none.
+func readKey(path string, create bool) ([]byte, error) {
+	key, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && create {
+		key, err = newKey(path)
+	}
+	if err != nil {
+		return nil, rules.Errorf(rules.Unavailable, "the key file %s cannot be read; run this as the owner of the data directory (%v)", path, errors.Unwrap(err))
+	}
+	return key, nil
 }
 
 // newKey writes a key so that a crash leaves either none or a whole one, and

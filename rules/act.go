@@ -87,7 +87,7 @@ func judgesOther(a, b *Rule) bool {
 }
 
 func (l *Ledger) rejudge(now time.Time) {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		switch in.State {
 		case Pending:
 			l.calm(in, now)
@@ -101,7 +101,7 @@ func (l *Ledger) rejudge(now time.Time) {
 // noteAll writes every instance, or lets its row go, when a roster begins or
 // ends.
 func (l *Ledger) noteAll() {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		l.note(in)
 	}
 }
@@ -113,7 +113,7 @@ func (l *Ledger) retime(was []Duration, now time.Time) {
 	if slices.Equal(was, next) {
 		return
 	}
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		a := in.Alert
 		if a == nil || a.DueAt.IsZero() {
 			continue
@@ -132,7 +132,7 @@ func (l *Ledger) retime(was []Duration, now time.Time) {
 
 // raise is row 26: a raised severity is a worsening.
 func (l *Ledger) raise(s Setting) {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		if a := in.Alert; a != nil && l.Rule.SeverityAt(a.Level) != a.Severity {
 			a.Severity = l.Rule.SeverityAt(a.Level)
 			l.changed.alert(a)
@@ -143,7 +143,7 @@ func (l *Ledger) raise(s Setting) {
 
 // endAll resolves every episode and makes every instance ok.
 func (l *Ledger) endAll(s Setting, why string) {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		switch {
 		case in.Alert != nil:
 			l.resolve(s, in, why)
@@ -154,7 +154,7 @@ func (l *Ledger) endAll(s Setting, why string) {
 }
 
 func (l *Ledger) empty() {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		l.drop(in)
 	}
 }
@@ -183,10 +183,10 @@ func (l *Ledger) Restore(s Setting, v Version, by Actor) {
 // live returns the instance of a live alert.
 func (l *Ledger) live(alert string) (*Instance, error) {
 	a := l.alerts[alert]
-	if a == nil || !a.ResolvedAt.IsZero() || l.instances[a.Series] == nil {
+	if a == nil || !a.ResolvedAt.IsZero() || l.instances.of(a.Series) == nil {
 		return nil, Errorf(Conflict, "alert %s is resolved; only a firing alert can be acknowledged, snoozed or taken back; list_alerts shows those that fire", alert)
 	}
-	return l.instances[a.Series], nil
+	return l.instances.of(a.Series), nil
 }
 
 // Acknowledge is rows 17 and 18: with an end it is a snooze, which also holds
@@ -239,7 +239,7 @@ func (l *Ledger) Unacknowledge(s Setting, alert string, by Actor) error {
 
 // Forget is row 31: a series that a person does not expect any more.
 func (l *Ledger) Forget(s Setting, series Series) error {
-	in := l.instances[series]
+	in := l.instances.of(series)
 	if in == nil {
 		return Errorf(NotFound, "rule %q knows no series %q", l.Rule.Name, series)
 	}
@@ -252,7 +252,7 @@ func (l *Ledger) Forget(s Setting, series Series) error {
 // judged tick in which nobody could look. It counts as judged from then on.
 func (l *Ledger) Stand(d time.Duration) {
 	l.Judged, l.settled = l.Judged.Add(d), l.settled.Add(d)
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		if in.State != OK {
 			in.Stood += d
 			in.touched = true
@@ -270,7 +270,7 @@ func (l *Ledger) Shift(d time.Duration) {
 	}
 	move(&l.Judged)
 	move(&l.settled)
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		for _, t := range []*time.Time{&in.Since, &in.QuietSince, &in.CooldownUntil, &in.Seen, &in.OKAt} {
 			move(t)
 		}
@@ -286,6 +286,7 @@ func (l *Ledger) Shift(d time.Duration) {
 	l.Notifications(func(n *Notification) bool {
 		if !n.State.Final() {
 			move(&n.Due)
+			move(&n.BookedAt)
 			l.changed.notification(n)
 		}
 		return true
@@ -303,7 +304,7 @@ func (l *Ledger) Cover(child *Rule, series Series, linger time.Duration, now tim
 		}
 	}
 	part, cover := series.Only(shared), ""
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		quiet := now.Sub(in.OKAt)
 		if in.State == OK && (in.OKAt.IsZero() || quiet < 0 || quiet >= linger) || in.Series.Only(shared) != part {
 			continue
@@ -434,7 +435,7 @@ func (l *Ledger) leaveFuture(now time.Time) {
 		*t = most
 		return true
 	}
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		moved := bound(&in.Since, now)
 		moved = bound(&in.QuietSince, now) || moved
 		moved = bound(&in.OKAt, now) || moved

@@ -57,9 +57,9 @@ func (l *Ledger) knows(n *Notification, channel string) bool {
 	})
 }
 
-// Resend owes dead letters again, as if they were booked now, and returns how
-// many. A cancelled end of an episode is taken too, to go with its beginning.
-// The ledger needs not hold them: what is final is let go of.
+// Resend owes dead letters again, with the facts that list has of them, as if
+// they were booked now. It returns how many. The ledger needs not hold them:
+// what is final is let go of.
 func (l *Ledger) Resend(list []Notification, now time.Time) int {
 	count := 0
 	l.settle()
@@ -69,12 +69,13 @@ func (l *Ledger) Resend(list []Notification, now time.Time) int {
 			copied := list[i]
 			n = &copied
 		}
-		if n.State != Dead && (n.State != Cancelled || n.Reason != Resolved) {
+		if n.State != Dead {
 			continue
 		}
 		if l.messages[n.ID] == nil {
 			l.owe(n)
 		}
+		n.Facts = list[i].Facts
 		n.State, n.HeldBy, n.BookedAt, n.Due, n.DoneAt, n.Attempts, n.Error = Owed, "", now, now, time.Time{}, 0, ""
 		if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
 			n.State, n.HeldBy = Held, a.HeldBy

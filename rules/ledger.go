@@ -18,7 +18,8 @@ type Ledger struct {
 	Judged   time.Time // the last nominal tick it was judged at
 	Refused  int       // series that the last tick turned away because there are too many
 
-	instances map[Series]*Instance
+	instances roster
+	met       []*Instance                // in the order of the last observations, where there are several
 	alerts    map[string]*Alert          // live, or resolved with messages still owed
 	owed      map[string][]*Notification // by alert; "" for those of none
 	messages  map[string]*Notification   // the same by their ID
@@ -82,20 +83,16 @@ type Snapshot struct {
 func OpenLedger(s Snapshot) *Ledger {
 	l := &Ledger{
 		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged, settled: s.Judged,
-		instances: make(map[Series]*Instance, len(s.Instances)),
-		alerts:    make(map[string]*Alert, len(s.Alerts)),
-		owed:      map[string][]*Notification{},
-		messages:  make(map[string]*Notification, len(s.Notifications)),
 	}
 	for _, a := range s.Alerts {
-		l.alerts[a.ID] = a
+		l.hasAlert(a)
 	}
 	for _, in := range s.Instances {
 		in.kept = true
-		l.instances[in.Series] = in
+		l.instances.put(in)
 	}
 	for _, a := range s.Alerts {
-		if in := l.instances[a.Series]; in != nil && a.ResolvedAt.IsZero() {
+		if in := l.instances.of(a.Series); in != nil && a.ResolvedAt.IsZero() {
 			in.Alert = a
 		}
 	}
@@ -109,7 +106,18 @@ func OpenLedger(s Snapshot) *Ledger {
 	return l
 }
 
+// hasAlert and owe make their maps late: few ledgers ever need them.
+func (l *Ledger) hasAlert(a *Alert) {
+	if l.alerts == nil {
+		l.alerts = map[string]*Alert{}
+	}
+	l.alerts[a.ID] = a
+}
+
 func (l *Ledger) owe(n *Notification) {
+	if l.owed == nil {
+		l.owed, l.messages = map[string][]*Notification{}, map[string]*Notification{}
+	}
 	l.owed[n.AlertID] = append(l.owed[n.AlertID], n)
 	l.messages[n.ID] = n
 }
@@ -131,14 +139,14 @@ func (l *Ledger) Active(t time.Time) bool { return l.active == nil || l.active.c
 func (l *Ledger) Watched() bool { return l.Rule.ID != "" && l.Rule.Enabled && !l.Deleted }
 
 // Busy reports whether timers may have something to do.
-func (l *Ledger) Busy() bool { return len(l.alerts) > 0 || l.active != nil && len(l.instances) > 0 }
+func (l *Ledger) Busy() bool { return len(l.alerts) > 0 || l.active != nil && l.instances.size() > 0 }
 
 // Size returns how many instances the ledger holds.
-func (l *Ledger) Size() int { return len(l.instances) }
+func (l *Ledger) Size() int { return l.instances.size() }
 
 // Instances calls f with each instance until f returns false.
 func (l *Ledger) Instances(f func(*Instance) bool) {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		if !f(in) {
 			return
 		}
@@ -146,7 +154,7 @@ func (l *Ledger) Instances(f func(*Instance) bool) {
 }
 
 // Instance returns the instance of a series, nil when it is not known.
-func (l *Ledger) Instance(s Series) *Instance { return l.instances[s] }
+func (l *Ledger) Instance(s Series) *Instance { return l.instances.of(s) }
 
 // Alerts calls f with each live alert, and those resolved ones whose messages
 // are not all out.
@@ -181,7 +189,7 @@ func (l *Ledger) Observe(s Setting, obs []Observation, evidence func(Observation
 	l.Refused = 0
 	looked := 0
 	for i := range obs {
-		in := l.meet(&obs[i])
+		in := l.meet(i, &obs[i])
 		if in == nil || in.look == l.looks {
 			continue
 		}
@@ -189,7 +197,7 @@ func (l *Ledger) Observe(s Setting, obs []Observation, evidence func(Observation
 		looked++
 		l.judge(&tick, in, &obs[i])
 	}
-	if looked-tick.gone < len(l.instances) {
+	if looked-tick.gone < l.instances.size() {
 		l.judgeAbsent(&tick)
 	}
 	l.Judged = s.Now
@@ -212,23 +220,35 @@ type tick struct {
 	evidence func(Observation) Evidence
 }
 
-// meet returns the instance of an observation, a new one when the series is
-// new. It returns nil for a new one beyond the limit, and for one without value
-// that nobody knows.
-func (l *Ledger) meet(o *Observation) *Instance {
-	if in := l.instances[o.Series]; in != nil {
-		return in
+// meet returns the instance of the observation at place i. Sources mostly keep
+// to an order, so it looks first at who was there the last time.
+func (l *Ledger) meet(i int, o *Observation) *Instance {
+	if i < len(l.met) && l.met[i].Series == o.Series {
+		return l.met[i]
 	}
+	in := l.instances.of(o.Series)
+	if in == nil {
+		in = l.welcome(o)
+	}
+	if in != nil && i <= len(l.met) && l.instances.size() > 1 {
+		l.met = append(l.met[:i], in)
+	}
+	return in
+}
+
+// welcome makes the instance of a new series; nil beyond the limit, and without
+// a value.
+func (l *Ledger) welcome(o *Observation) *Instance {
 	if o.Verdict == None || o.Verdict == Unknown {
 		return nil
 	}
-	if len(l.instances) >= l.Rule.SeriesLimit() {
+	if l.instances.size() >= l.Rule.SeriesLimit() {
 		l.Refused++
 		return nil
 	}
 	// One that was dropped and is not saved yet has its row still.
 	in := &Instance{Series: o.Series, Value: math.NaN(), kept: l.changed.instances[o.Series]}
-	l.instances[o.Series] = in
+	l.instances.put(in)
 	if l.Rule.KeepsRoster() {
 		l.note(in)
 	}
@@ -240,7 +260,7 @@ func (l *Ledger) meet(o *Observation) *Instance {
 const quietFor = time.Hour
 
 func (l *Ledger) judgeAbsent(t *tick) {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		if in.look == l.looks {
 			continue
 		}
@@ -422,7 +442,7 @@ func (l *Ledger) fire(t *tick, in *Instance, o *Observation) {
 	}
 	a.Evidence.Values = in.Recent()
 	in.State, in.Stood, in.Alert = Firing, 0, a
-	l.alerts[a.ID] = a
+	l.hasAlert(a)
 	l.note(in)
 	l.changed.alert(a)
 	if in.Snooze.Until.After(t.Now) {
@@ -532,7 +552,8 @@ func (l *Ledger) note(in *Instance) {
 
 // drop lets go of an instance, and of its row where there is one.
 func (l *Ledger) drop(in *Instance) {
-	delete(l.instances, in.Series)
+	l.instances.drop(in.Series)
+	l.met = nil
 	if in.kept {
 		l.note(in)
 		l.changed.instances[in.Series] = true
@@ -572,7 +593,7 @@ func (l *Ledger) Changed() bool {
 		return true
 	}
 	for series, gone := range c.instances {
-		if gone || l.instances[series].kept || l.keeps(l.instances[series], l.Judged) {
+		if gone || l.instances.of(series).kept || l.keeps(l.instances.of(series), l.Judged) {
 			return true
 		}
 	}
@@ -584,7 +605,7 @@ func (l *Ledger) Changed() bool {
 func (l *Ledger) Changes() Changes {
 	out := Changes{Rule: l.changed.rule, Versions: l.changed.versions}
 	for series, gone := range l.changed.instances {
-		in := l.instances[series]
+		in := l.instances.of(series)
 		switch {
 		case !gone && l.keeps(in, l.Judged):
 			out.Instances = append(out.Instances, in)
@@ -612,7 +633,7 @@ func (l *Ledger) Changes() Changes {
 // Saved tells the ledger that its changes are stored under a revision.
 func (l *Ledger) Saved(revision int64) {
 	for series, gone := range l.changed.instances {
-		if in := l.instances[series]; in != nil {
+		if in := l.instances.of(series); in != nil {
 			in.kept, in.touched = !gone && l.keeps(in, l.Judged), false
 		}
 	}
@@ -651,7 +672,7 @@ func unfinished(n *Notification) bool { return !n.State.Final() }
 // Flush marks everything that lives in memory only, so that the next save
 // writes it: at the heartbeat and at the end.
 func (l *Ledger) Flush() {
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		if !in.touched || !in.kept && !l.keeps(in, l.Judged) {
 			continue
 		}
@@ -673,14 +694,14 @@ func (l *Ledger) Remember(old *Ledger) {
 	if measuresOther(&old.Rule, &l.Rule) {
 		return
 	}
-	for series, was := range old.instances {
-		in := l.instances[series]
+	for was := range old.instances.all() {
+		in := l.instances.of(was.Series)
 		switch {
 		case in != nil:
 			in.recollect(was, &l.Rule.Condition, old.Judged.Sub(old.settled))
 		case was.State == OK && !was.kept && !l.Deleted:
 			was.look = 0
-			l.instances[series] = was
+			l.instances.put(was)
 		}
 	}
 }

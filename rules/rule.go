@@ -211,7 +211,7 @@ func (r Rule) What() string {
 	if len(r.GroupBy) > 0 {
 		b.WriteString(" by " + strings.Join(r.GroupBy, ", "))
 	}
-	return b.String()
+	return strings.TrimSpace(b.String())
 }
 
 // String writes the filter in one line, tags in order.

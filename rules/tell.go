@@ -226,7 +226,7 @@ func (l *Ledger) Tend(s Setting) {
 	}
 	l.restAll(s.Now)
 	for _, a := range l.alerts {
-		if in := l.instances[a.Series]; in != nil && in.Alert == a {
+		if in := l.instances.of(a.Series); in != nil && in.Alert == a {
 			l.tend(s, in)
 		} else {
 			l.close(s, a)
@@ -244,7 +244,7 @@ func (l *Ledger) restAll(now time.Time) {
 		return
 	}
 	l.resting = true
-	for _, in := range l.instances {
+	for in := range l.instances.all() {
 		l.rest(in, now)
 	}
 }
@@ -419,7 +419,7 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 		f.Silent, f.NoDataSince = true, in.Seen
 	}
 	if r.Condition.Type == Absence {
-		f.Known, f.GroupBy = len(l.instances), r.GroupBy
+		f.Known, f.GroupBy = l.instances.size(), r.GroupBy
 	}
 	return f
 }

@@ -245,6 +245,26 @@ func TestActiveTimes(t *testing.T) {
 			name: "a day ends at 24:00", active: &rules.Active{Hours: "20:00-24:00"},
 			yes: []string{"Mon 2026-03-02 23:59 UTC"}, no: []string{"Tue 2026-03-03 00:00 UTC"},
 		},
+		{
+			name: "an hour that comes twice does not begin or end it twice", active: &rules.Active{Hours: "01:00-02:30", Zone: "Europe/Berlin"},
+			yes: []string{"Sat 2026-10-24 23:00 UTC", "Sun 2026-10-25 00:29 UTC"},
+			no:  []string{"Sat 2026-10-24 22:59 UTC", "Sun 2026-10-25 00:30 UTC", "Sun 2026-10-25 01:15 UTC"},
+		},
+		{
+			name: "one that begins in an hour that comes twice begins the first time", active: &rules.Active{Hours: "02:30-04:00", Zone: "Europe/Berlin"},
+			yes: []string{"Sun 2026-10-25 00:30 UTC", "Sun 2026-10-25 01:10 UTC", "Sun 2026-10-25 02:59 UTC"},
+			no:  []string{"Sun 2026-10-25 00:29 UTC", "Sun 2026-10-25 03:00 UTC"},
+		},
+		{
+			name: "one that begins in an hour that is left out begins after it", active: &rules.Active{Hours: "02:30-04:00", Zone: "America/New_York"},
+			yes: []string{"Sun 2026-03-08 07:00 UTC", "Sun 2026-03-08 07:59 UTC"},
+			no:  []string{"Sun 2026-03-08 06:59 UTC", "Sun 2026-03-08 08:00 UTC"},
+		},
+		{
+			name: "a night over the change of the clocks is one night", active: &rules.Active{Days: "sat", Hours: "22:00-07:00", Zone: "Europe/Berlin"},
+			yes: []string{"Sat 2026-03-28 21:00 UTC", "Sun 2026-03-29 01:00 UTC", "Sun 2026-03-29 04:59 UTC"},
+			no:  []string{"Sat 2026-03-28 20:59 UTC", "Sun 2026-03-29 05:00 UTC", "Sun 2026-03-29 21:00 UTC"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, text := range tt.yes {

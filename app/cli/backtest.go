@@ -184,8 +184,8 @@ const mostEpisodes = 50
 
 func (c *call) showBacktest(b app.Backtest) {
 	c.line("%s", b.Summary)
-	c.line("%d ticks from %s to %s, %d series, %d values; %.3g episodes a week.", b.Ticks,
-		b.From.In(c.zone()).Format("2006-01-02 15:04"), b.To.In(c.zone()).Format("2006-01-02 15:04"), b.Series, b.Values, b.PerWeek)
+	c.line("%d ticks from %s to %s, %d series, %d values; %s episodes a week.", b.Ticks,
+		b.From.In(c.zone()).Format("2006-01-02 15:04"), b.To.In(c.zone()).Format("2006-01-02 15:04"), b.Series, b.Values, rules.FormatNumber(b.PerWeek))
 	if b.Count == 0 {
 		return
 	}

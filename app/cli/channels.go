@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -90,7 +91,7 @@ It is stored encrypted and never shown again.`,
 			if err != nil {
 				return err
 			}
-			info, err := c.AddChannel(ctx, actor(), name, url)
+			info, err := c.AddChannel(ctx, actor(), name, url, notify.Settings{})
 			if err != nil {
 				return err
 			}

@@ -61,7 +61,7 @@ func Main(ctx context.Context, p Program, args []string, in io.Reader, out, errO
 func New(p Program) *cobra.Command {
 	d := &door{program: p}
 	root := group("tocsin", "An alarm bell beside an InfluxDB",
-		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.channels(), d.sources(), d.backtest(), d.status(), d.doctor(), d.config(), d.version())
+		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.silences(), d.channels(), d.sources(), d.backtest(), d.status(), d.doctor(), d.config(), d.version())
 	root.Long = `tocsin watches the data in an InfluxDB and tells people when something is wrong.
 
 Start the daemon with "tocsin serve"; every other command works beside it.`

@@ -32,8 +32,10 @@ func open(t testing.TB, o influx.Options) *influx.Client {
 
 // last5m asks for one aggregation of cpu.usage by host in the 5 min to noon.
 func last5m(how rules.Aggregation) evaluator.Query {
-	return evaluator.Query{Measurement: "cpu", Columns: []evaluator.Column{{Field: "usage", Aggregation: how}}, GroupBy: []string{"host"},
-		From: noon.Add(-5 * time.Minute), To: noon}
+	return evaluator.Query{
+		Measurement: "cpu", Columns: []evaluator.Column{{Field: "usage", Aggregation: how}}, GroupBy: []string{"host"},
+		From: noon.Add(-5 * time.Minute), To: noon,
+	}
 }
 
 // ask returns the first value of each series and the errors.

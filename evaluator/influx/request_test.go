@@ -115,8 +115,10 @@ func statements() []statementCase {
 		{"where, in order, one and several", with(func(q *evaluator.Query) {
 			q.Where = rules.Filter{"room": {"kitchen"}, "host": {"a", "b", ""}}
 		})},
-		{"quoting", evaluator.Query{Measurement: `m"; DROP DATABASE x --`, Columns: []evaluator.Column{{Field: "f\"\\\n", Aggregation: rules.Max}},
-			Where: rules.Filter{`t"g`: {`'; DROP DATABASE x --`, `back\`, "two\nlines", `"double"`}}, GroupBy: []string{`g"\`}, From: noon, To: noon.Add(1)}},
+		{"quoting", evaluator.Query{
+			Measurement: `m"; DROP DATABASE x --`, Columns: []evaluator.Column{{Field: "f\"\\\n", Aggregation: rules.Max}},
+			Where: rules.Filter{`t"g`: {`'; DROP DATABASE x --`, `back\`, "two\nlines", `"double"`}}, GroupBy: []string{`g"\`}, From: noon, To: noon.Add(1),
+		}},
 		{"nothing can match", with(func(q *evaluator.Query) { q.Where = rules.Filter{"host": {}} })},
 	}
 }
@@ -204,7 +206,9 @@ func TestNoErrorShowsASecret(t *testing.T) {
 	servers = append(servers, dead.URL, "http://host.invalid:1", "ftp://u:"+canary+"@x", "http://u:"+canary+"@", "://"+canary, "http://u:"+canary+"@h:port", "http://h/?p="+canary)
 	for _, url := range servers {
 		for _, o := range []influx.Options{
-			{Token: rules.NewSecret(canary)}, {Token: rules.NewSecret("u:" + canary)}, {Username: "u", Password: rules.NewSecret(canary)},
+			{Token: rules.NewSecret(canary)},
+			{Token: rules.NewSecret("u:" + canary)},
+			{Username: "u", Password: rules.NewSecret(canary)},
 			{URL: strings.Replace(url, "://", "://u:c4n4ry%2F+=@", 1)},
 		} {
 			if o.URL == "" {

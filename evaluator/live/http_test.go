@@ -176,8 +176,10 @@ func TestTheNamesOfThisMachineCanBeGiven(t *testing.T) {
 func TestWhatIsWrittenOverHTTPCanBeAsked(t *testing.T) {
 	s := live.New(live.Options{})
 	send(t, serve(t, s, live.HandlerOptions{}), http.MethodPost, "/write", "temperature,room=kitchen celsius=4.5")
-	q := evaluator.Query{Measurement: "temperature", Columns: columns("celsius", rules.Latest), GroupBy: []string{"room"},
-		From: time.Now().Add(-time.Minute), To: time.Now()}
+	q := evaluator.Query{
+		Measurement: "temperature", Columns: columns("celsius", rules.Latest), GroupBy: []string{"room"},
+		From: time.Now().Add(-time.Minute), To: time.Now(),
+	}
 	found := 0
 	ask(t, s, q, func(r evaluator.Row) {
 		if found++; r.Series != "room=kitchen" || r.Values[0] != 4.5 {

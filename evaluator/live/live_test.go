@@ -79,8 +79,10 @@ func TestWritersAndReadersTogether(t *testing.T) {
 
 // readWhileWriting fails when a value that was never written is seen.
 func readWhileWriting(t *testing.T, s *live.Store, measurement string) {
-	q := evaluator.Query{Measurement: measurement, GroupBy: []string{"host"}, From: noon.Add(-time.Hour), To: noon.Add(2 * time.Hour), Step: time.Minute,
-		Columns: columns("v", rules.Sum, rules.Count, "p50", rules.Rate)}
+	q := evaluator.Query{
+		Measurement: measurement, GroupBy: []string{"host"}, From: noon.Add(-time.Hour), To: noon.Add(2 * time.Hour), Step: time.Minute,
+		Columns: columns("v", rules.Sum, rules.Count, "p50", rules.Rate),
+	}
 	q.Columns = append(q.Columns, columns("state", rules.Latest)...)
 	for _, err := range s.Query(context.Background(), []evaluator.Query{q}, func(_ int, r evaluator.Row) {
 		if r.Values[0] != r.Values[1] || r.Values[2] != 1 || r.Texts[4] != "up" {

@@ -83,8 +83,13 @@ func (v *Vitals) read(ctx context.Context) {
 		name string
 		read func(context.Context) error
 	}{
-		{"cpu", v.cpu}, {"memory", v.memory}, {"disks", v.disks}, {"load", v.load}, {"uptime", v.uptime},
-		{"temperatures", v.temperatures}, {"network", v.network},
+		{"cpu", v.cpu},
+		{"memory", v.memory},
+		{"disks", v.disks},
+		{"load", v.load},
+		{"uptime", v.uptime},
+		{"temperatures", v.temperatures},
+		{"network", v.network},
 	} {
 		if err := sensor.read(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("read the %s: %w", sensor.name, err))

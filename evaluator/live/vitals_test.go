@@ -37,8 +37,10 @@ func TestTheVitalsOfThisMachineAreReadEverySecond(t *testing.T) {
 			{"system", "uptime", "host", 1, 1e10},
 			{"net", "bytes_recv", "interface", 0, 1e18},
 		} {
-			q := evaluator.Query{Measurement: tt.measurement, Columns: columns(tt.field, rules.Min, rules.Max, rules.Count),
-				GroupBy: []string{tt.tag}, From: began.Add(-1), To: time.Now()}
+			q := evaluator.Query{
+				Measurement: tt.measurement, Columns: columns(tt.field, rules.Min, rules.Max, rules.Count),
+				GroupBy: []string{tt.tag}, From: began.Add(-1), To: time.Now(),
+			}
 			rows := 0
 			ask(t, s, q, func(r evaluator.Row) {
 				if rows++; r.Series.Label(tt.tag) == "" || r.Values[0] < tt.low || r.Values[1] > tt.high || r.Values[2] != 4 {

@@ -161,8 +161,13 @@ func TestBoundsHold(t *testing.T) {
 		{"fields", live.Options{MaxFields: 7}, "m f%d=1", live.Counts{Series: 1, Fields: 7, Points: 7}, "max-fields limit exceeded"},
 		{"fields of one measurement", live.Options{}, "m f%d=1", live.Counts{Series: 1, Fields: 1000, Points: 1000}, "make names that vary into tags"},
 		{"points", live.Options{MaxPoints: 7}, "m v=%[1]d 1772452700%09[1]d", live.Counts{Series: 1, Fields: 1, Points: 7}, "max-points limit exceeded"},
-		{"text counts by its size", live.Options{MaxPoints: 70}, "m v=\"" + strings.Repeat("x", 16*9) + "\" 1772452700%09d",
-			live.Counts{Series: 1, Fields: 1, Points: 70}, "max-points limit exceeded"},
+		{
+			"text counts by its size",
+			live.Options{MaxPoints: 70},
+			"m v=\"" + strings.Repeat("x", 16*9) + "\" 1772452700%09d",
+			live.Counts{Series: 1, Fields: 1, Points: 70},
+			"max-points limit exceeded",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := live.New(tt.limits)

@@ -84,8 +84,12 @@ func reading(random *rand.Rand, sensor, i int, turns int64) map[string]any {
 func edges() []point {
 	var points []point
 	for i, at := range []time.Duration{-1, 0, 1, 30*time.Second - 1, 30 * time.Second, 30*time.Second + 1, time.Minute - 1, time.Minute, time.Minute + 1} {
-		points = append(points, point{"edges", map[string]string{"host": "h"},
-			map[string]any{"v": float64(int(1) << i), "flag": i%2 == 0}, start.Add(at)})
+		points = append(points, point{
+			"edges",
+			map[string]string{"host": "h"},
+			map[string]any{"v": float64(int(1) << i), "flag": i%2 == 0},
+			start.Add(at),
+		})
 	}
 	return points
 }
@@ -106,8 +110,12 @@ func lonely() []point {
 func counters() []point {
 	var points []point
 	add := func(host, core string, seconds int, total float64) {
-		points = append(points, point{"counters", map[string]string{"host": host, "core": core}, map[string]any{"total": total},
-			start.Add(time.Duration(seconds) * time.Second)})
+		points = append(points, point{
+			"counters",
+			map[string]string{"host": host, "core": core},
+			map[string]any{"total": total},
+			start.Add(time.Duration(seconds) * time.Second),
+		})
 	}
 	for i, total := range []float64{0, 10, 20, 30, 40, 50} {
 		add("a", "0", 10+10*i, total)
@@ -134,8 +142,12 @@ var weirdValues = []string{
 func weird() []point {
 	var points []point
 	for i, value := range weirdValues {
-		points = append(points, point{weirdMeasurement, map[string]string{weirdTag: value},
-			map[string]any{weirdField: float64(i) + 0.5, "text": value + "\nsecond \"line\" \\ \t\u2028"}, start.Add(20 * time.Second)})
+		points = append(points, point{
+			weirdMeasurement,
+			map[string]string{weirdTag: value},
+			map[string]any{weirdField: float64(i) + 0.5, "text": value + "\nsecond \"line\" \\ \t\u2028"},
+			start.Add(20 * time.Second),
+		})
 	}
 	return points
 }

@@ -198,8 +198,15 @@ func (s suite) anyField(t *testing.T) {
 	whole := climateQuery(nil, anyField)
 	lonely := evaluator.Query{Measurement: "lonely", Columns: []evaluator.Column{anyField}, GroupBy: []string{"host"}, From: start, To: start.Add(time.Minute)}
 	mixed := lonely
-	mixed.Columns = []evaluator.Column{{Field: "v", Aggregation: rules.Mean}, anyField, {Field: "on", Aggregation: rules.Mean}, {Field: "v", Aggregation: "p90"},
-		{Field: "v", Aggregation: rules.Rate}, {Field: "note", Aggregation: rules.Latest}, {Field: "v", Aggregation: rules.Count}}
+	mixed.Columns = []evaluator.Column{
+		{Field: "v", Aggregation: rules.Mean},
+		anyField,
+		{Field: "on", Aggregation: rules.Mean},
+		{Field: "v", Aggregation: "p90"},
+		{Field: "v", Aggregation: rules.Rate},
+		{Field: "note", Aggregation: rules.Latest},
+		{Field: "v", Aggregation: rules.Count},
+	}
 	nowhere, never := alone, alone
 	nowhere.Measurement = "no such measurement"
 	never.From, never.To = start.Add(-time.Hour), start.Add(-time.Minute)
@@ -385,8 +392,10 @@ func edgeQuery(hows ...rules.Aggregation) evaluator.Query {
 }
 
 func weirdQuery(where rules.Filter) evaluator.Query {
-	return evaluator.Query{Measurement: weirdMeasurement, GroupBy: []string{weirdTag}, Where: where, From: start, To: start.Add(time.Minute),
-		Columns: []evaluator.Column{{Field: weirdField, Aggregation: rules.Mean}, {Field: "text", Aggregation: rules.Latest}}}
+	return evaluator.Query{
+		Measurement: weirdMeasurement, GroupBy: []string{weirdTag}, Where: where, From: start, To: start.Add(time.Minute),
+		Columns: []evaluator.Column{{Field: weirdField, Aggregation: rules.Mean}, {Field: "text", Aggregation: rules.Latest}},
+	}
 }
 
 // anyField is the column that asks about any field.

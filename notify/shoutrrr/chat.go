@@ -29,21 +29,23 @@ func (c chat) dress(m notify.Message) []parcel {
 var (
 	mattermostText = style{
 		limit: 16000, size: inRunes, escape: backslashed, newline: "\n", bold: [2]string{"**", "**"},
-		link: func(url string) string { return "[Runbook](" + url + ")" },
+		link: markdownLink,
 	}
 	rocketchatText = style{
 		limit: 5000, size: inUTF16, escape: parted, newline: "\n", bold: [2]string{"*", "*"},
-		link: func(url string) string { return "[Runbook](" + url + ")" },
+		link: markdownLink,
 	}
 	googleChatText = style{
 		limit: 4000, size: inUTF16, escape: parted, newline: "\n", bold: [2]string{"*", "*"},
-		link: func(url string) string { return "<" + url + "|Runbook>" },
+		link: func(label, url string) string { return "<" + url + "|" + label + ">" },
 	}
 	zulipText = style{
 		limit: 9000, size: inBytes, escape: parted, newline: "\n", bold: [2]string{"**", "**"},
-		link: func(url string) string { return "[Runbook](" + url + ")" },
+		link: markdownLink,
 	}
 )
+
+func markdownLink(label, url string) string { return "[" + label + "](" + url + ")" }
 
 // readMattermost reads mattermost://[name@]host[:port][/path]/TOKEN[/channel].
 // With a path before it, the token is the part behind "hooks".

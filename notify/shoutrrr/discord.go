@@ -62,7 +62,11 @@ func (d discord) dress(m notify.Message) []parcel {
 	}
 	text := cut(m.Text, 3000)
 	var fields []any
-	for _, f := range m.Fields[:min(len(m.Fields), 25)] {
+	if links := discordLinks(m.Actions); links != "" {
+		fields = append(fields, map[string]any{"name": "Answer", "value": links, "inline": false})
+		room -= inUTF16(links) + len("Answer")
+	}
+	for _, f := range m.Fields[:min(len(m.Fields), 24)] {
 		if room < 300 {
 			break
 		}
@@ -81,6 +85,20 @@ func (d discord) dress(m notify.Message) []parcel {
 		embed["timestamp"] = m.At.UTC().Format(time.RFC3339)
 	}
 	return []parcel{post{url: d.url, read: discordTook, body: asJSON(d.content(embed))}}
+}
+
+// discordLinks are the actions in the one field that reads Markdown; a webhook
+// may send no buttons.
+func discordLinks(actions []notify.Action) string {
+	var links []string
+	for _, a := range actions {
+		links = append(links, markdownLink(a.Label, a.URL))
+	}
+	text := strings.Join(links, " · ")
+	if inUTF16(text) > 1024 {
+		return ""
+	}
+	return text
 }
 
 func (d discord) content(embed map[string]any) map[string]any {

@@ -125,6 +125,13 @@ func (w webhook) content(m notify.Message) map[string]any {
 	content := map[string]any{
 		"id": m.ID, "severity": m.Severity, "tone": m.Tone, "fields": fields, "link": m.Link,
 	}
+	if len(m.Actions) > 0 {
+		var actions []any
+		for _, a := range m.Actions {
+			actions = append(actions, map[string]any{"label": a.Label, "url": a.URL})
+		}
+		content["actions"] = actions
+	}
 	if !m.At.IsZero() {
 		content["at"] = m.At.UTC().Format(time.RFC3339)
 	}

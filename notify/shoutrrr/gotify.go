@@ -40,14 +40,22 @@ func readGotify(a address) (service, error) {
 	return gotify{url: origin, token: parts[last], fixed: fixed}, nil
 }
 
+// tapped is what a tap on the message opens, where there is one place for it.
+func tapped(m notify.Message) string {
+	if m.Link == "" && len(m.Actions) > 0 {
+		return m.Actions[0].URL
+	}
+	return m.Link
+}
+
 func (g gotify) dress(m notify.Message) []parcel {
 	priority := g.fixed
 	if priority == 0 {
 		priority = []int{3, 3, 5, 8, 10}[urgency(m)]
 	}
 	extras := map[string]any{"client::display": map[string]any{"contentType": "text/plain"}}
-	if m.Link != "" {
-		extras["client::notification"] = map[string]any{"click": map[string]any{"url": m.Link}}
+	if click := tapped(m); click != "" {
+		extras["client::notification"] = map[string]any{"click": map[string]any{"url": click}}
 	}
 	m = tame(m)
 	body := plain(16<<10, inBytes).body(m)

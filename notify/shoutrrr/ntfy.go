@@ -120,10 +120,28 @@ var ntfyText = func() style {
 // sequence is how ntfy's newer servers know a message that comes again.
 var sequence = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
+// ntfyButtons are the actions as ntfy's app shows them, three at most: those
+// that a POST does are done without a page. A channel that has its own keeps
+// them.
+func ntfyButtons(actions []notify.Action) string {
+	var buttons []string
+	for _, a := range actions[:min(len(actions), 3)] {
+		if a.POST {
+			buttons = append(buttons, "http, "+a.Label+", '"+a.URL+"', method=POST, clear=true")
+		} else {
+			buttons = append(buttons, "view, "+a.Label+", '"+a.URL+"'")
+		}
+	}
+	return strings.Join(buttons, "; ")
+}
+
 func (n ntfy) dress(m notify.Message) []parcel {
 	header := maps.Clone(n.header)
 	if m.Link != "" {
 		header["Click"] = m.Link
+	}
+	if buttons := ntfyButtons(m.Actions); buttons != "" && header["Actions"] == "" {
+		header["Actions"] = buttons
 	}
 	m = tame(m)
 	tag := []string{"bell", "large_blue_circle", "warning", "red_circle", "rotating_light"}[urgency(m)]

@@ -44,8 +44,8 @@ var pushText = plain(2500, inBytes)
 
 func (b bark) dress(m notify.Message) []parcel {
 	content := maps.Clone(b.common)
-	if m.Link != "" {
-		content["url"] = m.Link
+	if click := tapped(m); click != "" {
+		content["url"] = click
 	}
 	if urgency(m) >= 3 {
 		content["level"] = "timeSensitive"

@@ -60,17 +60,13 @@ func (p pushover) priority(m notify.Message) int {
 	return []int{0, -1, 0, 0, 1}[urgency(m)]
 }
 
-var pushoverText = func() style {
-	s := plain(1024, inBytes)
-	s.link = nil // it has a place of its own
-	return s
-}()
+var pushoverText = plain(1024, inBytes)
 
 func (p pushover) dress(m notify.Message) []parcel {
 	priority := p.priority(m)
 	content := map[string]any{"token": p.token, "user": p.user, "priority": priority}
-	if len(m.Link) > 0 && len(m.Link) <= 512 {
-		content["url"], content["url_title"] = m.Link, "Runbook"
+	if url, title := pushoverLink(&m); url != "" {
+		content["url"], content["url_title"] = url, title
 	}
 	if priority == 2 {
 		content["retry"], content["expire"] = p.retry, p.expire
@@ -89,6 +85,19 @@ func (p pushover) dress(m notify.Message) []parcel {
 	}
 	api := url.URL{Scheme: "https", Host: "api.pushover.net", Path: "/1/messages.json"}
 	return []parcel{post{url: api.String(), body: asJSON(content), read: pushoverTook}}
+}
+
+// pushoverLink takes out of m the one link that has a place of its own: to
+// answer, or else the runbook.
+func pushoverLink(m *notify.Message) (url, title string) {
+	const longest = 512
+	switch {
+	case len(m.Actions) > 0 && len(m.Actions[0].URL) <= longest:
+		url, title, m.Actions = m.Actions[0].URL, m.Actions[0].Label, m.Actions[1:]
+	case len(m.Link) <= longest:
+		url, title, m.Link = m.Link, "Runbook", ""
+	}
+	return url, title
 }
 
 // pushoverTook wants status 1 where a status is told.

@@ -54,7 +54,7 @@ func TestTaken(t *testing.T) {
 	bare := ordinary()
 	bare.Link, bare.Fields = "javascript:alert(1)", []notify.Field{{Name: "n"}, {Value: "v"}, {}}
 	messages := map[string]notify.Message{
-		"ordinary": ordinary(), "hostile": hostile(), "empty": empty, "long": long, "wide": wide, "relief": relief, "bare": bare,
+		"answerable": answerable(), "ordinary": ordinary(), "hostile": hostile(), "empty": empty, "long": long, "wide": wide, "relief": relief, "bare": bare,
 	}
 	for _, c := range channels {
 		valid := validators[c.kind]
@@ -93,7 +93,7 @@ type slackLeaf struct {
 
 type slackInner = slackLeaf
 
-var slackLink = regexp.MustCompile(`^(<https?://[^<>|]+\|Runbook>|tocsin[^<>]*(<!date\^\d+\^[^<>|]+\|[^<>|]+>)?)$`)
+var slackLink = regexp.MustCompile(`^(<https?://[^<>|]+\|(Runbook|Acknowledge|Snooze 1 h)>|tocsin[^<>]*(<!date\^\d+\^[^<>|]+\|[^<>|]+>)?)$`)
 
 func slackValid(_ *http.Request, body []byte) error {
 	var sent struct {

@@ -111,12 +111,20 @@ func slackBlocks(m notify.Message) []any {
 	if len(fields) > 0 {
 		blocks = append(blocks, map[string]any{"type": "section", "fields": fields})
 	}
+	// Links, not buttons: Slack wants an answer of its own for every button.
+	for _, a := range m.Actions {
+		blocks = append(blocks, slackLink(a.Label, a.URL))
+	}
 	if m.Link != "" {
-		blocks = append(blocks, map[string]any{"type": "section", "text": map[string]any{
-			"type": "mrkdwn", "verbatim": true, "text": "<" + slackEscapes.Replace(m.Link) + "|Runbook>",
-		}})
+		blocks = append(blocks, slackLink("Runbook", m.Link))
 	}
 	return append(blocks, map[string]any{"type": "context", "elements": slackContext(m)})
+}
+
+func slackLink(label, url string) map[string]any {
+	return map[string]any{"type": "section", "text": map[string]any{
+		"type": "mrkdwn", "verbatim": true, "text": "<" + slackEscapes.Replace(url) + "|" + label + ">",
+	}}
 }
 
 func slackContext(m notify.Message) []any {

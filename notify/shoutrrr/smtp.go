@@ -151,6 +151,7 @@ var mailPage = template.Must(template.New("mail").Parse(`<!DOCTYPE html>
 {{end}}{{with .Fields}}<table style="margin-top:12px;border-collapse:collapse">
 {{range .}}<tr><td style="padding:2px 16px 2px 0;color:#666666">{{.Name}}</td><td style="padding:2px 0">{{.Value}}</td></tr>
 {{end}}</table>
+{{end}}{{with .Actions}}<p>{{range .}}<a href="{{.URL}}" style="display:inline-block;margin:0 8px 8px 0;padding:8px 16px;border:1px solid #666666;border-radius:6px;text-decoration:none">{{.Label}}</a>{{end}}</p>
 {{end}}{{with .Link}}<p><a href="{{.}}">Runbook</a></p>
 {{end}}</div>
 </body></html>
@@ -160,7 +161,7 @@ func mailHTML(m notify.Message) string {
 	var out bytes.Buffer
 	err := mailPage.Execute(&out, map[string]any{
 		"Colour": template.CSS(hexColour(m)), "Title": fitBytes(titled(m).Title, 1000),
-		"Lines": strings.Split(fitBytes(m.Text, 64<<10), "\n"), "Fields": m.Fields, "Link": m.Link,
+		"Lines": strings.Split(fitBytes(m.Text, 64<<10), "\n"), "Fields": m.Fields, "Link": m.Link, "Actions": m.Actions,
 	})
 	if err != nil {
 		panic(err) // the template is ours, and a buffer takes everything

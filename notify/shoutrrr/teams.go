@@ -33,13 +33,23 @@ func (t teams) dress(m notify.Message) []parcel {
 		"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
 		"body": cardBody(tame(m)), "msteams": map[string]any{"width": "Full"},
 	}
-	if m.Link != "" {
-		card["actions"] = []any{map[string]any{"type": "Action.OpenUrl", "title": "Runbook", "url": m.Link}}
+	if buttons := cardButtons(m); buttons != nil {
+		card["actions"] = buttons
 	}
 	content := map[string]any{"type": "message", "attachments": []any{map[string]any{
 		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil, "content": card,
 	}}}
 	return []parcel{post{url: t.url, body: asJSON(content), read: notHTML}}
+}
+
+func cardButtons(m notify.Message) (buttons []any) {
+	for _, a := range m.Actions {
+		buttons = append(buttons, map[string]any{"type": "Action.OpenUrl", "title": a.Label, "url": a.URL})
+	}
+	if m.Link != "" {
+		buttons = append(buttons, map[string]any{"type": "Action.OpenUrl", "title": "Runbook", "url": m.Link})
+	}
+	return buttons
 }
 
 // cardBody says everything in RichTextBlocks: a TextRun, unlike a TextBlock,

@@ -72,8 +72,10 @@ func newTelegram(origin, token string, chats []string, silent bool) (service, er
 // is on the safe side.
 var telegramText = style{
 	limit: 4096, size: inBytes, escape: escapeHTML("\n"), newline: "\n", bold: [2]string{"<b>", "</b>"},
-	link: func(url string) string { return `<a href="` + attribute(url) + `">Runbook</a>` },
+	link: htmlLink,
 }
+
+func htmlLink(label, url string) string { return `<a href="` + attribute(url) + `">` + label + `</a>` }
 
 // attribute escapes a link for an attribute of HTML.
 func attribute(url string) string { return fit(url, 1<<16, inBytes, escapeHTML("")) }

@@ -31,6 +31,13 @@ func tidy(m notify.Message) notify.Message {
 		}
 	}
 	m.Fields = fields
+	var actions []notify.Action
+	for _, a := range m.Actions {
+		if a.URL = webLink(a.URL); a.URL != "" {
+			actions = append(actions, a)
+		}
+	}
+	m.Actions = actions
 	return m
 }
 
@@ -190,30 +197,47 @@ type style struct {
 	escape   func(rune) string
 	newline  string
 	bold     [2]string
-	link     func(url string) string // nil leaves the link out
-	untitled bool                    // the title goes elsewhere
+	link     func(label, url string) string // nil leaves the links out
+	untitled bool                           // the title goes elsewhere
 }
 
 // plain is a style without any mark-up.
 func plain(limit int, size unit) style {
-	return style{limit: limit, size: size, escape: asIs, newline: "\n", untitled: true, link: func(url string) string { return url }}
+	return style{limit: limit, size: size, escape: asIs, newline: "\n", untitled: true, link: func(label, url string) string { return label + ": " + url }}
 }
 
-// body writes m in the style, within its limit: the title and the link first
+// body writes m in the style, within its limit: the title and the links first
 // of all, then the fields on at most a third, and the text on what is left.
 func (s style) body(m notify.Message) string {
 	head := ""
 	if !s.untitled && m.Title != "" {
 		head = s.strong(fit(m.Title, s.limit/8, s.size, s.escape))
 	}
-	foot := ""
-	if s.link != nil && m.Link != "" {
-		foot = s.link(m.Link)
-	}
+	foot := s.foot(m)
 	fields := s.fields(m.Fields, s.limit/3)
 	breaks := 4 * s.size(s.newline)
 	text := fit(m.Text, s.limit-s.size(head)-s.size(foot)-s.size(fields)-breaks, s.size, s.escape)
 	return joinFilled(s.newline, head, text, fields, foot)
+}
+
+// foot is what can be done and the runbook, as far as half of the room goes.
+func (s style) foot(m notify.Message) string {
+	if s.link == nil {
+		return ""
+	}
+	offers := m.Actions
+	if m.Link != "" {
+		offers = append(offers[:len(offers):len(offers)], notify.Action{Label: "Runbook", URL: m.Link})
+	}
+	var links []string
+	room := s.limit / 2
+	for _, a := range offers {
+		link := s.link(a.Label, a.URL)
+		if room -= s.size(link) + s.size(s.newline); room >= 0 {
+			links = append(links, link)
+		}
+	}
+	return strings.Join(links, s.newline)
 }
 
 func (s style) strong(text string) string { return s.bold[0] + text + s.bold[1] }

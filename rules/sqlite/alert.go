@@ -175,6 +175,10 @@ func (s *Store) Prune(ctx context.Context, t time.Time, most int) (deleted int, 
 		_, err = p.exec(ctx, `DELETE FROM notifications WHERE id IN (
 			SELECT id FROM notifications WHERE alert_id IS NULL AND state NOT IN ('held', 'owed', 'sending')
 				AND COALESCE(done_at, booked_at) < ? ORDER BY booked_at LIMIT ?)`, t.UnixMilli(), limit(most))
+		if err != nil {
+			return err
+		}
+		_, err = p.exec(ctx, `DELETE FROM silences WHERE until < ?`, t.UnixMilli())
 		return err
 	})
 	if err != nil {

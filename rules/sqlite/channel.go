@@ -11,10 +11,11 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Silences lists those that end after t, the next to end first; see app.Store.
+// Silences lists those that end after t or never, the next to end first; see
+// app.Store.
 func (s *Store) Silences(ctx context.Context, t time.Time) (list []rules.Silence, err error) {
 	err = s.read(ctx, "list silences", func(q querier) error {
-		return each(ctx, q, `SELECT body FROM silences WHERE until > ? ORDER BY until, id`, []any{t.UnixMilli()}, func(rows *sql.Rows) error {
+		return each(ctx, q, `SELECT body FROM silences WHERE until > ? OR until IS NULL ORDER BY until IS NULL, until, id`, []any{t.UnixMilli()}, func(rows *sql.Rows) error {
 			var silence rules.Silence
 			if err := rows.Scan(document(&silence)); err != nil {
 				return fmt.Errorf("read a silence: %w", err)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -35,6 +36,31 @@ var thingTests = []clause{
 			t.Errorf("after one was ended, Silences returned %+v, %v", got, err)
 		}
 	}},
+	{"a silence without an end is listed last, and always", func(t *testing.T, open func() app.Store) {
+		s := open()
+		put(t, s.PutSilence(t.Context(), silence("a", time.Time{})))
+		put(t, s.PutSilence(t.Context(), silence("b", noon.Add(time.Hour))))
+		got, err := s.Silences(t.Context(), noon)
+		if err != nil || len(got) != 2 || got[1].ID != "a" || !got[1].Until.IsZero() {
+			t.Errorf("Silences returned %+v, %v", got, err)
+		}
+		if got, err = s.Silences(t.Context(), noon.Add(1000*time.Hour)); err != nil || len(got) != 1 {
+			t.Errorf("Silences of later returned %+v, %v", got, err)
+		}
+	}},
+	{"prune deletes silences that are long over", func(t *testing.T, open func() app.Store) {
+		s := open()
+		for id, end := range map[string]time.Time{"long": noon, "just": noon.Add(time.Hour), "never": {}} {
+			put(t, s.PutSilence(t.Context(), silence(id, end)))
+		}
+		if _, err := s.Prune(t.Context(), noon.Add(time.Minute), 10); err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Silences(t.Context(), time.Time{})
+		if err != nil || len(got) != 2 || got[0].ID != "just" || got[1].ID != "never" {
+			t.Errorf("Silences returned %+v, %v", got, err)
+		}
+	}},
 	{"every field of a channel survives", func(t *testing.T, open func() app.Store) {
 		s := open()
 		var want app.StoredChannel
@@ -49,6 +75,7 @@ var thingTests = []clause{
 	{"channels are listed by name and their names are taken once", testChannels},
 	{"the health of channels comes from what was sent", testHealth},
 	{"prune deletes what is over and owes nothing, the oldest first", testPrune},
+	{"dead letters are listed until they are sent again", testDeadLetters},
 	{"prune keeps what is owed", testPruneKeeps},
 	{"a store that works passes its check", func(t *testing.T, open func() app.Store) {
 		s := open()
@@ -91,10 +118,10 @@ func testChannels(t *testing.T, open func() app.Store) {
 	clash.ID = "id-other"
 	wantCode(t, s.PutChannel(t.Context(), clash), rules.Conflict)
 	changed := channel("phone")
-	changed.Sealed = []byte("anew")
+	changed.Sealed, changed.Settings = []byte("anew"), notify.Settings{Fallback: "mail", Rate: "10/m"}
 	put(t, s.PutChannel(t.Context(), changed))
 	list, err := s.Channels(t.Context())
-	if err != nil || len(list) != 2 || list[0].Name != "mail" || string(list[1].Sealed) != "anew" {
+	if err != nil || len(list) != 2 || list[0].Name != "mail" || string(list[1].Sealed) != "anew" || !reflect.DeepEqual(list[1].Settings, changed.Settings) {
 		t.Fatalf("Channels returned %+v, %v", list, err)
 	}
 	put(t, s.DeleteChannel(t.Context(), "mail"))
@@ -134,6 +161,45 @@ func testHealth(t *testing.T, open func() app.Store) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("ChannelHealth returned %+v, want %+v", got, want)
+	}
+}
+
+func testDeadLetters(t *testing.T, open func() app.Store) {
+	s := open()
+	l := load(t, s, "")
+	for i, channel := range []string{"phone", "mail", "phone"} {
+		at := noon.Add(time.Duration(i) * time.Minute)
+		n := l.Book(channel, rules.Operational, rules.Facts{Title: "news"}, at)
+		l.Take(n.ID)
+		l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, at, at)
+		l.Divert(n.ID, "pager", at)
+	}
+	attempt(l, "phone", rules.Outcome{State: rules.Dead, Class: "auth"}, noon)
+	save(t, s, l)
+	list, err := s.DeadLetters(t.Context(), "", 0)
+	if err != nil || len(list) != 3 || !list[0].DoneAt.After(list[1].DoneAt) || list[0].Fallback != "pager" {
+		t.Fatalf("DeadLetters returned %+v, %v", list, err)
+	}
+	if some, err := s.DeadLetters(t.Context(), "phone", 1); err != nil || len(some) != 1 || some[0].ID != list[0].ID {
+		t.Errorf("DeadLetters of phone returned %+v, %v", some, err)
+	}
+	l = load(t, s, "")
+	if n := l.Resend(list, noon.Add(time.Hour)); n != 3 {
+		t.Errorf("Resend owes %d", n)
+	}
+	save(t, s, l)
+	if list, err := s.DeadLetters(t.Context(), "", 0); err != nil || len(list) != 0 {
+		t.Errorf("after they were owed again, DeadLetters returned %+v, %v", list, err)
+	}
+	owed := 0
+	load(t, s, "").Notifications(func(n *rules.Notification) bool {
+		if n.Channel != "pager" && n.State == rules.Owed && n.BookedAt.Equal(noon.Add(time.Hour)) {
+			owed++
+		}
+		return true
+	})
+	if owed != 3 {
+		t.Errorf("%d are owed anew", owed)
 	}
 }
 

@@ -1,0 +1,136 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// DeadLetter is a message that could not be delivered, as doors show it.
+type DeadLetter struct {
+	ID       string       `json:"id"`
+	Channel  string       `json:"channel"`
+	Reason   rules.Reason `json:"reason"`
+	Title    string       `json:"title"`
+	Series   rules.Series `json:"series,omitempty"`
+	AlertID  string       `json:"alert_id,omitempty"`
+	RuleID   string       `json:"rule_id,omitempty"`
+	Error    string       `json:"error"` // its class
+	BookedAt time.Time    `json:"booked_at"`
+	DoneAt   time.Time    `json:"done_at"`
+	Fallback string       `json:"fallback,omitempty"` // the channel that was told instead
+}
+
+// DeadLetters lists what could not be delivered, the newest first; of one
+// channel when it is named.
+func (a *App) DeadLetters(ctx context.Context, channel string) ([]DeadLetter, error) {
+	list, err := a.Store.DeadLetters(ctx, channel, 0)
+	if err != nil {
+		return nil, err
+	}
+	out := []DeadLetter{}
+	for _, n := range list {
+		out = append(out, DeadLetter{
+			ID: n.ID, Channel: n.Channel, Reason: n.Reason, Title: n.Facts.Title, Series: n.Facts.Series, AlertID: n.AlertID, RuleID: n.RuleID,
+			Error: n.Error, BookedAt: n.BookedAt, DoneAt: n.DoneAt, Fallback: n.Fallback,
+		})
+	}
+	return out, nil
+}
+
+// ResendAll sends the dead letters of a channel again and returns how many
+// they are.
+func (a *App) ResendAll(ctx context.Context, channel string) (int, error) {
+	if err := a.knownChannel(ctx, channel); err != nil {
+		return 0, err
+	}
+	list, err := a.Store.DeadLetters(ctx, channel, 0)
+	if err != nil {
+		return 0, err
+	}
+	return a.resend(ctx, list)
+}
+
+// Resend sends one dead letter again.
+func (a *App) Resend(ctx context.Context, id string) error {
+	n, err := a.Store.Notification(ctx, id)
+	if err != nil {
+		return err
+	}
+	if n.State != rules.Dead {
+		return rules.Errorf(rules.Conflict, "message %s is %s, not a dead letter; `tocsin channels dead` lists those", id, n.State)
+	}
+	if err := a.knownChannel(ctx, n.Channel); err != nil {
+		return err
+	}
+	_, err = a.resend(ctx, []rules.Notification{n})
+	return err
+}
+
+// resend owes dead letters again. What they tell of may be over by now; then
+// they say so.
+func (a *App) resend(ctx context.Context, list []rules.Notification) (int, error) {
+	byRule := map[string][]rules.Notification{}
+	var ids []string
+	for _, n := range list {
+		if err := a.bringUpToDate(ctx, &n); err != nil {
+			return 0, err
+		}
+		if byRule[n.RuleID] == nil {
+			ids = append(ids, n.RuleID)
+		}
+		byRule[n.RuleID] = append(byRule[n.RuleID], n)
+	}
+	count := 0
+	err := a.Book.Decide(ctx, a.now(), ids, func(s rules.Setting, l *rules.Ledger) error {
+		count += l.Resend(byRule[l.Rule.ID], s.Now)
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("owe dead letters again: %w", err)
+	}
+	return count, nil
+}
+
+func (a *App) bringUpToDate(ctx context.Context, n *rules.Notification) error {
+	if n.AlertID == "" {
+		return nil
+	}
+	row, err := a.Store.Alert(ctx, n.AlertID)
+	if err != nil {
+		return err
+	}
+	n.Facts.ResolvedAt, n.Facts.Why, n.Facts.Peak = row.ResolvedAt, row.Reason, finite(row.Peak)
+	return nil
+}
+
+func (a *App) knownChannel(ctx context.Context, name string) error {
+	known, err := a.channelNames(ctx)
+	if err != nil {
+		return err
+	}
+	for _, k := range known {
+		if k == name {
+			return nil
+		}
+	}
+	return &rules.Error{Code: rules.NotFound, Text: noChannel("", name, known).Error()}
+}
+
+// deadProblems tells of dead letters, for status and doctor.
+func deadProblems(list []DeadLetter) (out []string) {
+	count := map[string]int{}
+	var order []string
+	for _, d := range list {
+		if count[d.Channel] == 0 {
+			order = append(order, d.Channel)
+		}
+		count[d.Channel]++
+	}
+	for _, name := range order {
+		out = append(out, fmt.Sprintf("channel %s: %d dead letters: `tocsin channels dead` lists them, `tocsin channels resend --all %s` sends them again", name, count[name], name))
+	}
+	return out
+}

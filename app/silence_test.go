@@ -1,0 +1,320 @@
+package app_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// night is a daemon that is ticked by hand, and beside it another process on
+// the same data, as the command line is one.
+type night struct {
+	*testing.T
+	daemon, beside *app.App
+	points         *live.Store
+	watch          *app.SilenceWatch
+	now            time.Time
+}
+
+func newNight(t *testing.T) *night {
+	t.Helper()
+	n := &night{T: t, points: live.New(live.Options{Retention: 24 * time.Hour}), now: noon}
+	path := filepath.Join(t.TempDir(), "tocsin.db")
+	n.daemon, n.beside = n.open(path), n.open(path)
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
+	n.watch = app.NewSilenceWatch(n.daemon, slog.New(slog.DiscardHandler))
+	for _, room := range []string{"kitchen", "hall"} {
+		n.write(room, 4)
+	}
+	doc := rules.Doc{
+		"name": "fever", "title": "Too warm", "measurement": "temperature", "field": "celsius", "group_by": "room", "channels": "phone",
+		"condition": rules.Doc{"aggregation": "latest", "window": "5m", "operator": ">", "value": 9},
+	}
+	if _, err := n.daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (n *night) open(path string) *app.App {
+	n.Helper()
+	store, err := sqlite.Open(n.Context(), path, sqlite.Options{Migrate: true})
+	if err != nil {
+		n.Fatal(err)
+	}
+	n.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			n.Error(err)
+		}
+	})
+	a := &app.App{
+		Config: &app.Config{
+			Every: 30 * rules.Second, Zone: "UTC", Operators: []string{"mail"},
+			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
+		},
+		Store: store, Sources: map[string]evaluator.Source{"home": n.points}, Now: func() time.Time { return n.now },
+	}
+	a.Book, err = evaluator.OpenBook(n.Context(), store, evaluator.BookOptions{
+		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, n.now) },
+	})
+	if err != nil {
+		n.Fatal(err)
+	}
+	return a
+}
+
+func (n *night) write(room string, celsius float64) {
+	n.Helper()
+	line := fmt.Appendf(nil, "temperature,room=%s celsius=%g %d", room, celsius, n.now.UnixNano())
+	if err := n.points.Write(line, time.Nanosecond, n.now); err != nil {
+		n.Fatal(err)
+	}
+}
+
+// tick lets half a minute pass.
+func (n *night) tick() {
+	n.Helper()
+	n.now = n.now.Add(30 * time.Second)
+	if err := n.daemon.Engine.Tick(n.Context(), n.now); err != nil {
+		n.Fatal(err)
+	}
+	n.look()
+}
+
+func (n *night) look() {
+	n.Helper()
+	if err := n.watch.Look(n.Context(), n.now); err != nil {
+		n.Fatal(err)
+	}
+}
+
+// owed says what the daemon owes, and takes it for sent.
+func (n *night) owed() string {
+	n.Helper()
+	var out []string
+	for _, m := range n.daemon.Book.Owed(n.now) {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", m.Channel, m.Reason, m.Facts.Title, m.Facts.Series)))
+		err := n.daemon.Book.Act(n.Context(), n.now, m.RuleID, func(_ rules.Setting, l *rules.Ledger) error {
+			l.Take(m.ID)
+			l.Deliver(m.ID, rules.Outcome{State: rules.Sent}, n.now, n.now)
+			return nil
+		})
+		if err != nil {
+			n.Fatal(err)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, "; ")
+}
+
+func (n *night) wantOwed(when, want string) {
+	n.Helper()
+	if got := n.owed(); got != want {
+		n.Errorf("%s: owed %q, want %q", when, got, want)
+	}
+}
+
+func (n *night) silence(req app.SilenceRequest) app.SilenceView {
+	n.Helper()
+	a, err := n.beside.CreateSilence(n.Context(), anna, req)
+	if err != nil {
+		n.Fatal(err)
+	}
+	return a.Silence
+}
+
+// TestSilenceOfAnotherProcess: it hides, it is ended early, and what is still
+// wrong then is told once; what came and went under it is not told.
+func TestSilenceOfAnotherProcess(t *testing.T) {
+	n := newNight(t)
+	n.tick()
+	s := n.silence(app.SilenceRequest{Rule: "fever", For: 2 * time.Hour, Comment: "defrosting"})
+	n.write("kitchen", 12)
+	n.write("hall", 13)
+	n.tick()
+	n.wantOwed("while silenced", "")
+	if list, err := n.beside.ListSilences(t.Context(), false); err != nil || len(list) != 1 || list[0].Hides != 2 || list[0].State != app.SilenceRunning {
+		t.Errorf("silences = %+v, %v", list, err)
+	}
+	n.write("hall", 4)
+	n.tick()
+	n.tick()
+	n.wantOwed("resolved while silenced", "")
+	ended, err := n.beside.EndSilence(t.Context(), rules.Actor{Name: "bob", Door: "cli"}, s.ID)
+	if err != nil || ended.Silence.State != app.SilenceOver || ended.Silence.EndedBy.Name != "bob" {
+		t.Fatalf("ended = %+v, %v", ended, err)
+	}
+	n.tick()
+	n.wantOwed("after its end", "mail operational: A silence is over: rule fever; phone first: Too warm room=kitchen")
+	n.tick()
+	n.tick()
+	n.wantOwed("later", "")
+	n.write("kitchen", 4)
+	n.tick()
+	n.wantOwed("when it is good", "phone resolved: Too warm room=kitchen")
+}
+
+func TestSilenceThatBeginsAfterTheMessageHoldsTheResolveBack(t *testing.T) {
+	n := newNight(t)
+	n.write("kitchen", 12)
+	n.tick()
+	n.wantOwed("first", "phone first: Too warm room=kitchen")
+	n.silence(app.SilenceRequest{Match: rules.Filter{"room": {"kitchen"}}, For: time.Hour})
+	n.tick()
+	n.write("kitchen", 4)
+	n.tick()
+	n.wantOwed("while silenced", "")
+	n.now = n.now.Add(2 * time.Hour)
+	n.write("kitchen", 4)
+	n.tick()
+	n.wantOwed("at its end", "mail operational: A silence is over: room=kitchen; phone resolved: Too warm room=kitchen")
+}
+
+func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
+	n := newNight(t)
+	n.write("kitchen", 12)
+	n.write("hall", 12)
+	n.tick()
+	for _, tt := range []struct {
+		name           string
+		req            app.SilenceRequest
+		matches, hides int
+		state          string
+		warns          string
+	}{
+		{"by rule", app.SilenceRequest{Rule: "fever", For: time.Hour}, 2, 2, "running", ""},
+		{"by label", app.SilenceRequest{Match: rules.Filter{"room": {"hall"}}, For: time.Hour}, 1, 1, "running", ""},
+		{"by several values", app.SilenceRequest{Match: rules.Filter{"room": {"hall", "kitchen"}}, For: time.Hour}, 2, 2, "running", ""},
+		{"everything", app.SilenceRequest{Everything: true, For: time.Hour}, 2, 2, "running", ""},
+		{"of tomorrow", app.SilenceRequest{Rule: "fever", From: noon.Add(24 * time.Hour), For: time.Hour}, 2, 0, "waiting", ""},
+		{"of another time of the week", app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Days: "mon", Hours: "22:00-23:00"}}, 2, 0, "waiting", ""},
+		{"of a tag that no rule has", app.SilenceRequest{Match: rules.Filter{"rom": {"hall"}}, For: time.Hour}, 0, 0, "running", `no rule groups by "rom" or has it as a label, so this silence hides nothing now; did you mean room?`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.req.DryRun = true
+			a, err := n.beside.CreateSilence(t.Context(), anna, tt.req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := a.Silence
+			if s.Matches != tt.matches || s.Hides != tt.hides || s.State != tt.state || len(s.Alerts) != tt.matches || !a.DryRun || strings.Join(a.Warnings, "|") != tt.warns {
+				t.Errorf("answer = %+v", a)
+			}
+		})
+	}
+	if list, err := n.beside.ListSilences(t.Context(), true); err != nil || len(list) != 0 {
+		t.Errorf("dry runs saved %+v, %v", list, err)
+	}
+}
+
+func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
+	n := newNight(t)
+	for _, tt := range []struct {
+		name string
+		req  app.SilenceRequest
+		code rules.Code
+		want string
+	}{
+		{"no end", app.SilenceRequest{Rule: "fever"}, rules.Invalid, "until: is missing; give an end or a length, for example 2h, or say that it is open-ended"},
+		{"an end and a length", app.SilenceRequest{Rule: "fever", For: time.Hour, Until: noon.Add(time.Hour)}, rules.Invalid, "until: is given beside a length"},
+		{"an end and none", app.SilenceRequest{Rule: "fever", For: time.Hour, OpenEnded: true}, rules.Invalid, "until: is given, so the silence is not open-ended"},
+		{"a length below zero", app.SilenceRequest{Rule: "fever", For: -time.Hour}, rules.Invalid, "for: must be a length of time above zero"},
+		{"an end in the past", app.SilenceRequest{Rule: "fever", From: noon.Add(-2 * time.Hour), Until: noon.Add(-time.Hour)}, rules.Invalid, "until: must be in the future"},
+		{"everything by mistake", app.SilenceRequest{For: time.Hour}, rules.Invalid, "rule: is missing, and there is no match"},
+		{"no such rule", app.SilenceRequest{Rule: "fevr", For: time.Hour}, rules.NotFound, "did you mean fever?"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := n.beside.CreateSilence(t.Context(), anna, tt.req)
+			if rules.CodeOf(err) != tt.code || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error = %v, want %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := n.beside.EndSilence(t.Context(), anna, "s-none"); rules.CodeOf(err) != rules.NotFound {
+		t.Errorf("end of none: %v", err)
+	}
+	s := n.silence(app.SilenceRequest{Rule: "fever", For: time.Hour})
+	n.now = n.now.Add(time.Hour)
+	if _, err := n.beside.EndSilence(t.Context(), anna, s.ID); rules.CodeOf(err) != rules.Conflict {
+		t.Errorf("end of one that is over: %v", err)
+	}
+	if list, err := n.beside.ListSilences(t.Context(), true); err != nil || len(list) != 1 || list[0].State != app.SilenceOver {
+		t.Errorf("all silences = %+v, %v", list, err)
+	}
+}
+
+func TestSilenceIsRememberedWithItsAuthor(t *testing.T) {
+	n := newNight(t)
+	n.silence(app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Days: "sat,sun", Hours: "22:00-07:00"}, Comment: " the freezer is defrosted "})
+	list, err := n.daemon.ListSilences(t.Context(), false)
+	if err != nil || len(list) != 1 {
+		t.Fatalf("silences = %+v, %v", list, err)
+	}
+	s := list[0]
+	if s.By != anna || !s.CreatedAt.Equal(noon) || s.Rule != "fever" || s.Until != nil || s.Weekly.Zone != "UTC" || s.Comment != "the freezer is defrosted" {
+		t.Errorf("silence = %+v", s)
+	}
+	text, err := json.Marshal(s)
+	if err != nil || !strings.Contains(string(text), `"until":null`) || !strings.Contains(string(text), `"alerts":[]`) {
+		t.Errorf("JSON = %s, %v", text, err)
+	}
+}
+
+func TestAWeeklySilenceHidesItsTimesOnly(t *testing.T) {
+	n := newNight(t)
+	n.silence(app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Hours: "12:00-12:10", Zone: "UTC"}})
+	n.write("kitchen", 12)
+	n.tick()
+	n.wantOwed("in its time", "")
+	n.now = n.now.Add(10 * time.Minute)
+	n.write("kitchen", 12)
+	n.tick()
+	n.wantOwed("after it", "phone first: Too warm room=kitchen")
+}
+
+// TestForgottenSilence: the operators are reminded once a week, whichever
+// process looks, and however often.
+func TestForgottenSilence(t *testing.T) {
+	n := newNight(t)
+	s := n.silence(app.SilenceRequest{Rule: "fever", OpenEnded: true, Comment: "until the new door is there"})
+	n.silence(app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Days: "sat"}})
+	day := 24 * time.Hour
+	for _, tt := range []struct {
+		after time.Duration
+		want  string
+	}{
+		{6 * day, ""},
+		{7 * day, "mail operational: A silence has run for 1 week: rule fever"},
+		{8 * day, ""},
+		{21 * day, "mail operational: A silence has run for 3 weeks: rule fever"},
+	} {
+		n.now = noon.Add(tt.after)
+		n.look()
+		n.watch = app.NewSilenceWatch(n.daemon, slog.New(slog.DiscardHandler)) // a restart
+		n.look()
+		owed := n.daemon.Book.Owed(n.now)
+		n.wantOwed(tt.after.String(), tt.want)
+		n.look()
+		n.wantOwed("again", "")
+		for _, m := range owed {
+			for _, want := range []string{"anna", "silenced rule fever", "until the new door is there", "has no end", "hides 0 alerts", "tocsin silences end " + s.ID} {
+				if !strings.Contains(m.Facts.Text, want) {
+					t.Errorf("text = %q, want %q in it", m.Facts.Text, want)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package notify
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// folded is one message about several alerts: the worst first. What is many of
+// one kind is a line, and over digestOver lines are counted by rule.
+func (c Composer) folded(items []item, now time.Time) Message {
+	slices.SortStableFunc(items, func(a, b item) int {
+		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt))
+	})
+	m := Message{ID: foldedID(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items)}
+	groups := grouped(items)
+	if len(groups) == 1 {
+		head, rest := c.silents(groups[0], now)
+		m.Title = groups[0][0].Facts.Title + ": " + head
+		m.Text = ending(rest, instead(items))
+		return m
+	}
+	m.Text = ending(c.listed(groups, items, now), instead(items))
+	return m
+}
+
+// listed is a line for each group, or the counts when there are too many.
+func (c Composer) listed(groups [][]item, items []item, now time.Time) string {
+	if len(groups) > digestOver {
+		return countByRule(items)
+	}
+	var lines []string
+	for _, g := range groups {
+		if len(g) == 1 {
+			lines = append(lines, "• "+c.oneLine(g[0], now))
+			continue
+		}
+		head, rest := c.silents(g, now)
+		lines = append(lines, "• "+g[0].Facts.Title+": "+head+"; "+strings.TrimSuffix(rest, "."))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// ending puts a last line under a text.
+func ending(text, line string) string {
+	return strings.TrimPrefix(strings.TrimSuffix(text+"\n"+line, "\n"), "\n")
+}
+
+// grouped puts the series of one rule that fell silent together, or came back,
+// into a group; anything else is alone.
+func grouped(items []item) (out [][]item) {
+	at := map[string]int{}
+	for _, it := range items {
+		f := it.Facts
+		silent := f.Known > 0 && it.AlertID != "" && (it.Reason != rules.Resolved || f.Why == rules.WhyRecovered && !it.missed)
+		key := fmt.Sprint(it.RuleID, " ", tone(it))
+		i, again := at[key]
+		switch {
+		case silent && again:
+			out[i] = append(out[i], it)
+		case silent:
+			at[key] = len(out)
+			out = append(out, []item{it})
+		default:
+			out = append(out, []item{it})
+		}
+	}
+	return out
+}
+
+// mostNamed is how many series a line names.
+const mostNamed = 10
+
+// silents tells of a group of silent series: how many of all, and then since
+// when and which.
+func (c Composer) silents(g []item, now time.Time) (head, rest string) {
+	f := g[0].Facts
+	of := "series"
+	if len(f.GroupBy) == 1 {
+		of = f.GroupBy[0] + "s"
+	}
+	var names []string
+	var longest time.Time
+	ever := true
+	for _, it := range g {
+		names = append(names, shortName(it.Facts))
+		since := it.Facts.NoDataSince
+		ever = ever && !since.IsZero()
+		if longest.IsZero() || !since.IsZero() && since.Before(longest) {
+			longest = since
+		}
+		f.Known = max(f.Known, it.Facts.Known)
+	}
+	slices.Sort(names)
+	if more := len(names) - mostNamed; more > 0 {
+		names = append(names[:mostNamed], fmt.Sprintf("and %d more", more))
+	}
+	which := strings.Join(names, ", ") + "."
+	switch {
+	case g[0].Reason == rules.Resolved:
+		return fmt.Sprintf("%d %s report again", len(g), of), which
+	case !ever:
+		return fmt.Sprintf("%d of %d %s are silent", len(g), f.Known, of), "some have never been seen: " + which
+	}
+	return fmt.Sprintf("%d of %d %s are silent, the longest since %s", len(g), f.Known, of, c.clock(longest, now)), which
+}
+
+// shortName is a series without the names of tags where one tag tells.
+func shortName(f rules.Facts) string {
+	if len(f.GroupBy) == 1 {
+		return f.Series.Label(f.GroupBy[0])
+	}
+	return strings.ReplaceAll(string(f.Series), ",", " ")
+}
+
+// instead says why a message comes through a channel that nobody chose for it.
+func instead(items []item) string {
+	var names []string
+	for _, it := range items {
+		for _, name := range it.Facts.Instead {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	return fmt.Sprintf("Told here because %s %s %s not work.", plural(len(names), "channel", "channels"), strings.Join(names, ", "), plural(len(names), "does", "do"))
+}
+
+func foldedTitle(items []item) string {
+	firing, over, own := 0, 0, 0
+	for _, it := range items {
+		switch tone(it) {
+		case Alarm:
+			firing++
+		case Relief:
+			over++
+		case Notice:
+			own++
+		}
+	}
+	title := fmt.Sprintf("%d alerts", firing+over)
+	switch {
+	case firing+over == 0:
+		title = fmt.Sprintf("%d messages", own)
+	case own == 0 && shared(items) != "":
+		title += ", all with " + shared(items)
+	}
+	return title + ": " + counts([]int{firing, over, own}, "firing", "resolved", "of tocsin's own")
+}
+
+// counts joins the counts that are not zero.
+func counts(n []int, what ...string) string {
+	var parts []string
+	for i := range n {
+		if n[i] > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n[i], what[i]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+// mostShared is how many labels a title names.
+const mostShared = 2
+
+// shared names the labels that all alerts have in common.
+func shared(items []item) string {
+	var common map[string]string
+	for _, it := range items {
+		labels := maps.Clone(it.Facts.Series.Labels())
+		if common == nil {
+			common = labels
+			continue
+		}
+		maps.DeleteFunc(common, func(k, v string) bool { return labels[k] != v })
+	}
+	var out []string
+	for _, k := range slices.Sorted(maps.Keys(common)) {
+		out = append(out, k+"="+common[k])
+	}
+	return strings.Join(out[:min(len(out), mostShared)], ", ")
+}
+
+// tally counts the alerts of one rule.
+type tally struct {
+	firing, over int
+	worst        rules.Severity
+}
+
+func (t *tally) add(it item) {
+	if rank(it) < 0 {
+		t.over++
+		return
+	}
+	t.firing++
+	if t.worst == "" || it.Facts.Severity.Rank() > t.worst.Rank() {
+		t.worst = it.Facts.Severity
+	}
+}
+
+// String writes the tally as a line of a digest does.
+func (t *tally) String() string {
+	var parts []string
+	if t.firing > 0 {
+		parts = append(parts, fmt.Sprintf("%d firing", t.firing))
+		if t.worst != "" {
+			parts[0] += ", the worst " + string(t.worst)
+		}
+	}
+	if t.over > 0 {
+		parts = append(parts, fmt.Sprintf("%d resolved", t.over))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// countByRule is the text of a storm: how many alerts of each rule, and how bad.
+func countByRule(items []item) string {
+	var order []string
+	byTitle := map[string]*tally{}
+	for _, it := range items {
+		t := byTitle[it.Facts.Title]
+		if t == nil {
+			t = &tally{}
+			byTitle[it.Facts.Title], order = t, append(order, it.Facts.Title)
+		}
+		t.add(it)
+	}
+	var lines []string
+	for _, title := range order {
+		lines = append(lines, "• "+title+": "+byTitle[title].String())
+	}
+	if more := len(lines) - digestOver; more > 0 {
+		lines = append(lines[:digestOver], fmt.Sprintf("and %d more rules", more))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Morning is the message at the end of quiet hours: what is still wrong, what
+// came and went, and what ended.
+func (c Composer) Morning(list []rules.Notification, now time.Time) Message {
+	items := merge(list)
+	if len(items) == 1 {
+		return c.single(items[0], now)
+	}
+	m := c.folded(slices.Clone(items), now)
+	var sections [4][]item
+	for _, it := range items {
+		switch {
+		case it.AlertID == "":
+			sections[3] = append(sections[3], it)
+		case it.missed:
+			sections[1] = append(sections[1], it)
+		case it.Reason == rules.Resolved:
+			sections[2] = append(sections[2], it)
+		default:
+			sections[0] = append(sections[0], it)
+		}
+	}
+	var n []int
+	var text []string
+	for i, heading := range []string{"Still wrong:", "Came and went:", "Over:", "From tocsin:"} {
+		n = append(n, len(sections[i]))
+		if len(sections[i]) > 0 {
+			text = append(text, heading, c.listed(grouped(sections[i]), sections[i], now))
+		}
+	}
+	m.Title = "Quiet hours are over: " + counts(n, "still wrong", "came and went", "over", "of tocsin's own")
+	m.Text = ending(strings.Join(text, "\n"), instead(items))
+	return m
+}

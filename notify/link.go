@@ -1,0 +1,140 @@
+package notify
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Action is something that a person can do about a message from where it is
+// read.
+type Action struct {
+	Label string
+	URL   string
+	POST  bool // a POST to URL does it at once; opening URL only shows what it would do
+}
+
+// LinkAct is what a signed link does.
+type LinkAct string
+
+// The acts of links.
+const (
+	LinkAck    LinkAct = "ack"    // acknowledge
+	LinkSnooze LinkAct = "snooze" // acknowledge for an hour
+	LinkUndo   LinkAct = "undo"   // take either back
+)
+
+// Link is what a signed link is bound to: none of it can be changed without the
+// key.
+type Link struct {
+	Alert   string
+	Act     LinkAct
+	Channel string // where the message with the link went
+	Expires time.Time
+}
+
+// Signer makes links and knows its own again. Whoever holds a link may do its
+// act, so links are secrets too.
+type Signer struct{ key []byte }
+
+// OpenSigner reads the key file, which only its owner may read; where there is
+// none it makes a new one.
+func OpenSigner(path string) (*Signer, error) {
+	key, err := readKey(path, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(key) != keySize {
+		return nil, rules.Errorf(rules.Invalid, "the key file %s is damaged: it has %d bytes instead of %d; remove it, and the links in messages that are out stop working", path, len(key), keySize)
+	}
+	return &Signer{key}, nil
+}
+
+// Sign returns the token of a link.
+func (s *Signer) Sign(l Link) string {
+	body := l.body()
+	return base64.RawURLEncoding.EncodeToString(append(body, s.mac(body)...))
+}
+
+// body is what is signed: the expiry, then the parts, each with its length in
+// front, so that none can lend a letter to its neighbour.
+func (l Link) body() []byte {
+	body := binary.AppendVarint(nil, l.Expires.Unix())
+	for _, part := range []string{l.Alert, string(l.Act), l.Channel} {
+		body = append(binary.AppendUvarint(body, uint64(len(part))), part...)
+	}
+	return body
+}
+
+func (s *Signer) mac(body []byte) []byte {
+	h := hmac.New(sha256.New, s.key)
+	h.Write([]byte("tocsin link 1\x00"))
+	h.Write(body)
+	return h.Sum(nil)
+}
+
+// Read returns the link of a token: rules.Forbidden when it is not one of
+// ours, rules.Conflict when it has expired.
+func (s *Signer) Read(token string, now time.Time) (Link, error) {
+	forged := rules.Errorf(rules.Forbidden, "this link is not complete, or not one of this tocsin; open it from the message itself")
+	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(text) < sha256.Size {
+		return Link{}, forged
+	}
+	body, mac := text[:len(text)-sha256.Size], text[len(text)-sha256.Size:]
+	if !hmac.Equal(mac, s.mac(body)) {
+		return Link{}, forged
+	}
+	l, err := readLink(body)
+	if err != nil {
+		return Link{}, forged
+	}
+	if !now.Before(l.Expires) {
+		return l, rules.Errorf(rules.Conflict, "this link is too old; the alert may still be open: look at a newer message, or at `tocsin alerts list`")
+	}
+	return l, nil
+}
+
+func readLink(body []byte) (Link, error) {
+	expires, n := binary.Varint(body)
+	if n <= 0 {
+		return Link{}, fmt.Errorf("read a link's expiry: %d", n)
+	}
+	body = body[n:]
+	var parts [3]string
+	for i := range parts {
+		length, n := binary.Uvarint(body)
+		if n <= 0 || length > uint64(len(body)-n) {
+			return Link{}, fmt.Errorf("read part %d of a link: %d", i, n)
+		}
+		parts[i], body = string(body[n:n+int(length)]), body[n+int(length):]
+	}
+	return Link{Alert: parts[0], Act: LinkAct(parts[1]), Channel: parts[2], Expires: time.Unix(expires, 0).UTC()}, nil
+}
+
+// actions are the links for a message about one alert that fires; a message
+// about several has none, because one press must not answer for all.
+func (o Options) actions(list []rules.Notification) []Action {
+	if o.Links == nil || len(list) == 0 {
+		return nil
+	}
+	newest := list[len(list)-1]
+	other := slices.ContainsFunc(list, func(n rules.Notification) bool {
+		return n.AlertID != newest.AlertID || n.Reason == rules.Resolved
+	})
+	if newest.AlertID == "" || other {
+		return nil
+	}
+	return o.Links(newest)
+}
+
+// LinkURL is where a token is opened, below the address that people reach
+// tocsin at.
+func LinkURL(public, token string) string { return strings.TrimRight(public, "/") + "/a/" + token }

@@ -1,0 +1,103 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// trouble is what a worker has to say of its channel, which others say for it.
+type trouble struct {
+	dead     int       // dead letters that nobody was told of
+	deadTold time.Time // when somebody was
+	told     bool      // that the channel fails
+}
+
+// bury makes messages dead letters: for good, but for the fallback and for
+// whoever sends them again.
+func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, o rules.Outcome) {
+	w.record(ctx, list, o)
+	w.divert(ctx, p, list)
+	for _, n := range list {
+		// Those of tocsin's own are not counted, or two dead channels would go on
+		// telling of each other.
+		if n.AlertID != "" {
+			w.trouble.dead++
+		}
+	}
+	now := time.Now()
+	if w.trouble.dead == 0 || !w.trouble.deadTold.IsZero() && now.Sub(w.trouble.deadTold) < time.Hour {
+		return
+	}
+	text := fmt.Sprintf("%d %s could not be delivered (%s). `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
+		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), o.Class, w.name)
+	if p.Fallback != "" {
+		text += " It was told on " + p.Fallback + " instead."
+	}
+	w.trouble.dead, w.trouble.deadTold = 0, now
+	w.tellOthers(ctx, p, "Channel "+w.name+" refuses messages", text)
+}
+
+func (w *worker) divert(ctx context.Context, p Policy, list []rules.Notification) {
+	if p.Fallback == "" || len(list) == 0 {
+		return
+	}
+	if err := w.outbox.Divert(context.WithoutCancel(ctx), list, p.Fallback); err != nil {
+		w.log.Error("messages not given to the fallback", "channel", w.name, "fallback", p.Fallback, "error", err)
+	}
+}
+
+// divertStuck gives what is owed to the fallback once the channel has failed
+// for long.
+func (w *worker) divertStuck(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
+	since := w.failsSince(w.name)
+	if p.Fallback == "" || since.IsZero() || now.Sub(since) < w.options.FallbackAfter {
+		return
+	}
+	w.divert(ctx, p, slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return n.Fallback != "" }))
+}
+
+// untilDivert shortens a wait to the time at which the fallback is to be told.
+func (w *worker) untilDivert(p Policy, list []rules.Notification, wait time.Duration, now time.Time) time.Duration {
+	since := w.failsSince(w.name)
+	if p.Fallback == "" || since.IsZero() || !slices.ContainsFunc(list, func(n rules.Notification) bool { return n.Fallback == "" }) {
+		return wait
+	}
+	return max(time.Millisecond, min(wait, since.Add(w.options.FallbackAfter).Sub(now)))
+}
+
+// tellOfFailing tells the operators once that the channel has failed for long,
+// and that it is over.
+func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
+	since := w.failsSince(w.name)
+	switch {
+	case since.IsZero() && w.trouble.told:
+		w.trouble.told = false
+		w.tellOthers(ctx, p, "Channel "+w.name+" works again", "What had waited is told there now.")
+	case !since.IsZero() && !w.trouble.told && time.Since(since) >= w.options.TroubleAfter:
+		w.trouble.told = true
+		w.tellOthers(ctx, p, "Channel "+w.name+" fails", fmt.Sprintf("It has failed for %s (%s). Messages wait up to three days; `tocsin channels test %s` tries it.",
+			length(time.Since(since)), o.Class, w.name))
+	}
+}
+
+// tellOthers tells the operators through other channels than this one, or its
+// fallback when they have no other.
+func (w *worker) tellOthers(ctx context.Context, p Policy, title, text string) {
+	operators := w.options.Operators()
+	names := slices.DeleteFunc(slices.Clone(operators), func(name string) bool { return name == w.name })
+	if len(operators) > 0 && len(names) == 0 && p.Fallback != "" {
+		names = []string{p.Fallback}
+	}
+	w.log.Warn("trouble with a channel", "channel", w.name, "trouble", title, "told", strings.Join(names, ","))
+	if len(names) == 0 {
+		return
+	}
+	if err := w.outbox.Tell(context.WithoutCancel(ctx), names, rules.Operational, rules.Facts{Title: title, Text: text}); err != nil {
+		w.log.Error("message to the operators not saved", "error", err)
+	}
+}

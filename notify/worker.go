@@ -1,0 +1,179 @@
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// worker sends for one channel.
+type worker struct {
+	*Dispatcher
+	name string
+	wake chan struct{}
+
+	failures int
+	notSoon  time.Time // no try before: backoff, Retry-After, or the fold
+	budget   budget
+	storm    storm
+	trouble  trouble
+}
+
+func (w *worker) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.wake:
+		case <-timer.C:
+		}
+		if next := w.work(ctx); next > 0 {
+			timer.Reset(next)
+		}
+	}
+}
+
+// quietLook is how often a channel in its quiet hours looks whether they are
+// over. It reads the clock on the wall, which may jump.
+const quietLook = 30 * time.Second
+
+// work sends what is owed, if it may, and says how long to wait before it
+// looks again; 0 is until it is woken.
+func (w *worker) work(ctx context.Context) time.Duration {
+	now := time.Now()
+	list := slices.DeleteFunc(w.outbox.Owed(now), func(n rules.Notification) bool { return n.Channel != w.name })
+	if ctx.Err() != nil {
+		return 0
+	}
+	p := w.options.Policy(w.name)
+	w.divertStuck(ctx, p, list, now)
+	if wait := w.notSoon.Sub(now); wait > 0 {
+		if len(list) == 0 && !w.storm.on() {
+			return 0
+		}
+		return w.untilDivert(p, list, wait, now)
+	}
+	list, waits := p.Quiet.split(list, now)
+	w.endStorm(ctx, list, now)
+	switch {
+	case len(list) == 0 && len(waits) == 0:
+		return 0
+	case len(list) == 0:
+		return quietLook
+	}
+	if wait := w.budget.wait(p.Rate, now); wait > 0 {
+		return wait
+	}
+	w.deliver(ctx, p, list, now)
+	return max(time.Until(w.notSoon), time.Millisecond)
+}
+
+func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
+	old := slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return now.Sub(n.BookedAt) < w.options.GiveUp })
+	if len(old) > 0 {
+		w.bury(ctx, p, old, rules.Outcome{State: rules.Dead, Class: "gave_up"})
+		return
+	}
+	taken, err := w.outbox.Take(ctx, list)
+	if err != nil && len(taken) == 0 {
+		w.log.Error("messages not taken from the outbox", "channel", w.name, "error", err)
+		w.backOff(0)
+		return
+	}
+	if len(taken) == 0 {
+		return
+	}
+	w.storm.count(list, now)
+	w.budget.spend()
+	m := w.compose(p, taken, now)
+	o := w.settle(w.send(ctx, m), taken)
+	if o.State == rules.Dead {
+		w.bury(ctx, p, taken, o)
+	} else {
+		w.record(ctx, taken, o)
+	}
+	w.report(m, o, len(taken))
+	w.tellOfFailing(ctx, p, o)
+}
+
+func (w *worker) compose(p Policy, list []rules.Notification, now time.Time) Message {
+	c := w.options.Composer
+	m := c.Compose(list, now)
+	if p.Quiet.kept(list) {
+		m = c.Morning(list, now)
+	}
+	m = p.Template.Word(m, list, c.Zone)
+	m.Actions = w.options.actions(list)
+	return m
+}
+
+// send delivers one message. The end of the program gives it three seconds
+// more, because a request that has left is better answered than unknown.
+func (w *worker) send(ctx context.Context, m Message) rules.Outcome {
+	c, ok := w.channel(w.name)
+	if !ok {
+		return rules.Outcome{State: rules.Dead, Class: "no_such_channel"}
+	}
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.options.Timeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(3*time.Second, cancel) })()
+	return w.sender.Send(sending, c, m)
+}
+
+// settle decides what an outcome means for the next try.
+func (w *worker) settle(o rules.Outcome, list []rules.Notification) rules.Outcome {
+	if o.State == rules.Uncertain && !w.options.LoseRather(w.name) &&
+		!slices.ContainsFunc(list, func(n rules.Notification) bool { return n.Attempts > 1 }) {
+		o.State = rules.Owed
+	}
+	if o.State == rules.Owed {
+		w.fares(w.name, false)
+		w.backOff(o.Retry)
+		return o
+	}
+	if o.State == rules.Sent {
+		w.fares(w.name, true)
+	}
+	w.failures = 0
+	w.notSoon = time.Now().Add(w.options.Fold)
+	if w.storm.on() {
+		w.notSoon = time.Now().Add(stormPace)
+	}
+	return o
+}
+
+// backOff sets the time of the next try: what the service asked for, or twice
+// as long as before, with up to a fifth of jitter.
+func (w *worker) backOff(asked time.Duration) {
+	wait := w.options.Backoff << min(w.failures, 20)
+	if wait > w.options.BackoffMax {
+		wait = w.options.BackoffMax
+	}
+	wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
+	w.failures++
+	w.notSoon = time.Now().Add(max(wait, asked))
+}
+
+func (w *worker) record(ctx context.Context, list []rules.Notification, o rules.Outcome) {
+	if err := w.outbox.Deliver(context.WithoutCancel(ctx), list, o); err != nil {
+		w.log.Error("outcome of a delivery not saved", "channel", w.name, "error", err)
+	}
+}
+
+func (w *worker) report(m Message, o rules.Outcome, count int) {
+	level := slog.LevelInfo
+	if o.State != rules.Sent {
+		level = slog.LevelWarn
+	}
+	w.log.Log(context.Background(), level, "delivery", "channel", w.name, "message", m.ID, "notifications", count,
+		"outcome", o.State, "class", o.Class, "status", o.Code)
+	if w.options.Told != nil {
+		w.options.Told(w.name, m, o)
+	}
+}

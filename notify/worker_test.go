@@ -1,0 +1,231 @@
+package notify_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// policy gives one channel's settings.
+func policy(t *testing.T, channel string, s notify.Settings) func(string) notify.Policy {
+	t.Helper()
+	p, err := s.Policy("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Rate == "" {
+		p.Rate = notify.Rate{}
+	}
+	return func(name string) notify.Policy {
+		if name == channel {
+			return p
+		}
+		return notify.Policy{}
+	}
+}
+
+func many(n int, o rules.Outcome) (out []rules.Outcome) {
+	for range n {
+		out = append(out, o)
+	}
+	return out
+}
+
+var (
+	down    = rules.Outcome{State: rules.Owed, Class: "refused"}
+	refused = rules.Outcome{State: rules.Dead, Class: "auth", Code: 401}
+)
+
+func TestWhatIsRefusedForGoodGoesToTheFallback(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {refused}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		want(t, "states", b.states(), "dead sent")
+		want(t, "told", s.heard(), "0s phone one\n0s mail one")
+	})
+}
+
+func TestAChannelThatFailsForAQuarterOfAnHourHasItsFallbackToldOnce(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(13, down)}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(14*time.Minute + 50*time.Second)
+		if got := s.heard(); strings.Contains(got, "mail") {
+			t.Errorf("the fallback was told early:\n%s", got)
+		}
+		after(15 * time.Second)
+		if got := s.heard(); !strings.HasSuffix(got, "15m0s mail one") {
+			t.Errorf("told:\n%s", got)
+		}
+		b.owe(on("phone", "two"))
+		after(10 * time.Second) // the fold of the mail
+		if got := s.heard(); !strings.HasSuffix(got, "mail two") {
+			t.Errorf("what comes later was not told at once:\n%s", got)
+		}
+		after(2 * time.Hour)
+		if n := strings.Count(s.heard(), "mail"); n != 2 {
+			t.Errorf("the fallback was told %d times, want twice:\n%s", n, s.heard())
+		}
+		want(t, "states", b.states(), "sent sent sent sent")
+	})
+}
+
+func TestOperatorsHearOfDeadLettersThroughAnotherChannel(t *testing.T) {
+	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, refused)}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		b.owe(on("phone", "two"))
+		after(time.Minute)
+		if n := strings.Count(s.heard(), "mail Channel phone refuses messages"); n != 1 {
+			t.Errorf("told %d times in one hour:\n%s", n, s.heard())
+		}
+		after(time.Hour)
+		b.owe(on("phone", "three"))
+		after(time.Minute)
+		if n := strings.Count(s.heard(), "mail Channel phone refuses messages"); n != 2 {
+			t.Errorf("told %d times in two hours:\n%s", n, s.heard())
+		}
+	})
+}
+
+func TestTwoDeadChannelsDoNotTellOfEachOtherForEver(t *testing.T) {
+	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, refused), "mail": many(100, refused)}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(24 * time.Hour)
+		want(t, "states", b.states(), "dead dead")
+	})
+}
+
+func TestAChannelThatFailsForAnHourIsToldElsewhere(t *testing.T) {
+	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(25, down)}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(59 * time.Minute)
+		if strings.Contains(s.heard(), "mail") {
+			t.Errorf("told early:\n%s", s.heard())
+		}
+		after(3 * time.Hour)
+		if n := strings.Count(s.heard(), "mail Channel phone fails"); n != 1 {
+			t.Errorf("told %d times:\n%s", n, s.heard())
+		}
+		if !strings.HasSuffix(s.heard(), "mail Channel phone works again") {
+			t.Errorf("the end was not told:\n%s", s.heard())
+		}
+	})
+}
+
+func alerts(channel string, from, to int) (out []rules.Notification) {
+	for i := from; i < to; i++ {
+		out = append(out, on(channel, fmt.Sprint("alert", i)))
+	}
+	return out
+}
+
+func TestAStormBecomesADigestAMinuteAndItsEndIsTold(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		for i := range 180 { // two alerts a second for three minutes
+			b.owe(alerts("phone", 2*i, 2*i+2)...)
+			after(time.Second)
+		}
+		after(5 * time.Minute)
+		lines := strings.Split(s.heard(), "\n")
+		if len(lines) > 8 {
+			t.Errorf("%d messages:\n%s", len(lines), s.heard())
+		}
+		last := lines[len(lines)-1]
+		if !strings.Contains(last, "The storm of alerts is over") && !strings.Contains(last, "of tocsin's own") {
+			t.Errorf("the end was not told:\n%s", s.heard())
+		}
+		if strings.Contains(b.states(), "owed") {
+			t.Error("something is owed still")
+		}
+	})
+}
+
+func TestTwentyAlertsAMinuteAreNoStorm(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		b.owe(alerts("phone", 0, 20)...)
+		after(5 * time.Minute)
+		want(t, "told", s.heard(), "0s phone 20 alerts: 20 firing")
+	})
+}
+
+func TestARateBudgetIsKeptAndWhatWaitsIsFolded(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Rate: "2/h"}), Fold: time.Second}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		for i := range 10 {
+			b.owe(on("phone", fmt.Sprint("alert", i)))
+			after(time.Minute)
+		}
+		after(2 * time.Hour)
+		want(t, "told", s.heard(), "0s phone alert0\n1m0s phone alert1\n30m0s phone 8 alerts: 8 firing")
+	})
+}
+
+// The bubble begins at midnight UTC of a Saturday, the first of January 2000.
+func TestQuietHoursHoldBackWhatIsNotSevereAndEndWithADigest(t *testing.T) {
+	quiet := notify.Quiet{Active: rules.Active{Hours: "22:00-07:00", Zone: "Europe/Berlin"}, Except: []rules.Severity{rules.Critical}}
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Quiet: &quiet})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		severe := on("phone", "fire")
+		severe.Facts.Severity = rules.Critical
+		b.owe(on("phone", "one"), severe, rules.Notification{Channel: "phone", Reason: rules.Test, Facts: rules.Facts{Title: "a test"}})
+		b.owe(on("mail", "one"))
+		over := on("phone", "one")
+		over.Reason = rules.Resolved
+		after(5 * time.Hour)
+		b.owe(on("phone", "two"), over)
+		after(59 * time.Minute)
+		if got := s.heard(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "0s phone 1 alerts: 1 firing, 1 of tocsin's own") {
+			t.Errorf("in the night:\n%s", got)
+		}
+		after(2 * time.Minute) // it is seven in Berlin
+		if got := s.heard(); !strings.HasSuffix(got, "6h0m0s phone Quiet hours are over: 1 still wrong, 1 came and went") {
+			t.Errorf("in the morning:\n%s", got)
+		}
+		after(time.Hour)
+		b.owe(on("phone", "three"))
+		after(time.Second)
+		if got := s.heard(); !strings.HasSuffix(got, "phone three") {
+			t.Errorf("in the day:\n%s", got)
+		}
+		if strings.Contains(b.states(), "owed") {
+			t.Error("something is owed still")
+		}
+	})
+}
+
+func TestAWorseningThatPassesQuietHoursTakesItsBeginningAlong(t *testing.T) {
+	quiet := notify.Quiet{Active: rules.Active{Hours: "22:00-07:00"}, Except: []rules.Severity{rules.Critical}}
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Quiet: &quiet})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Hour)
+		worse := on("phone", "one")
+		worse.Reason, worse.Facts.Severity = rules.Worsened, rules.Critical
+		b.owe(worse)
+		after(10 * time.Hour)
+		want(t, "told", s.heard(), "1h0m0s phone one")
+		want(t, "states", b.states(), "sent sent")
+	})
+}
+
+func TestAChannelWordsMessagesItsOwnWay(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Template: &notify.TemplateTexts{
+		Title: `{{if gt .count 1}}{{.count}} at once{{else}}!! {{.title}}{{end}}`,
+	}})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		b.owe(on("phone", "two"), on("phone", "three"))
+		after(time.Minute)
+		want(t, "told", s.heard(), "0s phone !! one\n1m0s phone 2 at once")
+	})
+}

@@ -1,0 +1,120 @@
+package rules_test
+
+import (
+	"testing"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// refuse makes what is owed on the phone a dead letter, and diverts it.
+func refuse(p *play) {
+	for _, n := range p.owed() {
+		if n.Channel == "phone" && p.l.Take(n.ID) {
+			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+		}
+	}
+	for _, n := range p.log {
+		if n.State == rules.Dead {
+			p.l.Divert(n.ID, "mail", p.now)
+		}
+	}
+}
+
+// fail leaves what is owed on the phone owed, and diverts it.
+func fail(p *play) {
+	for _, n := range p.owed() {
+		if n.Channel == "phone" && p.l.Take(n.ID) {
+			p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Class: "refused"}, p.now, p.now)
+			p.l.Divert(n.ID, "mail", p.now)
+			p.l.Divert(n.ID, "mail", p.now)
+		}
+	}
+}
+
+func broken(t *testing.T, change ...func(*rules.Rule)) *play {
+	p := newPlay(t, fever(change...))
+	p.acts = map[string]func(*play){"refuse": refuse, "fail": fail}
+	p.deaf = true
+	return p
+}
+
+func TestTheFallbackHearsOfTheEndOfWhatItWasTold(t *testing.T) {
+	broken(t).run("b refuse refuse deaf:off . g").
+		told("0s first mail sent", "0s first phone dead", "1m resolved mail sent")
+}
+
+func TestAFallbackThatKnowsAlreadyIsNotToldTwice(t *testing.T) {
+	broken(t, func(r *rules.Rule) { r.Channels = []string{"phone", "mail"} }).run("b refuse deaf:off . g").
+		told("0s first mail sent", "0s first phone dead", "1m resolved mail sent")
+}
+
+func TestWhatIsOwedStillIsToldOnBoth(t *testing.T) {
+	broken(t).run("b fail deaf:off . g").
+		told("0s first mail sent", "0s first phone sent", "1m resolved mail sent", "1m resolved phone sent")
+}
+
+func TestFiredAndResolvedWhileUndeliverableGoesToTheFallbackWhole(t *testing.T) {
+	broken(t).run("b g refuse deaf:off .").
+		told("0s first phone dead due 30s", "30s first mail sent", "30s resolved mail sent", "30s resolved phone cancelled")
+}
+
+func TestTheEndOfWhatArrivedGoesToTheFallbackAlone(t *testing.T) {
+	broken(t).run("deaf:off b deaf:on g refuse deaf:off .").
+		told("0s first phone sent", "30s resolved mail sent", "30s resolved phone dead")
+}
+
+func TestWhatASilenceHoldsIsHeldOnTheFallbackToo(t *testing.T) {
+	broken(t).run("b silence:1m refuse . deaf:off . . .").
+		told("0s first mail cancelled", "0s first phone dead", "1m reminder phone sent")
+}
+
+func TestATestIsNotDiverted(t *testing.T) {
+	p := broken(t)
+	n := p.l.Book("phone", rules.Test, rules.Facts{Title: "a test"}, p.now)
+	p.log[n.ID] = n
+	p.run("refuse").told("-30s test phone dead")
+}
+
+func TestNothingGoesRoundBetweenTwoDeadChannels(t *testing.T) {
+	p := broken(t).run("b refuse")
+	for range 3 {
+		for _, n := range p.owed() {
+			p.l.Take(n.ID)
+			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+			p.l.Divert(n.ID, "phone", p.now)
+		}
+		p.save()
+	}
+	p.told("0s first mail dead", "0s first phone dead")
+}
+
+func TestADeadLetterCanBeSentAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name, script string
+		want         []string
+	}{
+		{"while it lasts", "b refuse-only resend deaf:off . g", []string{"0s first phone sent", "1m resolved phone sent"}},
+		{"when it is over", "b refuse-only g g resend deaf:off .", []string{"1m first phone sent"}},
+		{"after a restart", "b refuse-only restart resend deaf:off . g", []string{"0s first phone sent", "1m resolved phone sent"}},
+		{"not what was sent", "deaf:off b resend .", []string{"0s first phone sent"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := broken(t)
+			p.acts["refuse-only"] = func(p *play) {
+				for _, n := range p.owed() {
+					p.l.Take(n.ID)
+					p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+				}
+			}
+			p.acts["restart"] = (*play).restart
+			p.acts["resend"] = func(p *play) {
+				var list []rules.Notification
+				for _, n := range p.log {
+					list = append(list, *n)
+				}
+				p.l.Resend(list, p.now)
+			}
+			p.run(tt.script).told(tt.want...)
+		})
+	}
+}

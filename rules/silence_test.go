@@ -1,0 +1,125 @@
+package rules_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+func TestASilenceWithoutAnEndRunsOn(t *testing.T) {
+	r := fever()
+	s := rules.Silence{From: noon, RuleID: r.ID}
+	if !s.Covers(&r, "room=a", noon.AddDate(5, 0, 0)) || s.Over(noon.AddDate(5, 0, 0)) {
+		t.Error("it is over after five years")
+	}
+	if s.Covers(&r, "room=a", noon.Add(-1)) {
+		t.Error("it runs before it begins")
+	}
+}
+
+func TestASilenceOfAnotherOwnerCoversNothing(t *testing.T) {
+	r := fever()
+	r.Owner = "bob"
+	s := rules.Silence{From: noon, Owner: "ann"}
+	if s.Covers(&r, "room=a", noon) {
+		t.Error("ann's silence covers bob's rule")
+	}
+}
+
+func TestASilenceIsTheSameAfterItWasStored(t *testing.T) {
+	r := fever()
+	for _, weekly := range []*rules.Active{nil, {Hours: "22:00-07:00", Zone: "Europe/Berlin"}, {Days: "sat,sun"}, {Hours: "nonsense"}} {
+		s := rules.Silence{ID: "s1", From: noon, Until: noon.AddDate(1, 0, 0), Weekly: weekly}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var stored rules.Silence
+		if err := json.Unmarshal(text, &stored); err != nil {
+			t.Fatal(err)
+		}
+		for h := range 24 * 400 {
+			at := noon.Add(time.Duration(h) * time.Hour)
+			if got, want := stored.Covers(&r, "room=a", at), s.Covers(&r, "room=a", at); got != want {
+				t.Fatalf("weekly %v at %s: covers = %v, want %v", weekly, at, got, want)
+			}
+		}
+	}
+}
+
+// TestCoveringIsCheap: it is asked for each live alert at each tick.
+func TestCoveringIsCheap(t *testing.T) {
+	r := fever()
+	var s rules.Silence
+	if err := json.Unmarshal([]byte(`{"from":"2026-01-01T00:00:00Z","match":{"room":"a"},"weekly":{"days":"mon-fri","hours":"22:00-07:00","zone":"Europe/Berlin"}}`), &s); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.Covers(&r, "room=a", noon) }); n > 1 {
+		t.Errorf("%v allocations, want none but for the label", n)
+	}
+}
+
+func BenchmarkSilenceCovers(b *testing.B) {
+	r := fever()
+	var s rules.Silence
+	if err := json.Unmarshal([]byte(`{"from":"2026-01-01T00:00:00Z","weekly":{"days":"mon-fri","hours":"22:00-07:00","zone":"Europe/Berlin"}}`), &s); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		s.Covers(&r, "room=a", noon)
+	}
+}
+
+func TestASilenceThatCannotWorkIsRefused(t *testing.T) {
+	good := rules.Silence{RuleID: "r1", From: noon, Until: noon.Add(time.Hour)}
+	for _, tt := range []struct {
+		name       string
+		change     func(*rules.Silence)
+		everything bool
+		want       string
+	}{
+		{"good", func(*rules.Silence) {}, false, ""},
+		{"without an end", func(s *rules.Silence) { s.Until = time.Time{} }, false, ""},
+		{"by labels", func(s *rules.Silence) { s.RuleID, s.Match = "", rules.Filter{"room": {"a"}} }, false, ""},
+		{"of everything by mistake", func(s *rules.Silence) { s.RuleID = "" }, false, "rule: is missing, and there is no match, so this would silence every alert"},
+		{"of everything on purpose", func(s *rules.Silence) { s.RuleID = "" }, true, ""},
+		{"of everything and of a rule", func(*rules.Silence) {}, true, "everything: is for a silence of all alerts"},
+		{"that ends before it begins", func(s *rules.Silence) { s.Until = noon }, false, "until: must be after the silence begins, 2026-03-02T12:00:00Z"},
+		{"that is over already", func(s *rules.Silence) { s.From, s.Until = noon.Add(-2*time.Hour), noon.Add(-time.Hour) }, false, "until: must be in the future"},
+		{"of a label without a value", func(s *rules.Silence) { s.Match = rules.Filter{"room": {""}} }, false, "match: must be tags or labels with their values; for example room=kitchen"},
+		{"weekly without times", func(s *rules.Silence) { s.Weekly = &rules.Active{Zone: "UTC"} }, false, "weekly: must have days, hours or both; for example sat,sun"},
+		{"weekly on no day", func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "someday"} }, false, "weekly.days: must be days such as mon-fri or sat,sun"},
+		{"weekly at no hour", func(s *rules.Silence) { s.Weekly = &rules.Active{Hours: "7-22"} }, false, "weekly.hours: must be two times such as 07:00-22:00"},
+		{"weekly nowhere", func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "sun", Zone: "Mars"} }, false, "weekly.zone: must be an IANA time zone"},
+		{"with a novel", func(s *rules.Silence) { s.Comment = strings.Repeat("x", 501) }, false, "comment: must be at most 500 bytes; got 501"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := good
+			tt.change(&s)
+			err := s.Check(tt.everything, noon)
+			if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tt.want)) {
+				t.Errorf("Check returned %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestBookOnceOwesOneMessageWhateverItSays(t *testing.T) {
+	l := rules.OpenLedger(rules.Snapshot{})
+	first := l.BookOnce("silence s1 week 1", "phone", rules.Facts{Title: "4 alerts"}, noon)
+	if first == nil || first.ID != rules.OnceID("silence s1 week 1", "phone") || first.Reason != rules.Operational {
+		t.Fatalf("booked %+v", first)
+	}
+	if again := l.BookOnce("silence s1 week 1", "phone", rules.Facts{Title: "5 alerts"}, noon.Add(time.Hour)); again != nil {
+		t.Errorf("booked again: %+v", again)
+	}
+	if other := l.BookOnce("silence s1 week 2", "phone", rules.Facts{}, noon); other == nil || other.ID == first.ID {
+		t.Errorf("another name booked %+v", other)
+	}
+	if other := l.BookOnce("silence s1 week 1", "mail", rules.Facts{}, noon); other == nil || other.ID == first.ID {
+		t.Errorf("another channel booked %+v", other)
+	}
+}
