@@ -84,7 +84,8 @@ func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() er
 		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, ReadData: live.ReadData,
 	}
 	if withKey {
-		a.Sender = shoutrrr.New(shoutrrr.Options{})
+		sender := shoutrrr.New(shoutrrr.Options{})
+		a.Sender, a.Builder = sender, sender
 		a.Seal = func(id, kind string, url rules.Secret) ([]byte, error) {
 			vault, err := notify.OpenVault(keyPath(c), true)
 			if err != nil {

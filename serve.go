@@ -8,9 +8,12 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -18,6 +21,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/heartbeat"
 	"github.com/9bikes/tocsin/app/httpdate"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
@@ -43,6 +47,26 @@ func serve(ctx context.Context, configPath string) error {
 		alive:  openAlive(c.DataDir),
 		reload: func() (*app.Config, error) { return loadConfig(configPath, true) },
 	})
+}
+
+// saveMemory waits for the first ticks, which have met all series, and gives
+// back what only the start needed. From then on garbage is collected early: a
+// quiet tick makes next to none, so that costs little, and memory is what a Pi
+// has least of. GOGC overrides it.
+func saveMemory(ctx context.Context, engine *evaluator.Engine) {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for engine.Stats().Ticks < 2 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
+	debug.FreeOSMemory()
 }
 
 // serveOptions are what a daemon and the demo do not share.
@@ -210,12 +234,19 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	engine := evaluator.NewEngine(book, d.log, options)
 	for name, source := range sources {
 		s := c.Sources[name]
-		engine.Add(name, source, evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std(), Fresh: s.Kind == app.KindLive})
+		o := evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std()}
+		if s.Kind == app.KindLive {
+			o.Fresh, o.Arrived = true, d.stores[name].Arrived()
+		}
+		engine.Add(name, source, o)
 	}
 	a := &app.App{
 		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine, Clock: d.clock,
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return append(d.store.notes(), unsaved(book)...) },
+	}
+	if a.Links, err = openLinks(c); err != nil {
+		return err
 	}
 	probes := web.New(a, d.webOptions(c))
 	zone, err := time.LoadLocation(c.Zone)
@@ -223,8 +254,10 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		zone = time.Local
 	}
 	dispatcher := notify.NewDispatcher(notify.BookOutbox{Book: book}, d.sender, directory.Open, d.log, notify.Options{
-		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered,
+		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
+		Policy: directory.Policy, Operators: directory.Operators(c),
 	})
+	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
 	d.handler.Store(probes)
 	for _, warning := range warnings(c, d.listener.Addr()) {
 		d.log.Warn("the config works, but", "warning", warning)
@@ -233,7 +266,10 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	return together(ctx,
 		d.runClock(c),
 		engine.Run,
+		func(ctx context.Context) error { saveMemory(ctx, engine); return nil },
 		dispatcher.Run,
+		app.NewSilenceWatch(a, directory.Operators(c), d.log).Run,
+		heart.Run,
 		func(ctx context.Context) error { return d.keepHouse(ctx, c) },
 		func(ctx context.Context) error { d.tellOfStorage(ctx, engine); return nil },
 		d.runVitals(c),
@@ -244,6 +280,22 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 			return nil
 		},
 	)
+}
+
+// openLinks opens the key of the links in messages, where they are wanted.
+func openLinks(c *app.Config) (*notify.Signer, error) {
+	if c.PublicURL == "" {
+		return nil, nil
+	}
+	return notify.OpenSigner(filepath.Join(c.DataDir, "links.key"))
+}
+
+// publicHost lists the name in the address of the links.
+func publicHost(c *app.Config) []string {
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" {
+		return []string{u.Hostname()}
+	}
+	return nil
 }
 
 // warnings are what an operator should know about a config that works.
@@ -334,7 +386,7 @@ func (d *daemon) runVitals(c *app.Config) func(context.Context) error {
 
 // webOptions mount the live sources' doors: points go to the first one.
 func (d *daemon) webOptions(c *app.Config) web.Options {
-	o := web.Options{Token: c.Token, Hosts: c.Hosts, Loopback: loopback(d.listener.Addr()), Log: d.log}
+	o := web.Options{Token: c.Token, Hosts: slices.Concat(c.Hosts, publicHost(c)), Loopback: loopback(d.listener.Addr()), Log: d.log}
 	allow := func(*http.Request, string) error { return nil } // web has checked
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		store := d.stores[name]

@@ -25,6 +25,9 @@ type App struct {
 	Sources map[string]evaluator.Source
 	// Sender checks channel URLs; nil where no credential may be held.
 	Sender notify.Sender
+	// Builder makes channel URLs of what people know; nil where no credential
+	// may be held.
+	Builder notify.Builder
 	// Seal encrypts a channel's URL; nil where the key may not be opened.
 	Seal func(id, kind string, url rules.Secret) ([]byte, error)
 	// Links signs the links in messages and knows them again; nil where there

@@ -126,7 +126,7 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 }
 
 // ChangeChannel gives a stored channel other settings. Its credential stays.
-func (a *App) ChangeChannel(ctx context.Context, name string, change func(*notify.Settings)) error {
+func (a *App) ChangeChannel(ctx context.Context, name string, change func(*notify.Settings) error) error {
 	if _, fixed := a.Config.Channels[name]; fixed {
 		return rules.Errorf(rules.Conflict, "channel %q is in the config file; change it there", name)
 	}
@@ -138,7 +138,9 @@ func (a *App) ChangeChannel(ctx context.Context, name string, change func(*notif
 		if c.Name != name {
 			continue
 		}
-		change(&c.Settings)
+		if err := change(&c.Settings); err != nil {
+			return err
+		}
 		if err := a.checkSettings(ctx, name, c.Kind, c.Settings); err != nil {
 			return err
 		}
@@ -174,9 +176,10 @@ func (a *App) RemoveChannel(ctx context.Context, name string) error {
 type TestAnswer struct {
 	Channel string `json:"channel"`
 	ID      string `json:"id"`
-	State   string `json:"state"` // sent, owed, dead, unknown, or waiting when the daemon has not tried yet
-	Error   string `json:"error,omitempty"`
-	Text    string `json:"text"` // a sentence
+	State   string `json:"state"`            // sent, owed, dead, unknown, or waiting when the daemon has not tried yet
+	Error   string `json:"error,omitempty"`  // the class of the failure
+	Status  int    `json:"status,omitempty"` // what the service answered: a status of HTTP or SMTP
+	Text    string `json:"text"`             // a sentence
 }
 
 // TestChannel books a test message and waits for the daemon to deliver it, at
@@ -223,16 +226,21 @@ func (a *App) awaitTest(ctx context.Context, name, id string, patience time.Dura
 }
 
 func testAnswer(name string, n rules.Notification) TestAnswer {
-	out := TestAnswer{Channel: name, ID: n.ID, State: string(n.State), Error: n.Error}
+	out := TestAnswer{Channel: name, ID: n.ID, State: string(n.State), Error: n.Error, Status: n.Code}
+	answered := ""
+	if n.Code != 0 {
+		answered = fmt.Sprintf(" with status %d", n.Code)
+	}
+	failed := strings.TrimSpace(n.Error + strings.TrimPrefix(answered, " with"))
 	switch n.State {
 	case rules.Sent:
-		out.Text = "Delivered: the service took the message."
+		out.Text = "Delivered: the service took the message" + answered + "."
 	case rules.Uncertain:
 		out.Text = "Unknown: the request left, but no answer came in time; look whether it arrived."
 	case rules.Owed:
-		out.Text = "Not delivered yet (" + n.Error + "); tocsin goes on trying."
+		out.Text = "Not delivered yet (" + failed + "); tocsin goes on trying."
 	default:
-		out.Text = "Not delivered (" + n.Error + "); check the channel's address and credential."
+		out.Text = "Not delivered (" + failed + "); check the channel's address and credential."
 	}
 	return out
 }

@@ -53,6 +53,36 @@ func (a *App) ResendAll(ctx context.Context, channel string) (int, error) {
 	return a.resend(ctx, list)
 }
 
+// DropDeadLetters gives the dead letters of a channel up, and returns how many
+// they were.
+func (a *App) DropDeadLetters(ctx context.Context, channel string) (int, error) {
+	list, err := a.Store.DeadLetters(ctx, channel, 0)
+	if err != nil {
+		return 0, err
+	}
+	ids, byRule := lettersByRule(list)
+	count := 0
+	err = a.Book.Decide(ctx, a.now(), ids, func(s rules.Setting, l *rules.Ledger) error {
+		count += l.Drop(byRule[l.Rule.ID], s.Now)
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("drop dead letters: %w", err)
+	}
+	return count, nil
+}
+
+func lettersByRule(list []rules.Notification) (ids []string, byRule map[string][]rules.Notification) {
+	byRule = map[string][]rules.Notification{}
+	for _, n := range list {
+		if byRule[n.RuleID] == nil {
+			ids = append(ids, n.RuleID)
+		}
+		byRule[n.RuleID] = append(byRule[n.RuleID], n)
+	}
+	return ids, byRule
+}
+
 // Resend sends one dead letter again.
 func (a *App) Resend(ctx context.Context, id string) error {
 	n, err := a.Store.Notification(ctx, id)
@@ -72,17 +102,12 @@ func (a *App) Resend(ctx context.Context, id string) error {
 // resend owes dead letters again. What they tell of may be over by now; then
 // they say so.
 func (a *App) resend(ctx context.Context, list []rules.Notification) (int, error) {
-	byRule := map[string][]rules.Notification{}
-	var ids []string
-	for _, n := range list {
-		if err := a.bringUpToDate(ctx, &n); err != nil {
+	for i := range list {
+		if err := a.bringUpToDate(ctx, &list[i]); err != nil {
 			return 0, err
 		}
-		if byRule[n.RuleID] == nil {
-			ids = append(ids, n.RuleID)
-		}
-		byRule[n.RuleID] = append(byRule[n.RuleID], n)
 	}
+	ids, byRule := lettersByRule(list)
 	count := 0
 	err := a.Book.Decide(ctx, a.now(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		count += l.Resend(byRule[l.Rule.ID], s.Now)
@@ -130,7 +155,7 @@ func deadProblems(list []DeadLetter) (out []string) {
 		count[d.Channel]++
 	}
 	for _, name := range order {
-		out = append(out, fmt.Sprintf("channel %s: %d dead letters: `tocsin channels dead` lists them, `tocsin channels resend --all %s` sends them again", name, count[name], name))
+		out = append(out, fmt.Sprintf("channel %s: %d dead letters: `tocsin channels dead` lists them; send them again with `tocsin channels resend --all %s`, or let go of them with `tocsin channels dead --drop %s`", name, count[name], name, name))
 	}
 	return out
 }

@@ -34,6 +34,7 @@ zone: Europe/Berlin
 log: debug
 token: door
 hosts: [tocsin.lan, bell]
+public_url: "https://bell.example/tocsin/"
 sources:
   home: {kind: influxdb, url: "http://127.0.0.1:8086/", database: telegraf, token_file: influx.token, delay: 10s}
   tsdb: {kind: influxdb3, url: "http://127.0.0.1:8181", database: home, token: "three"}
@@ -65,7 +66,7 @@ func TestWholeFileIsRead(t *testing.T) {
 	}
 	want := &app.Config{
 		DataDir: "/var/lib/tocsin", Listen: "127.0.0.1:8627", Every: 30 * rules.Second, Zone: "Europe/Berlin", Log: "debug",
-		Token: rules.NewSecret("door"), Hosts: []string{"tocsin.lan", "bell"},
+		Token: rules.NewSecret("door"), Hosts: []string{"tocsin.lan", "bell"}, PublicURL: "https://bell.example/tocsin",
 		Sources: map[string]app.SourceConfig{
 			"home": {Kind: "influxdb", URL: "http://127.0.0.1:8086", Database: "telegraf", Token: rules.NewSecret("one"), Delay: 10 * rules.Second},
 			"tsdb": {Kind: "influxdb3", URL: "http://127.0.0.1:8181", Database: "home", Token: rules.NewSecret("three")},
@@ -248,6 +249,9 @@ func TestRefusalsNamePlaceAndCure(t *testing.T) {
 		{"a flag that is none", "sources:\n  live: {kind: live, vitals: maybe}\n", `sources.live.vitals: must be true or false; got "maybe"`},
 		{"a list for a text", "listen: [a]\n", "listen: must be one value, not a list or a table; for example listen: 127.0.0.1:8627"},
 		{"a host with a scheme", "hosts: [http://a]\n", "hosts: must be a list of host names without scheme and path; got \"http://a\"; for example hosts: [tocsin.lan]"},
+		{"a public address without a scheme", "public_url: bell.example\n", "line 1, column 13: public_url: must be an address that begins with https:// or http://; for example public_url: \"https://tocsin.example.org\""},
+		{"a public address with a user", "public_url: https://me:pw@bell.example\n", "public_url: must be a host, and a path where a proxy needs one, without a user, ? or #"},
+		{"a public address with a query", "public_url: https://bell.example/?a=b\n", "public_url: must be a host, and a path where a proxy needs one, without a user, ? or #"},
 		{"a severity that is none", "notify: {hihg: [a]}\n", "line 1, column 10: notify.hihg: no such key; did you mean high?"},
 		{"no channels in notify", "notify: {high: {a: b}}\n", "notify.high: must be a list of names; for example high: [phone]"},
 		{"a channel without url", "channels:\n  hook: {}\n", "line 2, column 3: channels.hook.url: is missing; for example url_file: /etc/tocsin/phone.url, a file"},

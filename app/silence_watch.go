@@ -15,19 +15,24 @@ import (
 // how often they are after that.
 const longSilence = 7 * 24 * time.Hour
 
+// overLooked is how long ago a silence may have ended, while tocsin was away,
+// to be told of still.
+const overLooked = 24 * time.Hour
+
 // SilenceWatch keeps silences from being forgotten: it tells the operators
 // weekly of those that run for long, and once of each that is over and has
 // hidden something.
 type SilenceWatch struct {
-	app    *App
-	log    *slog.Logger
-	known  map[string]rules.Silence
-	hidden map[string]map[string]bool // ids of the alerts that each has held back
+	app   *App
+	tells func() []string // names the operators' channels
+	log   *slog.Logger
+	over  map[string]bool // silences that are over and settled
 }
 
-// NewSilenceWatch returns the watch of an App.
-func NewSilenceWatch(a *App, log *slog.Logger) *SilenceWatch {
-	return &SilenceWatch{app: a, log: log, known: map[string]rules.Silence{}, hidden: map[string]map[string]bool{}}
+// NewSilenceWatch returns the watch of an App; operators names the channels
+// that are told.
+func NewSilenceWatch(a *App, operators func() []string, log *slog.Logger) *SilenceWatch {
+	return &SilenceWatch{app: a, tells: operators, log: log, over: map[string]bool{}}
 }
 
 // Run looks once a base interval until ctx ends.
@@ -48,58 +53,44 @@ func (w *SilenceWatch) Run(ctx context.Context) error {
 
 // Look tells what is to be told as of now.
 func (w *SilenceWatch) Look(ctx context.Context, now time.Time) error {
-	list, err := w.app.Store.Silences(ctx, now)
-	if err != nil || len(list)+len(w.known) == 0 {
+	list, err := w.app.Store.Silences(ctx, now.Add(-overLooked))
+	if err != nil {
 		return err
+	}
+	list = slices.DeleteFunc(list, func(s rules.Silence) bool { return !w.due(s, now) })
+	if len(list) == 0 {
+		return nil
 	}
 	scene, err := w.app.scene(ctx)
 	if err != nil {
 		return err
 	}
-	running := map[string]rules.Silence{}
 	for _, s := range list {
-		running[s.ID] = s
-	}
-	for id := range w.known {
-		if _, on := running[id]; on {
-			continue
+		if s.Over(now) {
+			err = w.tellOver(ctx, scene, s, now)
+		} else {
+			err = w.remind(ctx, scene, s, now)
 		}
-		if err := w.tellOver(ctx, scene, id, now); err != nil {
-			return err
-		}
-		delete(w.known, id)
-		delete(w.hidden, id)
-	}
-	for id, s := range running {
-		w.known[id] = s
-		w.note(scene, id)
-		if err := w.remind(ctx, scene, s, now); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// note remembers which alerts a silence holds back.
-func (w *SilenceWatch) note(c scene, id string) {
-	for _, alert := range c.alerts {
-		if alert.HeldBy != rules.HeldBySilence(id) {
-			continue
-		}
-		if w.hidden[id] == nil {
-			w.hidden[id] = map[string]bool{}
-		}
-		w.hidden[id][alert.ID] = true
+// due reports whether there may be something to tell of a silence. One that is
+// over waits for two ticks, so that what is still wrong is told first. One
+// that comes back weekly is meant to last.
+func (w *SilenceWatch) due(s rules.Silence, now time.Time) bool {
+	if s.Over(now) {
+		return !w.over[s.ID] && now.Sub(s.Until) >= 2*w.app.Config.Every.Std()
 	}
+	return s.Weekly == nil && now.Sub(s.From) >= longSilence
 }
 
-// remind tells of a silence that runs for a week or more. One that comes back
-// weekly is meant to last.
+// remind tells of a silence that runs for a week or more.
 func (w *SilenceWatch) remind(ctx context.Context, c scene, s rules.Silence, now time.Time) error {
 	weeks := int(now.Sub(s.From) / longSilence)
-	if weeks < 1 || s.Weekly != nil {
-		return nil
-	}
 	end := "has no end"
 	if !s.Until.IsZero() {
 		end = "ends at " + w.stamp(s.Until)
@@ -111,19 +102,40 @@ func (w *SilenceWatch) remind(ctx context.Context, c scene, s rules.Silence, now
 }
 
 // tellOver tells of a silence that is over, if it has hidden something.
-func (w *SilenceWatch) tellOver(ctx context.Context, c scene, id string, now time.Time) error {
-	s, hidden := w.known[id], len(w.hidden[id])
-	if hidden == 0 {
-		return nil
+func (w *SilenceWatch) tellOver(ctx context.Context, c scene, s rules.Silence, now time.Time) error {
+	hidden, err := w.hidden(ctx, c, s)
+	if err != nil {
+		return err
 	}
-	open := 0
-	for _, alert := range c.alerts {
-		if w.hidden[id][alert.ID] {
-			open++
+	if len(hidden) > 0 {
+		open := 0
+		for _, still := range hidden {
+			if still {
+				open++
+			}
+		}
+		text := fmt.Sprintf("%s It held back %s, of which %s still open.", w.describe(c, s), counted(len(hidden), "alert"), are(open))
+		title := "A silence is over: " + s.Scope(c.ruleName(s.RuleID))
+		if err := w.tell(ctx, "silence "+s.ID+" over", rules.Facts{Title: title, Text: text}, now); err != nil {
+			return err
 		}
 	}
-	text := fmt.Sprintf("%s It held back %s, of which %s still open.", w.describe(c, s), counted(hidden, "alert"), are(open))
-	return w.tell(ctx, "silence "+id+" over", rules.Facts{Title: "A silence is over: " + s.Scope(c.ruleName(s.RuleID)), Text: text}, now)
+	w.over[s.ID] = true
+	return nil
+}
+
+// hidden lists the alerts whose messages a silence has held back, and whether
+// they are still open.
+func (w *SilenceWatch) hidden(ctx context.Context, c scene, s rules.Silence) (map[string]bool, error) {
+	list, _, err := w.app.Store.Alerts(ctx, AlertFilter{Since: s.From, Until: s.Until})
+	out, by := map[string]bool{}, rules.HeldBySilence(s.ID)
+	for _, alert := range append(list, c.alerts...) {
+		held := slices.ContainsFunc(alert.Notifications, func(n rules.Notification) bool { return n.HeldBy == by })
+		if held || alert.HeldBy == by {
+			out[alert.ID] = alert.ResolvedAt.IsZero()
+		}
+	}
+	return out, err
 }
 
 // describe says whose silence it is and since when.
@@ -167,7 +179,7 @@ func (w *SilenceWatch) tell(ctx context.Context, name string, f rules.Facts, now
 
 // untold lists the operators' channels on which a message was never booked.
 func (w *SilenceWatch) untold(ctx context.Context, name string) (channels []string, err error) {
-	for _, channel := range w.app.Config.Operators {
+	for _, channel := range w.tells() {
 		_, err := w.app.Store.Notification(ctx, rules.OnceID(name, channel))
 		switch {
 		case rules.CodeOf(err) == rules.NotFound && !slices.Contains(channels, channel):

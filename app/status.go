@@ -166,3 +166,19 @@ func (a *App) Ready(ctx context.Context) error {
 	}
 	return nil
 }
+
+// stuckAfter is how long a channel may fail before deliveries count as stuck.
+const stuckAfter = time.Hour
+
+// Well reports whether ticks and deliveries make progress, for a heartbeat to
+// the outside: the daemon is ready, and no channel has failed for long. failing
+// tells which one has for the longest time.
+func (a *App) Well(ctx context.Context, failing func() (channel string, since time.Time)) error {
+	if err := a.Ready(ctx); err != nil {
+		return err
+	}
+	if channel, since := failing(); channel != "" && time.Since(since) > stuckAfter {
+		return rules.Errorf(rules.Unavailable, "channel %s has failed for %s", channel, time.Since(since).Round(time.Minute))
+	}
+	return nil
+}

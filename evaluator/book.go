@@ -79,10 +79,34 @@ func OpenBook(ctx context.Context, store Store, o BookOptions) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
+	filters := sharedFilters{}
 	for _, l := range all {
+		l.Rule.Where = filters.of(l.Rule.Where)
 		b.admit(l)
 	}
 	return b, b.readSilences(ctx)
+}
+
+// sharedFilters finds filters that say the same. Of ten rules about one host,
+// read from the store, each has its own, and that takes more room than the rest
+// of the rule. A filter is never changed, only replaced.
+type sharedFilters map[[2]string]rules.Filter
+
+func (s sharedFilters) of(f rules.Filter) rules.Filter {
+	if len(f) != 1 {
+		return f
+	}
+	for tag, values := range f {
+		if len(values) != 1 {
+			return f
+		}
+		key := [2]string{tag, values[0]}
+		if s[key] == nil {
+			s[key] = f
+		}
+		f = s[key]
+	}
+	return f
 }
 
 // evicted keeps what a ledger that leaves the cache has not saved yet.

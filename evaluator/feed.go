@@ -22,6 +22,10 @@ type SourceOptions struct {
 	// about the time before: its silence proves nothing until it has run for a
 	// window.
 	Fresh bool
+	// Arrived signals that points have come: rules without a schedule of their
+	// own are then judged at once, besides the ticks of the base interval. Nil
+	// is never.
+	Arrived <-chan struct{}
 }
 
 // feed is a source with its plan and its health.

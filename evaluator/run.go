@@ -23,6 +23,13 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer e.behind.Wait()
 	beat.start()
 	defer beat.stop()
+	var listeners sync.WaitGroup
+	defer listeners.Wait()
+	for _, f := range e.sources {
+		if f.Arrived != nil {
+			listeners.Go(func() { beat.listen(f) })
+		}
+	}
 	watch, heartbeat := time.NewTicker(time.Second), time.NewTicker(e.options.Heartbeat)
 	defer watch.Stop()
 	defer heartbeat.Stop()
@@ -30,6 +37,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			beat.stop()
+			listeners.Wait()
 			e.behind.Wait()
 			return e.book.Flush(context.WithoutCancel(ctx))
 		case <-watch.C:
@@ -274,11 +282,7 @@ func (b *beat) tick() {
 	if t.IsZero() || b.ctx.Err() != nil {
 		return
 	}
-	if b.interrupted() {
-		select {
-		case b.again <- struct{}{}:
-		default:
-		}
+	if b.look() {
 		return
 	}
 	if err := b.engine.tickUnlessJumped(b.ctx, t, b.jumps.Load()); err != nil && b.ctx.Err() == nil {

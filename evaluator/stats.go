@@ -47,6 +47,9 @@ func (k *statsKeeper) asked(queries int, _ time.Duration) {
 	k.change(func(s *Stats) { k.asks += queries; s.QueriesTotal += queries })
 }
 
+// aside takes queries back from the tick to come, which did not ask them.
+func (k *statsKeeper) aside(queries int) { k.change(func(*Stats) { k.asks -= queries }) }
+
 func (k *statsKeeper) judged(observations int) {
 	k.change(func(s *Stats) { s.Observations += observations })
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -126,11 +127,15 @@ func (w *worker) send(ctx context.Context, m Message) rules.Outcome {
 	return w.sender.Send(sending, c, m)
 }
 
+// unknownOnce marks the class of a failure that may have been a success, so
+// that it is repeated once and no more.
+const unknownOnce = "unknown: "
+
 // settle decides what an outcome means for the next try.
 func (w *worker) settle(o rules.Outcome, list []rules.Notification) rules.Outcome {
-	if o.State == rules.Uncertain && !w.options.LoseRather(w.name) &&
-		!slices.ContainsFunc(list, func(n rules.Notification) bool { return n.Attempts > 1 }) {
-		o.State = rules.Owed
+	again := func(n rules.Notification) bool { return strings.HasPrefix(n.Error, unknownOnce) }
+	if o.State == rules.Uncertain && !w.options.LoseRather(w.name) && !slices.ContainsFunc(list, again) {
+		o.State, o.Class = rules.Owed, unknownOnce+o.Class
 	}
 	if o.State == rules.Owed {
 		w.fares(w.name, false)

@@ -342,7 +342,7 @@ func (l *Ledger) Deliver(id string, o Outcome, due, now time.Time) {
 		return
 	}
 	l.settle()
-	n.State, n.Error = o.State, o.Class
+	n.State, n.Error, n.Code = o.State, o.Class, o.Code
 	switch {
 	case !o.State.Final():
 		l.tryAgain(n, due, now)
@@ -398,7 +398,8 @@ func (l *Ledger) Book(channel string, reason Reason, f Facts, now time.Time) *No
 }
 
 // Resume is row 30: what was in flight when the daemon ended may have
-// arrived. It counts as unknown, and is tried once more where again allows it.
+// arrived. It counts as unknown, and is tried again where again allows it: each
+// end of the daemon repeats a message at most once.
 // A clock that began in the future, because the wall clock was wrong, begins
 // now.
 func (l *Ledger) Resume(now time.Time, again func(channel string) bool) {
@@ -406,9 +407,8 @@ func (l *Ledger) Resume(now time.Time, again func(channel string) bool) {
 		if n.State != Sending {
 			return true
 		}
-		repeated := n.Error == interrupted
 		n.State, n.DoneAt, n.Error = Uncertain, now, interrupted
-		if !repeated && again(n.Channel) {
+		if again(n.Channel) {
 			n.DoneAt = time.Time{}
 			l.tryAgain(n, now, now)
 		}

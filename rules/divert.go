@@ -39,7 +39,7 @@ func (l *Ledger) divert(n *Notification, channel string, now time.Time) {
 	}
 	m := *n
 	m.ID, m.Channel, m.Fallback = "n"+digest(n.ID, channel), channel, ""
-	m.BookedAt, m.Due, m.DoneAt, m.Attempts, m.Error = now, now, time.Time{}, 0, ""
+	m.BookedAt, m.Due, m.DoneAt, m.Attempts, m.Error, m.Code = now, now, time.Time{}, 0, "", 0
 	m.State, m.HeldBy = Owed, ""
 	m.Facts.Instead = append(slices.Clone(n.Facts.Instead), n.Channel)
 	if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
@@ -61,27 +61,41 @@ func (l *Ledger) knows(n *Notification, channel string) bool {
 // they were booked now. It returns how many. The ledger needs not hold them:
 // what is final is let go of.
 func (l *Ledger) Resend(list []Notification, now time.Time) int {
-	count := 0
-	l.settle()
-	for i := range list {
-		n := l.messages[list[i].ID]
-		if n == nil {
-			copied := list[i]
-			n = &copied
-		}
-		if n.State != Dead {
-			continue
-		}
-		if l.messages[n.ID] == nil {
-			l.owe(n)
-		}
-		n.Facts = list[i].Facts
-		n.State, n.HeldBy, n.BookedAt, n.Due, n.DoneAt, n.Attempts, n.Error = Owed, "", now, now, time.Time{}, 0, ""
+	dead := l.exhume(list)
+	for _, n := range dead {
+		n.State, n.HeldBy, n.BookedAt, n.Due, n.DoneAt, n.Attempts, n.Error, n.Code = Owed, "", now, now, time.Time{}, 0, "", 0
 		if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
 			n.State, n.HeldBy = Held, a.HeldBy
 		}
-		l.changed.notification(n)
-		count++
 	}
-	return count
+	return len(dead)
+}
+
+// Drop gives dead letters up for good, and returns how many.
+func (l *Ledger) Drop(list []Notification, now time.Time) int {
+	dead := l.exhume(list)
+	for _, n := range dead {
+		n.State, n.DoneAt = Cancelled, now
+	}
+	return len(dead)
+}
+
+// exhume takes the dead letters of list into the ledger, to be changed.
+func (l *Ledger) exhume(list []Notification) (out []*Notification) {
+	l.settle()
+	for i := range list {
+		n := l.messages[list[i].ID]
+		if n == nil && list[i].State == Dead {
+			copied := list[i]
+			n = &copied
+			l.owe(n)
+		}
+		if n == nil || n.State != Dead {
+			continue
+		}
+		n.Facts = list[i].Facts
+		l.changed.notification(n)
+		out = append(out, n)
+	}
+	return out
 }

@@ -929,13 +929,13 @@ func TestRestartCountsWhatWasInFlightAsUnknown(t *testing.T) {
 		p.save()
 		return p
 	}
-	t.Run("row 30: and tries it once more where that is allowed", func(t *testing.T) {
+	t.Run("row 30: and tries it again after each restart where that is allowed", func(t *testing.T) {
 		p := flying(t)
 		p.restart()
 		p.told("0s first phone owed")
 		p.l.Take(p.owed()[0].ID)
 		p.restart()
-		p.told("0s first phone unknown")
+		p.told("0s first phone owed")
 	})
 	t.Run("row 30: and leaves it where it is not", func(t *testing.T) {
 		p := flying(t)

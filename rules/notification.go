@@ -55,6 +55,7 @@ type Notification struct {
 	Due      time.Time // not to be tried before
 	Attempts int
 	Error    string    // the class of the last failure; never a foreign text
+	Code     int       // what the service answered last, 0 for nothing
 	DoneAt   time.Time // when it became final
 	Fallback string    // the channel that was told too, because this one failed
 	Facts    Facts

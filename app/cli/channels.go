@@ -3,23 +3,19 @@ package cli
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
 func (d *door) channels() *cobra.Command {
-	return group("channels", "Where messages go", d.channelsList(), d.channelsAdd(), d.channelsRemove(), d.channelsTest())
+	return group("channels", "Where messages go", d.channelsList(), d.channelsAdd(), d.channelsSet(), d.channelsRemove(), d.channelsTest(), d.channelsDead(), d.channelsResend())
 }
 
 // channelsAnswer is what `channels list` answers.
@@ -69,45 +65,6 @@ func (c *call) showChannels(list []rules.ChannelInfo) {
 	c.table([]string{"NAME", "KIND", "FROM", "HEALTH", "LAST SUCCESS", "LAST ERROR"}, rows)
 }
 
-// urlFlags are the ways to give a channel's URL that leave no trace.
-type urlFlags struct {
-	stdin   bool
-	file    string
-	refused string // --url, which is refused with the reason
-}
-
-func (d *door) channelsAdd() *cobra.Command {
-	var f urlFlags
-	cmd := &cobra.Command{
-		Use: "add NAME", Short: "Add a channel; its URL is asked for, or read from stdin or a file",
-		Long: `Add a channel. Its URL holds a credential, so it is never an argument: the
-terminal asks for it without showing it, or --url-stdin or --url-file read it.
-It is stored encrypted and never shown again.`,
-		Example: "tocsin channels add phone\ntocsin channels add phone --url-file phone.url\npass show ntfy | tocsin channels add phone --url-stdin",
-		Args:    noURL,
-		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
-			name := c.args[0]
-			url, err := readURL(c.cmd, name, f)
-			if err != nil {
-				return err
-			}
-			info, err := c.AddChannel(ctx, actor(), name, url, notify.Settings{})
-			if err != nil {
-				return err
-			}
-			a := channelAnswer{info, c.Warnings()}
-			return c.answer(a, a.Warnings, func() {
-				c.line("Added channel %s (%s). Test it with: tocsin channels test %s", info.Name, info.Kind, info.Name)
-			})
-		}),
-	}
-	cmd.Flags().BoolVar(&f.stdin, "url-stdin", false, "read the URL from standard input")
-	cmd.Flags().StringVar(&f.file, "url-file", "", "read the URL from this file")
-	cmd.Flags().StringVar(&f.refused, "url", "", "")
-	hide(cmd, "url")
-	return cmd
-}
-
 // hide takes a flag out of the help.
 func hide(c *cobra.Command, flag string) {
 	c.Flags().Lookup(flag).Hidden = true
@@ -128,27 +85,6 @@ func noURL(c *cobra.Command, args []string) error {
 
 const maxURL = 16 << 10
 
-// readURL takes the URL from where the flags say, or asks for it.
-func readURL(c *cobra.Command, name string, f urlFlags) (rules.Secret, error) {
-	switch {
-	case f.stdin && f.file != "":
-		return rules.Secret{}, rules.Errorf(rules.Invalid, "--url-stdin and --url-file are two ways to give one URL; use one of them")
-	case f.stdin:
-		return lineOf(c.InOrStdin(), "standard input")
-	case f.file != "":
-		file, err := os.Open(f.file)
-		if err != nil {
-			return rules.Secret{}, rules.Errorf(rules.Invalid, "the file of --url-file cannot be opened; it must be the path of a file that holds the URL; for example --url-file phone.url")
-		}
-		url, err := lineOf(file, "the file of --url-file")
-		_ = file.Close()
-		return url, err
-	case isTerminal(c.InOrStdin()):
-		return askURL(c, name)
-	}
-	return rules.Secret{}, rules.Errorf(rules.Invalid, "the URL is missing, and there is no terminal to ask on; use --url-stdin or --url-file; for example `tocsin channels add %s --url-file %s.url`", name, name)
-}
-
 // lineOf reads the one line that holds a URL.
 func lineOf(r io.Reader, from string) (rules.Secret, error) {
 	text, err := io.ReadAll(io.LimitReader(bufio.NewReader(r), maxURL))
@@ -160,24 +96,6 @@ func lineOf(r io.Reader, from string) (rules.Secret, error) {
 		return rules.Secret{}, rules.Errorf(rules.Invalid, "%s must hold the URL on one line and nothing else; for example ntfy://ntfy.sh/my-topic", from)
 	}
 	return rules.NewSecret(url), nil
-}
-
-func askURL(c *cobra.Command, name string) (rules.Secret, error) {
-	fmt.Fprintf(c.ErrOrStderr(), "URL of channel %s, for example ntfy://ntfy.sh/my-topic (not shown): ", name)
-	fd := int(c.InOrStdin().(*os.File).Fd())
-	echoing, err := term.GetState(fd)
-	if err != nil {
-		return rules.Secret{}, fmt.Errorf("ask for the URL on the terminal: %w", err)
-	}
-	text, err := typed(c.Context(), func() (string, error) {
-		text, err := term.ReadPassword(fd)
-		return string(text), err
-	})
-	fmt.Fprintln(c.ErrOrStderr())
-	if err != nil {
-		return rules.Secret{}, errors.Join(fmt.Errorf("read the URL from the terminal: %w", err), term.Restore(fd, echoing))
-	}
-	return lineOf(strings.NewReader(text), "what you type")
 }
 
 // typed waits for what a person types, or for Ctrl-C: a read from a terminal

@@ -103,7 +103,8 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 	}
 	if withKey {
 		h.keys++
-		a.Sender = shoutrrr.New(shoutrrr.Options{})
+		sender := shoutrrr.New(shoutrrr.Options{})
+		a.Sender, a.Builder = sender, sender
 		a.Seal = func(id, kind string, url rules.Secret) ([]byte, error) {
 			return fmt.Appendf(nil, "%s %s %d", id, kind, len(url.Reveal())), nil
 		}

@@ -23,6 +23,10 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) bool {
 	switch {
 	case !h.ours(r):
 		h.refuse(w, r, http.StatusForbidden, fmt.Sprintf("%q is not a name of this daemon; use its address, or add the name under hosts: in the config", hostName(r.Host)))
+	case isLink(r):
+		// Its signature says more than an origin, which is null for our own
+		// pages too, because they send no referrer.
+		return true
 	case !sameOrigin(r):
 		h.refuse(w, r, http.StatusForbidden, "requests from the web pages of other sites are refused; a proxy in front must pass the Host header on as it came")
 	case open(r) || h.local(r):
@@ -140,7 +144,11 @@ func codeOf(status int) rules.Code {
 // refuse answers with a sentence. The words are those of InfluxDB 1, and of
 // InfluxDB 2 on its path, so that writers show it.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, status int, sentence string) {
-	h.options.Log.Debug("request refused", "method", r.Method, "path", r.URL.Path, "host", r.Host, "from", r.RemoteAddr, "status", status)
+	path := r.URL.Path
+	if isLink(r) {
+		path = linkPath + "..." // the rest is a credential
+	}
+	h.options.Log.Debug("request refused", "method", r.Method, "path", path, "host", r.Host, "from", r.RemoteAddr, "status", status)
 	body := map[string]string{"code": string(codeOf(status)), "error": sentence}
 	if r.URL.Path == "/api/v2/write" {
 		body["message"] = sentence

@@ -35,13 +35,16 @@ type house struct {
 	store  *sqlite.Store
 	points *live.Store
 	closed bool
+
+	database string // its path
 }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{T: t, points: live.New(live.Options{})}
 	var err error
-	if h.store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tocsin.db"), sqlite.Options{Migrate: true}); err != nil {
+	h.database = filepath.Join(t.TempDir(), "tocsin.db")
+	if h.store, err = sqlite.Open(t.Context(), h.database, sqlite.Options{Migrate: true}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.close)

@@ -57,6 +57,9 @@ func New(a *app.App, o Options) *Handler {
 	h.mux.Handle("GET /metrics", h.meter.handler)
 	h.mux.HandleFunc("GET /{$}", h.servePage)
 	h.mux.HandleFunc("POST /live/{name}", h.serveLive)
+	signed := newLinks(h)
+	h.mux.HandleFunc("GET "+linkPath+"{token}", signed.show)
+	h.mux.HandleFunc("POST "+linkPath+"{token}", signed.act)
 	for _, path := range writePaths() {
 		h.mux.HandleFunc(path, h.serveWrite)
 	}

@@ -166,7 +166,9 @@ func discordValid(_ *http.Request, body []byte) error {
 	all := e.Title + e.Description
 	for _, f := range e.Fields {
 		total += units(f.Name) + units(f.Value)
-		all += f.Name + f.Value
+		if f.Name+f.Value != "Answer[Acknowledge]("+ackURL+") · [Snooze 1 h]("+snoozeURL+")" {
+			all += f.Name + f.Value
+		}
 		if f.Name == "" || f.Value == "" || units(f.Name) > 256 || units(f.Value) > 1024 {
 			return errors.New("a field is empty or too long")
 		}

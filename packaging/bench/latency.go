@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -227,5 +226,3 @@ func (h house) countCommits(ctx context.Context, written int64) error {
 	fmt.Printf("storm: %d alerts fired, %s commits, %d KB written\n", firing, verdict(float64(len(revisions)), float64(len(revisions)), 1), written/1024)
 	return nil
 }
-
-func remove(dir string) error { return os.RemoveAll(dir) }

@@ -67,7 +67,6 @@ func (s settings) once(ctx context.Context, w workload, db *database, dir string
 	if err != nil {
 		return r, err
 	}
-	defer func() { err = errors.Join(err, remove(h.dir)) }()
 	if err := h.create(ctx, w.rules, w.rule); err != nil {
 		return r, err
 	}

@@ -22,8 +22,11 @@ type house struct {
 
 // newHouse writes a config with the given lines in dir.
 func newHouse(dir string, every time.Duration, config string) (house, error) {
-	h := house{dir: filepath.Join(dir, "tocsin")}
+	var h house
 	var err error
+	if h.dir, err = os.MkdirTemp(dir, "tocsin-"); err != nil {
+		return h, err
+	}
 	if h.address, err = freeAddress(); err != nil {
 		return h, err
 	}

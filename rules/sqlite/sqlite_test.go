@@ -208,8 +208,8 @@ func TestOpenTellsTheCure(t *testing.T) {
 		{"no file to read", filepath.Join(dir, "none.db"), sqlite.Options{ReadOnly: true}, sqlite.ErrGone, `start "tocsin serve" first`},
 		{"no directory", filepath.Join(dir, "no", "none.db"), serve, sqlite.ErrGone, "mkdir -p " + filepath.Join(dir, "no")},
 		{"a directory", dir, serve, sqlite.ErrGone, "set data_dir"},
-		{"a file that is no database", garbage, serve, sqlite.ErrMalformed, "tocsin restore"},
-		{"a file that is no database, for others", garbage, sqlite.Options{}, sqlite.ErrMalformed, "tocsin restore"},
+		{"a file that is no database", garbage, serve, sqlite.ErrMalformed, "the newest backup"},
+		{"a file that is no database, for others", garbage, sqlite.Options{}, sqlite.ErrMalformed, "the newest backup"},
 		{"a database of another program", foreign, serve, sqlite.ErrReplaced, "another program"},
 		{"an empty file, for others", empty, sqlite.Options{}, sqlite.ErrGone, `start "tocsin serve" first`},
 	} {
@@ -247,7 +247,7 @@ func TestADamagedPageIsNoticedAfterAnUncleanEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = sqlite.Open(t.Context(), path, serve)
-	wantFault(t, err, sqlite.ErrMalformed, rules.Unavailable, "tocsin restore")
+	wantFault(t, err, sqlite.ErrMalformed, rules.Unavailable, "the newest backup")
 }
 
 func TestAnotherSchemaIsRefused(t *testing.T) {

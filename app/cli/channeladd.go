@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// addFlags are the ways to give a channel's URL that leave no trace: whole, or
+// as the fields that its service asks for.
+type addFlags struct {
+	stdin   bool
+	file    string
+	refused string // --url, which is refused with the reason
+
+	kind       string
+	fields     []string // name=value, no secrets
+	fieldFiles []string // name=path
+	fieldStdin string   // the name of the one that standard input holds
+}
+
+func (d *door) channelsAdd() *cobra.Command {
+	var f addFlags
+	var s settingFlags
+	cmd := &cobra.Command{
+		Use: "add NAME", Short: "Add a channel; what its service needs is asked for",
+		Long: `Add a channel. The terminal asks which service it is and for each thing that
+the service needs, secrets without showing them; no special character can break
+anything. A script gives them with --kind, --field, --field-file and
+--field-stdin, or a whole URL with --url-stdin or --url-file. A secret is never
+an argument. It is stored encrypted and never shown again.`,
+		Example: "tocsin channels add phone\ntocsin channels add phone --url-file phone.url\n" +
+			"pass show gotify | tocsin channels add phone --kind gotify --field server=gotify.lan --field-stdin token",
+		Args: noURL,
+		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
+			settings, err := s.read(c.cmd)
+			if err != nil {
+				return err
+			}
+			url, err := c.channelURL(ctx, c.args[0], f)
+			if err != nil {
+				return err
+			}
+			return c.addChannel(ctx, c.args[0], url, settings)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.stdin, "url-stdin", false, "read the URL from standard input")
+	flags.StringVar(&f.file, "url-file", "", "read the URL from this file")
+	flags.StringVar(&f.refused, "url", "", "")
+	hide(cmd, "url")
+	flags.StringVar(&f.kind, "kind", "", "the service: ntfy, smtp, telegram, ...")
+	flags.StringArrayVar(&f.fields, "field", nil, "name=value of what the service needs, but no secret (repeatable)")
+	flags.StringArrayVar(&f.fieldFiles, "field-file", nil, "name=file that holds the value alone (repeatable)")
+	flags.StringVar(&f.fieldStdin, "field-stdin", "", "name of the field that standard input holds")
+	s.define(cmd)
+	return cmd
+}
+
+func (c *call) addChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings) error {
+	info, err := c.AddChannel(ctx, actor(), name, url, s)
+	if err != nil {
+		return err
+	}
+	a := channelAnswer{info, c.Warnings()}
+	if c.Builder.Public(url) {
+		a.Warnings = append(a.Warnings, "everybody who knows the topic can read what is sent there; choose one that nobody guesses, or protect it and give a token")
+	}
+	return c.answer(a, a.Warnings, func() {
+		c.line("Added channel %s (%s). Test it with: tocsin channels test %s", info.Name, info.Kind, info.Name)
+	})
+}
+
+// channelURL takes the URL from where the flags say, or asks for what makes it.
+func (c *call) channelURL(ctx context.Context, name string, f addFlags) (rules.Secret, error) {
+	fields := f.kind != "" || len(f.fields)+len(f.fieldFiles) > 0 || f.fieldStdin != ""
+	switch {
+	case f.stdin && f.file != "":
+		return rules.Secret{}, rules.Errorf(rules.Invalid, "--url-stdin and --url-file are two ways to give one URL; use one of them")
+	case fields && (f.stdin || f.file != ""):
+		return rules.Secret{}, rules.Errorf(rules.Invalid, "a whole URL and single fields are two ways to say one thing; use one of them")
+	case f.stdin:
+		return lineOf(c.cmd.InOrStdin(), "standard input")
+	case f.file != "":
+		return lineOfFile(f.file, "--url-file", name+".url")
+	case fields:
+		return c.buildURL(f)
+	case isTerminal(c.cmd.InOrStdin()):
+		return c.askChannel(ctx, name)
+	}
+	return rules.Secret{}, rules.Errorf(rules.Invalid, "the URL is missing, and there is no terminal to ask on; use --url-stdin, --url-file, or --kind with --field; for example `tocsin channels add %s --url-file %s.url`", name, name)
+}
+
+func lineOfFile(path, flag, example string) (rules.Secret, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return rules.Secret{}, rules.Errorf(rules.Invalid, "the file of %s cannot be opened; it must be the path of a file that holds the value alone; for example %s %s", flag, flag, example)
+	}
+	text, err := lineOf(file, "the file of "+flag)
+	_ = file.Close() // it was read
+	return text, err
+}
+
+// buildURL makes the URL of the fields that a script gives.
+func (c *call) buildURL(f addFlags) (rules.Secret, error) {
+	form, err := c.formOf(f.kind)
+	if err != nil {
+		return rules.Secret{}, err
+	}
+	given := map[string]rules.Secret{}
+	for _, pair := range f.fields {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || !slices.ContainsFunc(form.Fields, func(field notify.FormField) bool { return field.Name == name }) {
+			return rules.Secret{}, rules.FieldErrorf("--field", "must be name=value with one of the names %s; for example --field %s=%s", strings.Join(namesOf(form), ", "), form.Fields[0].Name, form.Fields[0].Example)
+		}
+		if slices.ContainsFunc(form.Fields, func(field notify.FormField) bool { return field.Name == name && field.Secret }) {
+			return rules.Secret{}, rules.FieldErrorf("--field", "%s is a secret and would stay in the shell's history; use --field-file %s=FILE or --field-stdin %s. If it was a real one, make the service give you another", name, name, name)
+		}
+		given[name] = rules.NewSecret(value)
+	}
+	for _, pair := range f.fieldFiles {
+		name, path, ok := strings.Cut(pair, "=")
+		if !ok {
+			return rules.Secret{}, rules.FieldErrorf("--field-file", "must be name=file; for example --field-file token=gotify.token")
+		}
+		if given[name], err = lineOfFile(path, "--field-file", name+"="+name+".txt"); err != nil {
+			return rules.Secret{}, err
+		}
+	}
+	if f.fieldStdin != "" {
+		if given[f.fieldStdin], err = lineOf(c.cmd.InOrStdin(), "standard input"); err != nil {
+			return rules.Secret{}, err
+		}
+	}
+	return c.Builder.Build(f.kind, given)
+}
+
+func (c *call) formOf(kind string) (notify.Form, error) {
+	var known []string
+	for _, f := range c.Builder.Forms() {
+		if f.Kind == kind {
+			return f, nil
+		}
+		known = append(known, f.Kind)
+	}
+	return notify.Form{}, rules.FieldErrorf("--kind", "must be one of %s; for example --kind ntfy", strings.Join(known, ", "))
+}
+
+func namesOf(f notify.Form) (out []string) {
+	for _, field := range f.Fields {
+		out = append(out, field.Name)
+	}
+	return out
+}
+
+// settingFlags say how a channel is used.
+type settingFlags struct {
+	fallback, rate                      string
+	quiet, quietDays, quietZone, except string
+	title, text                         string
+}
+
+func (f *settingFlags) define(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.fallback, "fallback", "", "the channel that is told when this one fails")
+	flags.StringVar(&f.rate, "rate", "", "the most messages in a time, such as 10/m or 60/h")
+	flags.StringVar(&f.quiet, "quiet", "", "hours in which messages wait, such as 22:00-07:00")
+	flags.StringVar(&f.quietDays, "quiet-days", "", "days of the quiet hours, such as sat,sun (default every day)")
+	flags.StringVar(&f.quietZone, "quiet-zone", "", "time zone of the quiet hours (default the config's)")
+	flags.StringVar(&f.except, "quiet-except", "", "severities that are told nonetheless, such as critical")
+	flags.StringVar(&f.title, "title-template", "", "Go template of the title")
+	flags.StringVar(&f.text, "text-template", "", "Go template of the text")
+}
+
+// apply puts the flags that were given into settings; an empty one takes the
+// setting away.
+func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
+	given := cmd.Flags().Changed
+	for flag, at := range map[string][2]*string{"fallback": {&f.fallback, &s.Fallback}, "rate": {&f.rate, &s.Rate}} {
+		if given(flag) {
+			*at[1] = *at[0]
+		}
+	}
+	if given("quiet") || given("quiet-days") {
+		s.Quiet = nil
+		if f.quiet+f.quietDays != "" {
+			s.Quiet = &notify.Quiet{}
+		}
+	}
+	if s.Quiet != nil {
+		f.applyQuiet(given, s.Quiet)
+	}
+	if given("title-template") || given("text-template") {
+		s.Template = nil
+		if f.title+f.text != "" {
+			s.Template = &notify.TemplateTexts{Title: f.title, Text: f.text}
+		}
+	}
+}
+
+func (f *settingFlags) applyQuiet(given func(string) bool, q *notify.Quiet) {
+	for flag, at := range map[string][2]*string{
+		"quiet": {&f.quiet, &q.Hours}, "quiet-days": {&f.quietDays, &q.Days}, "quiet-zone": {&f.quietZone, &q.Zone},
+	} {
+		if given(flag) {
+			*at[1] = *at[0]
+		}
+	}
+	if !given("quiet-except") {
+		return
+	}
+	q.Except = nil
+	for s := range strings.SplitSeq(f.except, ",") {
+		if s = strings.TrimSpace(s); s != "" {
+			q.Except = append(q.Except, rules.Severity(s))
+		}
+	}
+}
+
+// read makes settings of the flags alone.
+func (f *settingFlags) read(cmd *cobra.Command) (s notify.Settings, err error) {
+	f.apply(cmd, &s)
+	return s, f.needQuiet(cmd, s)
+}
+
+func (f *settingFlags) needQuiet(cmd *cobra.Command, s notify.Settings) error {
+	given := cmd.Flags().Changed
+	if s.Quiet == nil && (given("quiet-zone") || given("quiet-except")) && f.quietZone+f.except != "" {
+		return rules.FieldErrorf("--quiet", "is missing; for example --quiet 22:00-07:00")
+	}
+	return nil
+}
+
+func (d *door) channelsSet() *cobra.Command {
+	var f settingFlags
+	cmd := &cobra.Command{
+		Use: "set NAME", Short: "Change how a stored channel is used; its URL stays", Args: exactly("NAME"),
+		Long:    "Change how a stored channel is used. An empty value takes a setting away.",
+		Example: "tocsin channels set phone --fallback mail --quiet 22:00-07:00 --quiet-except critical\ntocsin channels set phone --quiet ''",
+		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
+			name := c.args[0]
+			err := c.ChangeChannel(ctx, name, func(s *notify.Settings) error {
+				f.apply(c.cmd, s)
+				return f.needQuiet(c.cmd, *s)
+			})
+			if err != nil {
+				return err
+			}
+			a := channelAnswer{c.channelInfo(ctx, name), c.Warnings()}
+			return c.answer(a, a.Warnings, func() { c.line("Changed channel %s.", name) })
+		}),
+	}
+	f.define(cmd)
+	return cmd
+}

@@ -1,0 +1,179 @@
+package app_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// post is a Sender that refuses what goes to channels that are broken, and
+// tells of each message.
+type post struct {
+	mu     sync.Mutex
+	broken map[string]rules.Outcome
+	told   chan string
+}
+
+func (p *post) Check(rules.Secret) (string, error) { return "test", nil }
+
+func (p *post) Send(_ context.Context, c notify.Channel, m notify.Message) rules.Outcome {
+	p.mu.Lock()
+	o, broken := p.broken[c.Name]
+	p.mu.Unlock()
+	if !broken {
+		o = rules.Outcome{State: rules.Sent, Code: 200}
+		p.told <- c.Name + ": " + m.Title + "\n" + m.Text
+	}
+	return o
+}
+
+func (p *post) mend(channel string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.broken, channel)
+}
+
+// office is an App with a dispatcher on a real store.
+type office struct {
+	*testing.T
+	*app.App
+	*post
+	rule rules.Rule
+}
+
+func newOffice(t *testing.T, broken map[string]rules.Outcome) *office {
+	t.Helper()
+	o := &office{T: t, post: &post{broken: broken, told: make(chan string, 100)}}
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tocsin.db"), sqlite.Options{Migrate: true})
+	o.must(err)
+	t.Cleanup(func() { o.must(store.Close()) })
+	url := rules.NewSecret("x")
+	c := &app.Config{Channels: map[string]app.ChannelConfig{
+		"phone": {URL: url, Settings: notify.Settings{Fallback: "mail"}}, "mail": {URL: url}, "pager": {URL: url},
+	}, Operators: []string{"phone", "pager"}}
+	quiet := slog.New(slog.DiscardHandler)
+	directory := app.NewDirectory(c, store, nil, quiet)
+	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{Route: directory.Route(c)})
+	o.must(err)
+	o.App = &app.App{Config: c, Store: store, Book: book, Sender: o.post}
+	d := notify.NewDispatcher(notify.BookOutbox{Book: book}, o.post, directory.Open, quiet, notify.Options{
+		Fold: time.Millisecond, Backoff: time.Millisecond, BackoffMax: 5 * time.Millisecond, FallbackAfter: 50 * time.Millisecond,
+		Policy: directory.Policy, Operators: directory.Operators(c),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	t.Cleanup(func() { cancel(); o.must(<-done) })
+	o.rule, err = rules.Parse(rules.Doc{
+		"name": "fever", "title": "Too warm", "source": "home", "measurement": "m", "field": "f", "channels": []any{"phone"},
+		"condition": map[string]any{"type": "threshold", "operator": ">", "value": 3.0},
+	})
+	o.must(err)
+	o.rule.ID = "r1"
+	o.must(book.Create(t.Context(), rules.NewLedger(o.rule, anna, time.Now())))
+	return o
+}
+
+func (o *office) must(err error) {
+	o.Helper()
+	if err != nil {
+		o.Fatal(err)
+	}
+}
+
+func (o *office) observe(v rules.Verdict) {
+	o.Helper()
+	o.must(o.Book.Act(o.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+		l.Observe(s, []rules.Observation{{Series: "room=a", Verdict: v, Value: 5}}, nil)
+		l.Tend(s)
+		return nil
+	}))
+}
+
+// hear waits for messages that begin so, in any order.
+func (o *office) hear(begins ...string) (texts string) {
+	o.Helper()
+	for range begins {
+		select {
+		case got := <-o.told:
+			texts += got + "\n"
+			found := false
+			for _, b := range begins {
+				found = found || strings.HasPrefix(got, b)
+			}
+			if !found {
+				o.Fatalf("told %q, want one of %q", got, begins)
+			}
+		case <-time.After(10 * time.Second):
+			o.Fatalf("not told; want %q", begins)
+		}
+	}
+	return texts
+}
+
+func TestADeadChannelHasItsFallbackToldAndItsLettersKept(t *testing.T) {
+	o := newOffice(t, map[string]rules.Outcome{"phone": {State: rules.Dead, Class: "auth", Code: 401}})
+	o.observe(rules.Bad)
+	texts := o.hear("mail: Too warm (room=a)", "pager: Channel phone refuses messages")
+	if !strings.Contains(texts, "Told here because channel phone does not work.") || !strings.Contains(texts, "`tocsin channels dead`") {
+		t.Error(texts)
+	}
+	list, err := o.DeadLetters(t.Context(), "")
+	o.must(err)
+	if len(list) != 1 || list[0].Channel != "phone" || list[0].Fallback != "mail" || list[0].Error != "auth" {
+		t.Errorf("dead letters = %+v", list)
+	}
+	o.observe(rules.Good)
+	o.hear("mail: Resolved: Too warm (room=a)")
+
+	// What is sent again when it is over says so.
+	o.mend("phone")
+	n, err := o.ResendAll(t.Context(), "phone")
+	o.must(err)
+	o.hear("phone: Fired and resolved: Too warm (room=a)")
+	if list, err := o.DeadLetters(t.Context(), ""); err != nil || n != 1 || len(list) != 0 {
+		t.Errorf("%d sent again, %+v left, %v", n, list, err)
+	}
+}
+
+func TestAChannelThatFailsLongHasItsFallbackTold(t *testing.T) {
+	o := newOffice(t, map[string]rules.Outcome{"phone": {State: rules.Owed, Class: "refused"}})
+	o.observe(rules.Bad)
+	o.hear("mail: Too warm (room=a)")
+	o.observe(rules.Good)
+	o.hear("mail: Resolved: Too warm (room=a)")
+}
+
+func TestAllIsWellWhileNothingIsStuck(t *testing.T) {
+	o := newOffice(t, nil)
+	none := func() (string, time.Time) { return "", time.Time{} }
+	if err := o.Well(t.Context(), none); err != nil {
+		t.Error(err)
+	}
+	since := func(d time.Duration) func() (string, time.Time) {
+		return func() (string, time.Time) { return "phone", time.Now().Add(-d) }
+	}
+	if err := o.Well(t.Context(), since(10*time.Minute)); err != nil {
+		t.Error(err)
+	}
+	if err := o.Well(t.Context(), since(2*time.Hour)); err == nil || !strings.Contains(err.Error(), "channel phone has failed for 2h") {
+		t.Error(err)
+	}
+	if err := o.Store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := o.Well(t.Context(), none); rules.CodeOf(err) != rules.Unavailable {
+		t.Errorf("with a closed database: %v", errors.Unwrap(err))
+	}
+}

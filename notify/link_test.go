@@ -1,0 +1,169 @@
+package notify_test
+
+import (
+	"context"
+	"encoding/base64"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+func signer(t *testing.T) (*notify.Signer, string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "links.key")
+	s, err := notify.OpenSigner(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, path
+}
+
+func aLink() notify.Link {
+	return notify.Link{Alert: "a1b2", Act: notify.LinkAck, Channel: "phone", Expires: noon.Add(time.Hour)}
+}
+
+func TestALinkIsReadAsItWasSigned(t *testing.T) {
+	s, path := signer(t)
+	token := s.Sign(aLink())
+	again, err := notify.OpenSigner(path) // a restart
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := again.Read(token, noon)
+	if err != nil || got != aLink() {
+		t.Errorf("Read returned %+v, %v", got, err)
+	}
+	if strings.ContainsAny(token, "+/=") {
+		t.Errorf("token %s needs escapes in a path", token)
+	}
+}
+
+func TestALinkExpires(t *testing.T) {
+	s, _ := signer(t)
+	token := s.Sign(aLink())
+	if _, err := s.Read(token, noon.Add(time.Hour-time.Second)); err != nil {
+		t.Errorf("a second before: %v", err)
+	}
+	if _, err := s.Read(token, noon.Add(time.Hour)); rules.CodeOf(err) != rules.Conflict {
+		t.Errorf("at its end: %v", err)
+	}
+}
+
+// TestForgedLinks changes each part that a link is bound to, and keeps the
+// signature.
+func TestForgedLinks(t *testing.T) {
+	s, _ := signer(t)
+	other, _ := signer(t)
+	mine, err := base64.RawURLEncoding.DecodeString(s.Sign(aLink()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := mine[len(mine)-32:]
+	forge := func(change func(*notify.Link)) string {
+		l := aLink()
+		change(&l)
+		text, err := base64.RawURLEncoding.DecodeString(other.Sign(l))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return base64.RawURLEncoding.EncodeToString(append(text[:len(text)-32], signature...))
+	}
+	if _, err := s.Read(forge(func(*notify.Link) {}), noon); err != nil {
+		t.Fatalf("the forger does not make the same link: %v", err)
+	}
+	for name, token := range map[string]string{
+		"another alert":      forge(func(l *notify.Link) { l.Alert = "a1b3" }),
+		"another act":        forge(func(l *notify.Link) { l.Act = notify.LinkUndo }),
+		"another channel":    forge(func(l *notify.Link) { l.Channel = "mail" }),
+		"a later expiry":     forge(func(l *notify.Link) { l.Expires = l.Expires.Add(time.Second) }),
+		"a moved border":     forge(func(l *notify.Link) { l.Alert, l.Act = "a1b2a", "ck" }),
+		"another key":        other.Sign(aLink()),
+		"nothing":            "",
+		"a cut one":          s.Sign(aLink())[:40],
+		"one with a tail":    s.Sign(aLink()) + "AA",
+		"no base64":          "!!!" + s.Sign(aLink()),
+		"a signature of all": base64.RawURLEncoding.EncodeToString(signature),
+	} {
+		if l, err := s.Read(token, noon); rules.CodeOf(err) != rules.Forbidden {
+			t.Errorf("%s is read as %+v, %v", name, l, err)
+		}
+	}
+	for i := range mine {
+		bent := append([]byte{}, mine...)
+		bent[i] ^= 1
+		if l, err := s.Read(base64.RawURLEncoding.EncodeToString(bent), noon); err == nil {
+			t.Errorf("with byte %d bent it is read as %+v", i, l)
+		}
+	}
+}
+
+func TestTheKeyOfLinksIsItsOwnersAlone(t *testing.T) {
+	_, path := signer(t)
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 32 {
+		t.Errorf("key file: %v, %v", info, err)
+	}
+	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notify.OpenSigner(path); err == nil || strings.Contains(err.Error(), "short") || !strings.Contains(err.Error(), "remove it") {
+		t.Errorf("a damaged key: %v", err)
+	}
+}
+
+// catcher is a Sender that hands its messages on.
+type catcher chan notify.Message
+
+func (catcher) Check(rules.Secret) (string, error) { return "test", nil }
+
+func (c catcher) Send(_ context.Context, _ notify.Channel, m notify.Message) rules.Outcome {
+	c <- m
+	return rules.Outcome{State: rules.Sent}
+}
+
+// TestMessagesCarryLinks: those about one alert that fires, and no others.
+func TestMessagesCarryLinks(t *testing.T) {
+	test := rules.Notification{Channel: "phone", Reason: rules.Test}
+	for _, tt := range []struct {
+		name string
+		owed []rules.Notification
+		want string
+	}{
+		{"a first", []rules.Notification{news("a", rules.FirstNews, nil)}, "phone a"},
+		{"a reminder", []rules.Notification{news("a", rules.Reminder, nil)}, "phone a"},
+		{"a late first with its reminder", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)}, "phone a"},
+		{"a resolve", []rules.Notification{news("a", rules.Resolved, nil)}, ""},
+		{"a first that is over already", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)}, ""},
+		{"two alerts", []rules.Notification{news("a", rules.FirstNews, nil), news("b", rules.FirstNews, nil)}, ""},
+		{"a test", []rules.Notification{test}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b, sent := &box{bell: make(chan struct{}, 1)}, make(catcher, 1)
+				b.owe(tt.owed...)
+				open := func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, true }
+				d := notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler), notify.Options{Links: func(n rules.Notification) []notify.Action {
+					return []notify.Action{{Label: n.Channel + " " + n.AlertID}}
+				}})
+				ctx, cancel := context.WithCancel(t.Context())
+				ended := make(chan error, 1)
+				go func() { ended <- d.Run(ctx) }()
+				m, got := <-sent, ""
+				for _, a := range m.Actions {
+					got += a.Label
+				}
+				cancel()
+				if err := <-ended; err != nil || got != tt.want {
+					t.Errorf("links %q, %v; want %q", got, err, tt.want)
+				}
+			})
+		})
+	}
+}
