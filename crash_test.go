@@ -90,7 +90,7 @@ func (h *flakyHook) hear(sensor int, title, text string) {
 // least once; what is told twice, a crash or a broken answer explains.
 func TestKillAtAnyInstant(t *testing.T) {
 	kills := 8
-	if os.Getenv("TOCSIN_FULL") != "" {
+	if os.Getenv("TESTS_FULL") != "" {
 		kills = 100
 	}
 	s := newSite(t)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -123,7 +124,7 @@ func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evalu
 			if stores[name] != nil {
 				source = stores[name]
 			} else {
-				source = live.NewRemote("http://"+c.Listen, name, c.Token)
+				source = live.NewRemote("http://"+reachable(c.Listen), name, c.Token)
 			}
 		}
 		if err != nil {
@@ -132,6 +133,16 @@ func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evalu
 		out[name] = source
 	}
 	return out, nil
+}
+
+// reachable is where a process of this machine finds a listener that takes
+// every address.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
 }
 
 // serveMCP is the side that Claude starts: it opens no key and no channel.

@@ -150,7 +150,7 @@ func (a *App) ChangeChannel(ctx context.Context, name string, change func(*notif
 }
 
 func (a *App) checkSettings(ctx context.Context, name, kind string, s notify.Settings) error {
-	inZone(s, a.Config.Zone)
+	inZone(s, a.Config.zoneName())
 	if _, err := s.Policy(kind); err != nil {
 		return err
 	}

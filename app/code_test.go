@@ -395,7 +395,7 @@ func TestExportAppliesToNothing(t *testing.T) {
 	}
 	list = append(list,
 		rules.Doc{"name": "full", "title": "Full", "enabled": false, "source": "home", "measurement": "temperature", "field": "celsius", "where": rules.Doc{"room": []any{"hall", "kitchen"}}, "group_by": []any{"sensor"}, "condition": rules.Doc{"aggregation": "mean", "window": "10m", "operator": "outside", "value": []any{2, 8}}, "levels": []any{rules.Doc{"value": []any{0, 10}, "severity": "critical", "channels": []any{"mail"}}}, "for": "10m", "keep_firing_for": "5m", "every": "0 7 * * mon", "zone": "Europe/Berlin", "severity": "high", "cooldown": "15m", "remind": []any{"30m", "2h"}, "escalate": rules.Doc{"after": "30m", "channels": []any{"mail"}}, "channels": []any{"phone"}, "no_data": "alert", "active": rules.Doc{"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}, "depends_on": []any{"r00"}, "runbook": "https://wiki.example/x", "max_series": 5},
-		rules.Doc{"name": "gone", "measurement": "temperature", "condition": rules.Doc{"type": "absence", "expect": []any{rules.Doc{"sensor": "a"}}}},
+		rules.Doc{"name": "gone", "measurement": "temperature", "group_by": []any{"sensor"}, "condition": rules.Doc{"type": "absence", "expect": []any{rules.Doc{"sensor": "a"}}}},
 		rules.Doc{"name": "sum", "condition": rules.Doc{"type": "expression", "inputs": rules.Doc{"t": rules.Doc{"measurement": "temperature", "field": "celsius"}, "u": rules.Doc{"measurement": "temperature", "field": "celsius", "aggregation": "max", "window": "1h"}}, "expr": "t > 80 && u < 5"}},
 	)
 	text, err := json.Marshal(rules.Doc{"rules": list})

@@ -1,7 +1,10 @@
 package app
 
 import (
+	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -73,4 +76,20 @@ func (c *Config) Route(s rules.Severity, all []string) []string {
 		return names
 	}
 	return slices.Sorted(slices.Values(all))
+}
+
+// zoneName is the zone that people mean who name none: that of the config, or
+// the machine's; "" when neither has a name.
+func (c *Config) zoneName() string {
+	if c != nil && c.Zone != "" {
+		return c.Zone
+	}
+	if zone := time.Local.String(); zone != "Local" {
+		return zone
+	}
+	file, err := filepath.EvalSymlinks("/etc/localtime")
+	if _, zone, found := strings.Cut(file, "/zoneinfo/"); err == nil && found {
+		return zone
+	}
+	return ""
 }

@@ -41,6 +41,10 @@ func (d *Directory) Forget() {
 func (d *Directory) read() map[string]StoredChannel {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.readLocked()
+}
+
+func (d *Directory) readLocked() map[string]StoredChannel {
 	if d.stored != nil {
 		return d.stored
 	}
@@ -88,16 +92,18 @@ func (d *Directory) Open(name string) (notify.Channel, bool) {
 
 // Policy says how a channel is used.
 func (d *Directory) Policy(name string) notify.Policy {
-	kind, settings := "", notify.Settings{}
-	if c, ok := d.config[name]; ok {
-		kind, settings = c.Kind, c.Settings
-	} else if c, ok := d.read()[name]; ok {
-		kind, settings = c.Kind, c.Settings
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p, ok := d.policies[name]; ok {
 		return p
+	}
+	kind, settings := "", notify.Settings{}
+	if c, ok := d.config[name]; ok {
+		kind, settings = c.Kind, c.Settings
+	} else if c, ok := d.readLocked()[name]; ok {
+		kind, settings = c.Kind, c.Settings
+	} else {
+		return notify.Policy{} // none, or none that can be read now
 	}
 	p, err := settings.Policy(kind)
 	if err != nil {

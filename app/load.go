@@ -66,7 +66,7 @@ func LoadConfig(path string, o LoadOptions) (*Config, error) {
 		c.DataDir = dataDir(o.Env)
 	}
 	for _, channel := range c.Channels {
-		inZone(channel.Settings, c.Zone)
+		inZone(channel.Settings, c.zoneName())
 	}
 	if c.Operators == nil {
 		c.Operators = slices.Clone(c.Notify["default"])

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -111,28 +110,12 @@ func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time
 	}
 	if s.Weekly != nil && s.Weekly.Zone == "" {
 		weekly := *s.Weekly
-		weekly.Zone, s.Weekly = a.zoneName(), &weekly
+		weekly.Zone, s.Weekly = a.Config.zoneName(), &weekly
 		if weekly.Zone == "" {
 			return s, rules.FieldErrorf("weekly.zone", "is missing, and this machine does not say which one it is in; for example Europe/Berlin")
 		}
 	}
 	return s, nil
-}
-
-// zoneName is the zone that people mean who name none: that of the config, or
-// the machine's; "" when neither has a name.
-func (a *App) zoneName() string {
-	if a.Config != nil && a.Config.Zone != "" {
-		return a.Config.Zone
-	}
-	if zone := time.Local.String(); zone != "Local" {
-		return zone
-	}
-	file, err := filepath.EvalSymlinks("/etc/localtime")
-	if _, zone, found := strings.Cut(file, "/zoneinfo/"); err == nil && found {
-		return zone
-	}
-	return ""
 }
 
 // silencesShown is how long a silence that is over is listed when asked for.

@@ -102,7 +102,7 @@ func (s sharedFilters) of(f rules.Filter) rules.Filter {
 		}
 		key := [2]string{tag, values[0]}
 		if s[key] == nil {
-			s[key] = f
+			s[key] = maps.Clone(f) // away from what is let go of, whose room is free then
 		}
 		f = s[key]
 	}

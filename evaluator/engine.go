@@ -1,3 +1,6 @@
+// Package evaluator is one tick: which rules are due, the fewest queries that
+// answer them, what the answers mean, and the decision of the ledgers. It knows
+// no database; sources and stores are given to it.
 package evaluator
 
 import (

@@ -63,29 +63,63 @@ func TestVerdicts(t *testing.T) {
 		points [][]evaluator.Point
 		want   string
 	}{
-		{"a threshold compares", above(nil), nil, [][]evaluator.Point{{pt("host=a", 85), pt("host=b", 80), pt("host=c", nan)}},
-			"host=a bad 85; host=b good 80; host=c none NaN"},
-		{"between recover and value it lingers", above(rules.Doc{"recover": 70.0}), nil, [][]evaluator.Point{{pt("host=a", 75), pt("host=b", 70)}},
-			"host=a lingering 75; host=b good 70"},
-		{"change is the difference", above(rules.Doc{"type": "change", "ago": "1d"}), nil, [][]evaluator.Point{{pt("host=a", 100), pt("host=b", 100)}, {pt("host=a", 10), pt("host=b", 90)}},
-			"host=a bad 90; host=b good 10"},
-		{"change in percent of what was", above(rules.Doc{"type": "change", "ago": "1d", "percent": true}), nil, [][]evaluator.Point{{pt("host=a", 20), pt("host=b", -5)}, {pt("host=a", 10), pt("host=b", -10)}},
-			"host=a bad 100; host=b good 50"},
-		{"percent of 0, and without a past, is no value", above(rules.Doc{"type": "change", "ago": "1d", "percent": true}), nil, [][]evaluator.Point{{pt("host=a", 20), pt("host=b", 1)}, {pt("host=a", 0)}},
-			"host=a none NaN; host=b none NaN"},
-		{"absence: who is here is good, who is known and not here is without data, who is expected is bad",
-			rules.Doc{"condition": rules.Doc{"type": "absence", "window": "5m", "expect": []any{rules.Doc{"host": "c"}}}}, []rules.Series{"host=a", "host=b"},
-			[][]evaluator.Point{{pt("host=a", 1)}}, "host=a good 0; host=b none 600; host=c bad NaN"},
-		{"an expression joins on labels", expression("cpu > 80 and idle < 5"), nil,
-			[][]evaluator.Point{{pt("host=a", 90), pt("host=b", 90)}, {pt("host=a", 1), pt("host=b", 50)}}, "host=a bad 90; host=b good 90"},
-		{"a missing input is no value", expression("cpu > 80 or idle < 5"), nil,
-			[][]evaluator.Point{{pt("host=a", 90)}, {pt("host=b", 1)}}, "host=a none NaN; host=b none NaN"},
-		{"an input without labels stands for all", expression("cpu > idle"), nil,
-			[][]evaluator.Point{{pt("host=a", 90), pt("host=b", 10)}, {pt("host=", 50)}}, "host=a bad 90; host=b good 10"},
-		{"division by zero is no value", expression("cpu / idle > 1 or cpu % idle > 1"), nil,
-			[][]evaluator.Point{{pt("host=a", 90), pt("host=b", 90)}, {pt("host=a", 0), pt("host=b", 10)}}, "host=a none NaN; host=b bad 9"},
-		{"not even where it would not matter", expression("true or 1 / (idle - 1) > 0"), nil,
-			[][]evaluator.Point{{pt("host=a", 1)}, {pt("host=a", 2)}}, "host=a bad NaN"},
+		{
+			"a threshold compares", above(nil), nil,
+			[][]evaluator.Point{{pt("host=a", 85), pt("host=b", 80), pt("host=c", nan)}},
+			"host=a bad 85; host=b good 80; host=c none NaN",
+		},
+		{
+			"between recover and value it lingers", above(rules.Doc{"recover": 70.0}), nil,
+			[][]evaluator.Point{{pt("host=a", 75), pt("host=b", 70)}},
+			"host=a lingering 75; host=b good 70",
+		},
+		{
+			"change is the difference", above(rules.Doc{"type": "change", "ago": "1d"}), nil,
+			[][]evaluator.Point{{pt("host=a", 100), pt("host=b", 100)}, {pt("host=a", 10), pt("host=b", 90)}},
+			"host=a bad 90; host=b good 10",
+		},
+		{
+			"change in percent of what was", above(rules.Doc{"type": "change", "ago": "1d", "percent": true}), nil,
+			[][]evaluator.Point{{pt("host=a", 20), pt("host=b", -5)}, {pt("host=a", 10), pt("host=b", -10)}},
+			"host=a bad 100; host=b good 50",
+		},
+		{
+			"percent of 0, and without a past, is no value", above(rules.Doc{"type": "change", "ago": "1d", "percent": true}), nil,
+			[][]evaluator.Point{{pt("host=a", 20), pt("host=b", 1)}, {pt("host=a", 0)}},
+			"host=a none NaN; host=b none NaN",
+		},
+		{
+			"absence: who is here is good, who is known and not here is without data, who is expected is bad",
+			rules.Doc{"condition": rules.Doc{"type": "absence", "window": "5m", "expect": []any{rules.Doc{"host": "c"}}}},
+			[]rules.Series{"host=a", "host=b"},
+			[][]evaluator.Point{{pt("host=a", 1)}},
+			"host=a good 0; host=b none 600; host=c bad NaN",
+		},
+		{
+			"an expression joins on labels", expression("cpu > 80 and idle < 5"), nil,
+			[][]evaluator.Point{{pt("host=a", 90), pt("host=b", 90)}, {pt("host=a", 1), pt("host=b", 50)}},
+			"host=a bad 90; host=b good 90",
+		},
+		{
+			"a missing input is no value", expression("cpu > 80 or idle < 5"), nil,
+			[][]evaluator.Point{{pt("host=a", 90)}, {pt("host=b", 1)}},
+			"host=a none NaN; host=b none NaN",
+		},
+		{
+			"an input without labels stands for all", expression("cpu > idle"), nil,
+			[][]evaluator.Point{{pt("host=a", 90), pt("host=b", 10)}, {pt("host=", 50)}},
+			"host=a bad 90; host=b good 10",
+		},
+		{
+			"division by zero is no value", expression("cpu / idle > 1 or cpu % idle > 1"), nil,
+			[][]evaluator.Point{{pt("host=a", 90), pt("host=b", 90)}, {pt("host=a", 0), pt("host=b", 10)}},
+			"host=a none NaN; host=b bad 9",
+		},
+		{
+			"not even where it would not matter", expression("true or 1 / (idle - 1) > 0"), nil,
+			[][]evaluator.Point{{pt("host=a", 1)}, {pt("host=a", 2)}},
+			"host=a bad NaN",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := verdicts(t, tt.doc, tt.known, tt.points...); got != tt.want {

@@ -103,7 +103,7 @@ func randomPoints(r *rand.Rand, end time.Time) (lines []string) {
 // splits, each rule sees what it would have been answered alone.
 func TestPlanAnswersAsEachRuleAlone(t *testing.T) {
 	rounds := 3
-	if os.Getenv("TOCSIN_FULL") != "" {
+	if os.Getenv("TESTS_FULL") != "" {
 		rounds = 40
 	}
 	for _, kind := range []string{"live", "influxd"} {

@@ -24,24 +24,40 @@ func TestScheduleRuns(t *testing.T) {
 		name, every, zone, after string
 		want                     []string
 	}{
-		{"a duration ticks at its multiples since the epoch", "30s", "", "2026-11-23T10:00:07Z",
-			[]string{"2026-11-23T10:00:30Z", "2026-11-23T10:01:00Z"}},
+		{
+			"a duration ticks at its multiples since the epoch", "30s", "", "2026-11-23T10:00:07Z",
+			[]string{"2026-11-23T10:00:30Z", "2026-11-23T10:01:00Z"},
+		},
 		{"an odd duration too", "7m", "", "1970-01-01T00:00:01Z", []string{"1970-01-01T00:07:00Z", "1970-01-01T00:14:00Z"}},
 		{"a tick is not its own next one", "1m", "", "2026-11-23T10:00:00Z", []string{"2026-11-23T10:01:00Z"}},
-		{"a daily time follows the zone", "30 7 * * *", "Europe/Berlin", "2026-11-23T10:00:00Z",
-			[]string{"2026-11-24T06:30:00Z", "2026-11-25T06:30:00Z"}},
-		{"a time in the gap runs at its end, once", "30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z",
-			[]string{"2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"}},
-		{"a time in the repeated hour runs at its first, once", "30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z",
-			[]string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}},
-		{"started in the second of the repeated hours it waits for the next day", "30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z",
-			[]string{"2026-10-26T01:30:00Z"}},
-		{"every hour follows real time through the repeated hour", "0 * * * *", "Europe/Berlin", "2026-10-24T23:30:00Z",
-			[]string{"2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"}},
-		{"every hour follows real time through the gap", "0 * * * *", "Europe/Berlin", "2026-03-28T23:30:00Z",
-			[]string{"2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z"}},
-		{"a half-hour change of Lord Howe", "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z",
-			[]string{"2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"}},
+		{
+			"a daily time follows the zone", "30 7 * * *", "Europe/Berlin", "2026-11-23T10:00:00Z",
+			[]string{"2026-11-24T06:30:00Z", "2026-11-25T06:30:00Z"},
+		},
+		{
+			"a time in the gap runs at its end, once", "30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z",
+			[]string{"2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"},
+		},
+		{
+			"a time in the repeated hour runs at its first, once", "30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z",
+			[]string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
+		},
+		{
+			"started in the second of the repeated hours it waits for the next day", "30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z",
+			[]string{"2026-10-26T01:30:00Z"},
+		},
+		{
+			"every hour follows real time through the repeated hour", "0 * * * *", "Europe/Berlin", "2026-10-24T23:30:00Z",
+			[]string{"2026-10-25T00:00:00Z", "2026-10-25T01:00:00Z", "2026-10-25T02:00:00Z"},
+		},
+		{
+			"every hour follows real time through the gap", "0 * * * *", "Europe/Berlin", "2026-03-28T23:30:00Z",
+			[]string{"2026-03-29T00:00:00Z", "2026-03-29T01:00:00Z", "2026-03-29T02:00:00Z"},
+		},
+		{
+			"a half-hour change of Lord Howe", "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z",
+			[]string{"2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"},
+		},
 		{"a weekday", "0 7 * * mon", "Europe/Berlin", "2026-11-23T10:00:00Z", []string{"2026-11-30T06:00:00Z"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func randomCondition(r *rand.Rand) rules.Doc {
 // it lives through the same time, whatever the rule, boundary points included.
 func TestBacktestEqualsLive(t *testing.T) {
 	seeds := 3
-	if os.Getenv("TOCSIN_FULL") != "" {
+	if os.Getenv("TESTS_FULL") != "" {
 		seeds = 30
 	}
 	for _, kind := range []string{"live", "influxd"} {

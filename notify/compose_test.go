@@ -55,41 +55,80 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		title, text string
 		tone        notify.Tone
 	}{
-		{"a first", []rules.Notification{news("a", rules.FirstNews, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm},
+		{
+			"a first",
+			[]rules.Notification{news("a", rules.FirstNews, nil)},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm,
+		},
 		{"a summary comes first", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
 			n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, {{.nonsense}}peak {{.peak}}"
 		})}, "Freezer too warm (sensor=a)", "a is at -9.25 °C, peak -5.5\ntemperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm},
-		{"a reminder says since when", []rules.Notification{news("a", rules.Reminder, nil)},
-			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm},
-		{"a resolve says how long and how bad", []rules.Notification{news("a", rules.Resolved, nil)},
-			"Resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief},
-		{"fired and resolved while undeliverable is one message", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)},
-			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief},
-		{"a first that is sent again when it is over", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })},
-			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5.", notify.Relief},
-		{"a late first with its reminder is still a first", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm},
-		{"short episodes that were kept back are counted", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Untold = 2 })},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm},
-		{"silence says since when", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent, n.Facts.NoDataSince = true, noon.Add(-time.Hour) })},
-			"Freezer too warm (sensor=a)", "no data since 11:00:00, for 1 h 0 min.", notify.Alarm},
-		{"a series that never was", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent = true })},
-			"Freezer too warm (sensor=a)", "no data has ever been seen.", notify.Alarm},
+		{
+			"a reminder says since when",
+			[]rules.Notification{news("a", rules.Reminder, nil)},
+			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm,
+		},
+		{
+			"a resolve says how long and how bad",
+			[]rules.Notification{news("a", rules.Resolved, nil)},
+			"Resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+		},
+		{
+			"fired and resolved while undeliverable is one message",
+			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)},
+			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+		},
+		{
+			"a first that is sent again when it is over",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })},
+			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5.", notify.Relief,
+		},
+		{
+			"a late first with its reminder is still a first",
+			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm,
+		},
+		{
+			"short episodes that were kept back are counted",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Untold = 2 })},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm,
+		},
+		{
+			"silence says since when",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent, n.Facts.NoDataSince = true, noon.Add(-time.Hour) })},
+			"Freezer too warm (sensor=a)", "no data since 11:00:00, for 1 h 0 min.", notify.Alarm,
+		},
+		{
+			"a series that never was",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent = true })},
+			"Freezer too warm (sensor=a)", "no data has ever been seen.", notify.Alarm,
+		},
 		{"what goes bad together is one message, the worst first", []rules.Notification{
 			news("b", rules.Resolved, nil), news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Severity = rules.Low }), news("c", rules.FirstNews, nil),
 		}, "3 alerts, all with sensor=a: 2 firing, 1 resolved", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
 			"• low Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n• Resolved: Freezer too warm (sensor=a), after 12 min", notify.Alarm},
-		{"what another channel should have told says so", []rules.Notification{news("a", rules.Reminder, func(n *rules.Notification) { n.Facts.Instead = []string{"pager"} })},
+		{
+			"what another channel should have told says so",
+			[]rules.Notification{news("a", rules.Reminder, func(n *rules.Notification) { n.Facts.Instead = []string{"pager"} })},
 			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"Told here because channel pager does not work.", notify.Alarm},
-		{"sensors that fall silent together are one line", []rules.Notification{silent("a", 40), silent("b", 90), silent("c", 10)},
-			"Sensor silent: 3 of 14 sensors are silent, the longest since 10:30:00", "a, b, c.", notify.Alarm},
-		{"beside other news too", []rules.Notification{silent("a", 40), silent("b", 90), news("x", rules.FirstNews, nil)},
+				"Told here because channel pager does not work.", notify.Alarm,
+		},
+		{
+			"sensors that fall silent together are one line",
+			[]rules.Notification{silent("a", 40), silent("b", 90), silent("c", 10)},
+			"Sensor silent: 3 of 14 sensors are silent, the longest since 10:30:00", "a, b, c.", notify.Alarm,
+		},
+		{
+			"beside other news too",
+			[]rules.Notification{silent("a", 40), silent("b", 90), news("x", rules.FirstNews, nil)},
 			"3 alerts: 3 firing", "• Sensor silent: 2 of 14 sensors are silent, the longest since 10:30:00; a, b\n" +
-				"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00", notify.Alarm},
-		{"and they come back together", []rules.Notification{back("a"), back("b")},
-			"Sensor silent: 2 sensors report again", "a, b.", notify.Relief},
+				"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00", notify.Alarm,
+		},
+		{
+			"and they come back together",
+			[]rules.Notification{back("a"), back("b")},
+			"Sensor silent: 2 sensors report again", "a, b.", notify.Relief,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := notify.Composer{Zone: time.UTC}.Compose(tt.list, noon)

@@ -102,6 +102,7 @@ type service struct {
 	said    []string
 	answers map[string][]rules.Outcome // by channel; then Sent
 	slow    map[string]time.Duration
+	away    time.Time // before this nothing gets through
 }
 
 func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
@@ -113,6 +114,9 @@ func (s *service) Send(ctx context.Context, c notify.Channel, m notify.Message) 
 	out := rules.Outcome{State: rules.Sent}
 	if list := s.answers[c.Name]; len(list) > 0 {
 		out, s.answers[c.Name] = list[0], list[1:]
+	}
+	if time.Now().Before(s.away) {
+		out = rules.Outcome{State: rules.Owed, Class: "refused"}
 	}
 	s.mu.Unlock()
 	select {

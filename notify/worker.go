@@ -99,6 +99,9 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	} else {
 		w.record(ctx, taken, o)
 	}
+	if o.State == rules.Uncertain && !w.options.LoseRather(w.name) {
+		w.divert(ctx, p, taken)
+	}
 	w.report(m, o, len(taken))
 	w.tellOfFailing(ctx, p, o)
 }

@@ -75,6 +75,22 @@ func TestAChannelThatFailsForAQuarterOfAnHourHasItsFallbackToldOnce(t *testing.T
 	})
 }
 
+func TestWhatMayHaveBeenLostGoesToTheFallbackToo(t *testing.T) {
+	unknown := rules.Outcome{State: rules.Uncertain, Class: "timeout"}
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {unknown, unknown}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		want(t, "states", b.states(), "unknown sent")
+	})
+	o.LoseRather = func(string) bool { return true }
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {unknown}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		want(t, "states", b.states(), "unknown")
+	})
+}
+
 func TestOperatorsHearOfDeadLettersThroughAnotherChannel(t *testing.T) {
 	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }}
 	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, refused)}, func(b *box, s *service) {
@@ -227,5 +243,47 @@ func TestAChannelWordsMessagesItsOwnWay(t *testing.T) {
 		b.owe(on("phone", "two"), on("phone", "three"))
 		after(time.Minute)
 		want(t, "told", s.heard(), "0s phone !! one\n1m0s phone 2 at once")
+	})
+}
+
+func TestAfterADayWithoutTheReceiverAllIsToldFoldedAndWithinTheBudget(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Rate: "60/h"})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		s.away = time.Now().Add(24 * time.Hour)
+		for i := range 24 * 60 {
+			fired := on("phone", fmt.Sprint("alert", i))
+			b.owe(fired)
+			after(30 * time.Second)
+			if i%2 == 0 {
+				fired.Reason = rules.Resolved
+				b.owe(fired)
+			}
+			after(30 * time.Second)
+		}
+		before := strings.Count(s.heard(), "\n") + 1
+		after(10 * time.Minute)
+		told := strings.Split(s.heard(), "\n")[before:]
+		if len(told) == 0 || !strings.Contains(told[0], "1440 alerts: 720 firing, 720 resolved") || len(told) > 3 {
+			t.Errorf("told after the day:\n%s", strings.Join(told, "\n"))
+		}
+		if strings.Contains(b.states(), "owed") {
+			t.Error("something is owed still")
+		}
+	})
+}
+
+func TestQuietHoursEndByTheClockOnTheWallWhenClocksChange(t *testing.T) {
+	quiet := notify.Quiet{Active: rules.Active{Hours: "22:00-07:00", Zone: "Europe/Berlin"}}
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Quiet: &quiet})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		night := time.Date(2000, 3, 25, 23, 0, 0, 0, time.UTC) // Berlin's clocks go forward at 1:00 UTC
+		after(time.Until(night))
+		b.owe(on("phone", "one"))
+		after(5*time.Hour + 59*time.Minute)
+		want(t, "told before seven", s.heard(), "")
+		after(2 * time.Minute)
+		if !strings.HasSuffix(s.heard(), "phone one") {
+			t.Errorf("at seven: %q", s.heard())
+		}
 	})
 }

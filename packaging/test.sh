@@ -24,7 +24,7 @@ main() {
 	case "${1:-}" in
 	"" ) ;;
 	--full)
-		export TOCSIN_FULL=1
+		export TESTS_FULL=1
 		TIMEOUT=30m
 		;;
 	check | build) what=$1 ;;
@@ -49,7 +49,7 @@ main() {
 		run "install what the tests need" install
 		check
 		run "test" tests
-		[ -z "${TOCSIN_FULL:-}" ] || run "fuzz" fuzz
+		[ -z "${TESTS_FULL:-}" ] || run "fuzz" fuzz
 		builds
 		;;
 	esac
@@ -119,7 +119,7 @@ check() {
 	run "get the linters" linters
 	run "format" formatted
 	run "vet" go vet ./...
-	run "lint" "$GOBIN/golangci-lint" run ./...
+	run "lint" "$GOBIN/golangci-lint" run --allow-serial-runners ./...
 	run "known vulnerabilities" vulnerabilities
 }
 

@@ -170,7 +170,7 @@ func (r Rule) checkWhat() error {
 			errs = append(errs, FieldErrorf("group_by", "names %q twice", tag))
 		}
 	}
-	return errors.Join(append(errs, checkFilter("where", r.Where))...)
+	return errors.Join(append(errs, checkFilter("where", r.Where), r.checkExpect())...)
 }
 
 func checkFilter(field string, f Filter) error {

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Divert owes a message that its channel could not deliver on another one as
-// well, once. What is announced there so hears of the end too. The end of an
+// Divert owes a message that its channel could not deliver, or perhaps did not,
+// on another one as well, once. What is announced there so hears of the end too. The end of an
 // episode goes with its beginning, and goes alone where the beginning did
 // arrive: the other channel stands in for the one that failed.
 func (l *Ledger) Divert(id, channel string, now time.Time) {
 	n := l.messages[id]
-	if n == nil || n.Reason == Test || n.State != Owed && n.State != Sending && n.State != Dead {
+	if n == nil || n.Reason == Test || n.State != Owed && n.State != Sending && n.State != Dead && n.State != Uncertain {
 		return
 	}
 	l.settle()

@@ -522,16 +522,22 @@ func TestAcknowledgingIsRefused(t *testing.T) {
 		{"for an end that is over", func() error {
 			return p.l.Acknowledge(p.setting(), alert, rules.Acknowledgement{By: ann, Until: p.now})
 		}, rules.Invalid, "until: must be in the future; got 2026-03-02T12:00:00Z"},
-		{"to be taken back where there is none", func() error { return p.l.Unacknowledge(p.setting(), alert, ann) },
-			rules.Conflict, "alert " + alert + " is not acknowledged"},
+		{
+			"to be taken back where there is none", func() error { return p.l.Unacknowledge(p.setting(), alert, ann) },
+			rules.Conflict, "alert " + alert + " is not acknowledged",
+		},
 		{"for what is resolved", func() error {
 			p.run("g")
 			return p.l.Acknowledge(p.setting(), alert, rules.Acknowledgement{By: ann})
 		}, rules.Conflict, "alert " + alert + " is resolved; only a firing alert can be acknowledged, snoozed or taken back; list_alerts shows those that fire"},
-		{"to be taken back for what is resolved", func() error { return p.l.Unacknowledge(p.setting(), alert, ann) },
-			rules.Conflict, "alert " + alert + " is resolved; only a firing alert can be acknowledged, snoozed or taken back; list_alerts shows those that fire"},
-		{"to forget what nobody knows", func() error { return p.l.Forget(p.setting(), "room=z") },
-			rules.NotFound, `rule "fever" knows no series "room=z"`},
+		{
+			"to be taken back for what is resolved", func() error { return p.l.Unacknowledge(p.setting(), alert, ann) },
+			rules.Conflict, "alert " + alert + " is resolved; only a firing alert can be acknowledged, snoozed or taken back; list_alerts shows those that fire",
+		},
+		{
+			"to forget what nobody knows", func() error { return p.l.Forget(p.setting(), "room=z") },
+			rules.NotFound, `rule "fever" knows no series "room=z"`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if err := tt.act(); rules.CodeOf(err) != tt.code || err.Error() != tt.text {
@@ -621,8 +627,10 @@ func TestCountOfNothingIsZero(t *testing.T) {
 func TestTooManySeriesAreTurnedAway(t *testing.T) {
 	l := rules.NewLedger(fever(func(r *rules.Rule) { r.MaxSeries = 2 }), ann, noon)
 	obs := []rules.Observation{
-		{Series: "room=a", Verdict: rules.Good}, {Series: "room=b", Verdict: rules.Good},
-		{Series: "room=c", Verdict: rules.Bad}, {Series: "room=d", Verdict: rules.None},
+		{Series: "room=a", Verdict: rules.Good},
+		{Series: "room=b", Verdict: rules.Good},
+		{Series: "room=c", Verdict: rules.Bad},
+		{Series: "room=d", Verdict: rules.None},
 	}
 	for i := range 3 {
 		l.Observe(rules.Setting{Now: noon.Add(time.Duration(i) * step)}, obs, nil)
@@ -636,7 +644,8 @@ func TestSeriesOfOneRuleAreApart(t *testing.T) {
 	l := rules.NewLedger(fever(wait(rules.Minute)), ann, noon)
 	for i, verdicts := range [][2]rules.Verdict{{rules.Bad, rules.Good}, {rules.Bad, rules.Bad}, {rules.Bad, rules.Good}} {
 		l.Observe(rules.Setting{Now: noon.Add(time.Duration(i) * step)}, []rules.Observation{
-			{Series: "room=a", Verdict: verdicts[0], Value: 30}, {Series: "room=b", Verdict: verdicts[1], Value: 30},
+			{Series: "room=a", Verdict: verdicts[0], Value: 30},
+			{Series: "room=b", Verdict: verdicts[1], Value: 30},
 			{Series: "room=b", Verdict: rules.Bad, Value: 99}, // named twice: the first counts
 		}, nil)
 	}

@@ -46,7 +46,6 @@ type play struct {
 	l        *rules.Ledger
 	disk     *disk
 	now      time.Time
-	tick     int
 	series   rules.Series
 	silences []rules.Silence
 	cover    string

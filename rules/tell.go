@@ -28,7 +28,7 @@ const (
 func (l *Ledger) hold(s Setting, a *Alert) string {
 	held := ""
 	for i := range s.Silences {
-		id := "silence:" + s.Silences[i].ID
+		id := HeldBySilence(s.Silences[i].ID)
 		if (held == "" || id == a.HeldBy) && s.Silences[i].Covers(&l.Rule, a.Series, s.Now) {
 			held = id
 		}

@@ -42,7 +42,8 @@ var alertTools = []tool{
 // alertShape is what every answer tells of an alert.
 var alertShape = []property{
 	text("id", ""), text("rule_id", ""), text("title", ""), object("series", ""), text("status", ""), text("severity", ""),
-	{name: "value", kind: isNumber}, text("started_at", ""), text("delivery", ""),
+	{name: "value", kind: isNumber},
+	text("started_at", ""), text("delivery", ""),
 }
 
 // shortAlert is an alert in a few facts.

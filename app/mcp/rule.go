@@ -286,7 +286,7 @@ type change struct {
 
 func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	name := a.text("rule")
-	o := app.SaveOptions{AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run"), ExpectedVersion: a.whole("expected_version", 0, 1<<31, 0)}
+	o := app.SaveOptions{AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run"), ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0)}
 	a.reset()
 	if err := a.err(); err != nil {
 		return nil, err
@@ -388,7 +388,7 @@ type restore struct {
 }
 
 func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
-	name, o := a.text("rule"), app.SaveOptions{ExpectedVersion: a.whole("expected_version", 0, 1<<31, 0)}
+	name, o := a.text("rule"), app.SaveOptions{ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0)}
 	if err := a.err(); err != nil {
 		return nil, err
 	}
@@ -405,7 +405,9 @@ func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
 		alerts = "Its alerts (" + strconv.Itoa(was.Firing) + ") end as no longer watched."
 	}
 	return deleteAnswer{
-		short(gone.Rule), restore{was.ID, was.Version}, gone.Warnings,
+		short(gone.Rule),
+		restore{was.ID, was.Version},
+		gone.Warnings,
 		fmt.Sprintf("Deleted rule %s. %s Its history stays: id %s, version %d can be restored.", was.Name, alerts, was.ID, was.Version),
 	}, nil
 }

@@ -73,7 +73,7 @@ func startDataFusion(t testing.TB) *dataFusion {
 // installDataFusion puts the package that package-lock.json names into a cache
 // of the user, once.
 func installDataFusion() (dir string, err error) {
-	cache := os.Getenv("TOCSIN_TEST_TOOLS")
+	cache := os.Getenv("TESTS_TOOLS")
 	if cache == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {

@@ -31,38 +31,66 @@ func TestNoSpecialCharacterBreaksABuiltURL(t *testing.T) {
 		answer string
 		want   func(g got) bool
 	}{
-		{"ntfy", map[string]string{"topic": "my topic?#%", "user": "me@home", "password": odd}, "{}",
+		{
+			"ntfy",
+			map[string]string{"topic": "my topic?#%", "user": "me@home", "password": odd},
+			"{}",
 			func(g got) bool {
 				return g.meant == "https://ntfy.sh" && g.path == "/my%20topic%3F%23%25" && g.header.Get("Authorization") == basic
-			}},
-		{"ntfy", map[string]string{"server": "http://ntfy.lan:8080", "topic": "t", "token": "tk_" + odd}, "{}",
+			},
+		},
+		{
+			"ntfy",
+			map[string]string{"server": "http://ntfy.lan:8080", "topic": "t", "token": "tk_" + odd},
+			"{}",
 			func(g got) bool {
 				return g.meant == "http://ntfy.lan:8080" && g.header.Get("Authorization") == "Bearer tk_"+odd
-			}},
-		{"gotify", map[string]string{"server": "http://gotify.lan/below", "token": "A-" + strings.ReplaceAll(odd, "/", "")}, "{}",
+			},
+		},
+		{
+			"gotify",
+			map[string]string{"server": "http://gotify.lan/below", "token": "A-" + strings.ReplaceAll(odd, "/", "")},
+			"{}",
 			func(g got) bool {
 				return g.meant == "http://gotify.lan" && g.path == "/below/message" && g.header.Get("X-Gotify-Key") == "A-"+strings.ReplaceAll(odd, "/", "")
-			}},
-		{"telegram", map[string]string{"token": "123:AbC-d_e", "chats": "-100123, @news"}, `{"ok":true}`,
-			func(g got) bool { return strings.Contains(g.body, `"-100123"`) || strings.Contains(g.body, "@news") }},
-		{"matrix", map[string]string{"server": "matrix.lan", "token": odd, "rooms": "!id+x:matrix.lan"}, `{"event_id":"$1"}`,
+			},
+		},
+		{
+			"telegram",
+			map[string]string{"token": "123:AbC-d_e", "chats": "-100123, @news"},
+			`{"ok":true}`,
+			func(g got) bool { return strings.Contains(g.body, `"-100123"`) || strings.Contains(g.body, "@news") },
+		},
+		{
+			"matrix",
+			map[string]string{"server": "matrix.lan", "token": odd, "rooms": "!id+x:matrix.lan"},
+			`{"event_id":"$1"}`,
 			func(g got) bool {
 				return g.header.Get("Authorization") == "Bearer "+odd && strings.Contains(g.path, url.PathEscape("!id+x:matrix.lan"))
-			}},
-		{"pushover", map[string]string{"token": odd, "user": "ukey"}, `{"status":1}`,
+			},
+		},
+		{
+			"pushover",
+			map[string]string{"token": odd, "user": "ukey"},
+			`{"status":1}`,
 			func(g got) bool {
 				return strings.Contains(g.body, `"user":"ukey"`) && strings.Contains(g.body, "p@ss:w/o#r?d%41")
-			}},
+			},
+		},
 		{"pushbullet", map[string]string{"token": "o.abc"}, "{}", func(g got) bool { return g.header.Get("Access-Token") == "o.abc" }},
 		{"bark", map[string]string{"key": odd}, `{"code":200}`, func(g got) bool { return strings.Contains(g.body, "p@ss:w/o#r?d%41") }},
 		{"join", map[string]string{"key": odd, "devices": "a,b"}, `{"success":true}`, func(g got) bool { return g.query.Get("apikey") == odd }},
 		{"opsgenie", map[string]string{"key": "k-1"}, "{}", func(g got) bool {
 			return g.header.Get("Authorization") == "GenieKey k-1" && g.meant == "https://api.opsgenie.com"
 		}},
-		{"zulip", map[string]string{"server": "zulip.lan", "bot": "me@home", "key": odd, "stream": "a & b"}, `{"result":"success"}`,
+		{
+			"zulip",
+			map[string]string{"server": "zulip.lan", "bot": "me@home", "key": odd, "stream": "a & b"},
+			`{"result":"success"}`,
 			func(g got) bool {
 				return g.header.Get("Authorization") == basic && strings.Contains(g.body, "to=a+%26+b")
-			}},
+			},
+		},
 		{"mattermost", map[string]string{"webhook": "https://mm.lan:8065/hooks/abc"}, "ok", func(g got) bool { return g.meant == "https://mm.lan:8065" && g.path == "/hooks/abc" }},
 		{"rocketchat", map[string]string{"webhook": "http://rc.lan/hooks/a/b"}, "{}", func(g got) bool { return g.path == "/hooks/a/b" }},
 		{"googlechat", map[string]string{"webhook": "https://chat.googleapis.com/v1/spaces/x/messages?key=k&token=t"}, "{}", func(g got) bool { return g.query.Get("token") == "t" }},
