@@ -94,6 +94,7 @@ func (s *site) serve() *daemon {
 	s.Helper()
 	d := &daemon{Cmd: exec.Command(binary, "serve", "--config", s.config), log: &logbook{}, done: make(chan error, 1)}
 	d.Stderr, d.Stdout = d.log, d.log
+	d.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+s.dir)
 	if err := d.Start(); err != nil {
 		s.Fatal(err)
 	}

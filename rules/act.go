@@ -207,9 +207,10 @@ func (l *Ledger) Acknowledge(s Setting, alert string, ack Acknowledgement) error
 		ack.Note = a.Ack.Note
 	}
 	a.Ack, a.Told = &ack, max(a.Told, a.Severity.Rank())
-	in.Snooze = Acknowledgement{}
+	in.Snooze = nil
 	if !ack.Until.IsZero() {
-		in.Snooze = ack
+		snooze := ack
+		in.Snooze = &snooze
 	}
 	l.cancel(a, s.Now, func(n *Notification) bool { return n.Reason == Reminder || n.Reason == Escalated })
 	l.note(in)

@@ -9,16 +9,16 @@ import (
 type Instance struct {
 	Series        Series
 	State         State
-	Rejudge       bool            // the rule changed: if good now, resolve at once
-	Since         time.Time       // when it went bad: pending and firing
-	QuietSince    time.Time       // when it went good: recovering
-	Stood         time.Duration   // how long the running clock of for or keep_firing_for stood still
-	CooldownUntil time.Time       // before this no first message
-	Untold        int             // short episodes that the cooldown kept back
-	Snooze        Acknowledgement // episodes that start before its Until are born acknowledged
-	Seen          time.Time       // when it last had a value, zero for never
-	OKAt          time.Time       // when it last became ok
-	Alert         *Alert          // firing and recovering
+	Rejudge       bool             // the rule changed: if good now, resolve at once
+	Since         time.Time        // when it went bad: pending and firing
+	QuietSince    time.Time        // when it went good: recovering
+	Stood         time.Duration    // how long the running clock of for or keep_firing_for stood still
+	CooldownUntil time.Time        // before this no first message
+	Untold        int              // short episodes that the cooldown kept back
+	Snooze        *Acknowledgement // episodes that start before its Until are born acknowledged; nil for none
+	Seen          time.Time        // when it last had a value, zero for never
+	OKAt          time.Time        // when it last became ok
+	Alert         *Alert           // firing and recovering
 
 	Value float64 // the last one, NaN when there was none
 	Text  string
@@ -51,6 +51,11 @@ func (r *ring) add(at int64, value float64, v Verdict) {
 		r.next = (r.next + 1) % ringSize
 	}
 	r.at[i], r.value[i], r.verdict[i] = at, value, v
+}
+
+// snoozed reports whether an episode that starts now is born acknowledged.
+func (in *Instance) snoozed(now time.Time) bool {
+	return in.Snooze != nil && in.Snooze.Until.After(now)
 }
 
 // pause makes the running clock stand still for one tick.

@@ -445,8 +445,8 @@ func (l *Ledger) fire(t *tick, in *Instance, o *Observation) {
 	l.hasAlert(a)
 	l.note(in)
 	l.changed.alert(a)
-	if in.Snooze.Until.After(t.Now) {
-		ack := in.Snooze
+	if in.snoozed(t.Now) {
+		ack := *in.Snooze
 		a.Ack, a.Told = &ack, a.Severity.Rank()
 		return
 	}
@@ -539,7 +539,7 @@ func (l *Ledger) forget(s Setting, in *Instance, why string) {
 
 // keeps reports whether a row of the instance must be stored.
 func (l *Ledger) keeps(in *Instance, now time.Time) bool {
-	return in.State != OK || l.Rule.KeepsRoster() || in.CooldownUntil.After(now) || in.Untold > 0 || in.Snooze.Until.After(now)
+	return in.State != OK || l.Rule.KeepsRoster() || in.CooldownUntil.After(now) || in.Untold > 0 || in.snoozed(now)
 }
 
 // note marks an instance as changed.

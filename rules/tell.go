@@ -323,7 +323,7 @@ func (l *Ledger) endAck(in *Instance, why string, now time.Time) {
 	ack := *a.Ack
 	ack.Ended, ack.EndedAt = why, now
 	a.PastAcks, a.Ack = append(a.PastAcks, ack), nil
-	in.Snooze = Acknowledgement{}
+	in.Snooze = nil
 	l.note(in)
 	l.changed.alert(a)
 }

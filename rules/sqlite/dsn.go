@@ -26,7 +26,10 @@ func dsn(path string, mode access) string {
 	switch mode {
 	case reading:
 		q.Set("mode", "ro")
-		q["_pragma"] = []string{"busy_timeout(5000)", "foreign_keys(1)", "query_only(1)"}
+		q["_pragma"] = []string{
+			"busy_timeout(5000)", "foreign_keys(1)", "query_only(1)",
+			"cache_size(-512)", // there are several, and the system caches the file as well
+		}
 	case copying:
 		q["_pragma"] = []string{"busy_timeout(5000)"}
 	case writing:

@@ -227,7 +227,7 @@ func (c *commit) version(ctx context.Context, v rules.Version) error {
 
 func (c *commit) instance(ctx context.Context, rule string, in *rules.Instance) error {
 	var snooze any
-	if in.Snooze != (rules.Acknowledgement{}) {
+	if in.Snooze != nil {
 		text, err := json.Marshal(in.Snooze)
 		if err != nil {
 			return fmt.Errorf("write instance %s: %w", in.Series, err)
