@@ -147,8 +147,9 @@ func (a *App) ruleFindings(ctx context.Context) (out []Finding) {
 	if total == 0 {
 		return []Finding{{What: "rules", Text: "there is none; make one with `tocsin rules create`"}}
 	}
+	never := a.neverMatched(ctx)
 	for _, r := range list {
-		problems := a.ruleProblems(r)
+		problems := a.ruleProblems(r, never)
 		if s := a.Sources[r.Source]; r.Enabled && s != nil {
 			if err := a.checkData(ctx, s, &r); rules.CodeOf(err) == rules.Invalid {
 				problems = append(problems, strings.TrimSuffix(err.Error(), unknownHint))
@@ -167,13 +168,26 @@ func (a *App) ruleFindings(ctx context.Context) (out []Finding) {
 	return out
 }
 
-// unmatched says that a rule has found no series for long.
-func (a *App) unmatched(r rules.Rule, l *rules.Ledger) string {
-	if a.Engine == nil || !r.Enabled || l.Size() > 0 || l.Judged.IsZero() {
-		return ""
+// neverMatched picks the rules for which no series ever had a value.
+func (a *App) neverMatched(ctx context.Context) map[string]bool {
+	out := map[string]bool{}
+	ids, err := a.Store.Unmatched(ctx)
+	if err != nil {
+		return out // status tells what is wrong with the database
 	}
-	if now := a.now(); now.Sub(r.CreatedAt) < 24*time.Hour || now.Sub(a.Started) < 10*time.Minute {
-		return ""
+	for _, id := range ids {
+		out[id] = true
+		a.Book.View(id, func(l *rules.Ledger) {
+			if l.Matched { // not saved yet
+				delete(out, id)
+			}
+		})
 	}
-	return fmt.Sprintf("rule %s: no series matches %s; is a name misspelt, or has the data stopped? `tocsin rules show %s` shows it", r.Name, r.What(), r.Name)
+	return out
+}
+
+// lost reports whether a rule that never matched has had a day to do so: a name
+// in it may be misspelt.
+func (a *App) lost(r rules.Rule, never map[string]bool) bool {
+	return never[r.ID] && a.now().Sub(r.UpdatedAt) > 24*time.Hour
 }

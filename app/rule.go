@@ -20,6 +20,8 @@ type RuleView struct {
 	Firing  int `json:"firing"`  // alerts that are live
 	Pending int `json:"pending"` // instances that wait for `for`
 	Series  int `json:"series"`  // instances known to this process
+	// NeverMatched says that no series had a value in the rule's first day.
+	NeverMatched bool `json:"never_matched"`
 }
 
 // RuleAnswer is what an act on a rule answers.
@@ -133,9 +135,11 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 // ListRules lists rules by name, with the total before the page was cut.
 func (a *App) ListRules(ctx context.Context, f RuleFilter) ([]RuleView, int, error) {
 	list, total, err := a.Store.Rules(ctx, f)
-	out := make([]RuleView, 0, len(list))
+	out, never := make([]RuleView, 0, len(list)), a.neverMatched(ctx)
 	for _, r := range list {
-		out = append(out, a.view(r))
+		v := a.view(r)
+		v.NeverMatched = a.lost(r, never)
+		out = append(out, v)
 	}
 	return out, total, err
 }
@@ -215,7 +219,7 @@ func (a *App) check(ctx context.Context, r *rules.Rule, o SaveOptions) (warnings
 	schedule, err := evaluator.ParseSchedule(r.Every, r.Zone, a.Config.Every.Std())
 	errs = append(errs, err)
 	if o.sameData {
-		warnings = append(warnings, a.ruleProblems(*r)...)
+		warnings = append(warnings, a.ruleProblems(*r, nil)...)
 	} else {
 		errs = append(errs, a.settleSource(r))
 	}

@@ -103,11 +103,12 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 		return []string{"rules: " + err.Error()}
 	}
 	s.Rules.Total = total
+	never := a.neverMatched(ctx)
 	for _, r := range list {
 		if r.Enabled {
 			s.Rules.Enabled++
 		}
-		problems = append(problems, a.ruleProblems(r)...)
+		problems = append(problems, a.ruleProblems(r, never)...)
 	}
 	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
 		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
@@ -132,16 +133,16 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 }
 
 // ruleProblems says what keeps a rule from doing its work.
-func (a *App) ruleProblems(r rules.Rule) (out []string) {
+func (a *App) ruleProblems(r rules.Rule, never map[string]bool) (out []string) {
+	if a.lost(r, never) {
+		out = append(out, fmt.Sprintf("rule %s: no series ever matched %s; is a name misspelt?", r.Name, r.What()))
+	}
 	if r.Enabled && a.Sources[r.Source] == nil {
 		out = append(out, fmt.Sprintf("rule %s: its source %q is not in the config", r.Name, r.Source))
 	}
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		if l.Refused > 0 {
 			out = append(out, fmt.Sprintf("rule %s: has more than %d series; further ones are not watched: narrow its where or raise max_series", r.Name, r.SeriesLimit()))
-		}
-		if text := a.unmatched(r, l); text != "" {
-			out = append(out, text)
 		}
 	})
 	return out

@@ -23,6 +23,10 @@ type Store interface {
 	// ruleID is given.
 	Versions(ctx context.Context, ruleID string, limit int) ([]rules.Version, error)
 
+	// Unmatched lists the ids of enabled rules for which no series ever had a
+	// value.
+	Unmatched(ctx context.Context) ([]string, error)
+
 	// Alerts lists alerts, the newest first.
 	Alerts(ctx context.Context, f AlertFilter) (list []AlertRow, total int, err error)
 	// Alert returns one alert with its notifications; rules.NotFound when

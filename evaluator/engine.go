@@ -263,6 +263,7 @@ func (e *Engine) finish(ctx context.Context, r *round) {
 	if err := e.decide(ctx, r.tick, r.answers, nil); err != nil {
 		e.log.Error("late answer not saved", "source", r.feed.name, "error", err)
 	}
+	e.stats.late(len(r.answers))
 	r.feed.judged(r.tick, r.judged)
 }
 

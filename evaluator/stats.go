@@ -40,6 +40,9 @@ func (k *statsKeeper) ticked(t time.Time, took time.Duration, judged int) {
 	})
 }
 
+// late adds what was judged after its tick, because the source was slow.
+func (k *statsKeeper) late(judged int) { k.change(func(s *Stats) { s.Rules += judged }) }
+
 func (k *statsKeeper) missed()      { k.change(func(s *Stats) { s.Missed++ }) }
 func (k *statsKeeper) failed(error) { k.change(func(s *Stats) { s.Failures++ }) }
 

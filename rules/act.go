@@ -30,6 +30,7 @@ func (l *Ledger) replace(s Setting, next Rule) {
 	next.ID, next.Owner, next.CreatedAt, next.CreatedBy = was.ID, was.Owner, was.CreatedAt, was.CreatedBy
 	next.Version, next.UpdatedAt = was.Version+1, s.Now
 	other := measuresOther(&was, &next)
+	l.Matched = l.Matched && !other
 	switch {
 	case was.Enabled && !next.Enabled:
 		l.endAll(s, WhyNotWatched)

@@ -16,6 +16,7 @@ type Ledger struct {
 	Deleted  bool
 	Revision int64     // of the stored row this was read from; 0 for a new one
 	Judged   time.Time // the last nominal tick it was judged at
+	Matched  bool      // a series had a value since the rule measures what it measures
 	Refused  int       // series that the last tick turned away because there are too many
 
 	instances roster
@@ -28,11 +29,13 @@ type Ledger struct {
 	resting   bool      // outside active, and every instance was told so
 	looks     uint32    // counts Observe
 	changed   changed
+	matched   bool // Matched, as it is stored
 }
 
 // changed is what differs from the stored row.
 type changed struct {
 	rule          bool
+	matched       bool
 	versions      []Version
 	instances     map[Series]bool // true: gone
 	alerts        map[string]*Alert
@@ -74,6 +77,7 @@ type Snapshot struct {
 	Deleted       bool
 	Revision      int64
 	Judged        time.Time
+	Matched       bool
 	Instances     []*Instance
 	Alerts        []*Alert
 	Notifications []*Notification
@@ -82,7 +86,7 @@ type Snapshot struct {
 // OpenLedger makes a ledger of what a store kept.
 func OpenLedger(s Snapshot) *Ledger {
 	l := &Ledger{
-		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged, settled: s.Judged,
+		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged, settled: s.Judged, Matched: s.Matched, matched: s.Matched,
 	}
 	for _, a := range s.Alerts {
 		l.hasAlert(a)
@@ -195,6 +199,7 @@ func (l *Ledger) Observe(s Setting, obs []Observation, evidence func(Observation
 		}
 		in.look = l.looks
 		looked++
+		l.Matched = l.Matched || obs[i].Verdict >= Good && !l.silent(&obs[i])
 		l.judge(&tick, in, &obs[i])
 	}
 	if looked-tick.gone < l.instances.size() {
@@ -589,7 +594,7 @@ type Changes struct {
 // Changed reports whether there is anything to write.
 func (l *Ledger) Changed() bool {
 	c := &l.changed
-	if c.rule || len(c.versions)+len(c.alerts)+len(c.notifications) > 0 {
+	if c.rule || c.matched || len(c.versions)+len(c.alerts)+len(c.notifications) > 0 {
 		return true
 	}
 	for series, gone := range c.instances {
@@ -637,7 +642,7 @@ func (l *Ledger) Saved(revision int64) {
 			in.kept, in.touched = !gone && l.keeps(in, l.Judged), false
 		}
 	}
-	l.Revision, l.settled, l.changed = revision, l.Judged, changed{}
+	l.Revision, l.settled, l.matched, l.changed = revision, l.Judged, l.Matched, changed{}
 	l.tidy()
 }
 
@@ -672,6 +677,7 @@ func unfinished(n *Notification) bool { return !n.State.Final() }
 // Flush marks everything that lives in memory only, so that the next save
 // writes it: at the heartbeat and at the end.
 func (l *Ledger) Flush() {
+	l.changed.matched = l.Matched != l.matched
 	for in := range l.instances.all() {
 		if !in.touched || !in.kept && !l.keeps(in, l.Judged) {
 			continue
@@ -694,6 +700,7 @@ func (l *Ledger) Remember(old *Ledger) {
 	if measuresOther(&old.Rule, &l.Rule) {
 		return
 	}
+	l.Matched = l.Matched || old.Matched
 	for was := range old.instances.all() {
 		in := l.instances.of(was.Series)
 		switch {

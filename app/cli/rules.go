@@ -105,6 +105,8 @@ func stateOf(r app.RuleView) string {
 		return fmt.Sprintf("%d firing", r.Firing)
 	case r.Pending > 0:
 		return fmt.Sprintf("%d pending", r.Pending)
+	case r.NeverMatched:
+		return "matches nothing"
 	}
 	return "ok"
 }

@@ -153,3 +153,18 @@ func (s *Store) Versions(ctx context.Context, ruleID string, most int) (list []r
 	})
 	return list, err
 }
+
+// Unmatched lists rules that no series ever matched; see app.Store.
+func (s *Store) Unmatched(ctx context.Context) (ids []string, err error) {
+	const query = `SELECT r.id FROM rules r JOIN ledgers l ON l.rule_id = r.id
+		WHERE r.enabled AND r.deleted_at IS NULL AND NOT l.matched ORDER BY r.name`
+	err = s.read(ctx, "list unmatched rules", func(q querier) error {
+		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	})
+	return ids, err
+}

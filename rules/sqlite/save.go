@@ -130,14 +130,14 @@ func (c *commit) claim(ctx context.Context, l *rules.Ledger) (current bool, err 
 		}
 	}
 	if l.Revision == 0 {
-		_, err = c.pinned.exec(ctx, `INSERT INTO ledgers (rule_id, revision, judged) VALUES (?, ?, ?)`, l.Rule.ID, c.revision, millis(l.Judged))
+		_, err = c.pinned.exec(ctx, `INSERT INTO ledgers (rule_id, revision, judged, matched) VALUES (?, ?, ?, ?)`, l.Rule.ID, c.revision, millis(l.Judged), l.Matched)
 		if taken(err) {
 			err = rules.Errorf(rules.Conflict, "a rule with the id %s exists already", l.Rule.ID)
 		}
 		return true, err
 	}
-	n, err := c.pinned.exec(ctx, `UPDATE ledgers SET revision = ?, judged = ? WHERE rule_id = ? AND revision = ?`,
-		c.revision, millis(l.Judged), l.Rule.ID, l.Revision)
+	n, err := c.pinned.exec(ctx, `UPDATE ledgers SET revision = ?, judged = ?, matched = ? WHERE rule_id = ? AND revision = ?`,
+		c.revision, millis(l.Judged), l.Matched, l.Rule.ID, l.Revision)
 	return n == 1, err
 }
 

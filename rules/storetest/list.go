@@ -15,6 +15,7 @@ var listTests = []clause{
 	{"rules are listed by name, in pages", testRulePages},
 	{"rules are found by what a filter names", testRuleFilter},
 	{"a rule is found by name or id", testFindRule},
+	{"rules that never matched a series are listed", testUnmatched},
 	{"versions are listed, the newest first", testVersions},
 	{"alerts are listed newest first, in pages", testAlertPages},
 	{"alerts are found by what a filter names", testAlertFilter},
@@ -226,5 +227,25 @@ func testAlertFilter(t *testing.T, open func() app.Store) {
 		if err != nil || strings.Join(got, " ") != tt.want || total != len(list) {
 			t.Errorf("%s: %v of %d, %v; want %s", tt.name, got, total, err, tt.want)
 		}
+	}
+}
+
+func testUnmatched(t *testing.T, open func() app.Store) {
+	s := open()
+	off := simple("off")
+	off.Enabled = false
+	found := rules.NewLedger(simple("found"), ann, noon)
+	save(t, s, found, rules.NewLedger(simple("lost"), ann, noon), rules.NewLedger(off, ann, noon))
+	observe(found, noon.Add(time.Minute), "a", rules.Good, 1)
+	if found.Changed() {
+		t.Error("a first match writes at once")
+	}
+	found.Flush() // the heartbeat
+	save(t, s, found)
+	if ids, err := s.Unmatched(t.Context()); err != nil || strings.Join(ids, " ") != "id-lost" {
+		t.Errorf("unmatched are %q, %v", ids, err)
+	}
+	if !load(t, open(), "id-found").Matched {
+		t.Error("the match is forgotten")
 	}
 }
