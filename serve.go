@@ -224,22 +224,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err := book.Resume(ctx, time.Now().UTC(), func(string) bool { return true }); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
-	options := evaluator.EngineOptions{
-		Every: c.Every.Std(), Operators: directory.Operators(c), Since: d.alive.since(), Alive: d.alive.touch,
-		Clocks: app.MachineClocks(),
-	}
-	if d.clock != nil {
-		options.Sure, options.Blind, options.Jumped = d.clock.Sure, d.clock.Blind, d.clock.Doubt
-	}
-	engine := evaluator.NewEngine(book, d.log, options)
-	for name, source := range sources {
-		s := c.Sources[name]
-		o := evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std()}
-		if s.Kind == app.KindLive {
-			o.Fresh, o.Arrived = true, d.stores[name].Arrived()
-		}
-		engine.Add(name, source, o)
-	}
+	engine := d.newEngine(c, book, directory, sources)
 	a := &app.App{
 		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine, Clock: d.clock,
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
@@ -280,6 +265,27 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 			return nil
 		},
 	)
+}
+
+// newEngine makes the engine with its sources.
+func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory, sources map[string]evaluator.Source) *evaluator.Engine {
+	options := evaluator.EngineOptions{
+		Every: c.Every.Std(), Operators: directory.Operators(c), Since: d.alive.since(), Alive: d.alive.touch,
+		Clocks: app.MachineClocks(),
+	}
+	if d.clock != nil {
+		options.Sure, options.Blind, options.Jumped = d.clock.Sure, d.clock.Blind, d.clock.Doubt
+	}
+	engine := evaluator.NewEngine(book, d.log, options)
+	for name, source := range sources {
+		s := c.Sources[name]
+		o := evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std()}
+		if s.Kind == app.KindLive {
+			o.Fresh, o.Arrived = true, d.stores[name].Arrived()
+		}
+		engine.Add(name, source, o)
+	}
+	return engine
 }
 
 // openLinks opens the key of the links in messages, where they are wanted.
