@@ -187,6 +187,9 @@ func (a *App) suggest(ctx context.Context, name string, err error) error {
 	if near := rules.Nearest(name, names); len(near) > 0 {
 		return rules.Errorf(rules.NotFound, "no rule %q; did you mean %s?", name, strings.Join(near, " or "))
 	}
+	if len(names) == 0 {
+		return rules.Errorf(rules.NotFound, "no rule %q; there is none yet", name)
+	}
 	return rules.Errorf(rules.NotFound, "no rule %q; the known ones: %s", name, strings.Join(names[:min(len(names), 12)], ", "))
 }
 

@@ -209,11 +209,14 @@ func TestRulesComeInPages(t *testing.T) {
 func TestAnswersSayThatNoDaemonRuns(t *testing.T) {
 	h := newHouse(t, func(a *app.App) { a.Daemon = func() (int, bool) { return 0, false } })
 	h.create("X")
-	for tool, arguments := range map[string]string{
-		"list_alert_rules": `{}`, "list_alerts": `{}`, "update_alert_rule": `{"rule":"x","severity":"low"}`, "delete_alert_rule": `{"rule":"x"}`,
+	for _, call := range [][2]string{
+		{"list_alert_rules", `{}`},
+		{"list_alerts", `{}`},
+		{"update_alert_rule", `{"rule":"x","severity":"low"}`},
+		{"delete_alert_rule", `{"rule":"x"}`},
 	} {
-		if got := h.ok(tool, arguments)["warnings"]; fmt.Sprint(got) != "["+app.NoDaemon+"]" {
-			t.Errorf("%s warns %v", tool, got)
+		if got := h.ok(call[0], call[1])["warnings"]; fmt.Sprint(got) != "["+app.NoDaemon+"]" {
+			t.Errorf("%s warns %v", call[0], got)
 		}
 	}
 }
