@@ -198,10 +198,8 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 	for _, f := range e.sources {
 		plan := f.plan.Load()
 		from := e.options.Since
-		var ids []string
-		for _, r := range plan.rules {
-			ids = append(ids, r.ID)
-			e.book.View(r.ID, func(l *rules.Ledger) {
+		for _, id := range plan.ids {
+			e.book.View(id, func(l *rules.Ledger) {
 				if e.options.Since.IsZero() && !l.Judged.IsZero() && (from.IsZero() || l.Judged.Before(from)) {
 					from = l.Judged
 				}
@@ -211,7 +209,7 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 			f.judged(earliest(from, now), true)
 			continue
 		}
-		if err := e.standStill(ctx, ids, now); err != nil {
+		if err := e.standStill(ctx, plan.ids, now); err != nil {
 			return err
 		}
 	}
@@ -223,10 +221,10 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 func (e *Engine) leaveFuture(ctx context.Context, now time.Time, correct func(*rules.Ledger)) error {
 	var ids []string
 	for _, f := range e.sources {
-		for _, r := range f.plan.Load().rules {
-			e.book.View(r.ID, func(l *rules.Ledger) {
+		for _, id := range f.plan.Load().ids {
+			e.book.View(id, func(l *rules.Ledger) {
 				if l.Judged.After(now) {
-					ids = append(ids, r.ID)
+					ids = append(ids, id)
 				}
 			})
 		}

@@ -283,7 +283,7 @@ func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, awa
 	}()
 	return e.book.decide(ctx, t, &d.roll, func(s rules.Setting, place int, l *rules.Ledger) error {
 		s.Replay = away != nil
-		if place < len(d.answers) && d.answers[place].version == l.Rule.Version && l.Watched() && !away.precedes(&l.Rule, t) {
+		if place < len(d.answers) && d.answers[place].version() == l.Rule.Version && l.Watched() && !away.precedes(&l.Rule, t) {
 			e.observe(s, l, d.answers[place])
 		}
 		if away != nil {
@@ -377,7 +377,7 @@ func (d *docket) enter(answers []*Answer) {
 	d.answers = parentsFirst(d.given)
 	d.roll, d.answered = roll{ids: make([]string, len(answers))}, nil
 	for i, a := range d.answers {
-		d.ids[i] = a.Rule.ID
+		d.ids[i] = a.plan.ids[a.place]
 	}
 }
 
@@ -409,12 +409,12 @@ func (d *docket) add(ids []string) {
 
 // parentsFirst orders answers so that a rule comes after those it depends on.
 func parentsFirst(answers []*Answer) []*Answer {
-	byName := map[string]*Answer{}
-	if !slices.ContainsFunc(answers, func(a *Answer) bool { return len(a.Rule.DependsOn) > 0 }) {
+	if !slices.ContainsFunc(answers, func(a *Answer) bool { return len(a.plan.parents) > 0 }) {
 		return answers
 	}
+	byName := map[string]*Answer{}
 	for _, a := range answers {
-		byName[a.Rule.Name], byName[a.Rule.ID] = a, a
+		byName[a.plan.names[a.place]], byName[a.plan.ids[a.place]] = a, a
 	}
 	out, seen := make([]*Answer, 0, len(answers)), map[*Answer]bool{}
 	var visit func(a *Answer)
@@ -423,7 +423,7 @@ func parentsFirst(answers []*Answer) []*Answer {
 			return
 		}
 		seen[a] = true
-		for _, parent := range a.Rule.DependsOn {
+		for _, parent := range a.plan.parents[a.place] {
 			visit(byName[parent])
 		}
 		out = append(out, a)

@@ -38,6 +38,8 @@ type feed struct {
 	asked   *Plan      // of the last round; under busy, as all that follows
 	answers []Answer   // by rule of the plan
 	out     []*Answer  // those that were due
+	shapes  []*shape
+	queries []Query
 	started time.Time
 
 	mu      sync.Mutex
@@ -97,16 +99,27 @@ func (e *Engine) pose(ctx context.Context, f *feed, plan *Plan, due map[string]b
 		a := &f.answers[i]
 		if a.due = due[plan.schedules[i]]; a.due {
 			a.begin(rule, plan.needs[i], end)
-			a.version, a.expression = plan.versions[i], plan.expressions[i]
+			a.plan, a.place, a.expression = plan, i, plan.expressions[i]
 			f.out = append(f.out, a)
 		}
 	}
-	errs := e.put(ctx, f, plan, slices.Clone(plan.shapes), end)
-	readOwn(ctx, f.Source, f.out, end)
+	f.shapes = append(f.shapes[:0], plan.shapes...)
+	errs := e.put(ctx, f, plan, f.shapes, end)
+	readOwn(ctx, f.Source, f.own(plan), end)
 	for _, a := range f.out {
 		a.finish()
 	}
 	return errs
+}
+
+// own lists the answers of due rules with a statement of their own.
+func (f *feed) own(plan *Plan) (out []*Answer) {
+	for _, i := range plan.own {
+		if f.answers[i].due {
+			out = append(out, &f.answers[i])
+		}
+	}
+	return out
 }
 
 // put asks the shapes that a due rule takes. One that is refused is split and
@@ -115,16 +128,20 @@ func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, 
 	shapes = slices.DeleteFunc(shapes, func(s *shape) bool {
 		return !slices.ContainsFunc(s.takers, func(t taker) bool { return f.answers[t.rule].due })
 	})
-	queries := make([]Query, len(shapes))
-	for i, s := range shapes {
-		queries[i] = s.query(end)
+	f.queries = f.queries[:0]
+	for _, s := range shapes {
+		s.rows, s.taken = 0, 0
+		f.queries = append(f.queries, s.query(end))
 	}
 	began := time.Now()
-	errs := f.Query(ctx, queries, func(q int, row Row) { shapes[q].deal(&row, f.answers) })
-	e.stats.asked(len(queries), time.Since(began))
+	errs := f.Query(ctx, f.queries, func(q int, row Row) { shapes[q].deal(&row, f.answers) })
+	e.stats.asked(len(shapes), time.Since(began))
 	var again []*shape
 	for i, err := range errs {
 		if err == nil {
+			if shapes[i].wasteful() {
+				plan.narrow(shapes[i])
+			}
 			continue
 		}
 		var parts []*shape

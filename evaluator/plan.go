@@ -97,12 +97,18 @@ func (n need) merges(tags []string) bool {
 // Plan is the queries that answer all rules of one source at any tick, and
 // who takes which answer. It is made when rules change and used until they
 // change again.
+//
+// An act changes a rule in place. What is read of one while a source is asked,
+// which holds up no act, is kept apart.
 type Plan struct {
 	rules       []*rules.Rule
-	versions    []int               // by rule, as they were planned
-	schedules   []string            // by rule, what it is in the timetable
-	needs       [][]need            // by rule
-	expressions map[int]*expression // by rule
+	ids, names  []string         // by rule, as all that follows
+	versions    []int            // as they were planned
+	schedules   []string         // what they are in the timetable
+	parents     map[int][]string // what they depend on
+	needs       [][]need
+	expressions map[int]*expression
+	own         []int // rules with a statement of their own
 	shapes      []*shape
 }
 
@@ -113,6 +119,7 @@ type shape struct {
 	window, back time.Duration
 	takers       []taker
 	plain        bool // every taker takes every row as it is
+	rows, taken  int  // of the last answer, and those of them that had a taker
 	index        []bucket
 	routes       map[rules.Series][]route
 }
@@ -130,11 +137,11 @@ type taker struct {
 // aggregation and filter; those that look at fewer tags join it where their
 // aggregations can be merged.
 func NewPlan(list []*rules.Rule) *Plan {
-	p := &Plan{rules: list, expressions: map[int]*expression{}}
+	p := &Plan{rules: slices.Clone(list), expressions: map[int]*expression{}, parents: map[int][]string{}}
 	byKey := map[string]*shape{}
 	for i, r := range list {
 		p.needs = append(p.needs, needs(r))
-		p.versions, p.schedules = append(p.versions, r.Version), append(p.schedules, scheduleKey(r))
+		p.note(i, r)
 		if r.Condition.Type == rules.Expression {
 			if e, err := compileExpression(r.Condition); err == nil {
 				p.expressions[i] = e
@@ -160,6 +167,19 @@ func NewPlan(list []*rules.Rule) *Plan {
 		s.settle()
 	}
 	return p
+}
+
+// note keeps what is read of a rule besides its needs.
+func (p *Plan) note(place int, r *rules.Rule) {
+	p.ids, p.names = append(p.ids, r.ID), append(p.names, r.Name)
+	p.versions, p.schedules = append(p.versions, r.Version), append(p.schedules, scheduleKey(r))
+	if len(r.DependsOn) > 0 {
+		p.parents[place] = r.DependsOn
+	}
+	if r.Condition.Type == rules.Query {
+		own := *r
+		p.rules[place], p.own = &own, append(p.own, place)
+	}
 }
 
 // shapeKey says which needs share a query as they are. A need whose rows would
@@ -269,6 +289,63 @@ func (s *shape) filter() rules.Filter {
 	return out
 }
 
+// wasteful reports whether most of the rows that came had no taker, so that
+// asking for the values of the takers pays: a database spends on a value that
+// is asked for about what it spends on any.
+func (s *shape) wasteful() bool { return s.rows >= leastRows && s.taken*10 < s.rows*3 }
+
+const leastRows = 500
+
+// narrow replaces a wasteful shape by several that list the values of their
+// takers. Long lists are slow, so there are mostValues in each. It does nothing
+// where a taker alone has more.
+func (p *Plan) narrow(s *shape) {
+	tag := s.unlisted()
+	if tag == "" {
+		return
+	}
+	takers := slices.Clone(s.takers)
+	slices.SortStableFunc(takers, func(a, b taker) int { return slices.Compare(a.asks.where[tag], b.asks.where[tag]) })
+	var out []*shape
+	room := 0
+	for _, t := range takers {
+		if room < len(t.asks.where[tag]) {
+			out = append(out, s.part())
+			room = mostValues
+		}
+		room -= len(t.asks.where[tag])
+		out[len(out)-1].takers = append(out[len(out)-1].takers, t)
+	}
+	p.replace(s, out)
+}
+
+// unlisted finds a tag that all takers filter on and the query does not.
+func (s *shape) unlisted() string {
+	for _, tag := range s.GroupBy {
+		_, listed := s.Where[tag]
+		if !listed && !slices.ContainsFunc(s.takers, func(t taker) bool {
+			n := len(t.asks.where[tag])
+			return n == 0 || n > mostValues
+		}) {
+			return tag
+		}
+	}
+	return ""
+}
+
+// part is a shape that asks as s does, of nobody yet.
+func (s *shape) part() *shape {
+	return &shape{Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy, Step: s.Step}, window: s.window, back: s.back}
+}
+
+// replace puts shapes in the place of one.
+func (p *Plan) replace(s *shape, parts []*shape) {
+	for _, part := range parts {
+		part.settle()
+	}
+	p.shapes = append(slices.DeleteFunc(p.shapes, func(other *shape) bool { return other == s }), parts...)
+}
+
 // settle fixes the columns and the filter when all takers are known.
 func (s *shape) settle() {
 	s.Where, s.Columns, s.plain, s.index, s.routes = s.filter(), nil, true, nil, nil
@@ -334,7 +411,7 @@ func (p *Plan) split(s *shape) []*shape {
 		key := fmt.Sprintf("%q %s", t.asks.Field, t.asks.Aggregation)
 		part := byField[key]
 		if part == nil {
-			part = &shape{Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy, Step: s.Step}, window: s.window, back: s.back}
+			part = s.part()
 			byField[key] = part
 			out = append(out, part)
 		}
@@ -343,9 +420,6 @@ func (p *Plan) split(s *shape) []*shape {
 	if len(out) < 2 {
 		return nil
 	}
-	for _, part := range out {
-		part.settle()
-	}
-	p.shapes = append(slices.DeleteFunc(p.shapes, func(other *shape) bool { return other == s }), out...)
+	p.replace(s, out)
 	return out
 }

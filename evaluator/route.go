@@ -105,7 +105,11 @@ func (s *shape) deal(row *Row, answers []Answer) {
 		}
 		return
 	}
-	for _, r := range s.routesOf(row.Series) {
+	routes := s.routesOf(row.Series)
+	if s.rows++; len(routes) > 0 {
+		s.taken++
+	}
+	for _, r := range routes {
 		answers[s.takers[r.taker].rule].take(&s.takers[r.taker], r.series, row)
 	}
 }
@@ -216,7 +220,8 @@ type Answer struct {
 	Err    error
 
 	due        bool
-	version    int // of the rule that was planned
+	plan       *Plan
+	place      int // of the rule in the plan
 	end        time.Time
 	needs      []need
 	expression *expression
@@ -226,6 +231,9 @@ type Answer struct {
 
 // Query is the first need of the rule, as it alone would ask it.
 func (a *Answer) Query() Query { return a.needs[0].query(a.end) }
+
+// version is that of the rule when it was planned.
+func (a *Answer) version() int { return a.plan.versions[a.place] }
 
 // begin makes the answer ready for another round, keeping its memory.
 func (a *Answer) begin(r *rules.Rule, needs []need, end time.Time) {

@@ -127,8 +127,8 @@ func (k *statsKeeper) jumped(d time.Duration) (last time.Time) {
 // the clock leapt over. Specs that follow every hour are as good as durations:
 // they miss nothing.
 func (t *timetable) leapt(plan *Plan, from, to time.Time) (out []time.Time) {
-	for _, r := range plan.rules {
-		spec, ok := t.schedules[scheduleKey(r)].(wallClock)
+	for _, key := range plan.schedules {
+		spec, ok := t.schedules[key].(wallClock)
 		if !ok || spec.plain {
 			continue
 		}

@@ -36,6 +36,7 @@ type Client struct {
 	http    *http.Transport // it follows no redirect, so no credential goes astray
 	gate    chan struct{}   // holds a token for each request on its way
 	readers chan *reader    // idle ones, with what they remember
+	texts   chan []byte     // idle buffers for statements
 
 	mu     sync.Mutex
 	major  string // the first number of the version, empty while unknown
@@ -71,7 +72,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		options: o, base: *base, http: transport(o.Concurrency),
-		gate: make(chan struct{}, o.Concurrency), readers: make(chan *reader, 2), fields: map[string]knownFields{},
+		gate: make(chan struct{}, o.Concurrency), readers: make(chan *reader, 2), texts: make(chan []byte, o.Concurrency), fields: map[string]knownFields{},
 	}, nil
 }
 
@@ -134,6 +135,23 @@ func (c *Client) release(r *reader) {
 	clear(r.tasks)
 	select {
 	case c.readers <- r:
+	default:
+	}
+}
+
+// text returns an empty buffer for statements, which reuse takes back.
+func (c *Client) text() []byte {
+	select {
+	case b := <-c.texts:
+		return b[:0]
+	default:
+		return nil
+	}
+}
+
+func (c *Client) reuse(b []byte) {
+	select {
+	case c.texts <- b:
 	default:
 	}
 }

@@ -115,7 +115,7 @@ func (c *collector) failed(statement int, text string) error {
 	return nil
 }
 
-func (c *collector) begin(statement int, tags, _ []byte) error {
+func (c *collector) begin(statement int, _, tags, _ []byte) error {
 	t, err := c.task(statement)
 	if err != nil {
 		return err

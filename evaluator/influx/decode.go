@@ -42,9 +42,9 @@ type cell struct {
 
 // receiver takes what a decoder reads, in the order of the answer.
 type receiver interface {
-	// begin announces the rows of a series. tags and columns are JSON, or
+	// begin announces the rows of a series. name, tags and columns are JSON, or
 	// empty, and good until the call returns.
-	begin(statement int, tags, columns []byte) error
+	begin(statement int, name, tags, columns []byte) error
 	// row hands on one row; cells are good until the call returns.
 	row(statement int, cells []cell) error
 	// failed says that a statement was not answered, or not whole.
@@ -207,7 +207,7 @@ func (d *decoder) likeTheLast() bool {
 	}
 	d.pos += len(d.head) + size + len(d.middle)
 	d.depth++
-	if err := d.to.begin(d.statement, tags[:size], d.columns); err != nil {
+	if err := d.to.begin(d.statement, d.name, tags[:size], d.columns); err != nil {
 		d.fail(err)
 		return true
 	}
@@ -224,7 +224,7 @@ func (d *decoder) values() {
 		d.word("null")
 		return
 	}
-	d.tell(func() error { return d.to.begin(d.statement, d.tags, d.columns) })
+	d.tell(func() error { return d.to.begin(d.statement, d.name, d.tags, d.columns) })
 	d.array(d.oneRow)
 }
 

@@ -22,7 +22,7 @@ type script struct{ strings.Builder }
 
 var _ receiver = (*script)(nil)
 
-func (s *script) begin(statement int, tags, columns []byte) error {
+func (s *script) begin(statement int, _, tags, columns []byte) error {
 	fmt.Fprintf(s, "begin %d %s %s\n", statement, tags, columns)
 	return nil
 }
@@ -201,7 +201,7 @@ func referenceSeries(s *script, id int, value json.RawMessage) error {
 			if string(value) == "null" {
 				return nil
 			}
-			if err := s.begin(id, tags, columns); err != nil {
+			if err := s.begin(id, nil, tags, columns); err != nil {
 				return err
 			}
 			return eachElement(value, func(_ int, value json.RawMessage) error { return referenceRow(s, id, value) })

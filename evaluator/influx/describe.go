@@ -62,7 +62,7 @@ func (c *Client) receive(ctx context.Context, text string, to receiver) (said st
 	defer c.leave()
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
-	resp, err := c.post(ctx, text)
+	resp, err := c.post(ctx, []byte(text))
 	if err != nil {
 		return "", err
 	}
@@ -77,9 +77,16 @@ func (c *Client) receive(ctx context.Context, text string, to receiver) (said st
 	return said, err
 }
 
+// seriesName asks a table for the name of the series that a row is in.
+const (
+	seriesName = ""
+	notAColumn = -1
+)
+
 // table is a receiver that keeps some columns of text.
 type table struct {
 	wanted  []string
+	name    string
 	at      []int
 	rows    [][][]string
 	refused string
@@ -87,9 +94,15 @@ type table struct {
 
 var _ receiver = (*table)(nil)
 
-func (t *table) begin(statement int, _, columns []byte) error {
+func (t *table) begin(statement int, name, _, columns []byte) error {
 	if statement >= len(t.rows) {
 		return fmt.Errorf("the answer has a statement %d, asked were %d", statement, len(t.rows))
+	}
+	t.name = ""
+	if len(name) > 0 {
+		if err := json.Unmarshal(name, &t.name); err != nil {
+			return fmt.Errorf("read the name of a series: %w", err)
+		}
 	}
 	var names []string
 	if err := json.Unmarshal(columns, &names); err != nil {
@@ -98,7 +111,9 @@ func (t *table) begin(statement int, _, columns []byte) error {
 	t.at = t.at[:0]
 	for _, want := range t.wanted {
 		i := slices.Index(names, want)
-		if i < 0 {
+		if want == seriesName {
+			i = notAColumn
+		} else if i < 0 {
 			return fmt.Errorf("the answer has no column %s", want)
 		}
 		t.at = append(t.at, i)
@@ -109,6 +124,10 @@ func (t *table) begin(statement int, _, columns []byte) error {
 func (t *table) row(statement int, cells []cell) error {
 	row := make([]string, len(t.at))
 	for i, at := range t.at {
+		if at == notAColumn {
+			row[i] = t.name
+			continue
+		}
 		if at >= len(cells) {
 			return fmt.Errorf("a row has %d columns, too few", len(cells))
 		}

@@ -1,11 +1,11 @@
 package influx
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
@@ -24,38 +24,52 @@ func (c *Client) Explain(q evaluator.Query) string {
 	if err != nil {
 		return err.Error()
 	}
-	return p.text(legible)
+	return string(p.write(nil, legible))
 }
 
-// text writes the statements of the plan.
-func (p plan) text(at clock) string {
-	var texts []string
-	for _, s := range p.statements {
-		texts = append(texts, s.text(p.q, at))
+// write appends the statements of the plan.
+func (p *plan) write(b []byte, at clock) []byte {
+	for i, s := range p.statements {
+		if i > 0 {
+			b = append(b, ";\n"...)
+		}
+		b = s.write(b, p.q, at)
 	}
-	return strings.Join(texts, ";\n")
+	return b
 }
+
+// mostAtOnce is how many queries are worked on at a time. Plans and texts of
+// thousands would fill the memory, and a server that is down must not be asked
+// again for each of them.
+const mostAtOnce = 500
 
 // Query asks the queries in as few requests as the limits allow.
 func (c *Client) Query(ctx context.Context, queries []evaluator.Query, each func(query int, row evaluator.Row)) []error {
 	errs := make([]error, len(queries))
-	plans := c.prepare(ctx, queries, errs)
-	c.askAll(ctx, plans, each)
-	for _, p := range plans {
-		errs[p.query] = p.err
+	down := c.learn(ctx, queries)
+	slab := make([]progress, min(len(queries), mostAtOnce))
+	for from := 0; from < len(queries); from += mostAtOnce {
+		to := min(from+mostAtOnce, len(queries))
+		if down != nil {
+			for i := from; i < to; i++ {
+				errs[i] = down
+			}
+			continue
+		}
+		clear(slab)
+		plans := c.prepare(ctx, queries[from:to], slab, errs[from:to])
+		down = c.askAll(ctx, plans, func(query int, row evaluator.Row) { each(from+query, row) })
+		for _, p := range plans {
+			errs[from+p.query] = p.err
+		}
 	}
 	return errs
 }
 
-// prepare plans the queries; those that cannot be asked get their error.
-func (c *Client) prepare(ctx context.Context, queries []evaluator.Query, errs []error) []*progress {
-	if down := c.learn(ctx, queries); down != nil {
-		for i := range errs {
-			errs[i] = down
-		}
-		return nil
-	}
-	var plans []*progress
+// prepare plans the queries in a slab; those that cannot be asked get their
+// error.
+func (c *Client) prepare(ctx context.Context, queries []evaluator.Query, slab []progress, errs []error) []*progress {
+	plans := make([]*progress, 0, len(queries))
 	for i, q := range queries {
 		if impossible(q) {
 			errs[i] = c.alive(ctx)
@@ -63,7 +77,8 @@ func (c *Client) prepare(ctx context.Context, queries []evaluator.Query, errs []
 		}
 		p, err := newPlan(i, q, c.known(q.Measurement))
 		if errs[i] = err; err == nil {
-			plans = append(plans, &progress{plan: p})
+			slab[i].plan = p
+			plans = append(plans, &slab[i])
 		}
 	}
 	return plans
@@ -79,7 +94,7 @@ func (c *Client) alive(ctx context.Context) error {
 
 // askAll sends all requests and reads their answers as they come; what was not
 // answered because of others is asked again.
-func (c *Client) askAll(ctx context.Context, plans []*progress, each func(int, evaluator.Row)) {
+func (c *Client) askAll(ctx context.Context, plans []*progress, each func(int, evaluator.Row)) (down error) {
 	r := c.reader()
 	defer c.release(r)
 	for _, p := range plans {
@@ -90,7 +105,6 @@ func (c *Client) askAll(ctx context.Context, plans []*progress, each func(int, e
 	for _, batch := range batches {
 		go func() { answers <- c.send(ctx, batch) }()
 	}
-	var down error
 	for range batches {
 		if err := c.read(<-answers, r, each); err != nil {
 			down = err
@@ -99,6 +113,7 @@ func (c *Client) askAll(ctx context.Context, plans []*progress, each func(int, e
 	for _, batch := range batches {
 		c.settle(ctx, batch, down, r, each)
 	}
+	return down
 }
 
 // batchesOf packs the plans into requests, never one into two.
@@ -133,11 +148,15 @@ func (c *Client) send(ctx context.Context, batch []*progress) answer {
 		return answer{batch: batch, err: err, close: func() {}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
-	var texts []string
-	for _, p := range batch {
-		texts = append(texts, p.text(exact))
+	text := c.text()
+	for i, p := range batch {
+		if i > 0 {
+			text = append(text, ';')
+		}
+		text = p.write(text, exact)
 	}
-	resp, err := c.post(ctx, strings.Join(texts, ";"))
+	resp, err := c.post(ctx, text)
+	c.reuse(text)
 	return answer{batch, resp, err, func() {
 		cancel()
 		c.leave()
@@ -266,7 +285,7 @@ func (c *Client) mend(ctx context.Context, p *progress, r *reader, each func(int
 	case err != nil:
 		p.err = err
 		return nil
-	case again.text(exact) == p.text(exact):
+	case bytes.Equal(again.write(nil, exact), p.write(nil, exact)):
 		return nil
 	}
 	p.plan, p.err = again, nil

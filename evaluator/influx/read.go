@@ -71,7 +71,7 @@ type lastRows struct {
 
 var _ receiver = (*lastRows)(nil)
 
-func (l *lastRows) begin(_ int, tags, columns []byte) error {
+func (l *lastRows) begin(_ int, _, tags, columns []byte) error {
 	l.names, l.tags = nil, nil
 	if err := json.Unmarshal(columns, &l.names); err != nil {
 		return fmt.Errorf("read the names of the columns: %w", err)

@@ -18,18 +18,27 @@ var (
 // name writes an identifier. A double quote in it cannot end it.
 func name(text string) string { return `"` + escapeName.Replace(text) + `"` }
 
+func appendName(b []byte, text string) []byte {
+	if strings.ContainsAny(text, "\\\"\n") {
+		return append(b, name(text)...)
+	}
+	return append(append(append(b, '"'), text...), '"')
+}
+
 // literal writes a string. In single quotes: a tag value in double ones is an
 // identifier, and matches nothing without saying so.
 func literal(text string) string { return `'` + escapeText.Replace(text) + `'` }
 
-// clock writes a bound of time.
-type clock func(t time.Time) string
+// clock appends a bound of time.
+type clock func(b []byte, t time.Time) []byte
 
 // exact is for the server: no text of a time to parse, no zone to mistake.
-func exact(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
+func exact(b []byte, t time.Time) []byte { return strconv.AppendInt(b, t.UnixNano(), 10) }
 
 // legible is for people, and means the same.
-func legible(t time.Time) string { return literal(t.UTC().Format(time.RFC3339Nano)) }
+func legible(b []byte, t time.Time) []byte {
+	return append(b, literal(t.UTC().Format(time.RFC3339Nano))...)
+}
 
 // selection is a SELECT of expressions over the points that a query is about.
 type selection struct {
@@ -39,67 +48,76 @@ type selection struct {
 	everything  bool   // behind the expressions, a count for each field
 }
 
-func (s selection) text(q evaluator.Query, at clock) string {
-	var b strings.Builder
-	b.WriteString("SELECT " + s.list())
-	b.WriteString(" FROM " + name(q.Measurement))
-	b.WriteString(" WHERE time > " + at(q.From) + " AND time <= " + at(q.To))
-	for _, tag := range slices.Sorted(maps.Keys(q.Where)) {
-		b.WriteString(" AND " + oneOf(tag, q.Where[tag]))
+// write appends the statement. There may be thousands in a tick, so it makes
+// no text of its parts.
+func (s selection) write(b []byte, q evaluator.Query, at clock) []byte {
+	b = s.list(append(b, "SELECT "...))
+	b = appendName(append(b, " FROM "...), q.Measurement)
+	b = at(append(b, " WHERE time > "...), q.From)
+	b = at(append(b, " AND time <= "...), q.To)
+	if len(q.Where) > 0 {
+		for _, tag := range slices.Sorted(maps.Keys(q.Where)) {
+			b = oneOf(append(b, " AND "...), tag, q.Where[tag])
+		}
 	}
 	if s.condition != "" {
-		b.WriteString(" AND " + s.condition)
+		b = append(append(b, " AND "...), s.condition...)
 	}
-	if groups := s.groups(q); len(groups) > 0 {
-		b.WriteString(" GROUP BY " + strings.Join(groups, ", "))
-	}
+	b = s.groups(b, q)
 	if q.Step > 0 && !s.raw {
-		b.WriteString(" fill(none)")
+		b = append(b, " fill(none)"...)
 	}
-	return b.String()
+	return b
 }
 
-func (s selection) groups(q evaluator.Query) []string {
+func (s selection) groups(b []byte, q evaluator.Query) []byte {
 	if s.raw {
-		return []string{"*"}
+		return append(b, " GROUP BY *"...)
 	}
-	var groups []string
+	before := " GROUP BY "
 	if q.Step > 0 {
-		groups = append(groups, bucket(q))
+		b = append(append(b, before...), bucket(q)...)
+		before = ", "
 	}
 	for _, tag := range q.GroupBy {
-		groups = append(groups, name(tag))
+		b = appendName(append(b, before...), tag)
+		before = ", "
 	}
-	return groups
+	return b
 }
 
 // list names the columns, because versions differ in what they call them.
-func (s selection) list() string {
-	if s.raw {
-		return strings.Join(s.expressions, ", ")
-	}
-	var parts []string
+func (s selection) list(b []byte) []byte {
 	for i, e := range s.expressions {
-		parts = append(parts, e+" AS v"+strconv.Itoa(i))
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		if b = append(b, e...); !s.raw {
+			b = strconv.AppendInt(append(b, " AS v"...), int64(i), 10)
+		}
 	}
 	if s.everything {
-		parts = append(parts, "count(*)")
+		if len(s.expressions) > 0 {
+			b = append(b, ", "...)
+		}
+		b = append(b, "count(*)"...)
 	}
-	return strings.Join(parts, ", ")
+	return b
 }
 
-func oneOf(tag string, values []string) string {
-	var parts []string
-	for _, v := range values {
-		parts = append(parts, name(tag)+" = "+literal(v))
-	}
-	switch len(parts) {
+func oneOf(b []byte, tag string, values []string) []byte {
+	switch len(values) {
 	case 0: // nothing matches
-		return "(" + name(tag) + " = '' AND " + name(tag) + " != '')"
+		return append(b, "("+name(tag)+" = '' AND "+name(tag)+" != '')"...)
 	case 1:
-		return parts[0]
+		return append(append(appendName(b, tag), " = "...), literal(values[0])...)
 	}
-	return "(" + strings.Join(parts, " OR ") + ")"
+	before := "("
+	for _, v := range values {
+		b = append(append(appendName(append(b, before...), tag), " = "...), literal(v)...)
+		before = " OR "
+	}
+	return append(b, ')')
 }
 
 // bucket makes steps that begin one nanosecond after From, because the

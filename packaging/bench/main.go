@@ -13,7 +13,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -60,6 +62,14 @@ func run(ctx context.Context, s settings) error {
 	if s.tocsin == "" {
 		return errors.New("name the binary with -tocsin; packaging/bench.sh builds one")
 	}
+	if (s.vmalert == "") != (s.victoria == "") {
+		return errors.New("-vmalert and -victoria belong together")
+	}
+	for _, program := range []*string{&s.tocsin, &s.influxd, &s.vmalert, &s.victoria} {
+		if err := find(program); err != nil {
+			return err
+		}
+	}
 	var errs []error
 	try := func(name string, measure func() error) {
 		if !s.wants(name) || ctx.Err() != nil {
@@ -72,12 +82,28 @@ func run(ctx context.Context, s settings) error {
 	header()
 	for _, w := range workloads() {
 		try(w.name, func() error { return s.measure(ctx, w) })
+		if s.vmalert != "" && w.peer != nil {
+			try(w.name, func() error { return s.peer(ctx, w) })
+		}
 	}
 	fmt.Println()
 	try("storm", func() error { return s.storm(ctx) })
 	try("latency, polling", func() error { return s.polling(ctx) })
 	try("latency, live", func() error { return s.live(ctx) })
 	return cmp.Or(errors.Join(errs...), ctx.Err())
+}
+
+// find makes the path of a program whole: each runs in a directory of its own.
+func find(program *string) error {
+	if *program == "" {
+		return nil
+	}
+	path, err := exec.LookPath(*program)
+	if err != nil {
+		return err
+	}
+	*program, err = filepath.Abs(path)
+	return err
 }
 
 func (s settings) wants(name string) bool {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -18,11 +19,12 @@ type reading struct {
 	memory            float64 // MB at most
 	written           float64 // bytes a tick
 	ready             float64 // ms
-	firing            int
 }
 
+const lineFormat = "%-7s %-58s %14s %14s %14s %14s %14s %14s\n"
+
 func header() {
-	fmt.Printf("%-7s %-48s %14s %14s %20s %14s %14s %14s\n", "rules", "shape", "queries/tick", "requests/tick", "CPU ms/tick", "RSS MB", "ready ms", "written/tick")
+	fmt.Printf(lineFormat, "rules", "shape", "queries/tick", "requests/tick", "CPU ms/tick", "RSS MB", "ready ms", "written/tick")
 }
 
 // measure runs a workload several times against one database.
@@ -38,12 +40,8 @@ func (s settings) measure(ctx context.Context, w workload) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.stop()) }()
 	every := max(s.every, w.every)
-	length := time.Duration(s.runs) * (every*time.Duration(s.ticks+warm+2) + 10*time.Second)
-	if w.points == 0 {
-		w.points = 10 * time.Second
-	}
-	now := time.Now()
-	if err := db.load(ctx, now.Add(-6*time.Minute), now.Add(length+2*time.Minute), w.points, w.lines); err != nil {
+	from, to := w.span(s, every)
+	if err := db.load(ctx, from, to, w.step(), w.lines); err != nil {
 		return fmt.Errorf("load points: %w", err)
 	}
 	var all []reading
@@ -56,6 +54,22 @@ func (s settings) measure(ctx context.Context, w workload) (err error) {
 	}
 	report(w, all)
 	return nil
+}
+
+// span is the time that points are needed for: a window before the first tick,
+// and until the last.
+func (w workload) span(s settings, every time.Duration) (from, to time.Time) {
+	length := time.Duration(s.runs) * (every*time.Duration(s.ticks+warm+2) + 10*time.Second)
+	now := time.Now()
+	return now.Add(-6 * time.Minute), now.Add(length + 2*time.Minute)
+}
+
+// step is how far apart points are.
+func (w workload) step() time.Duration {
+	if w.points == 0 {
+		return 10 * time.Second
+	}
+	return w.points
 }
 
 // warm is how many ticks pass before the measurement: they meet the series.
@@ -162,12 +176,12 @@ func report(w workload, all []reading) {
 		}
 		return verdict(slices.Min(values), slices.Max(values), target)
 	}
-	fmt.Printf("%-7d %-48s %14s %14s %20s %14s %14s %14s\n", w.rules, w.shape,
+	fmt.Printf(lineFormat, strconv.Itoa(w.rules), w.shape,
 		column(w.most.queries, func(r reading) float64 { return r.queries }),
 		column(w.most.requests, func(r reading) float64 { return r.requests }),
 		column(w.most.cpu, func(r reading) float64 { return r.cpu }),
 		column(w.most.memory, func(r reading) float64 { return r.memory }),
-		column(300, func(r reading) float64 { return r.ready }),
+		column(w.most.ready, func(r reading) float64 { return r.ready }),
 		column(0, func(r reading) float64 { return r.written }))
 }
 

@@ -25,7 +25,7 @@ type workload struct {
 
 // targets are what is promised; zero is nothing.
 type targets struct {
-	queries, requests, cpu, memory float64
+	queries, requests, cpu, memory, ready float64
 }
 
 // value changes from point to point and stays between 10 and 50.
@@ -120,19 +120,19 @@ func workloads() []workload {
 			name: "ten fields", rules: 10_000, shape: "1,000 hosts x 10 fields", lines: hostLines("m", 1000, 10),
 			rule: func(n int) rules.Doc { return watch("m", fmt.Sprint("f", n%10), 100, onHost(n/10)) },
 			peer: func(n int) string { return fmt.Sprintf(`avg_over_time(m_f%d{host="h%d"}[5m]) > 100`, n%10, n/10) },
-			most: targets{queries: 10, cpu: 20, memory: 60},
+			most: targets{queries: 10, cpu: 20, memory: 60, ready: 300},
 		},
 		{
 			name: "ten measurements", rules: 10_000, shape: "1,000 hosts x 10 measurements", lines: manyMeasurements(10, 1000),
 			rule: func(n int) rules.Doc { return watch(fmt.Sprint("m", n%10), "f0", 100, onHost(n/10)) },
 			peer: func(n int) string { return fmt.Sprintf(`avg_over_time(m%d_f0{host="h%d"}[5m]) > 100`, n%10, n/10) },
-			most: targets{queries: 10, cpu: 20, memory: 60},
+			most: targets{queries: 10, cpu: 20, memory: 60, ready: 300},
 		},
 		{
 			name: "nothing shared", rules: 10_000, shape: "nothing shared: 10,000 measurements", lines: manyMeasurements(10_000, 1),
 			rule: func(n int) rules.Doc { return watch(fmt.Sprint("m", n), "f0", 100, nil) },
 			peer: func(n int) string { return fmt.Sprintf(`avg_over_time(m%d_f0[5m]) > 100`, n) },
-			most: targets{requests: 200, cpu: 100, memory: 80},
+			most: targets{requests: 200, cpu: 100, memory: 80, ready: 300},
 		},
 		{
 			name: "grouped", rules: 10, shape: "ten grouped rules over 10,000 series", lines: hostLines("m", 10_000, 1), every: 10 * time.Second,
