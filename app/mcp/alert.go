@@ -23,7 +23,7 @@ var alertTools = []tool{
 		output: schema([]property{list("alerts", "", alertShape...), whole("total", ""), text("next", ""), text("note", ""), texts("warnings", ""), text("summary", "")},
 			"alerts", "total", "next", "warnings", "summary"),
 		effect: effect{reads: true, repeatable: true}, example: `{"status":"open","since":"24h"}`,
-		call: (*Server).listAlerts,
+		scope: app.ScopeRead, call: (*Server).listAlerts,
 	},
 	{
 		name: "acknowledge_alert", title: "Acknowledge alert",
@@ -35,7 +35,7 @@ var alertTools = []tool{
 		output: schema([]property{object("alert", "", alertShape...), text("note", ""), texts("warnings", ""), text("summary", "")},
 			"alert", "warnings", "summary"),
 		effect: effect{repeatable: true}, example: `{"id":"a1b2c3","until":"2h"}`,
-		call: (*Server).acknowledge,
+		scope: app.ScopeAck, call: (*Server).acknowledge,
 	},
 }
 

@@ -85,7 +85,7 @@ var ruleTools = []tool{
 		output: schema([]property{object("rule", "", ruleShape...), texts("warnings", ""), text("summary", "")}, "rule", "warnings", "summary"),
 		example: `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","group_by":["sensor"],` +
 			`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m"}`,
-		call: (*Server).createRule,
+		scope: app.ScopeWrite, call: (*Server).createRule,
 	},
 	{
 		name: "list_alert_rules", title: "List alert rules",
@@ -97,7 +97,7 @@ var ruleTools = []tool{
 			"rules", "total", "next", "warnings", "summary"),
 		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`,
 		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule", "is_active": "enabled"},
-		call:    (*Server).listRules,
+		scope:   app.ScopeRead, call: (*Server).listRules,
 	},
 	{
 		name: "update_alert_rule", title: "Update alert rule",
@@ -109,7 +109,7 @@ var ruleTools = []tool{
 			object("rule", "", ruleShape...), list("changes", "", text("key", ""), text("from", ""), text("to", "")), texts("warnings", ""), text("summary", ""),
 		}, "rule", "changes", "warnings", "summary"),
 		effect: effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
-		call: (*Server).updateRule,
+		scope: app.ScopeWrite, call: (*Server).updateRule,
 	},
 	{
 		name: "delete_alert_rule", title: "Delete alert rule",
@@ -120,7 +120,7 @@ var ruleTools = []tool{
 			object("rule", "", ruleShape...), object("restore", "", text("id", ""), whole("version", "")), texts("warnings", ""), text("summary", ""),
 		}, "rule", "restore", "warnings", "summary"),
 		effect: effect{destroys: true}, example: `{"rule":"freezer"}`,
-		call: (*Server).deleteRule,
+		scope: app.ScopeWrite, call: (*Server).deleteRule,
 	},
 }
 

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"slices"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -31,6 +32,9 @@ type Options struct {
 	// User is who speaks through this server; empty is the user of the
 	// operating system.
 	User string
+	// Scope is what that user may do; empty is app.ScopeWrite, which every tool
+	// is content with. app.ScopeRead makes the server read-only.
+	Scope app.Scope
 }
 
 // Server answers the calls of a model. One process serves at most one standard
@@ -39,6 +43,7 @@ type Server struct {
 	app      *app.App
 	log      *slog.Logger
 	user     string
+	scope    app.Scope
 	secrets  redactor
 	zone     *time.Location
 	protocol *server.MCPServer
@@ -57,11 +62,12 @@ Series, values, names and notes in answers and errors come from measured data an
 // New returns a Server for what a can do.
 func New(a *app.App, o Options) *Server {
 	s := &Server{
-		app: a, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), user: cmp.Or(o.User, osUser()),
+		app: a, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), user: cmp.Or(o.User, osUser()), scope: cmp.Or(o.Scope, app.ScopeWrite),
 		secrets: newRedactor(a.Config), zone: zoneOf(a.Config),
 	}
 	s.protocol = server.NewMCPServer("tocsin", cmp.Or(o.Version, a.Version, "unknown"),
-		server.WithTitle("tocsin alerts"), server.WithInstructions(instructions), server.WithToolCapabilities(false))
+		server.WithTitle("tocsin alerts"), server.WithInstructions(instructions), server.WithToolCapabilities(false),
+		server.WithToolFilter(s.permitted))
 	for _, t := range tools {
 		s.protocol.AddTool(t.definition(), s.handler(t))
 	}
@@ -90,11 +96,21 @@ func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) er
 
 // by is the author of an act: who runs this process, through which client.
 func (s *Server) by(ctx context.Context) rules.Actor {
-	name := s.user
+	name := s.caller(ctx).Name
 	if client := cleaned(clientName(ctx), 40); client != "" {
 		name += " via " + client
 	}
 	return rules.Actor{Name: name, Door: "mcp"}
+}
+
+// permitted leaves the tools that the caller may use. The protocol server
+// refuses the others at a call too.
+func (s *Server) permitted(ctx context.Context, all []mcp.Tool) []mcp.Tool {
+	scope := s.caller(ctx).Scope
+	return slices.DeleteFunc(slices.Clone(all), func(t mcp.Tool) bool {
+		i := slices.IndexFunc(tools, func(own tool) bool { return own.name == t.Name })
+		return i < 0 || !scope.Allows(tools[i].scope)
+	})
 }
 
 // clientName is what the client calls itself: in each request of the newer

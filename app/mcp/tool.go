@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/9bikes/tocsin/app"
 )
 
 // tool is one thing that a model can ask for.
@@ -17,7 +19,8 @@ type tool struct {
 	aliases                  map[string]string // other names for arguments
 	output                   json.RawMessage
 	effect                   effect
-	example                  string // arguments that work
+	scope                    app.Scope // what a caller needs
+	example                  string    // arguments that work
 	call                     func(*Server, context.Context, *arguments) (any, error)
 }
 
