@@ -32,6 +32,7 @@ type Book struct {
 	unsaved map[string]*rules.Ledger // left the cache, or failed to be saved
 	silence []rules.Silence
 	version uint64 // moves when a rule comes, goes or changes
+	trouble error  // of the last save; nil after one that went well
 }
 
 // listed is a watched rule as the indexes know it. An act changes a rule in
@@ -380,6 +381,7 @@ func (b *Book) save(ctx context.Context, list []*rules.Ledger, again func(*rules
 // settle brings the indexes up to date after a save.
 func (b *Book) settle(batch []*rules.Ledger, err error) {
 	code := rules.CodeOf(err)
+	b.trouble = err
 	for _, l := range batch {
 		id := l.Rule.ID
 		switch {
@@ -405,6 +407,30 @@ func (b *Book) Unsaved() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return len(b.unsaved)
+}
+
+// Trouble is why the last save failed; nil when it went well.
+func (b *Book) Trouble() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.trouble
+}
+
+// Inherit takes over what the Book before could not save, be it on the same
+// store or on a copy of it; the next save writes it. A nil Book has nothing.
+func (b *Book) Inherit(old *Book) {
+	if old == nil {
+		return
+	}
+	old.mu.Lock()
+	unsaved := slices.Collect(maps.Values(old.unsaved))
+	old.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range unsaved {
+		b.unsaved[l.Rule.ID] = l
+		b.admit(l)
+	}
 }
 
 // Resume settles what was in flight when the daemon before ended; again picks
@@ -454,10 +480,40 @@ func (b *Book) coveredBy(parent string, child *rules.Rule, series rules.Series, 
 	if _, ok := b.rules[parent]; !ok {
 		return ""
 	}
-	if l, ok := b.cache.Peek(parent); ok {
-		return l.Cover(child, series, b.options.Every, now)
+	if l := b.held(parent); l != nil {
+		return l.Cover(child, series, b.gap(child, now), now)
 	}
 	return ""
+}
+
+// held returns a ledger wherever it is; nil when it cannot be read. The cache
+// holds nearly all of them.
+func (b *Book) held(id string) *rules.Ledger {
+	if l, ok := b.cache.Peek(id); ok {
+		return l
+	}
+	if l := b.unsaved[id]; l != nil {
+		return l
+	}
+	read, err := b.store.Load(context.Background(), id)
+	if err != nil || len(read) == 0 {
+		return nil
+	}
+	b.admit(read[0])
+	return read[0]
+}
+
+// gap is how far apart the ticks of a rule are.
+func (b *Book) gap(r *rules.Rule, now time.Time) time.Duration {
+	if r.Every == "" {
+		return b.options.Every
+	}
+	s, err := ParseSchedule(r.Every, r.Zone, b.options.Every)
+	if err != nil {
+		return b.options.Every
+	}
+	next := s.Next(now)
+	return s.Next(next).Sub(next)
 }
 
 // named finds watched rules by owner and name.
@@ -501,8 +557,8 @@ func (b *Book) Owed(now time.Time) []rules.Notification {
 	defer b.mu.Unlock()
 	var out []rules.Notification
 	for id := range b.owing {
-		l, ok := b.cache.Peek(id)
-		if !ok {
+		l := b.held(id)
+		if l == nil {
 			continue
 		}
 		l.Notifications(func(n *rules.Notification) bool {

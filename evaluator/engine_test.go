@@ -26,6 +26,7 @@ type house struct {
 	now    time.Time
 
 	options evaluator.EngineOptions
+	cache   int              // ledgers in memory, 0 for the usual
 	source  evaluator.Source // points, unless a test puts another in its place
 	meddler *meddled
 }
@@ -79,7 +80,7 @@ func (h *house) open(migrate bool) {
 		}
 	})
 	h.store, h.meddler = store, &meddled{Store: store}
-	h.book, err = evaluator.OpenBook(h.Context(), h.meddler, evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
+	h.book, err = evaluator.OpenBook(h.Context(), h.meddler, evaluator.BookOptions{Cache: h.cache, Route: func(rules.Severity) []string { return []string{"phone"} }})
 	if err != nil {
 		h.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -74,13 +75,8 @@ func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
 	if err := p.begin(); err != nil {
 		return nil, err
 	}
-	for from := 0; from < len(ticks); from += spanTicks {
-		if err := p.play(ctx, ticks[from:min(from+spanTicks, len(ticks))]); err != nil {
-			return nil, err
-		}
-		if t.Progress != nil {
-			t.Progress(float64(min(from+spanTicks, len(ticks))) / float64(len(ticks)))
-		}
+	if err := p.playAll(ctx, slices.Collect(slices.Chunk(ticks, spanTicks))); err != nil {
+		return nil, err
 	}
 	p.end()
 	return p.result, nil
@@ -129,11 +125,53 @@ func (p *player) begin() error {
 	return p.answer.Compile()
 }
 
-// play reads what the needs were at some ticks and judges these.
-func (p *player) play(ctx context.Context, ticks []time.Time) error {
-	if p.Rule.Condition.Type == rules.Query {
-		return p.playOwn(ctx, ticks)
+// reel is a span of ticks with what the needs were at each.
+type reel struct {
+	ticks []time.Time
+	tapes []*tape
+	err   error
+}
+
+// playAll reads and judges one span after the other. While one is judged, the
+// next is read: the source has something to do meanwhile.
+func (p *player) playAll(ctx context.Context, spans [][]time.Time) error {
+	ctx, cancel := context.WithCancel(ctx)
+	reels := make(chan reel)
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	defer cancel()
+	reading.Go(func() {
+		for _, ticks := range spans {
+			r := reel{ticks: ticks}
+			if p.Rule.Condition.Type != rules.Query {
+				r.tapes, r.err = p.read(ctx, ticks)
+			}
+			select {
+			case reels <- r:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	for i := range spans {
+		var r reel
+		select {
+		case r = <-reels:
+		case <-ctx.Done():
+			return fmt.Errorf("trial stopped: %w", ctx.Err())
+		}
+		if err := p.play(ctx, r); err != nil {
+			return err
+		}
+		if p.Progress != nil {
+			p.Progress(float64(i+1) / float64(len(spans)))
+		}
 	}
+	return nil
+}
+
+// read reads what the needs were at some ticks.
+func (p *player) read(ctx context.Context, ticks []time.Time) ([]*tape, error) {
 	tapes := make([]*tape, len(p.answer.needs))
 	for i, n := range p.answer.needs {
 		ends := make([]time.Time, len(ticks))
@@ -142,15 +180,26 @@ func (p *player) play(ctx context.Context, ticks []time.Time) error {
 		}
 		var err error
 		if tapes[i], err = readTape(ctx, p.Source, n, ends); err != nil {
-			return fmt.Errorf("read the past of %s: %w", tapes[i], err)
+			return nil, fmt.Errorf("read the past of %s: %w", tapes[i], err)
 		}
 	}
-	for i, tick := range ticks {
+	return tapes, nil
+}
+
+// play judges the ticks of a reel.
+func (p *player) play(ctx context.Context, r reel) error {
+	if r.err != nil {
+		return r.err
+	}
+	if p.Rule.Condition.Type == rules.Query {
+		return p.playOwn(ctx, r.ticks)
+	}
+	for i, tick := range r.ticks {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("trial stopped: %w", err)
 		}
 		p.answer.empty()
-		for j, tape := range tapes {
+		for j, tape := range r.tapes {
 			p.answer.Points[j] = tape.points(i, p.answer.Points[j])
 		}
 		p.judge(tick)

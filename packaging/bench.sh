@@ -3,7 +3,7 @@
 # machine and prints a table. It judges nobody: it is no test, and a machine
 # that does other things as well is no place for it.
 #
-#   packaging/bench.sh                          everything, about 20 minutes
+#   packaging/bench.sh                          everything, about 45 minutes
 #   packaging/bench.sh -only "one per host"     one workload
 #   packaging/bench.sh -runs 1 -ticks 6         quick and rough
 #   packaging/bench.sh -vmalert PATH -victoria PATH

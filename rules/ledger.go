@@ -13,11 +13,17 @@ import (
 // cannot be saved apart. It is not safe for concurrent use.
 type Ledger struct {
 	Rule     Rule
-	Deleted  bool
 	Revision int64     // of the stored row this was read from; 0 for a new one
 	Judged   time.Time // the last nominal tick it was judged at
-	Matched  bool      // a series had a value since the rule measures what it measures
 	Refused  int       // series that the last tick turned away because there are too many
+
+	// The small ones stand together: there is a ledger for each rule, and it
+	// just fits into a kilobyte.
+	Deleted bool
+	Matched bool   // a series had a value since the rule measures what it measures
+	matched bool   // Matched, as it is stored
+	resting bool   // outside active, and every instance was told so
+	looks   uint32 // counts Observe
 
 	instances roster
 	met       []*Instance                // in the order of the last observations, where there are several
@@ -26,10 +32,7 @@ type Ledger struct {
 	messages  map[string]*Notification   // the same by their ID
 	active    *span
 	settled   time.Time // the last judged tick that will not be decided again
-	resting   bool      // outside active, and every instance was told so
-	looks     uint32    // counts Observe
 	changed   changed
-	matched   bool // Matched, as it is stored
 }
 
 // changed is what differs from the stored row.

@@ -12,7 +12,7 @@ import (
 )
 
 // mostStatements is how many statements go out in one request.
-const mostStatements = 50
+const mostStatements = 200
 
 // Explain returns the statements that q is asked with, with times that people
 // can read. They can be run as they are.
@@ -45,6 +45,11 @@ const mostAtOnce = 500
 
 // Query asks the queries in as few requests as the limits allow.
 func (c *Client) Query(ctx context.Context, queries []evaluator.Query, each func(query int, row evaluator.Row)) []error {
+	if len(queries) == 1 {
+		if done, err := c.fromPoints(ctx, queries[0], func(row evaluator.Row) { each(0, row) }); done {
+			return []error{err}
+		}
+	}
 	errs := make([]error, len(queries))
 	down := c.learn(ctx, queries)
 	slab := make([]progress, min(len(queries), mostAtOnce))

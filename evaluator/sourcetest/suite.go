@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T, lines []string) evaluator.Source)
 	t.Run("all aggregations together", s.together)
 	t.Run("windows exclude their start and include their end", s.bounds)
 	t.Run("steps exclude their start and include their end", s.steps)
+	t.Run("a long range is cut into short steps", s.long)
 	t.Run("where keeps the listed values", s.where)
 	t.Run("group_by makes one row for each label set", s.groups)
 	t.Run("columns with other gaps do not disturb each other", s.gaps)
@@ -135,6 +136,34 @@ func (s suite) steps(t *testing.T) {
 		queries = append(queries, stepped(climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest}), step))
 	}
 	s.check(t, queries...)
+}
+
+// long is what a backtest asks: one query of hundreds of steps with few points
+// in each. It is asked alone, because a source may answer it in another way.
+func (s suite) long(t *testing.T) {
+	for _, groupBy := range [][]string{{"room", "sensor"}, {"room"}, nil} {
+		for _, field := range []string{"celsius", "turns", "open"} {
+			for _, step := range []time.Duration{2 * time.Second, 1700 * time.Millisecond} {
+				var columns []evaluator.Column
+				for _, how := range []rules.Aggregation{rules.Count, rules.Sum, rules.Mean, rules.Min, rules.Max, rules.Spread} {
+					columns = append(columns, evaluator.Column{Field: field, Aggregation: how})
+				}
+				q := stepped(climateQuery(groupBy, columns...), step)
+				q.From, q.To = start.Add(-time.Minute), start.Add(12*time.Minute)
+				s.check(t, q)
+			}
+		}
+		for _, field := range []string{"celsius", "mode", "turns"} {
+			q := stepped(climateQuery(groupBy, evaluator.Column{Field: field, Aggregation: rules.Latest}, evaluator.Column{Field: field, Aggregation: rules.First}), 2*time.Second)
+			q.Where = rules.Filter{"site": {"home"}}
+			s.check(t, q)
+		}
+	}
+	edges := evaluator.Query{Measurement: "edges", GroupBy: []string{"host"}, From: start.Add(-time.Minute), To: start.Add(2 * time.Minute), Step: time.Second / 4}
+	for _, how := range []rules.Aggregation{rules.First, rules.Latest, rules.Sum} {
+		edges.Columns = append(edges.Columns, evaluator.Column{Field: "v", Aggregation: how})
+	}
+	s.check(t, edges)
 }
 
 func (s suite) where(t *testing.T) {

@@ -90,6 +90,7 @@ func run(ctx context.Context, s settings) error {
 	try("storm", func() error { return s.storm(ctx) })
 	try("latency, polling", func() error { return s.polling(ctx) })
 	try("latency, live", func() error { return s.live(ctx) })
+	try("backtest", func() error { return s.backtest(ctx) })
 	return cmp.Or(errors.Join(errs...), ctx.Err())
 }
 
