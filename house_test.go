@@ -40,6 +40,7 @@ var importers = map[string][]string{
 	"github.com/apache/arrow-go":              {"evaluator/influx3"},
 	"google.golang.org/grpc":                  {"evaluator/influx3"},
 	"github.com/containrrr/shoutrrr":          {"notify/shoutrrr"},
+	"github.com/go-analyze/charts":            {"app/chart"},
 	"github.com/go-sql-driver/mysql":          {"rules/mysql"},
 	"github.com/influxdata/influxql":          {"evaluator/influx"},
 	"github.com/influxdata/line-protocol":     {"evaluator/live"},
@@ -50,8 +51,9 @@ var importers = map[string][]string{
 	"github.com/shirou/gopsutil":              {"evaluator/live"},
 	"github.com/spf13/cobra":                  {"app/cli"},
 	"github.com/spf13/pflag":                  {"app/cli"},
+	"github.com/tailscale/hujson":             {"app/cli"},
 	"golang.org/x/sync":                       {"rules/sqlite", "rules/mysql"},
-	"golang.org/x/sys":                        {"app"},
+	"golang.org/x/sys":                        {"app", "."},
 	"golang.org/x/term":                       {"app/cli"},
 	"modernc.org/sqlite":                      {"rules/sqlite"},
 }

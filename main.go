@@ -7,19 +7,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // rules name IANA zones, and a Pi's image may hold none
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/cli"
-	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/influx"
 	"github.com/9bikes/tocsin/evaluator/influx3"
@@ -43,6 +44,9 @@ func main() {
 		Serve:    serve,
 		MCP:      serveMCP,
 		Demo:     demo,
+		Backup:   backup,
+		Restore:  restore,
+		Sources:  func(c *app.Config) (map[string]evaluator.Source, error) { return openSources(c, nil) },
 		ReadData: live.ReadData,
 	}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -67,6 +71,9 @@ func keyPath(c *app.Config) string      { return filepath.Join(c.DataDir, "chann
 // open makes an App on the database of a data directory, beside the daemon:
 // for a command line, or for MCP, which gets no key.
 func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
+	if note := degraded(c.DataDir); note != "" {
+		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(note, "storage: "))
+	}
 	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
 	if err != nil {
 		return nil, nil, err
@@ -76,7 +83,7 @@ func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() er
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	directory := app.NewDirectory(c, store, nil, slog.Default())
-	book, err := openBook(ctx, c, store, directory)
+	book, err := openBook(ctx, c, store, directory, nil)
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
@@ -87,6 +94,11 @@ func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() er
 	if withKey {
 		sender := shoutrrr.New(shoutrrr.Options{})
 		a.Sender, a.Builder = sender, sender
+		if vault, err := notify.OpenVault(keyPath(c), false); err == nil {
+			a.Opens = app.NewDirectory(c, store, vault, slog.Default()).Opens
+		} else if _, err := os.Stat(keyPath(c)); errors.Is(err, fs.ErrNotExist) {
+			a.Opens = func(app.StoredChannel) bool { return false }
+		}
 		a.Seal = func(id, kind string, url rules.Secret) ([]byte, error) {
 			vault, err := notify.OpenVault(keyPath(c), true)
 			if err != nil {
@@ -98,9 +110,9 @@ func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() er
 	return a, store.Close, nil
 }
 
-func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory) (*evaluator.Book, error) {
+func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory, committed func()) (*evaluator.Book, error) {
 	return evaluator.OpenBook(ctx, store, evaluator.BookOptions{
-		Every: c.Every.Std(), Route: d.Route(c), ChannelsMoved: d.Forget,
+		Every: c.Every.Std(), Route: d.Route(c), ChannelsMoved: d.Forget, Committed: committed,
 		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, time.Now()) },
 	})
 }
@@ -143,19 +155,4 @@ func reachable(listen string) string {
 		return net.JoinHostPort("127.0.0.1", port)
 	}
 	return listen
-}
-
-// serveMCP is the side that Claude starts: it opens no key and no channel.
-func serveMCP(ctx context.Context, configPath string) error {
-	c, err := loadConfig(configPath, false)
-	if err != nil {
-		return err
-	}
-	a, closeStore, err := open(ctx, c, false)
-	if err != nil {
-		return err
-	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	err = mcp.New(a, mcp.Options{Log: log, Version: fullVersion()}).ServeStdio(ctx, os.Stdin, os.Stdout)
-	return errors.Join(err, closeStore())
 }

@@ -152,6 +152,7 @@ func (s *site) until(what string, ok func() bool) {
 func (s *site) run(args ...string) (out string, code int) {
 	s.Helper()
 	cmd := exec.Command(binary, append(args, "--config", s.config)...)
+	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+s.dir)
 	text, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
 		s.Fatal(err)

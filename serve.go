@@ -21,8 +21,10 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/heartbeat"
 	"github.com/9bikes/tocsin/app/httpdate"
+	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
@@ -64,7 +66,7 @@ func saveMemory(ctx context.Context, engine *evaluator.Engine) {
 		}
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(15)
 	}
 	debug.FreeOSMemory()
 }
@@ -93,11 +95,13 @@ func newLog(level string) *slog.Logger {
 type daemon struct {
 	serveOptions
 	store    *storage
-	said     string // what is wrong with the database, to be logged once
-	told     string // the note about the database that people were told
+	book     *evaluator.Book // of the session
+	said     string          // what is wrong with the database, to be logged once
+	told     string          // the note about the database that people were told
 	vault    *notify.Vault
 	listener net.Listener
 	handler  swap
+	door     atomic.Pointer[mcp.Handler] // for models, of the session
 	stores   map[string]*live.Store
 }
 
@@ -127,6 +131,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	return together(ctx,
 		func(ctx context.Context) error { return d.sessions(ctx, c) },
 		func(ctx context.Context) error { return web.Serve(ctx, d.listener, &d.handler) },
+		func(ctx context.Context) error { return d.serveSocket(ctx, c.DataDir) },
 	)
 }
 
@@ -198,16 +203,6 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 	}
 }
 
-// reopen opens the database again between two sessions.
-func (d *daemon) reopen(ctx context.Context, c *app.Config) error {
-	err := d.store.Close()
-	next, openErr := openStorage(ctx, c, d.log)
-	if openErr == nil {
-		d.store = next
-	}
-	return errors.Join(err, openErr)
-}
-
 // session wires everything that depends on the config and runs it until ctx
 // ends.
 func (d *daemon) session(ctx context.Context, c *app.Config) error {
@@ -217,16 +212,24 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		return err
 	}
 	directory := app.NewDirectory(c, d.store, d.vault, d.log)
-	book, err := openBook(ctx, c, d.store, directory)
+	var models *mcp.Server // made before anything commits
+	book, err := openBook(ctx, c, d.store, directory, func() {
+		if models != nil {
+			models.Changed()
+		}
+	})
 	if err != nil {
 		return err
 	}
+	book.Inherit(d.book)
+	d.book = book
+	d.alive.tell(d.store.degraded())
 	if err := book.Resume(ctx, time.Now().UTC(), func(string) bool { return true }); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
 	engine := d.newEngine(c, book, directory, sources)
 	a := &app.App{
-		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Engine: engine, Clock: d.clock,
+		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine, Clock: d.clock,
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return append(d.store.notes(), unsaved(book)...) },
 	}
@@ -243,6 +246,9 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		Policy: directory.Policy, Operators: directory.Operators(c),
 	})
 	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
+	models = mcp.New(a, mcp.Options{Log: d.log, Version: fullVersion(), Draw: chart.PNG})
+	door := models.Handler(mcp.HandlerOptions{})
+	d.door.Store(door)
 	d.handler.Store(probes)
 	for _, warning := range warnings(c, d.listener.Addr()) {
 		d.log.Warn("the config works, but", "warning", warning)
@@ -255,7 +261,8 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		dispatcher.Run,
 		app.NewSilenceWatch(a, directory.Operators(c), d.log).Run,
 		heart.Run,
-		func(ctx context.Context) error { return d.keepHouse(ctx, c) },
+		door.Run,
+		func(ctx context.Context) error { return d.keepHouse(ctx, c, book) },
 		func(ctx context.Context) error { d.tellOfStorage(ctx, engine); return nil },
 		d.runVitals(c),
 		func(ctx context.Context) error {
@@ -310,7 +317,7 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 		out = append(out, "there is no source, so nothing can be evaluated; add your InfluxDB under sources: in the config")
 	}
 	if !loopback(a) && c.Token.IsZero() {
-		out = append(out, "listening beyond loopback without a token: only /health and /ready are answered; set token or token_file")
+		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is answered /health and /ready alone, and commands cannot ask the live sources; set token or token_file")
 	}
 	return out
 }
@@ -392,7 +399,7 @@ func (d *daemon) runVitals(c *app.Config) func(context.Context) error {
 
 // webOptions mount the live sources' doors: points go to the first one.
 func (d *daemon) webOptions(c *app.Config) web.Options {
-	o := web.Options{Token: c.Token, Hosts: slices.Concat(c.Hosts, publicHost(c)), Loopback: loopback(d.listener.Addr()), Log: d.log}
+	o := web.Options{Token: c.Token, Hosts: slices.Concat(c.Hosts, publicHost(c)), Loopback: loopback(d.listener.Addr()), Log: d.log, MCP: d.answerMCP}
 	allow := func(*http.Request, string) error { return nil } // web has checked
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		store := d.stores[name]

@@ -30,6 +30,9 @@ type App struct {
 	Builder notify.Builder
 	// Seal encrypts a channel's URL; nil where the key may not be opened.
 	Seal func(id, kind string, url rules.Secret) ([]byte, error)
+	// Opens reports whether the credential of a stored channel can be opened; nil
+	// where the key may not be read.
+	Opens func(c StoredChannel) bool
 	// Links signs the links in messages and knows them again; nil where there
 	// is no public address.
 	Links *notify.Signer
@@ -67,15 +70,20 @@ func newID(letter string) string {
 // NoDaemon is the warning that answers carry while nothing is evaluated.
 const NoDaemon = "no daemon runs: nothing is evaluated; start it with `tocsin serve`"
 
-// Warnings concern every answer of this process: that no daemon runs. They are
-// never nil, because JSON has no null lists.
+// Warnings concern every answer of this process: that no daemon runs, that what
+// is done is kept in memory only. They are never nil, because JSON has no null
+// lists.
 func (a *App) Warnings() []string {
+	out := []string{}
 	if a.Daemon != nil {
 		if _, running := a.Daemon(); !running {
-			return []string{NoDaemon}
+			out = append(out, NoDaemon)
 		}
 	}
-	return []string{}
+	if a.Notes != nil {
+		out = append(out, a.Notes()...)
+	}
+	return out
 }
 
 // source returns the source of a rule, the only one when it names none.

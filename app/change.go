@@ -25,31 +25,52 @@ type ChangeView struct {
 	Undoable bool        `json:"undoable"` // it is the last of its rule
 }
 
-// Changes lists changes of rules, the newest first and at most limit, 0 for
-// all: of one rule, deleted or not, when its name or id is given.
-func (a *App) Changes(ctx context.Context, nameOrID string, limit int) ([]ChangeView, error) {
-	id := ""
-	if nameOrID != "" {
-		r, _, err := a.findEver(ctx, nameOrID)
+// ChangeFilter picks changes of rules; the zero value picks all.
+type ChangeFilter struct {
+	Rule  string // by name or id, deleted or not
+	After string // a handle: the page begins after it
+	Limit int    // 0 for all
+}
+
+// Changes lists changes of rules, the newest first, with the total before the
+// page was cut.
+func (a *App) Changes(ctx context.Context, f ChangeFilter) (page []ChangeView, total int, err error) {
+	v := VersionFilter{Limit: f.Limit}
+	if f.Rule != "" {
+		r, _, err := a.findEver(ctx, f.Rule)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		id = r.ID
+		v.RuleID = r.ID
 	}
-	list, err := a.Store.Versions(ctx, id, limit)
+	if f.After != "" {
+		if v.BeforeRule, v.BeforeVersion, err = readHandle(f.After); err != nil {
+			return nil, 0, err
+		}
+	}
+	list, total, err := a.Store.Versions(ctx, v)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	h := history{store: a.Store, of: map[string][]rules.Version{}}
 	out := []ChangeView{}
 	for _, v := range list {
 		view, err := h.view(ctx, v)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		out = append(out, view)
 	}
-	return out, nil
+	return out, total, nil
+}
+
+// RulesVersion returns a text that is another one after any change of a rule.
+func (a *App) RulesVersion(ctx context.Context) (string, error) {
+	list, total, err := a.Store.Versions(ctx, VersionFilter{Limit: 1})
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	return fmt.Sprintf("%d %s", total, Handle(list[0].RuleID, list[0].Version)), nil
 }
 
 // history is the versions of the rules that were asked about, the newest
@@ -65,7 +86,7 @@ func (h history) view(ctx context.Context, v rules.Version) (ChangeView, error) 
 		return ChangeView{}, err
 	}
 	out := ChangeView{
-		Handle: v.RuleID + "@" + strconv.Itoa(v.Version), RuleID: v.RuleID, Rule: v.Rule.Name, Title: v.Rule.Title,
+		Handle: Handle(v.RuleID, v.Version), RuleID: v.RuleID, Rule: v.Rule.Name, Title: v.Rule.Title,
 		Version: v.Version, Act: v.Act, By: v.By, At: v.At, Changes: []KeyChange{},
 	}
 	i := slices.IndexFunc(all, func(o rules.Version) bool { return o.Version == v.Version })
@@ -81,7 +102,7 @@ func (h history) all(ctx context.Context, id string) ([]rules.Version, error) {
 	if known {
 		return list, nil
 	}
-	list, err := h.store.Versions(ctx, id, 0)
+	list, _, err := h.store.Versions(ctx, VersionFilter{RuleID: id})
 	h.of[id] = list
 	return list, err
 }
@@ -132,6 +153,8 @@ func (a *App) suggestEver(ctx context.Context, name string, gone []rules.Rule, e
 type RestoreAnswer struct {
 	Rule     RuleView    `json:"rule"`
 	From     int         `json:"from"` // the version that was brought back; 0 when the rule was deleted instead
+	Was      rules.Rule  `json:"-"`    // the rule before
+	Deleted  bool        `json:"-"`    // it was deleted before
 	Changes  []KeyChange `json:"changes"`
 	Warnings []string    `json:"warnings"`
 }
@@ -150,7 +173,7 @@ func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, vers
 	if version == 0 && !deleted {
 		return RestoreAnswer{}, rules.Errorf(rules.Invalid, "rule %q is not deleted, so the version to restore must be named; it is at version %d now, for example restore version %d", r.Name, r.Version, max(1, r.Version-1))
 	}
-	versions, err := a.Store.Versions(ctx, r.ID, 0)
+	versions, _, err := a.Store.Versions(ctx, VersionFilter{RuleID: r.ID})
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
@@ -160,7 +183,9 @@ func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, vers
 	if i < 0 {
 		return RestoreAnswer{}, rules.Errorf(rules.NotFound, "rule %q has no version %d; it has %s", r.Name, version, span(versions))
 	}
-	return a.restore(ctx, by, r, versions[i], o)
+	answer, err := a.restore(ctx, by, r, versions[i], o)
+	answer.Deleted = deleted
+	return answer, err
 }
 
 // span says which versions there are.
@@ -181,7 +206,7 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
-	answer := RestoreAnswer{Rule: a.view(v.Rule), From: v.Version, Changes: changes, Warnings: a.notNil(warnings)}
+	answer := RestoreAnswer{Rule: a.view(v.Rule), From: v.Version, Was: was, Changes: changes, Warnings: a.notNil(warnings)}
 	if o.DryRun {
 		return answer, nil
 	}
@@ -246,10 +271,13 @@ func each(err error) (out []string) {
 	return []string{err.Error()}
 }
 
+// Handle names a change: it is what Undo takes.
+func Handle(ruleID string, version int) string { return ruleID + "@" + strconv.Itoa(version) }
+
 // Undo takes back the change that a handle names, which must be the last of
 // its rule: a created rule is deleted, anything else goes back to the version
 // before.
-func (a *App) Undo(ctx context.Context, by rules.Actor, handle string) (RestoreAnswer, error) {
+func (a *App) Undo(ctx context.Context, by rules.Actor, handle string, o SaveOptions) (RestoreAnswer, error) {
 	name, version, err := readHandle(handle)
 	if err != nil {
 		return RestoreAnswer{}, err
@@ -258,7 +286,7 @@ func (a *App) Undo(ctx context.Context, by rules.Actor, handle string) (RestoreA
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
-	versions, err := a.Store.Versions(ctx, r.ID, 0)
+	versions, _, err := a.Store.Versions(ctx, VersionFilter{RuleID: r.ID})
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
@@ -270,12 +298,19 @@ func (a *App) Undo(ctx context.Context, by rules.Actor, handle string) (RestoreA
 		return RestoreAnswer{}, rules.Errorf(rules.Conflict, "rule %q was changed again since, by %s (%s) to version %d; undo that first, or restore version %d to take back all of it",
 			r.Name, versions[0].By.Name, versions[0].By.Door, versions[0].Version, max(1, version-1))
 	}
-	o := SaveOptions{ExpectedVersion: version}
+	o.ExpectedVersion = version
 	if len(versions) == 1 || versions[1].Act == "deleted" {
 		gone, err := a.DeleteRule(ctx, by, r.ID, o)
-		return RestoreAnswer{Rule: gone.Rule, Changes: []KeyChange{}, Warnings: gone.Warnings}, err
+		return RestoreAnswer{Rule: gone.Rule, Was: r, Changes: []KeyChange{}, Warnings: gone.Warnings}, err
 	}
-	return a.restore(ctx, by, r, versions[1], o)
+	answer, err := a.restore(ctx, by, r, versions[1], o)
+	answer.Deleted = versions[0].Act == "deleted"
+	return answer, err
+}
+
+// Ends reports whether a rule that was watched no longer is.
+func (a RestoreAnswer) Ends() bool {
+	return !a.Deleted && (a.From == 0 || a.Was.Enabled && !a.Rule.Enabled)
 }
 
 // readHandle reads "rule@version".

@@ -25,7 +25,7 @@ func (h *home) create(name string, more rules.Doc) string {
 
 func (h *home) changes(name string, limit int) string {
 	h.Helper()
-	list, err := h.Changes(h.Context(), name, limit)
+	list, _, err := h.Changes(h.Context(), app.ChangeFilter{Rule: name, Limit: limit})
 	h.must(err)
 	var out []string
 	for _, c := range list {
@@ -40,7 +40,7 @@ func (h *home) changes(name string, limit int) string {
 
 func (h *home) last(name string) app.ChangeView {
 	h.Helper()
-	list, err := h.Changes(h.Context(), name, 1)
+	list, _, err := h.Changes(h.Context(), app.ChangeFilter{Rule: name, Limit: 1})
 	h.must(err)
 	if len(list) != 1 {
 		h.Fatalf("no change of %s", name)
@@ -60,7 +60,7 @@ func TestChangesTellWhoDidWhatToWhichKeys(t *testing.T) {
 	if c := h.last("fridge"); c.By != anna || !c.At.Equal(noon) {
 		t.Errorf("change = %+v", c)
 	}
-	if _, err := h.Changes(t.Context(), "frigde", 0); rules.CodeOf(err) != rules.NotFound || !strings.Contains(err.Error(), "did you mean fridge?") {
+	if _, _, err := h.Changes(t.Context(), app.ChangeFilter{Rule: "frigde"}); rules.CodeOf(err) != rules.NotFound || !strings.Contains(err.Error(), "did you mean fridge?") {
 		t.Errorf("changes of none: %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestUndo(t *testing.T) {
 	h.update("fridge", rules.Doc{"for": "5m"})
 	undo := func() app.RestoreAnswer {
 		t.Helper()
-		got, err := h.Undo(t.Context(), anna, h.last("fridge").Handle)
+		got, err := h.Undo(t.Context(), anna, h.last("fridge").Handle, app.SaveOptions{})
 		h.must(err)
 		return got
 	}
@@ -200,7 +200,7 @@ func TestUndo(t *testing.T) {
 		created: "was changed again since, by anna (web) to version 7; undo that first", "fridge@70": "has no version 70; it has 1 to 7",
 		"fridge": "must be a rule and the version", "fridge@x": "must be a rule and the version", "@1": "must be a rule and the version", "nothing@1": `no rule "nothing"`,
 	} {
-		if _, err := h.Undo(t.Context(), anna, handle); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := h.Undo(t.Context(), anna, handle, app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("undo of %s: %v", handle, err)
 		}
 	}
@@ -209,7 +209,7 @@ func TestUndo(t *testing.T) {
 func TestUndoOfACreationDeletes(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)
-	got, err := h.Undo(t.Context(), anna, "fridge@1")
+	got, err := h.Undo(t.Context(), anna, "fridge@1", app.SaveOptions{})
 	h.must(err)
 	if got.From != 0 || got.Rule.Version != 2 {
 		t.Errorf("undo = %+v", got)

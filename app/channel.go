@@ -13,6 +13,10 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
+// NeedsCredential is the health of a channel whose credential this machine's
+// key does not open: its database came from a backup without the key.
+const NeedsCredential = "needs its credential"
+
 // ListChannels lists what may be seen of the channels, those of the config and
 // the stored ones.
 func (a *App) ListChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
@@ -30,13 +34,18 @@ func (a *App) ListChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 	}
 	for _, c := range stored {
 		if _, twice := a.Config.Channels[c.Name]; !twice {
-			out = append(out, rules.ChannelInfo{Name: c.Name, Kind: c.Kind, Origin: "stored"})
+			info := rules.ChannelInfo{Name: c.Name, Kind: c.Kind, Origin: "stored"}
+			if a.Opens != nil && !a.Opens(c) {
+				info.Health = NeedsCredential
+			}
+			out = append(out, info)
 		}
 	}
 	for i := range out {
 		h := health[out[i].Name]
 		out[i].LastSuccess, out[i].LastError = h.LastSuccess, h.LastError
 		switch {
+		case out[i].Health != "":
 		case h.LastError != "":
 			out[i].Health = "failing"
 		case !h.LastSuccess.IsZero():
@@ -102,16 +111,7 @@ var channelName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 
 // AddChannel stores a channel with its URL sealed. It needs the key.
 func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url rules.Secret, s notify.Settings) (rules.ChannelInfo, error) {
-	if a.Seal == nil || a.Sender == nil {
-		return rules.ChannelInfo{}, rules.Errorf(rules.Forbidden, "this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
-	}
-	if !channelName.MatchString(name) {
-		return rules.ChannelInfo{}, rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example phone", name)
-	}
-	if _, twice := a.Config.Channels[name]; twice {
-		return rules.ChannelInfo{}, rules.Errorf(rules.Conflict, "channel %q is in the config file; change it there, or choose another name", name)
-	}
-	kind, err := a.Sender.Check(url)
+	kind, err := a.checkCredential(name, url)
 	if err != nil {
 		return rules.ChannelInfo{}, err
 	}
@@ -119,6 +119,46 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 		return rules.ChannelInfo{}, err
 	}
 	c := StoredChannel{ID: newID("c"), Name: name, Kind: kind, Settings: s, By: by, CreatedAt: a.now()}
+	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
+		return rules.ChannelInfo{}, err
+	}
+	return rules.ChannelInfo{Name: name, Kind: kind, Origin: "stored", Health: "untried"}, a.Store.PutChannel(ctx, c)
+}
+
+// checkCredential returns the kind of a channel that may be stored.
+func (a *App) checkCredential(name string, url rules.Secret) (kind string, err error) {
+	if a.Seal == nil || a.Sender == nil {
+		return "", rules.Errorf(rules.Forbidden, "this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
+	}
+	if !channelName.MatchString(name) {
+		return "", rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example phone", name)
+	}
+	if _, twice := a.Config.Channels[name]; twice {
+		return "", rules.Errorf(rules.Conflict, "channel %q is in the config file; change it there, or choose another name", name)
+	}
+	return a.Sender.Check(url)
+}
+
+// ReplaceCredential gives a stored channel another URL, be it of another
+// service. Its settings stay.
+func (a *App) ReplaceCredential(ctx context.Context, by rules.Actor, name string, url rules.Secret) (rules.ChannelInfo, error) {
+	kind, err := a.checkCredential(name, url)
+	if err != nil {
+		return rules.ChannelInfo{}, err
+	}
+	list, err := a.Store.Channels(ctx)
+	if err != nil {
+		return rules.ChannelInfo{}, err
+	}
+	i := slices.IndexFunc(list, func(c StoredChannel) bool { return c.Name == name })
+	if i < 0 {
+		return rules.ChannelInfo{}, a.knownChannel(ctx, name)
+	}
+	c := list[i]
+	if err := a.checkSettings(ctx, name, kind, c.Settings); err != nil {
+		return rules.ChannelInfo{}, err
+	}
+	c.Kind, c.By = kind, by
 	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
 		return rules.ChannelInfo{}, err
 	}
@@ -183,10 +223,16 @@ type TestAnswer struct {
 }
 
 // TestChannel books a test message and waits for the daemon to deliver it, at
-// most patience.
+// most patience. Without a daemon nothing is booked: it would go out whenever
+// one starts, when nobody expects it.
 func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, patience time.Duration) (TestAnswer, error) {
 	if err := a.knownChannel(ctx, name); err != nil {
 		return TestAnswer{}, err
+	}
+	if a.Daemon != nil {
+		if _, running := a.Daemon(); !running {
+			return TestAnswer{}, rules.Errorf(rules.Unavailable, "channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
+		}
 	}
 	var n *rules.Notification
 	err := a.Book.Act(ctx, a.now(), "", func(s rules.Setting, l *rules.Ledger) error {
@@ -197,9 +243,6 @@ func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, pati
 	})
 	if err != nil {
 		return TestAnswer{}, err
-	}
-	if _, running := a.Daemon(); !running {
-		return TestAnswer{Channel: name, ID: n.ID, State: "waiting", Text: "The test is booked, but " + NoDaemon + "."}, nil
 	}
 	return a.awaitTest(ctx, name, n.ID, patience)
 }

@@ -165,7 +165,7 @@ func (d *draft) step(ctx context.Context, next rules.Rule, doc RuleDoc) (s Step,
 // drift says what another door did to a rule since apply last saw it, nil
 // when nothing is left of it.
 func (a *App) drift(ctx context.Context, was rules.Rule) (*Drift, error) {
-	versions, err := a.Store.Versions(ctx, was.ID, 0)
+	versions, _, err := a.Store.Versions(ctx, VersionFilter{RuleID: was.ID})
 	if err != nil || len(versions) == 0 || versions[0].By.Door == DoorApply {
 		return nil, err
 	}

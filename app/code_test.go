@@ -143,7 +143,7 @@ func (h *home) update(name string, doc rules.Doc) {
 // versions counts all that was ever written about rules.
 func (h *home) versions() int {
 	h.Helper()
-	list, err := h.Store.Versions(h.Context(), "", 0)
+	list, _, err := h.Store.Versions(h.Context(), app.VersionFilter{})
 	h.must(err)
 	return len(list)
 }

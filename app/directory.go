@@ -90,6 +90,15 @@ func (d *Directory) Open(name string) (notify.Channel, bool) {
 	return notify.Channel{Name: name, Kind: c.Kind, URL: url}, true
 }
 
+// Opens reports whether the credential of a stored channel can be opened.
+func (d *Directory) Opens(c StoredChannel) bool {
+	if d.vault == nil {
+		return false
+	}
+	_, err := d.vault.Open(c.ID, c.Kind, c.Sealed)
+	return err == nil
+}
+
 // Policy says how a channel is used.
 func (d *Directory) Policy(name string) notify.Policy {
 	d.mu.Lock()

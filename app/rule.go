@@ -134,6 +134,9 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 
 // ListRules lists rules by name, with the total before the page was cut.
 func (a *App) ListRules(ctx context.Context, f RuleFilter) ([]RuleView, int, error) {
+	if _, err := a.Book.Version(ctx); err != nil { // sees what others did
+		return nil, 0, err
+	}
 	list, total, err := a.Store.Rules(ctx, f)
 	out, never := make([]RuleView, 0, len(list)), a.neverMatched(ctx)
 	for _, r := range list {
@@ -148,6 +151,9 @@ func (a *App) ListRules(ctx context.Context, f RuleFilter) ([]RuleView, int, err
 func (a *App) Rule(ctx context.Context, nameOrID string) (RuleView, error) {
 	r, err := a.find(ctx, nameOrID)
 	if err != nil {
+		return RuleView{}, err
+	}
+	if _, err := a.Book.Version(ctx); err != nil { // sees what others did
 		return RuleView{}, err
 	}
 	return a.view(r), nil

@@ -68,12 +68,12 @@ func (a *App) Status(ctx context.Context) Status {
 		}
 	}
 	for _, c := range s.Channels {
-		if c.Health == "failing" {
+		switch c.Health {
+		case "failing":
 			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s", c.Name, c.LastError))
+		case NeedsCredential:
+			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s; `tocsin channels add --replace %s`", c.Name, c.Health, c.Name))
 		}
-	}
-	if a.Notes != nil {
-		s.Problems = append(s.Problems, a.Notes()...)
 	}
 	s.Problems = append(s.Problems, a.Warnings()...)
 	if len(s.Problems) > 0 {

@@ -19,9 +19,9 @@ type Store interface {
 	// FindRule returns the rule with this id, or of this owner with this name
 	// and not deleted; rules.NotFound when there is none.
 	FindRule(ctx context.Context, owner, nameOrID string) (rules.Rule, error)
-	// Versions lists changes of rules, the newest first; of one rule when
-	// ruleID is given.
-	Versions(ctx context.Context, ruleID string, limit int) ([]rules.Version, error)
+	// Versions lists changes of rules, the newest first, with the total before
+	// the page was cut.
+	Versions(ctx context.Context, f VersionFilter) (list []rules.Version, total int, err error)
 
 	// Unmatched lists the ids of enabled rules for which no series ever had a
 	// value.
@@ -53,9 +53,34 @@ type Store interface {
 	// Notification returns one; rules.NotFound when there is none.
 	Notification(ctx context.Context, id string) (rules.Notification, error)
 
+	// Tokens lists the tokens by name.
+	Tokens(ctx context.Context) ([]Token, error)
+	// PutToken stores a new token; a name that is taken is a rules.Conflict.
+	PutToken(ctx context.Context, t Token) error
+	// DeleteToken removes a token; rules.NotFound when there is none.
+	DeleteToken(ctx context.Context, name string) error
+	// UseToken notes when the token with this id was used; one that is gone
+	// meanwhile is left alone.
+	UseToken(ctx context.Context, id string, at time.Time) error
+	// TokenRevision returns a number that moves whenever a token was put or
+	// deleted, here or by another process. It is cheap enough to be asked for
+	// each request.
+	TokenRevision(ctx context.Context) (int64, error)
+
+	// AddAudit stores an audit entry under the next id and lets the oldest go
+	// when there are more than most; 0 is no limit.
+	AddAudit(ctx context.Context, e AuditEntry, most int) error
+	// Audit lists audit entries, the newest first, with the total before the
+	// page was cut.
+	Audit(ctx context.Context, f AuditFilter) (list []AuditEntry, total int, err error)
+	// Secret returns 32 random bytes by name, which are made when they are
+	// first asked for and are the same for all processes from then on.
+	Secret(ctx context.Context, name string) ([]byte, error)
+
 	// Prune deletes resolved alerts with their notifications, final
 	// notifications of no alert, and silences, that ended before t, oldest
-	// first and at most limit alerts; it returns how many.
+	// first and at most limit alerts, and audit entries from before t; it
+	// returns how many alerts.
 	Prune(ctx context.Context, t time.Time, limit int) (int, error)
 
 	// Check reports whether the database answers and can be written.
@@ -71,6 +96,15 @@ type RuleFilter struct {
 	Deleted bool   // only deleted ones
 	After   string // a name: the page begins after it
 	Limit   int    // 0 for all
+}
+
+// VersionFilter picks changes of rules; the zero value picks all.
+type VersionFilter struct {
+	RuleID string
+	// BeforeRule and BeforeVersion begin the page after that change.
+	BeforeRule    string
+	BeforeVersion int
+	Limit         int // 0 for all
 }
 
 // AlertFilter picks alerts; the zero value picks all.

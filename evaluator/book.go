@@ -52,6 +52,9 @@ type BookOptions struct {
 	Route func(rules.Severity) []string
 	// ChannelsMoved is called when channels were added or removed.
 	ChannelsMoved func()
+	// Committed is called after each commit of this process, and when one of
+	// another was noticed. It must return at once and not ask the Book.
+	Committed func()
 	// Silences reads the silences that are not over.
 	Silences func(ctx context.Context) ([]rules.Silence, error)
 }
@@ -211,6 +214,7 @@ func (b *Book) refresh(ctx context.Context) error {
 			b.replace(l)
 		}
 		b.Ring()
+		b.committed()
 	}
 	if moved.Channels && b.options.ChannelsMoved != nil {
 		b.options.ChannelsMoved()
@@ -219,6 +223,12 @@ func (b *Book) refresh(ctx context.Context) error {
 		return b.readSilences(ctx)
 	}
 	return nil
+}
+
+func (b *Book) committed() {
+	if b.options.Committed != nil {
+		b.options.Committed()
+	}
 }
 
 // replace takes a ledger that was read anew in the place of the cached one.
@@ -348,6 +358,7 @@ func (b *Book) Create(ctx context.Context, l *rules.Ledger) error {
 		return err
 	}
 	b.admit(l)
+	b.committed()
 	return nil
 }
 
@@ -399,6 +410,7 @@ func (b *Book) settle(batch []*rules.Ledger, err error) {
 		}
 	}
 	b.Ring()
+	b.committed()
 }
 
 // Unsaved returns how many ledgers differ from what is stored because saving

@@ -28,6 +28,7 @@ type addFlags struct {
 func (d *door) channelsAdd() *cobra.Command {
 	var f addFlags
 	var s settingFlags
+	var replace bool
 	cmd := &cobra.Command{
 		Use: "add NAME", Short: "Add a channel; what its service needs is asked for",
 		Long: `Add a channel. The terminal asks which service it is and for each thing that
@@ -47,10 +48,14 @@ an argument. It is stored encrypted and never shown again.`,
 			if err != nil {
 				return err
 			}
+			if replace {
+				return c.replaceCredential(ctx, c.args[0], url)
+			}
 			return c.addChannel(ctx, c.args[0], url, settings)
 		}),
 	}
 	flags := cmd.Flags()
+	flags.BoolVar(&replace, "replace", false, "give a channel that exists another credential; its settings stay")
 	flags.BoolVar(&f.stdin, "url-stdin", false, "read the URL from standard input")
 	flags.StringVar(&f.file, "url-file", "", "read the URL from this file")
 	flags.StringVar(&f.refused, "url", "", "")
@@ -68,12 +73,24 @@ func (c *call) addChannel(ctx context.Context, name string, url rules.Secret, s 
 	if err != nil {
 		return err
 	}
+	return c.showAdded("Added channel", info, url)
+}
+
+func (c *call) replaceCredential(ctx context.Context, name string, url rules.Secret) error {
+	info, err := c.ReplaceCredential(ctx, actor(), name, url)
+	if err != nil {
+		return err
+	}
+	return c.showAdded("Replaced the credential of channel", info, url)
+}
+
+func (c *call) showAdded(act string, info rules.ChannelInfo, url rules.Secret) error {
 	a := channelAnswer{info, c.Warnings()}
 	if c.Builder.Public(url) {
 		a.Warnings = append(a.Warnings, "everybody who knows the topic can read what is sent there; choose one that nobody guesses, or protect it and give a token")
 	}
 	return c.answer(a, a.Warnings, func() {
-		c.line("Added channel %s (%s). Test it with: tocsin channels test %s", info.Name, info.Kind, info.Name)
+		c.line("%s %s (%s). Test it with: tocsin channels test %s", act, info.Name, info.Kind, info.Name)
 	})
 }
 

@@ -42,7 +42,7 @@ func channelName(c rules.ChannelInfo) string { return c.Name }
 func (d *door) channelsList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the channels and how they are doing", Args: exactly(), Example: "tocsin channels list",
-		RunE: d.with(kinds, func(ctx context.Context, c *call) error {
+		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
 			list, err := c.ListChannels(ctx)
 			if err != nil {
 				return err

@@ -38,7 +38,14 @@ type Program struct {
 	// Serve runs the daemon until ctx ends.
 	Serve func(ctx context.Context, configPath string) error
 	// MCP serves a model over standard input and output until either ends.
-	MCP func(ctx context.Context, configPath string) error
+	MCP func(ctx context.Context, o MCPOptions) error
+	// Sources makes the configured sources, which needs no database.
+	Sources func(c *app.Config) (map[string]evaluator.Source, error)
+	// Backup writes a copy of the database to a file.
+	Backup func(ctx context.Context, c *app.Config, file string, withKey bool) error
+	// Restore puts a backup in the place of the database, and tells where the
+	// one before is kept, if there was one, and whether the keys came with it.
+	Restore func(ctx context.Context, c *app.Config, file string) (kept string, withKeys bool, err error)
 	// ReadData reads a file of points to try rules on.
 	ReadData func(file io.Reader, measurement string) (*evaluator.Data, error)
 	// Demo shows tocsin at work on made-up data.
@@ -61,7 +68,7 @@ func Main(ctx context.Context, p Program, args []string, in io.Reader, out, errO
 func New(p Program) *cobra.Command {
 	d := &door{program: p}
 	root := group("tocsin", "An alarm bell beside an InfluxDB",
-		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.silences(), d.channels(), d.sources(), d.backtest(), d.status(), d.doctor(), d.config(), d.version())
+		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.silences(), d.channels(), d.sources(), d.backtest(), d.status(), d.doctor(), d.audit(), d.tokens(), d.init(), d.backup(), d.restore(), d.config(), d.version())
 	root.Long = `tocsin watches the data in an InfluxDB and tells people when something is wrong.
 
 Start the daemon with "tocsin serve"; every other command works beside it.`
@@ -239,14 +246,6 @@ func (d *door) serve() *cobra.Command {
 		Use: "serve", Short: "Run the daemon: evaluate rules, tell people, serve the web page", Args: exactly(),
 		Example: "tocsin serve --config /etc/tocsin/config.yaml",
 		RunE:    func(c *cobra.Command, _ []string) error { return ran(d.program.Serve(c.Context(), d.configPath())) },
-	}
-}
-
-func (d *door) mcp() *cobra.Command {
-	return &cobra.Command{
-		Use: "mcp", Short: "Serve a model such as Claude over standard input and output", Args: exactly(),
-		Example: "tocsin mcp --config /etc/tocsin/config.yaml",
-		RunE:    func(c *cobra.Command, _ []string) error { return ran(d.program.MCP(c.Context(), d.configPath())) },
 	}
 }
 

@@ -76,11 +76,12 @@ func (h *house) program() cli.Program {
 		Load: func(path string, secrets bool) (*app.Config, error) {
 			return app.LoadConfig(path, app.LoadOptions{SkipChannelSecrets: !secrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check})
 		},
-		Open: h.open,
+		Open:    h.open,
+		Sources: h.sources,
 		Serve: func(_ context.Context, path string) error {
 			return rules.Errorf(rules.Conflict, "another daemon runs, pid 42; %s", filepath.Base(path))
 		},
-		MCP:  func(context.Context, string) error { return context.Canceled },
+		MCP:  func(context.Context, cli.MCPOptions) error { return context.Canceled },
 		Demo: func(_ context.Context, out io.Writer) error { _, err := io.WriteString(out, "demo\n"); return err },
 	}
 }
@@ -95,11 +96,11 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 		return nil, nil, err
 	}
 	a := &app.App{
-		Config: c, Store: store, Book: book, Sources: map[string]evaluator.Source{"home": h.source}, Version: "1.2.3",
+		Config: c, Store: store, Book: book, Version: "1.2.3",
 		Daemon: func() (int, bool) { return h.pid, h.pid != 0 }, Now: func() time.Time { return noon },
 	}
-	if h.down {
-		a.Sources["home"] = live.NewRemote("http://127.0.0.1:9", "home", rules.Secret{})
+	if a.Sources, err = h.sources(c); err != nil {
+		return nil, nil, err
 	}
 	if withKey {
 		h.keys++
@@ -110,6 +111,13 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 		}
 	}
 	return a, store.Close, nil
+}
+
+func (h *house) sources(*app.Config) (map[string]evaluator.Source, error) {
+	if h.down {
+		return map[string]evaluator.Source{"home": live.NewRemote("http://127.0.0.1:9", "home", rules.Secret{})}, nil
+	}
+	return map[string]evaluator.Source{"home": h.source}, nil
 }
 
 // run runs one command line.
@@ -405,9 +413,9 @@ func TestChannelURLIsNeverAnArgumentAndNeverShown(t *testing.T) {
 func TestTestOfAChannelWithoutDaemonFailsAndSaysSo(t *testing.T) {
 	h := newHouse(t, plain)
 	h.pid = 0
-	out, _, code := h.run("channels", "test", "mail", "--json")
-	if code != 1 || !strings.Contains(out, `"state": "waiting"`) || !strings.Contains(out, "no daemon runs") {
-		t.Errorf("exit %d: %s", code, out)
+	_, errOut, code := h.run("channels", "test", "mail", "--json")
+	if code != 1 || !strings.Contains(errOut, `"code": "unavailable"`) || !strings.Contains(errOut, "no daemon runs") {
+		t.Errorf("exit %d: %s", code, errOut)
 	}
 }
 

@@ -100,5 +100,5 @@ func closedDoor(c *app.Config) []string {
 	if err != nil || here || !c.Token.IsZero() {
 		return nil
 	}
-	return []string{"listen: other machines reach " + c.Listen + ", but without a token they and the live sources get /health and /ready alone; set token_file, for example token_file: /etc/tocsin/token"}
+	return []string{"listen: other machines reach " + c.Listen + ", but without a token in the config they need one of `tocsin tokens add`, and commands cannot ask the live sources; set token_file, for example token_file: /etc/tocsin/token"}
 }

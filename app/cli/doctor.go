@@ -11,7 +11,7 @@ import (
 func (d *door) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Look for what could keep you from being told, and say the cure", Args: exactly(), Example: "tocsin doctor",
-		RunE: d.with(kinds, func(ctx context.Context, c *call) error {
+		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
 			found := c.Doctor(ctx)
 			ill := 0
 			for _, f := range found {

@@ -32,7 +32,7 @@ the changes of all rules are shown.`,
 			if len(c.args) > 0 {
 				name = c.args[0]
 			}
-			list, err := c.Changes(ctx, name, limit)
+			list, _, err := c.Changes(ctx, app.ChangeFilter{Rule: name, Limit: limit})
 			if err != nil {
 				return err
 			}

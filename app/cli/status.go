@@ -29,7 +29,7 @@ func (d *door) status() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show how tocsin is doing: daemon, database, sources, channels", Args: exactly(),
 		Example: "tocsin status\ntocsin status --json",
-		RunE: d.with(kinds, func(ctx context.Context, c *call) error {
+		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
 			s := c.Status(ctx)
 			c.askSources(ctx, &s)
 			err := c.answer(s, nil, func() { c.showStatus(s) })
@@ -170,22 +170,36 @@ func (d *door) sourcesCheck() *cobra.Command {
 	return &cobra.Command{
 		Use: "check [NAME]", Short: "Ask each source, or one, whether it answers", Args: exactly("[NAME]"),
 		Example: "tocsin sources check\ntocsin sources check home",
-		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
-			list, err := c.CheckSources(ctx, strings.Join(c.args, ""))
+		RunE: func(cmd *cobra.Command, args []string) error {
+			config, err := d.load(nothing)
 			if err != nil {
-				return err
+				return failed{err}
 			}
-			if err := c.answer(checksAnswer{list, []string{}}, nil, func() { c.showChecks(list) }); err != nil {
-				return err
-			}
-			for _, s := range list {
-				if !s.OK {
-					return silent{}
-				}
-			}
-			return nil
-		}),
+			return d.checkSources(cmd, config, strings.Join(args, ""))
+		},
 	}
+}
+
+// checkSources needs no database: it is what people try first.
+func (d *door) checkSources(cmd *cobra.Command, config *app.Config, name string) error {
+	sources, err := d.program.Sources(config)
+	if err != nil {
+		return failed{err}
+	}
+	c := &call{App: &app.App{Config: config, Sources: sources}, page: d.page(cmd), cmd: cmd}
+	list, err := c.CheckSources(cmd.Context(), name)
+	if err != nil {
+		return err
+	}
+	if err := c.answer(checksAnswer{list, []string{}}, nil, func() { c.showChecks(list) }); err != nil {
+		return err
+	}
+	for _, s := range list {
+		if !s.OK {
+			return silent{}
+		}
+	}
+	return nil
 }
 
 func (c *call) showChecks(list []app.SourceView) {

@@ -19,7 +19,8 @@ var alertTools = []tool{
 			choice("status", "open: not resolved", "open", "firing", "acknowledged", "resolved"),
 			ruleRef, choice("severity", "", rules.Severities...), text("since", "24h or a time"), limit, nextPage, detail,
 		},
-		aliases: map[string]string{"rule_id": "rule", "alert_id": "id"},
+		aliases:  map[string]string{"rule_id": "rule", "alert_id": "id"},
+		accepted: []string{"monitor_id"},
 		output: schema([]property{list("alerts", "", alertShape...), whole("total", ""), text("next", ""), text("note", ""), texts("warnings", ""), text("summary", "")},
 			"alerts", "total", "next", "warnings", "summary"),
 		effect: effect{reads: true, repeatable: true}, example: `{"status":"open","since":"24h"}`,
@@ -31,7 +32,11 @@ var alertTools = []tool{
 		input: []property{
 			text("id", "of the alert"), text("note", "for people"), text("until", "2h or a time"), flag("undo", "take it back"),
 		},
-		required: []string{"id"}, aliases: map[string]string{"alert_id": "id", "alert": "id", "comment": "note", "snooze": "until"},
+		required: []string{"id"}, aliases: map[string]string{
+			"alert_id": "id", "alert": "id", "comment": "note", "message": "note", "notes": "note", "snooze": "until", "duration": "until", "unacknowledge": "undo",
+		},
+		// Who acts is known from elsewhere; the system that tocsin replaces asked.
+		accepted: []string{"acknowledged_by"},
 		output: schema([]property{object("alert", "", alertShape...), text("note", ""), texts("warnings", ""), text("summary", "")},
 			"alert", "warnings", "summary"),
 		effect: effect{repeatable: true}, example: `{"id":"a1b2c3","until":"2h"}`,
@@ -148,6 +153,7 @@ func (s *Server) listAlerts(ctx context.Context, a *arguments) (any, error) {
 	full := a.choice("detail", "short", "full") == "full"
 	most := a.whole("limit", 1, 100, 20)
 	id, rule, status := a.text("id"), a.text("rule"), a.choice("status", "open", "firing", "acknowledged", "resolved")
+	monitor := a.text("monitor_id")
 	f := app.AlertFilter{
 		RuleID: rule, Status: rules.Status(status), Severity: rules.Severity(a.choice("severity", rules.Severities...)),
 		Since: a.moment("since", s.now(), -1, s.zone), Limit: most + 1,
@@ -155,6 +161,12 @@ func (s *Server) listAlerts(ctx context.Context, a *arguments) (any, error) {
 	a.startAfter(&f)
 	if err := a.err(); err != nil {
 		return nil, err
+	}
+	if monitor != "" && rule == "" && id == "" {
+		var err error
+		if f.RuleID, err = s.ruleOf(ctx, monitor); err != nil {
+			return nil, err
+		}
 	}
 	found, total, err := s.findAlerts(ctx, id, f)
 	if err != nil {
@@ -171,6 +183,26 @@ func (s *Server) listAlerts(ctx context.Context, a *arguments) (any, error) {
 	}
 	out.Summary = paged(len(found), total, "alert", out.Next) + tally(found)
 	return out, nil
+}
+
+// ruleOf returns the rule of a monitor, which is how the system that tocsin
+// replaces named what alerts are about.
+func (s *Server) ruleOf(ctx context.Context, monitor string) (string, error) {
+	list, _, err := s.monitors(ctx, monitor, app.RuleFilter{})
+	if err != nil {
+		return "", err
+	}
+	var names []string
+	for _, v := range list {
+		names = append(names, v.Name)
+	}
+	switch len(list) {
+	case 0:
+		return "", rules.Errorf(rules.NotFound, "no rule watches monitor_id %s; leave it out, or name the rule", shown(monitor))
+	case 1:
+		return list[0].ID, nil
+	}
+	return "", rules.FieldErrorf("monitor_id", "several rules watch it: %s; name one of them as rule", strings.Join(names, ", "))
 }
 
 // startAfter reads the cursor into the filter.
@@ -222,6 +254,7 @@ type alertAnswer struct {
 
 func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
 	id := a.text("id")
+	a.take("acknowledged_by")
 	req := app.AckRequest{Note: cleaned(a.text("note"), noteSize), Until: a.moment("until", s.now(), 1, s.zone), Undo: a.on("undo")}
 	if req.Undo && !req.Until.IsZero() {
 		a.wrong("until", "does not go with undo; give only one of both")
@@ -233,6 +266,7 @@ func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.did(id, nil)
 	out := alertAnswer{s.alert(v, false), dataNote, warnings, ""}
 	switch {
 	case req.Undo:

@@ -48,7 +48,7 @@ func TestLifeOfAnAlert(t *testing.T) {
 		t.Errorf("a time without a zone means that of the house; got %v, %v", v.Until, err)
 	}
 
-	h.ok("delete_alert_rule", `{"rule":"fridge_too_warm"}`)
+	h.confirmed("delete_alert_rule", `{"rule":"fridge_too_warm"}`)
 	got = h.ok("list_alerts", `{"status":"resolved"}`)
 	if a := got["alerts"].([]any)[0].(map[string]any); a["status"] != "resolved" || a["resolved_at"] == nil {
 		t.Errorf("resolved %v", a)
@@ -153,6 +153,10 @@ func TestNoSecretLeavesThroughAnyTool(t *testing.T) {
 	h.ok("create_alert_rule", strings.Replace(create("unavailable"), "{", `{"allow_unknown":true,`, 1))
 	h.ok("list_alert_rules", `{"detail":"full"}`)
 	h.ok("list_alerts", `{"detail":"full"}`)
+	h.ok("list_channels", `{}`)
+	h.ok("list_changes", `{}`)
+	h.ok("manage_silences", `{"action":"create","rule":"x_unavailable","until":"2h"}`)
+	h.readJSON("tocsin://rules")
 	for _, place := range []string{h.wire.String(), h.log.String()} {
 		if strings.Contains(place, "c4nary") {
 			t.Errorf("a secret got out:\n%s", place)

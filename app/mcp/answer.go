@@ -39,10 +39,14 @@ func (s *Server) answer(t tool, v any) *mcp.CallToolResult {
 		return refusal(s.secrets, s.mishap(t, fmt.Errorf("write the answer: %w", err)))
 	}
 	body := s.secrets.clean(bytes.TrimSpace(b.Bytes()))
-	return &mcp.CallToolResult{
+	result := &mcp.CallToolResult{
 		Content:           []mcp.Content{mcp.NewTextContent(string(body))},
 		StructuredContent: json.RawMessage(body),
 	}
+	if with, ok := v.(illustrated); ok {
+		result.Content = append(result.Content, with.contents()...)
+	}
+	return result
 }
 
 // refusal is the result of a call that went wrong. Its text has to say
@@ -73,7 +77,7 @@ func (s *Server) worded(t tool, err error) string {
 	if slices.ContainsFunc(ours, mayAllow) {
 		lines = append(lines, `For data that is yet to come add "allow_unknown": true.`)
 	}
-	return strings.Join(append(lines, t.works(err, ours[0].Code)), "\n")
+	return strings.TrimSpace(strings.Join(append(lines, t.works(err, ours[0].Code)), "\n"))
 }
 
 // mayAllow reports whether the call would have gone well with allow_unknown.
@@ -150,7 +154,7 @@ func (s *Server) when(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	d := s.now().Sub(t)
+	d := s.now().Sub(t).Round(time.Second)
 	text := t.In(s.zone).Format(time.RFC3339)
 	if d < 0 {
 		return text + " (in " + roughly(-d) + ")"

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -19,6 +21,8 @@ import (
 type arguments struct {
 	given map[string]any
 	errs  []error
+	round mcp.MultiRoundTripParams // what the user answered to a question of the call
+	deed
 }
 
 // read takes what the client sent: it refuses credentials and names that the
@@ -264,8 +268,27 @@ func (a *arguments) moment(name string, now time.Time, direction int, zone *time
 			return t.UTC()
 		}
 	}
+	if clock, err := time.Parse("15:04", text); err == nil {
+		return nextClock(clock, now.In(zone), direction).UTC()
+	}
 	a.wrong(name, "must be a duration such as 2h or a time such as %s; got %s", now.In(zone).Format(time.RFC3339), shown(text))
 	return time.Time{}
+}
+
+// nextClock is the next time of that hour and minute, the last one for
+// direction -1.
+func nextClock(clock, now time.Time, direction int) time.Time {
+	at := func(days int) time.Time {
+		return time.Date(now.Year(), now.Month(), now.Day()+days, clock.Hour(), clock.Minute(), 0, 0, now.Location())
+	}
+	t := at(0)
+	if direction > 0 && !t.After(now) {
+		return at(1)
+	}
+	if direction < 0 && t.After(now) {
+		return at(-1)
+	}
+	return t
 }
 
 // shown is a value as an error may repeat it.

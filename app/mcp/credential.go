@@ -17,7 +17,7 @@ var looksSecret = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)\b(hooks\.slack\.com|discord(app)?\.com/api/webhooks|webhook\.office\.com|logic\.azure\.com|api\.telegram\.org/bot|chat\.googleapis\.com|maker\.ifttt\.com)`),
 	regexp.MustCompile(`(?i)\b(bark|discord|generic|googlechat|gotify|ifttt|join|matrix|mattermost|ntfy|opsgenie|pushbullet|pushover|rocketchat|slack|smtp|teams|telegram|zulip)(\+https?)?://`),
 	regexp.MustCompile(`(?i)[?&;](access_?token|api_?key|auth|key|password|pass|secret|sig|signature|token)=[^&\s]`),
-	regexp.MustCompile(`\b((xox[a-z]-|xapp-|ghp_|github_pat_|glpat-|sk-)[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{12}|eyJ[A-Za-z0-9_-]{10,}\.|[0-9]{8,10}:[A-Za-z0-9_-]{30,})`),
+	regexp.MustCompile(`\b((tcs_|xox[a-z]-|xapp-|ghp_|github_pat_|glpat-|sk-)[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{12}|eyJ[A-Za-z0-9_-]{10,}\.|[0-9]{8,10}:[A-Za-z0-9_-]{30,})`),
 	regexp.MustCompile(`(?i)\bauthorization: *\S|\bbearer +[A-Za-z0-9+/_.=-]{16,}`),
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
@@ -100,7 +102,7 @@ func newApp(t *testing.T, path string) *house {
 
 func (h *house) open() {
 	h.t.Helper()
-	h.server = mcp.New(h.app, mcp.Options{Log: slog.New(slog.NewTextHandler(h.log, nil)), User: "anna"})
+	h.server = mcp.New(h.app, mcp.Options{Log: slog.New(slog.NewTextHandler(h.log, nil)), User: "anna", Draw: chart.PNG})
 	c, err := client.NewInProcessClient(h.server.Protocol())
 	if err != nil {
 		h.t.Fatal(err)
@@ -211,6 +213,18 @@ func (h *house) ok(name, arguments string) map[string]any {
 		h.t.Errorf("%s: text and structured content differ:\n%s\n%s", name, text, structured)
 	}
 	return out
+}
+
+// confirmed calls a tool that asks before it acts, by a client that cannot ask
+// its user, and then with the token that the answer gave.
+func (h *house) confirmed(name, arguments string) map[string]any {
+	h.t.Helper()
+	asked := h.ok(name, arguments)
+	token, _ := asked["confirm"].(string)
+	if token == "" {
+		h.t.Fatalf("%s %s did not ask: %v", name, arguments, asked)
+	}
+	return h.ok(name, strings.Replace(arguments, "{", `{"confirm":`+strconv.Quote(token)+`,`, 1))
 }
 
 // refused calls a tool that must refuse, and returns what it says.

@@ -1,11 +1,8 @@
 package mcp
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,7 +79,7 @@ var ruleTools = []tool{
 		name: "create_alert_rule", title: "Create alert rule",
 		description: "Watch data and alert people. Also labels, zone, levels [{value,severity}], escalate {after:30m,channels}, active {days:mon-fri,hours:07:00-22:00}.",
 		input:       slices.Concat(createKeys, []property{allowUnknown, dryRun}), required: []string{"condition"}, accepted: slices.Concat(seedNames, rules.RuleKeys()),
-		output: schema([]property{object("rule", "", ruleShape...), texts("warnings", ""), text("summary", "")}, "rule", "warnings", "summary"),
+		output: schema([]property{object("rule", "", ruleShape...), text("undo", ""), texts("warnings", ""), text("summary", "")}, "rule", "warnings", "summary"),
 		example: `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","group_by":["sensor"],` +
 			`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m"}`,
 		scope: app.ScopeWrite, call: (*Server).createRule,
@@ -95,7 +92,7 @@ var ruleTools = []tool{
 		},
 		output: schema([]property{list("rules", "", ruleShape...), whole("total", ""), text("next", ""), texts("warnings", ""), text("summary", "")},
 			"rules", "total", "next", "warnings", "summary"),
-		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`,
+		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`, accepted: []string{"monitor_id"},
 		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule", "is_active": "enabled"},
 		scope:   app.ScopeRead, call: (*Server).listRules,
 	},
@@ -103,22 +100,22 @@ var ruleTools = []tool{
 		name: "update_alert_rule", title: "Update alert rule",
 		description: "Change the given keys, any of create_alert_rule.",
 		input: slices.Concat([]property{ruleRef, whole("expected_version", "else refused")}, updateKeys,
-			[]property{texts("reset", "keys to default"), dryRun}),
+			[]property{texts("reset", "keys to default"), dryRun, confirm}),
 		required: []string{"rule"}, accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown"}), aliases: map[string]string{"rule_id": "rule", "id": "rule"},
 		output: schema([]property{
-			object("rule", "", ruleShape...), list("changes", "", text("key", ""), text("from", ""), text("to", "")), texts("warnings", ""), text("summary", ""),
+			object("rule", "", ruleShape...), changesShape, text("undo", ""), text("confirm", ""), texts("warnings", ""), text("summary", ""),
 		}, "rule", "changes", "warnings", "summary"),
 		effect: effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
 		scope: app.ScopeWrite, call: (*Server).updateRule,
 	},
 	{
 		name: "delete_alert_rule", title: "Delete alert rule",
-		description: "End a rule and its alerts. To pause it, set enabled to false.",
-		input:       []property{ruleRef}, required: []string{"rule"}, accepted: []string{"expected_version"},
+		description: "End a rule and its alerts. It asks first. To pause a rule, set enabled to false.",
+		input:       []property{ruleRef, confirm}, required: []string{"rule"}, accepted: []string{"expected_version", "dry_run"},
 		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
 		output: schema([]property{
-			object("rule", "", ruleShape...), object("restore", "", text("id", ""), whole("version", "")), texts("warnings", ""), text("summary", ""),
-		}, "rule", "restore", "warnings", "summary"),
+			object("rule", "", ruleShape...), text("undo", ""), text("confirm", ""), texts("warnings", ""), text("summary", ""),
+		}, "rule", "warnings", "summary"),
 		effect: effect{destroys: true}, example: `{"rule":"freezer"}`,
 		scope: app.ScopeWrite, call: (*Server).deleteRule,
 	},
@@ -186,6 +183,7 @@ func notNull[T any](list []T) []T {
 
 type ruleAnswer struct {
 	Rule     fullRule `json:"rule"`
+	Undo     string   `json:"undo,omitempty"`
 	Warnings []string `json:"warnings"`
 	Summary  string   `json:"summary"`
 }
@@ -199,12 +197,13 @@ func (s *Server) createRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	summary := fmt.Sprintf("Created rule %s (%s): it watches %s.", saved.Rule.Name, saved.Rule.ID, watches(saved.Rule.Rule))
 	if o.DryRun {
-		summary = fmt.Sprintf("Checked and not saved: the rule would watch %s.", watches(saved.Rule.Rule))
 		saved.Rule.ID = ""
+		return ruleAnswer{s.full(saved.Rule), "", saved.Warnings, fmt.Sprintf("Checked and not saved: the rule would watch %s.", watches(saved.Rule.Rule))}, nil
 	}
-	return ruleAnswer{s.full(saved.Rule), saved.Warnings, summary}, nil
+	a.did(saved.Rule.ID, nil)
+	summary := fmt.Sprintf("Created rule %s (%s): it watches %s.", saved.Rule.Name, saved.Rule.ID, watches(saved.Rule.Rule))
+	return ruleAnswer{s.full(saved.Rule), app.Handle(saved.Rule.ID, saved.Rule.Version), saved.Warnings, summary}, nil
 }
 
 type rulesAnswer struct {
@@ -216,7 +215,7 @@ type rulesAnswer struct {
 }
 
 func (s *Server) listRules(ctx context.Context, a *arguments) (any, error) {
-	one, full := a.text("rule"), a.choice("detail", "short", "full") == "full"
+	one, full, monitor := a.text("rule"), a.choice("detail", "short", "full") == "full", a.text("monitor_id")
 	most := a.whole("limit", 1, 100, 20)
 	f := app.RuleFilter{Enabled: a.flag("enabled"), Text: a.text("text"), Limit: most + 1}
 	if at := a.after("list_alert_rules", 1); at != nil {
@@ -225,7 +224,7 @@ func (s *Server) listRules(ctx context.Context, a *arguments) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	found, total, err := s.findRules(ctx, one, f)
+	found, total, err := s.findRules(ctx, one, monitor, f)
 	if err != nil {
 		return nil, err
 	}
@@ -245,12 +244,30 @@ func (s *Server) listRules(ctx context.Context, a *arguments) (any, error) {
 	return out, nil
 }
 
-func (s *Server) findRules(ctx context.Context, one string, f app.RuleFilter) ([]app.RuleView, int, error) {
-	if one == "" {
-		return s.app.ListRules(ctx, f)
+func (s *Server) findRules(ctx context.Context, one, monitor string, f app.RuleFilter) ([]app.RuleView, int, error) {
+	switch {
+	case one != "":
+		v, err := s.app.Rule(ctx, one)
+		return []app.RuleView{v}, 1, err
+	case monitor != "":
+		return s.monitors(ctx, monitor, f)
 	}
-	v, err := s.app.Rule(ctx, one)
-	return []app.RuleView{v}, 1, err
+	return s.app.ListRules(ctx, f)
+}
+
+// monitors lists the rules of one monitor. They are few, so all are looked
+// through and the page is cut here.
+func (s *Server) monitors(ctx context.Context, id string, f app.RuleFilter) ([]app.RuleView, int, error) {
+	most, after := f.Limit, f.After
+	f.Limit, f.After = 0, ""
+	list, _, err := s.app.ListRules(ctx, f)
+	list = slices.DeleteFunc(list, func(v app.RuleView) bool { return !slices.Contains(v.Where["monitor_id"], id) })
+	total := len(list)
+	list = slices.DeleteFunc(list, func(v app.RuleView) bool { return v.Name <= after })
+	if most > 0 {
+		list = list[:min(len(list), most)]
+	}
+	return list, total, err
 }
 
 // paged says how much of a list this is and how to get the rest.
@@ -272,6 +289,8 @@ func paged(shown, total int, noun, next string) string {
 type updateAnswer struct {
 	Rule     shortRule `json:"rule"`
 	Changes  []change  `json:"changes"`
+	Undo     string    `json:"undo,omitempty"`
+	Confirm  string    `json:"confirm,omitempty"`
 	Warnings []string  `json:"warnings"`
 	Summary  string    `json:"summary"`
 }
@@ -284,8 +303,18 @@ type change struct {
 	To   string `json:"to"`
 }
 
+var changesShape = list("changes", "", text("key", ""), text("from", ""), text("to", ""))
+
+func shownChanges(list []app.KeyChange) []change {
+	out := make([]change, 0, len(list))
+	for _, c := range list {
+		out = append(out, change{c.Key, cleaned(string(c.From), dataSize), cleaned(string(c.To), dataSize)})
+	}
+	return out
+}
+
 func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
-	name := a.text("rule")
+	name, token := a.text("rule"), a.text("confirm")
 	o := app.SaveOptions{AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run"), ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0)}
 	a.reset()
 	if err := a.err(); err != nil {
@@ -295,31 +324,99 @@ func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !o.DryRun && was.Enabled && setsEnabled(a.given) {
+		asked, err := s.askToDisable(ctx, a, token, was, &o)
+		if asked != nil || err != nil {
+			return asked, err
+		}
+	}
 	saved, err := s.app.UpdateRule(ctx, s.by(ctx), was.ID, a.given, o)
 	if err != nil {
 		return nil, err
 	}
-	out := updateAnswer{short(saved.Rule), changes(was.Rule, saved.Rule.Rule), saved.Warnings, ""}
-	if !o.DryRun && saved.Rule.Version != was.Version+1 {
+	list, err := app.DiffRules(was.Rule, saved.Rule.Rule)
+	if err != nil {
+		return nil, err
+	}
+	out := updateAnswer{Rule: short(saved.Rule), Changes: shownChanges(list), Warnings: saved.Warnings}
+	out.Summary = updateSummary(saved.Rule, out.Changes, o.DryRun)
+	if o.DryRun || saved.Rule.Version == was.Version {
+		return out, nil
+	}
+	a.did(was.ID, list)
+	out.Undo = app.Handle(was.ID, saved.Rule.Version)
+	if saved.Rule.Version != was.Version+1 {
 		out.Warnings = append(out.Warnings, fmt.Sprintf("somebody else changed the rule meanwhile; changes are those since version %d", was.Version))
 	}
-	out.Summary = updateSummary(saved.Rule, out.Changes, o.DryRun)
 	return out, nil
+}
+
+// setsEnabled reports whether a change may disable the rule.
+func setsEnabled(given map[string]any) bool {
+	_, ours := given["enabled"]
+	_, seed := given["is_active"]
+	return ours || seed
+}
+
+// askToDisable asks before a rule is disabled, and returns an answer when the
+// call ends with the question. What was asked about is what is changed then.
+func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, was app.RuleView, o *app.SaveOptions) (any, error) {
+	if err := atVersion(was, o); err != nil {
+		return nil, err
+	}
+	dry := *o
+	dry.DryRun = true
+	would, err := s.app.UpdateRule(ctx, s.by(ctx), was.ID, a.given, dry)
+	if err != nil || would.Rule.Enabled {
+		return nil, err
+	}
+	list, err := app.DiffRules(was.Rule, would.Rule.Rule)
+	if err != nil {
+		return nil, err
+	}
+	token, err = s.ask(ctx, a, token, question{
+		tool: "update_alert_rule", text: fmt.Sprintf("Disable the alert rule %s (%s)? Nobody is told any more when this goes wrong: %s.%s", was.Name, was.Title, watches(was.Rule), firing(was)),
+		subject: was.ID, state: strconv.Itoa(was.Version), effect: quoted(list),
+	})
+	if token == "" || err != nil {
+		return nil, err
+	}
+	would.Rule.Rule = was.Rule
+	return updateAnswer{
+		Rule: short(would.Rule), Changes: shownChanges(list), Confirm: token, Warnings: would.Warnings,
+		Summary: unconfirmed(fmt.Sprintf("Rule %s would be disabled, and nobody told any more.%s", was.Name, firing(was)), token),
+	}, nil
+}
+
+// atVersion makes an act hold for the version that was read and no other.
+func atVersion(was app.RuleView, o *app.SaveOptions) error {
+	if o.ExpectedVersion != 0 && o.ExpectedVersion != was.Version {
+		return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again", was.Name, was.Version, o.ExpectedVersion)
+	}
+	o.ExpectedVersion = was.Version
+	return nil
+}
+
+// firing says what becomes of a rule's alerts when it ends.
+func firing(r app.RuleView) string {
+	switch r.Firing {
+	case 0:
+		return ""
+	case 1:
+		return " Its alert ends as no longer watched."
+	}
+	return fmt.Sprintf(" Its %d alerts end as no longer watched.", r.Firing)
 }
 
 func updateSummary(r app.RuleView, list []change, dry bool) string {
 	if len(list) == 0 {
 		return fmt.Sprintf("Rule %s had these values already.", r.Name)
 	}
-	var parts []string
-	for _, c := range list {
-		parts = append(parts, fmt.Sprintf("%s from %s to %s", c.Key, cmp.Or(c.From, "default"), cmp.Or(c.To, "default")))
-	}
 	act := fmt.Sprintf("Changed rule %s to version %d: ", r.Name, r.Version)
 	if dry {
 		act = "Checked and not saved; this would change rule " + r.Name + ": "
 	}
-	return act + cappedText(strings.Join(parts, ", "), noteSize) + "."
+	return act + cappedText(strings.Join(changedKeys(list), ", "), noteSize) + "."
 }
 
 // reset turns the listed keys into nulls, which put back the default.
@@ -337,58 +434,17 @@ func (a *arguments) reset() {
 	}
 }
 
-// bookkeeping are keys of a stored rule that every change moves.
-var bookkeeping = []string{"version", "updated_at", "created_at", "created_by", "id", "unchecked"}
-
-// changes lists the keys in which two versions of a rule differ, those of the
-// condition one by one.
-func changes(was, is rules.Rule) []change {
-	before, after := flatRule(was), flatRule(is)
-	both := maps.Clone(before)
-	maps.Copy(both, after)
-	out := []change{}
-	for _, key := range slices.Sorted(maps.Keys(both)) {
-		if before[key] != after[key] && !slices.Contains(bookkeeping, key) {
-			out = append(out, change{key, before[key], after[key]})
-		}
-	}
-	return out
-}
-
-// flatRule writes each key of a rule as JSON.
-func flatRule(r rules.Rule) map[string]string {
-	out := map[string]string{}
-	flatten(out, "", r)
-	flatten(out, "condition.", r.Condition)
-	delete(out, "condition")
-	return out
-}
-
-func flatten(out map[string]string, prefix string, v any) {
-	doc := map[string]json.RawMessage{}
-	if err := json.Unmarshal([]byte(quoted(v)), &doc); err != nil {
-		panic(err) // a rule is always a JSON object
-	}
-	for key, value := range doc {
-		out[prefix+key] = cleaned(string(value), dataSize)
-	}
-}
-
 type deleteAnswer struct {
 	Rule     shortRule `json:"rule"`
-	Restore  restore   `json:"restore"`
+	Undo     string    `json:"undo,omitempty"`
+	Confirm  string    `json:"confirm,omitempty"`
 	Warnings []string  `json:"warnings"`
 	Summary  string    `json:"summary"`
 }
 
-// restore names the version of a rule that can be brought back.
-type restore struct {
-	ID      string `json:"id"`
-	Version int    `json:"version"`
-}
-
 func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
-	name, o := a.text("rule"), app.SaveOptions{ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0)}
+	name, token := a.text("rule"), a.text("confirm")
+	o := app.SaveOptions{DryRun: a.on("dry_run"), ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0)}
 	if err := a.err(); err != nil {
 		return nil, err
 	}
@@ -396,18 +452,32 @@ func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := atVersion(was, &o); err != nil {
+		return nil, err
+	}
+	would := fmt.Sprintf("Rule %s (%s) would be deleted.%s It watches %s.", was.Name, was.Title, firing(was), watches(was.Rule))
+	if o.DryRun {
+		return deleteAnswer{Rule: short(was), Warnings: s.app.Warnings(), Summary: "Nothing was changed. " + would}, nil
+	}
+	token, err = s.ask(ctx, a, token, question{
+		tool: "delete_alert_rule", text: fmt.Sprintf("Delete the alert rule %s (%s)? It watches %s.%s It can be brought back.", was.Name, was.Title, watches(was.Rule), firing(was)),
+		subject: was.ID, state: strconv.Itoa(was.Version),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if token != "" {
+		return deleteAnswer{Rule: short(was), Confirm: token, Warnings: s.app.Warnings(), Summary: unconfirmed(would, token)}, nil
+	}
 	gone, err := s.app.DeleteRule(ctx, s.by(ctx), was.ID, o)
 	if err != nil {
 		return nil, err
 	}
-	alerts := "It had no alert."
-	if was.Firing > 0 {
-		alerts = "Its alerts (" + strconv.Itoa(was.Firing) + ") end as no longer watched."
-	}
+	a.did(was.ID, nil)
+	gone.Rule.Firing, gone.Rule.Pending = 0, 0
+	undo := app.Handle(was.ID, gone.Rule.Version)
 	return deleteAnswer{
-		short(gone.Rule),
-		restore{was.ID, was.Version},
-		gone.Warnings,
-		fmt.Sprintf("Deleted rule %s. %s Its history stays: id %s, version %d can be restored.", was.Name, alerts, was.ID, was.Version),
+		Rule: short(gone.Rule), Undo: undo, Warnings: gone.Warnings,
+		Summary: fmt.Sprintf("Deleted rule %s.%s It can be brought back: undo_change {\"undo\":%q}.", was.Name, firing(was), undo),
 	}, nil
 }

@@ -3,174 +3,76 @@ package mcp
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"sync"
-	"time"
 )
 
-// patience is how long the end of the input is held back for answers that are
-// still under way.
-const patience = time.Minute
-
-// ledger knows which requests were read and not answered yet.
-type ledger struct {
-	ended   <-chan struct{} // closed when the session ends, which ends every wait
-	mu      sync.Mutex
-	open    map[string]int
-	settled chan struct{} // closed while nothing is open
+// ServeStdio answers what comes from in until it ends or ctx does; both are
+// success. Everything that was asked before the end of in is answered. Nothing
+// but the protocol goes to out. A read of in that is under way when ctx ends is
+// left to end by itself.
+func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	local := s.Local()
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- local.Run(ctx) }()
+	err := NewBridge([]Target{local.Target()}, BridgeOptions{Log: s.log}).Run(ctx, in, out)
+	cancel()
+	return errors.Join(err, <-done)
 }
 
-func newLedger(ended <-chan struct{}) *ledger {
-	settled := make(chan struct{})
-	close(settled)
-	return &ledger{ended: ended, open: map[string]int{}, settled: settled}
+// line is one line of the input, or why there is none.
+type line struct {
+	text []byte
+	err  error // io.EOF at the end; errLong for a line that was left out
 }
 
-// envelope is what of a message tells whether it asks or answers.
-type envelope struct {
-	ID     any    `json:"id"`
-	Method string `json:"method"`
-	Params struct {
-		RequestID any `json:"requestId"`
-	} `json:"params"`
-}
+var errLong = errors.New("the line is too long")
 
-func (e envelope) asks() bool {
-	// A subscription is answered when it ends, and it ends with the input.
-	return e.Method != "" && e.Method != "subscriptions/listen" && e.ID != nil
-}
-
-// asked notes a line that was read.
-func (l *ledger) asked(line []byte) (method string) {
-	var e envelope
-	if json.Unmarshal(line, &e) != nil {
-		return ""
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case e.asks():
-		if len(l.open) == 0 {
-			l.settled = make(chan struct{})
+// readLines hands on the lines of in that are not blank, the last one even
+// without an end, until done is closed. It closes nothing after an error but
+// ends.
+func readLines(in io.Reader, done <-chan struct{}) <-chan line {
+	out := make(chan line)
+	go func() {
+		r := bufio.NewReader(in)
+		for {
+			text, err := readLine(r)
+			if len(text) == 0 && err == nil {
+				continue
+			}
+			select {
+			case out <- line{text, err}:
+			case <-done:
+				return
+			}
+			if err != nil && !errors.Is(err, errLong) {
+				return
+			}
 		}
-		l.open[key(e.ID)]++
-	case e.Method == "notifications/cancelled":
-		l.settle(key(e.Params.RequestID))
-	}
-	return e.Method
+	}()
+	return out
 }
 
-// answered notes a line that was written.
-func (l *ledger) answered(line []byte) {
-	var e envelope
-	if json.Unmarshal(line, &e) != nil || e.Method != "" {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.settle(key(e.ID))
-}
-
-// key tells the id 1 from the id "1".
-func key(id any) string { return fmt.Sprintf("%T %v", id, id) }
-
-func (l *ledger) settle(id string) {
-	switch l.open[id] {
-	case 0:
-		return
-	case 1:
-		delete(l.open, id)
-	default:
-		l.open[id]--
-	}
-	if len(l.open) == 0 {
-		close(l.settled)
-	}
-}
-
-// wait returns when everything is answered, the session ends, or patience does.
-func (l *ledger) wait() {
-	l.mu.Lock()
-	settled := l.settled
-	l.mu.Unlock()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-settled:
-	case <-l.ended:
-	case <-timer.C:
-	}
-}
-
-// lineReader gives the protocol server whole lines. It ends a last line that
-// lacks its end, holds the end of the input back until the answers are out, and
-// lets nothing overtake the handshake.
-type lineReader struct {
-	in    *bufio.Reader
-	calls *ledger
-	rest  []byte
-	after func() // to be done before the next line
-	end   error
-}
-
-func newLineReader(in io.Reader, calls *ledger) *lineReader {
-	return &lineReader{in: bufio.NewReader(in), calls: calls}
-}
-
-// Read gives at most one line at a time.
-func (r *lineReader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		if err := r.next(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-// next reads the next line that is not blank.
-func (r *lineReader) next() error {
+// readLine reads one line without its end, of which no more is kept than a
+// message may have.
+func readLine(r *bufio.Reader) (text []byte, err error) {
+	long := false
 	for {
-		if r.after != nil {
-			r.after()
-			r.after = nil
+		part, err := r.ReadSlice('\n')
+		if long = long || len(text)+len(part) > maxMessage; !long {
+			text = append(text, part...)
 		}
-		if r.end != nil {
-			return r.end
-		}
-		var line []byte
-		line, r.end = r.in.ReadBytes('\n')
-		if errors.Is(r.end, io.EOF) {
-			r.after = r.calls.wait
-		}
-		if line = bytes.TrimSpace(line); len(line) == 0 {
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
 			continue
+		case err != nil && len(bytes.TrimSpace(text)) == 0:
+			return nil, fmt.Errorf("read standard input: %w", err)
+		case long:
+			return nil, errLong
 		}
-		if r.calls.asked(line) == "initialize" {
-			r.after = r.calls.wait
-		}
-		line = append(line, '\n')
-		r.rest = line
-		return nil
+		return bytes.TrimSpace(text), nil // an error comes again with the next read
 	}
-}
-
-// lineWriter passes answers on, one at a time, and notes which.
-type lineWriter struct {
-	calls *ledger
-	mu    sync.Mutex
-	out   io.Writer
-}
-
-// Write takes one whole message.
-func (w *lineWriter) Write(line []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n, err := w.out.Write(line)
-	w.calls.answered(line)
-	return n, err
 }

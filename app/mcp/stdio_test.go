@@ -12,6 +12,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 )
 
@@ -171,7 +172,7 @@ func TestTheAuthorNamesUserAndClient(t *testing.T) {
 	h := newHouse(t)
 	h.serve(strings.NewReader(hello + "\n" + call(2, "create_alert_rule",
 		`{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`)))
-	list, err := h.app.Store.Versions(t.Context(), h.stored("x").ID, 1)
+	list, _, err := h.app.Changes(t.Context(), app.ChangeFilter{Rule: "x", Limit: 1})
 	if err != nil || len(list) != 1 || list[0].By.Name != "anna via pipe" || list[0].By.Door != "mcp" {
 		t.Errorf("the author is %+v, %v", list, err)
 	}
@@ -187,7 +188,7 @@ func TestTheStatelessProtocolWorksToo(t *testing.T) {
 			t.Fatalf("answered %v", answers[id])
 		}
 	}
-	list, err := h.app.Store.Versions(t.Context(), h.stored("x").ID, 1)
+	list, _, err := h.app.Changes(t.Context(), app.ChangeFilter{Rule: "x", Limit: 1})
 	if err != nil || len(list) != 1 || list[0].By.Name != "anna via newer" {
 		t.Errorf("the author is %+v, %v", list, err)
 	}

@@ -52,4 +52,4 @@ func propertyNames(list []property) []string {
 }
 
 // tools are all that there are.
-var tools = slices.Concat(ruleTools, alertTools)
+var tools = slices.Concat(ruleTools, alertTools, silenceTools, channelTools, changeTools, dataTools, explainTools, statusTools)

@@ -12,35 +12,103 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// admit refuses whoever may not ask. Every web page can make a browser on this
-// machine send requests to a loopback address, so being on this machine is not
-// enough: the Host must be ours, which a rebound DNS name is not, and the page
-// must be ours too.
-func (h *Handler) admit(w http.ResponseWriter, r *http.Request) bool {
+// caller is who asks, and what they may do.
+type caller struct {
+	name  string
+	scope app.Scope
+}
+
+// admit refuses whoever may not ask, and returns who asks. Every web page can
+// make a browser on this machine send requests to a loopback address, so being
+// on this machine is not enough: the Host must be ours, which a rebound DNS
+// name is not, and the page must be ours too.
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (who caller, ok bool) {
 	switch {
 	case !h.ours(r):
 		h.refuse(w, r, http.StatusForbidden, fmt.Sprintf("%q is not a name of this daemon; use its address, or add the name under hosts: in the config", hostName(r.Host)))
 	case isLink(r):
 		// Its signature says more than an origin, which is null for our own
 		// pages too, because they send no referrer.
-		return true
+		return caller{}, true
 	case !sameOrigin(r):
 		h.refuse(w, r, http.StatusForbidden, "requests from the web pages of other sites are refused; a proxy in front must pass the Host header on as it came")
-	case open(r) || h.local(r):
-		return true
-	case h.options.Token.IsZero():
-		h.refuse(w, r, http.StatusForbidden, "no token is set, so only this machine is answered: set token or token_file in the config and send it as Authorization: Bearer")
-	case !h.knows(r):
-		w.Header().Add("WWW-Authenticate", `Bearer realm="tocsin"`)
-		w.Header().Add("WWW-Authenticate", `Basic realm="tocsin"`)
-		h.refuse(w, r, http.StatusUnauthorized, "this needs the token of the config, as Authorization: Bearer or as the password of any user")
+	case open(r):
+		return caller{}, true
 	default:
-		return true
+		return h.identify(w, r)
 	}
-	return false
+	return caller{}, false
+}
+
+// identify judges the token of a request. Without one it must come from this
+// machine.
+func (h *Handler) identify(w http.ResponseWriter, r *http.Request) (caller, bool) {
+	secret, sent := credential(r)
+	switch {
+	case sent:
+		return h.judge(w, r, secret)
+	case h.local(r):
+		return caller{"local", app.ScopeWrite}, true // who is here may send points as well
+	case h.options.Token.IsZero() && !h.doorkeeper.Any(r.Context()):
+		h.refuse(w, r, http.StatusForbidden, "no token is set, so only this machine is answered: make one with `tocsin tokens add NAME`, or set token or token_file in the config, and send it as Authorization: Bearer")
+	default:
+		h.unauthorized(w, r, "this needs the token of the config or one of `tocsin tokens add NAME`, as Authorization: Bearer or as the password of any user")
+	}
+	return caller{}, false
+}
+
+// judge finds out whose token was sent.
+func (h *Handler) judge(w http.ResponseWriter, r *http.Request, secret rules.Secret) (caller, bool) {
+	if h.configured(secret) {
+		return caller{"config token", app.ScopeAdmin}, true
+	}
+	t, err := h.doorkeeper.Authenticate(r.Context(), secret)
+	switch rules.CodeOf(err) {
+	case "":
+	case rules.Forbidden:
+		h.unauthorized(w, r, rules.Sentence(err))
+		return caller{}, false
+	default:
+		h.refuse(w, r, http.StatusServiceUnavailable, rules.Sentence(err))
+		return caller{}, false
+	}
+	if err := h.doorkeeper.Used(r.Context(), t); err != nil {
+		h.options.Log.Warn("use of a token not noted", "token", t.Name, "error", err)
+	}
+	return h.within(w, r, caller{t.Name, t.Scope})
+}
+
+// within refuses a token that may do less than the path needs.
+func (h *Handler) within(w http.ResponseWriter, r *http.Request, who caller) (caller, bool) {
+	needed := scopeOf(r)
+	if who.scope.Allows(needed) {
+		return who, true
+	}
+	h.refuse(w, r, http.StatusForbidden, fmt.Sprintf("token %s has scope %s, and this needs scope %s; make another with `tocsin tokens add NAME --scope %s`", who.name, who.scope, needed, needed))
+	return caller{}, false
+}
+
+// scopeOf is the least that a caller needs. The tools of the MCP door and the
+// acts of others look at the caller's scope themselves.
+func scopeOf(r *http.Request) app.Scope {
+	if slices.Contains(writePaths(), r.URL.Path) {
+		return app.ScopePoints
+	}
+	return app.ScopeRead
+}
+
+// unauthorized asks for a token. Browsers ask people for the password of
+// Basic; a model's client would take that for something it can do.
+func (h *Handler) unauthorized(w http.ResponseWriter, r *http.Request, sentence string) {
+	w.Header().Add("WWW-Authenticate", `Bearer realm="tocsin"`)
+	if r.URL.Path != mcpPath {
+		w.Header().Add("WWW-Authenticate", `Basic realm="tocsin"`)
+	}
+	h.refuse(w, r, http.StatusUnauthorized, sentence)
 }
 
 // open reports whether everybody may ask: probes have no token.
@@ -93,27 +161,32 @@ func forwarded(r *http.Request) bool {
 	})
 }
 
-// knows reports whether the request carries the token. The sums are compared,
-// so that the time tells nothing about its length either.
-func (h *Handler) knows(r *http.Request) bool {
-	sum := sha256.Sum256([]byte(credential(r)))
-	return subtle.ConstantTimeCompare(sum[:], h.token[:]) == 1
+// configured reports whether a token is that of the config. The sums are
+// compared, so that the time tells nothing about its length either.
+func (h *Handler) configured(secret rules.Secret) bool {
+	sum := sha256.Sum256([]byte(secret.Reveal()))
+	return !h.options.Token.IsZero() && subtle.ConstantTimeCompare(sum[:], h.token[:]) == 1
 }
 
 // credential is the token of the Authorization header, the password of Basic,
-// or, for writers that know InfluxDB 1 only, the parameter p.
-func credential(r *http.Request) string {
+// or, for writers that know InfluxDB 1 only, the parameter p. An empty one,
+// which Telegraf sends when it has none, was not sent; a header that nobody
+// can read was.
+func credential(r *http.Request) (secret rules.Secret, sent bool) {
+	header := strings.TrimSpace(r.Header.Get("Authorization"))
 	if _, password, ok := r.BasicAuth(); ok {
-		return password
+		return rules.NewSecret(password), password != ""
 	}
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	scheme, token, _ := strings.Cut(header, " ")
 	if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "Token") {
-		return strings.TrimSpace(token)
+		token = strings.TrimSpace(token)
+		return rules.NewSecret(token), token != ""
 	}
-	if slices.Contains(writePaths(), r.URL.Path) {
-		return r.URL.Query().Get("p")
+	if header == "" && slices.Contains(writePaths(), r.URL.Path) {
+		password := r.URL.Query().Get("p")
+		return rules.NewSecret(password), password != ""
 	}
-	return ""
+	return rules.Secret{}, header != ""
 }
 
 // hostName is a Host header without its port, brackets and final dot.
@@ -137,6 +210,10 @@ func codeOf(status int) rules.Code {
 		return rules.NotFound
 	case http.StatusUnauthorized:
 		return "unauthorized"
+	case http.StatusServiceUnavailable:
+		return rules.Unavailable
+	case http.StatusMethodNotAllowed:
+		return rules.Invalid
 	}
 	return rules.Forbidden
 }

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/notify"
@@ -17,8 +18,8 @@ import (
 // Options are what a Handler may be told; the zero value serves nobody but
 // /health and /ready.
 type Options struct {
-	// Token opens everything to those who do not come over loopback; without
-	// one they are refused.
+	// Token is that of the config: who sends it may do everything. The tokens
+	// of the database are good beside it.
 	Token rules.Secret
 	// Loopback says that the listener is bound to a loopback address.
 	Loopback bool
@@ -29,6 +30,10 @@ type Options struct {
 	// Live answers, by its name, for each live source to the other processes of
 	// this machine.
 	Live map[string]http.Handler
+	// MCP answers at /mcp whoever was let in: by the name of their token, or
+	// "config token", or "local" for who needed none on this machine. The tools
+	// look at the scope themselves. Nil: there is no such door.
+	MCP func(w http.ResponseWriter, r *http.Request, name string, scope app.Scope)
 	// Log gets what is nobody's answer; nil discards it.
 	Log *slog.Logger
 }
@@ -41,6 +46,8 @@ type Handler struct {
 	meter   *meter
 	page    *template.Template
 	mux     *http.ServeMux
+
+	doorkeeper *app.Doorkeeper
 }
 
 // New returns the handler of one session of the daemon.
@@ -48,7 +55,7 @@ func New(a *app.App, o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{app: a, options: o, token: sha256.Sum256([]byte(o.Token.Reveal())), mux: http.NewServeMux()}
+	h := &Handler{app: a, options: o, token: sha256.Sum256([]byte(o.Token.Reveal())), mux: http.NewServeMux(), doorkeeper: app.NewDoorkeeper(a)}
 	h.meter = newMeter(a, o.Log)
 	h.page = template.Must(template.ParseFS(pages, "page.html"))
 	h.mux.HandleFunc("GET /health", h.serveHealth)
@@ -75,10 +82,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	if !h.admit(w, r) {
-		return
+	who, ok := h.admit(w, r)
+	switch {
+	case !ok:
+	case r.URL.Path == mcpPath:
+		h.serveMCP(w, r, who)
+	default:
+		h.mux.ServeHTTP(w, r)
 	}
-	h.mux.ServeHTTP(w, r)
+}
+
+const mcpPath = "/mcp"
+
+// serveMCP hands a request of the protocol on with who sends it.
+func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request, who caller) {
+	switch {
+	case h.options.MCP == nil:
+		h.refuse(w, r, http.StatusNotFound, "there is no MCP at this address; `tocsin mcp` speaks it over standard input and output")
+	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodDelete}, r.Method):
+		w.Header().Set("Allow", "GET, POST, DELETE")
+		h.refuse(w, r, http.StatusMethodNotAllowed, "MCP is spoken with POST, GET and DELETE; point an MCP client at this address")
+	default:
+		h.options.MCP(w, r, who.name, who.scope)
+	}
 }
 
 // Delivered counts a delivery that was tried.

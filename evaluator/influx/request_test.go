@@ -363,8 +363,8 @@ func TestAtMostSoManyRequestsAtOnce(t *testing.T) {
 			t.Fatalf("query %d: %v", i, err)
 		}
 	}
-	if most.Load() != 2 || requests.Load() != 11 {
-		t.Errorf("%d requests, %d at once; want 11 of at most 50 statements, 2 at once", requests.Load(), most.Load())
+	if most.Load() != 2 || requests.Load() != 4 {
+		t.Errorf("%d requests, %d at once; want 4 of at most 200 statements, 2 at once", requests.Load(), most.Load())
 	}
 }
 

@@ -178,7 +178,10 @@ func (s *Store) Prune(ctx context.Context, t time.Time, most int) (deleted int, 
 		if err != nil {
 			return err
 		}
-		_, err = p.exec(ctx, `DELETE FROM silences WHERE until < ?`, t.UnixMilli())
+		if _, err = p.exec(ctx, `DELETE FROM silences WHERE until < ?`, t.UnixMilli()); err != nil {
+			return err
+		}
+		_, err = p.exec(ctx, `DELETE FROM audit WHERE at < ?`, t.UnixMilli())
 		return err
 	})
 	if err != nil {

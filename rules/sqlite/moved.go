@@ -12,8 +12,8 @@ import (
 
 // seen is up to where this store knows what was committed.
 type seen struct {
-	data                        int64 // PRAGMA data_version of the pinned connection
-	ledgers, silences, channels int64 // rows of revisions
+	data                                int64 // PRAGMA data_version of the pinned connection
+	ledgers, silences, channels, tokens int64 // rows of revisions
 }
 
 // moved is what others committed and Moved has not told yet.
@@ -48,6 +48,8 @@ func (p *pinned) look(ctx context.Context) (at seen, err error) {
 			at.silences = revision
 		case "channels":
 			at.channels = revision
+		case "tokens":
+			at.tokens = revision
 		}
 	}
 	return at, rows.Err()

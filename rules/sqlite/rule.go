@@ -133,16 +133,21 @@ func (s *Store) noRule(ctx context.Context, q querier, owner, wanted string) err
 	return rules.Errorf(rules.NotFound, "no rule %q; known: %s", wanted, strings.Join(names[:min(10, len(names))], ", "))
 }
 
-// Versions lists changes of rules, the newest first; see app.Store. A limit of
-// 0 is none.
-func (s *Store) Versions(ctx context.Context, ruleID string, most int) (list []rules.Version, err error) {
+// Versions lists changes of rules, the newest first; see app.Store.
+func (s *Store) Versions(ctx context.Context, f app.VersionFilter) (list []rules.Version, total int, err error) {
 	where := &clauses{}
-	if ruleID != "" {
-		where.add(`rule_id = ?`, ruleID)
+	if f.RuleID != "" {
+		where.add(`rule_id = ?`, f.RuleID)
 	}
-	query := `SELECT rule_id, version, act, author, door, at, body FROM versions` + where.String() + ` ORDER BY id DESC LIMIT ?`
 	err = s.read(ctx, "list versions", func(q querier) error {
-		return each(ctx, q, query, append(where.args, limit(most)), func(rows *sql.Rows) error {
+		if total, err = count(ctx, q, `SELECT COUNT(*) FROM versions`+where.String(), where.args); err != nil {
+			return err
+		}
+		if f.BeforeRule != "" {
+			where.add(`id < (SELECT id FROM versions WHERE rule_id = ? AND version = ?)`, f.BeforeRule, f.BeforeVersion)
+		}
+		query := `SELECT rule_id, version, act, author, door, at, body FROM versions` + where.String() + ` ORDER BY id DESC LIMIT ?`
+		return each(ctx, q, query, append(where.args, limit(f.Limit)), func(rows *sql.Rows) error {
 			var v rules.Version
 			if err := rows.Scan(&v.RuleID, &v.Version, &v.Act, &v.By.Name, &v.By.Door, moment(&v.At), document(&v.Rule)); err != nil {
 				return fmt.Errorf("read version %d of rule %s: %w", v.Version, v.RuleID, err)
@@ -151,7 +156,7 @@ func (s *Store) Versions(ctx context.Context, ruleID string, most int) (list []r
 			return nil
 		})
 	})
-	return list, err
+	return list, total, err
 }
 
 // Unmatched lists rules that no series ever matched; see app.Store.

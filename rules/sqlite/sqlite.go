@@ -42,6 +42,8 @@ type Store struct {
 	pinned *pinned
 	seen   seen
 	moved  moved
+
+	tokenActs int64 // changes of tokens by this store
 }
 
 // Open opens the database at path.

@@ -139,16 +139,20 @@ func testVersions(t *testing.T, open func() app.Store) {
 	next.Title, next.Enabled = "third", false
 	l.Edit(setting(noon.Add(2*time.Minute)), next, ann)
 	save(t, s, l)
-	list, err := s.Versions(t.Context(), "id-a", 2)
-	if err != nil || len(list) != 2 || list[0].Rule.Title != "third" || list[0].Act != "disabled" || list[1].Version != 2 {
+	list, total, err := s.Versions(t.Context(), app.VersionFilter{RuleID: "id-a", Limit: 2})
+	if err != nil || total != 3 || len(list) != 2 || list[0].Rule.Title != "third" || list[0].Act != "disabled" || list[1].Version != 2 {
 		t.Fatalf("Versions returned %+v, %v", list, err)
 	}
 	if v := list[1]; v.By.Name != "bob" || v.By.Door != "web" || !v.At.Equal(noon.Add(time.Minute)) || v.RuleID != "id-a" {
 		t.Errorf("the version is %+v", v)
 	}
-	all, err := s.Versions(t.Context(), "", 0)
-	if err != nil || len(all) != 4 || all[2].RuleID == all[3].RuleID {
-		t.Errorf("Versions of all rules returned %d, %v", len(all), err)
+	rest, _, err := s.Versions(t.Context(), app.VersionFilter{RuleID: "id-a", BeforeRule: "id-a", BeforeVersion: 2})
+	if err != nil || len(rest) != 1 || rest[0].Version != 1 {
+		t.Errorf("the page after version 2 is %+v, %v", rest, err)
+	}
+	all, total, err := s.Versions(t.Context(), app.VersionFilter{})
+	if err != nil || total != 4 || len(all) != 4 || all[2].RuleID == all[3].RuleID {
+		t.Errorf("Versions of all rules returned %d of %d, %v", len(all), total, err)
 	}
 }
 

@@ -22,6 +22,8 @@ func Run(t *testing.T, create Create) {
 		{"processes", processTests},
 		{"lists", listTests},
 		{"things of no rule", thingTests},
+		{"the audit", auditTests},
+		{"tokens", tokenTests},
 	} {
 		t.Run(part.name, func(t *testing.T) {
 			for _, r := range part.tests {

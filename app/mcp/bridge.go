@@ -1,0 +1,530 @@
+package mcp
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+const (
+	// patience is how long the end of the input is held back for answers that
+	// are still under way.
+	patience = time.Minute
+	// atOnce is how many requests are brought to a server at the same time.
+	atOnce = 32
+	// tries is how often a request is sent that was lost or came too early.
+	tries = 20
+	// lostTries is how often of these it may be lost.
+	lostTries = 3
+)
+
+// BridgeOptions are what a Bridge may be told; the zero value is right.
+type BridgeOptions struct {
+	// Log gets what is no answer; nil discards it. It must not write to the
+	// output that carries the protocol.
+	Log *slog.Logger
+	// Look is how often a better server is looked for while the client waits
+	// for news and asks nothing, 0 for ten seconds.
+	Look time.Duration
+}
+
+// Bridge carries the messages of a client on standard input and output to the
+// first of its targets that can be reached, and decides that anew for each
+// message. To a server that is new, or that forgot the client, it repeats what
+// the client said to the one before, so that the client's session outlives the
+// servers'. No act is ever sent twice.
+type Bridge struct {
+	upstreams []*upstream
+	log       *slog.Logger
+	spawned   sync.WaitGroup
+	pending   sync.WaitGroup // calls that the end of the input waits for
+	slots     chan struct{}
+	look      time.Duration
+
+	writing sync.Mutex
+	out     io.Writer
+
+	mu        sync.Mutex
+	hello     message   // the client's handshake, or one in its place
+	ready     bool      // the client confirmed the handshake
+	standing  []message // what a server keeps for the client: subscriptions, the log level
+	at        *upstream // where the last answer came from
+	calls     []*call   // asked by the client and not answered
+	questions map[int]inquiry
+	asked     int  // how many questions there were
+	over      bool // the input has ended
+	said      map[string]bool
+}
+
+// call is a request of the client that is not answered yet.
+type call struct {
+	message
+	cancel    context.CancelFunc
+	cancelled bool
+	at        *upstream
+	move      context.CancelFunc // ends the present try
+}
+
+func (c *call) listens() bool { return c.Method == string(mcp.MethodSubscriptionsListen) }
+
+// inquiry is a request of a server that the client has not answered yet.
+type inquiry struct {
+	id      json.RawMessage // as the server gave it
+	method  string
+	at      *upstream
+	session *link
+}
+
+// shake is the handshake for a client that asks without one.
+var shake = message{
+	ID: json.RawMessage("0"), Method: string(mcp.MethodInitialize),
+	raw: []byte(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"` + mcp.LATEST_LEGACY_PROTOCOL_VERSION + `","capabilities":{},"clientInfo":{"name":"","version":""}}}`),
+}
+
+// NewBridge returns a Bridge to the targets, the preferred one first.
+func NewBridge(targets []Target, o BridgeOptions) *Bridge {
+	b := &Bridge{log: o.Log, look: cmp.Or(o.Look, 10*time.Second), slots: make(chan struct{}, atOnce), hello: shake, ready: true, questions: map[int]inquiry{}, said: map[string]bool{}}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	for _, t := range targets {
+		b.upstreams = append(b.upstreams, newUpstream(t))
+	}
+	return b
+}
+
+// Run carries messages until in ends or ctx does; both are success. What was
+// asked before the end of in is answered, within a minute. A read of in that is
+// under way when ctx ends is left to end by itself. It can run once.
+func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
+	b.out = out
+	ctx, cancel := context.WithCancel(ctx)
+	b.spawned.Go(func() {
+		for sleep(ctx, b.look) {
+			b.restore(ctx)
+		}
+	})
+	err := b.carry(ctx, readLines(in, ctx.Done()))
+	cancel()
+	for _, u := range b.upstreams {
+		u.leave()
+	}
+	b.spawned.Wait()
+	return err
+}
+
+// carry takes line after line.
+func (b *Bridge) carry(ctx context.Context, lines <-chan line) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case l := <-lines:
+			switch {
+			case errors.Is(l.err, errLong):
+				b.write((&fault{code: mcp.INVALID_REQUEST, text: fmt.Sprintf("the message is larger than %d MB", maxMessage>>20)}).answer())
+			case l.err != nil:
+				b.finish(ctx)
+				if errors.Is(l.err, io.EOF) {
+					return nil
+				}
+				return l.err
+			default:
+				b.take(ctx, l.text)
+			}
+		}
+	}
+}
+
+// take does what a line asks for.
+func (b *Bridge) take(ctx context.Context, text []byte) {
+	m, wrong := parseMessage(text)
+	switch {
+	case wrong != nil:
+		b.write(wrong.answer())
+	case m.answers():
+		b.reply(ctx, m)
+	case m.Method == string(mcp.MethodNotificationCancelled):
+		b.cancelled(ctx, m)
+	case !m.asks():
+		b.notify(ctx, m)
+	case m.Method == string(mcp.MethodInitialize) && m.version == "":
+		// Nothing overtakes it.
+		b.answer(b.begin(ctx, m))
+	default:
+		c, ctx := b.open(ctx, m)
+		b.spawned.Go(func() { b.answer(c, b.bring(ctx, c)) })
+	}
+}
+
+// begin shakes hands anew.
+func (b *Bridge) begin(ctx context.Context, m message) (*call, message) {
+	b.mu.Lock()
+	b.hello, b.ready, b.standing = m, false, nil
+	b.mu.Unlock()
+	for _, u := range b.upstreams {
+		u.leave()
+	}
+	c, ctx := b.open(ctx, m)
+	return c, b.bring(ctx, c)
+}
+
+// open notes a request that is under way.
+func (b *Bridge) open(ctx context.Context, m message) (*call, context.Context) {
+	c := &call{message: m}
+	ctx, c.cancel = context.WithCancel(ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.calls = append(b.calls, c)
+	if !c.listens() { // it ends with the input
+		b.pending.Add(1)
+	}
+	return c, ctx
+}
+
+// answer ends a call. Who cancelled a request gets none.
+func (b *Bridge) answer(c *call, m message) {
+	c.cancel()
+	b.mu.Lock()
+	b.calls = slices.DeleteFunc(b.calls, func(other *call) bool { return other == c })
+	silent := c.cancelled || len(m.raw) == 0
+	if len(m.Error) == 0 {
+		b.remember(c.message)
+	}
+	b.mu.Unlock()
+	if !silent {
+		b.write(m.withID(c.ID))
+	}
+	if !c.listens() {
+		b.pending.Done()
+	}
+}
+
+// remember keeps what a server keeps for the client.
+func (b *Bridge) remember(m message) {
+	uri := m.param("uri")
+	same := func(other message) bool { return other.Method == m.Method && other.param("uri") == uri }
+	switch mcp.MCPMethod(m.Method) {
+	case mcp.MethodSetLogLevel, mcp.MethodResourcesSubscribe, mcp.MethodResourcesList: // who read the list hears when it changes
+		b.standing = append(slices.DeleteFunc(b.standing, same), m)
+	case mcp.MethodResourcesUnsubscribe:
+		m.Method = string(mcp.MethodResourcesSubscribe)
+		b.standing = slices.DeleteFunc(b.standing, same)
+	}
+}
+
+// bring takes a request to a server and returns the answer, which is empty when
+// nobody waits for it any more.
+func (b *Bridge) bring(ctx context.Context, c *call) message {
+	if !c.listens() {
+		select {
+		case b.slots <- struct{}{}:
+			defer func() { <-b.slots }()
+		case <-ctx.Done():
+			return message{}
+		}
+	}
+	pause, lost := 50*time.Millisecond, 0
+	for try := 0; ; try++ {
+		answer, err := b.try(ctx, c)
+		switch {
+		case err == nil:
+			return answer
+		case ctx.Err() != nil:
+			return message{}
+		case c.listens() && broken(err):
+			try = 0
+		case errors.Is(err, errLost):
+			if lost++; !c.repeatable() {
+				return c.refused(fmt.Sprintf("tocsin ended while %s was under way, so it is not known whether it was done. Look with list_alert_rules or list_alerts before you repeat it.", c.param("name")))
+			}
+		case !errors.Is(err, errAgain):
+			return b.failed(c, err)
+		}
+		if try >= tries || lost > lostTries {
+			return b.failed(c, err)
+		}
+		if !sleep(ctx, pause) {
+			return message{}
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+// broken reports whether a stream may be asked for again.
+func broken(err error) bool {
+	return errors.Is(err, errLost) || errors.Is(err, errAgain) || errors.Is(err, errUnreached)
+}
+
+// failed answers in words. They are logged once.
+func (b *Bridge) failed(c *call, err error) message {
+	text := rules.Sentence(err)
+	b.mu.Lock()
+	first := !b.said[text]
+	b.said[text] = true
+	b.mu.Unlock()
+	if first {
+		b.log.Warn("a message of the client was not answered", "method", c.Method, "error", text)
+	}
+	return c.refused(text)
+}
+
+// try takes a request to the first server that can be reached.
+func (b *Bridge) try(ctx context.Context, c *call) (answer message, err error) {
+	ctx, move := context.WithCancel(ctx)
+	defer move()
+	for _, u := range b.upstreams {
+		b.mu.Lock()
+		c.at, c.move = u, move
+		b.mu.Unlock()
+		answer, err = u.ask(ctx, b, c)
+		if !errors.Is(err, errUnreached) {
+			break
+		}
+	}
+	return answer, err
+}
+
+// reached notes which server answers now. What the one before kept open is
+// opened at the new one.
+func (b *Bridge) reached(u *upstream) {
+	b.mu.Lock()
+	before := b.at
+	b.at = u
+	for _, c := range b.calls {
+		if c.listens() && c.at != u {
+			c.move()
+		}
+	}
+	b.mu.Unlock()
+	if before != nil && before != u {
+		b.log.Info("another server answers now", "server", u.Name)
+		before.forget(nil)
+	}
+}
+
+// restore opens what the client waits for at the best server that is there.
+func (b *Bridge) restore(ctx context.Context) {
+	b.mu.Lock()
+	at, keeps := b.at, len(b.standing) > 0
+	waits := keeps || slices.ContainsFunc(b.calls, (*call).listens)
+	b.mu.Unlock()
+	if at == nil || !waits {
+		return
+	}
+	for _, u := range b.upstreams {
+		if u == at && (!keeps || u.present() != nil) {
+			return // there is no better one
+		}
+		if u.answers(ctx) {
+			b.reached(u)
+			if keeps {
+				if _, _, err := u.shake(ctx, b, false); err != nil {
+					b.log.Info("subscriptions were not repeated", "server", u.Name, "error", err)
+				}
+			}
+			return
+		}
+	}
+}
+
+// cancelled ends a request of the client, here and at the server.
+func (b *Bridge) cancelled(ctx context.Context, m message) {
+	var p struct {
+		ID json.RawMessage `json:"requestId"`
+	}
+	if json.Unmarshal(m.Params, &p) != nil {
+		return
+	}
+	b.mu.Lock()
+	found := false
+	for _, c := range b.calls {
+		if string(c.ID) == string(p.ID) {
+			c.cancelled, found = true, true
+			c.cancel()
+		}
+	}
+	b.mu.Unlock()
+	if found && m.version == "" {
+		b.notify(ctx, m)
+	}
+}
+
+// notify passes a notification to the server that answers now. Nothing
+// overtakes the end of the handshake.
+func (b *Bridge) notify(ctx context.Context, m message) {
+	b.mu.Lock()
+	u := b.at
+	confirms := m.Method == string(mcp.MethodNotificationInitialized)
+	b.ready = b.ready || confirms
+	b.mu.Unlock()
+	if u == nil {
+		return
+	}
+	s := u.present()
+	if s == nil {
+		return
+	}
+	if confirms {
+		u.confirm(ctx, b, s)
+		return
+	}
+	b.spawned.Go(func() { b.tell(ctx, u, s, m) })
+}
+
+// tell sends what nobody waits for an answer to.
+func (b *Bridge) tell(ctx context.Context, u *upstream, s *link, m message) {
+	ctx, cancel := context.WithTimeout(ctx, shakeTime)
+	defer cancel()
+	if err := u.tell(ctx, s, m); err != nil && ctx.Err() == nil {
+		b.log.Info("a message of the client did not arrive", "method", m.Method, "error", err)
+	}
+}
+
+// reply takes an answer of the client to the server that asked.
+func (b *Bridge) reply(ctx context.Context, m message) {
+	n, err := strconv.Atoi(string(m.ID))
+	b.mu.Lock()
+	q, ok := b.questions[n]
+	delete(b.questions, n)
+	b.mu.Unlock()
+	if err != nil || !ok {
+		return // the server that asked is gone
+	}
+	b.spawned.Go(func() { b.tell(ctx, q.at, q.session, m.withID(q.id)) })
+}
+
+// pass gives the client what a server says by itself.
+func (b *Bridge) pass(ctx context.Context, u *upstream, s *link, m message) {
+	switch {
+	case m.Method == string(mcp.MethodNotificationCancelled):
+		b.write(b.translated(m, s))
+	case m.Method != "" && !m.asks():
+		b.write(m)
+	case m.Method == string(mcp.MethodPing):
+		b.spawned.Go(func() { b.tell(ctx, u, s, success(m.ID, struct{}{})) })
+	case m.asks():
+		b.inquire(ctx, u, s, m)
+	}
+}
+
+// inquire asks the client what a server wants to know, under a number of the
+// bridge's own: servers that follow each other count from the same one.
+func (b *Bridge) inquire(ctx context.Context, u *upstream, s *link, m message) {
+	q := inquiry{id: m.ID, method: m.Method, at: u, session: s}
+	b.mu.Lock()
+	over := b.over
+	b.asked++
+	n := b.asked
+	if !over {
+		b.questions[n] = q
+	}
+	b.mu.Unlock()
+	if over {
+		b.spawned.Go(func() { b.tell(ctx, u, s, q.unanswered()) })
+		return
+	}
+	b.write(m.withID(strconv.AppendInt(nil, int64(n), 10)))
+}
+
+// unanswered is what a server is told when nobody is there to answer.
+func (q inquiry) unanswered() message {
+	if q.method == string(mcp.MethodElicitationCreate) {
+		return success(q.id, map[string]any{"action": "cancel"})
+	}
+	return failure(q.id, mcp.INTERNAL_ERROR, "the client has gone")
+}
+
+// translated is the withdrawal of a question with the number that the client
+// knows.
+func (b *Bridge) translated(m message, s *link) message {
+	var p struct {
+		ID json.RawMessage `json:"requestId"`
+	}
+	if json.Unmarshal(m.Params, &p) != nil {
+		return m
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for n, q := range b.questions {
+		if q.session == s && string(q.id) == string(p.ID) {
+			delete(b.questions, n)
+			m.raw = replaced(m.raw, "params", replaced(m.Params, "requestId", strconv.AppendInt(nil, int64(n), 10)))
+		}
+	}
+	return m
+}
+
+// withdraw takes back the questions of a session that has ended.
+func (b *Bridge) withdraw(s *link) {
+	b.mu.Lock()
+	var gone []int
+	for n, q := range b.questions {
+		if q.session == s {
+			gone = append(gone, n)
+			delete(b.questions, n)
+		}
+	}
+	b.mu.Unlock()
+	for _, n := range gone {
+		b.write(message{raw: encoded(map[string]any{
+			"jsonrpc": "2.0", "method": mcp.MethodNotificationCancelled, "params": map[string]any{"requestId": n, "reason": "the server has ended"},
+		})})
+	}
+}
+
+// finish waits for the answers to what was asked before the input ended. What
+// the client was asked counts as cancelled.
+func (b *Bridge) finish(ctx context.Context) {
+	b.mu.Lock()
+	b.over = true
+	open := b.questions
+	b.questions = map[int]inquiry{}
+	b.mu.Unlock()
+	for _, q := range open {
+		b.spawned.Go(func() { b.tell(ctx, q.at, q.session, q.unanswered()) })
+	}
+	settled := make(chan struct{})
+	b.spawned.Go(func() { b.pending.Wait(); close(settled) })
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-settled:
+	case <-ctx.Done():
+	case <-timer.C:
+		b.log.Warn("standard input ended and some answers did not come", "within", patience)
+	}
+}
+
+// write puts a message on the output.
+func (b *Bridge) write(m message) {
+	b.writing.Lock()
+	defer b.writing.Unlock()
+	if _, err := b.out.Write(m.line()); err != nil {
+		b.log.Warn("standard output is closed", "error", err)
+	}
+}
+
+// sleep reports whether it slept to the end.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

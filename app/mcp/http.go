@@ -1,0 +1,350 @@
+package mcp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// ScopeHeader is the header with which a client gives up a part of what it may
+// do; it can only narrow.
+const ScopeHeader = "Tocsin-Scope"
+
+// grace is how long calls under way may take when a Handler ends.
+const grace = 2 * time.Second
+
+// HandlerOptions are what a Handler may be told; the zero value is right.
+type HandlerOptions struct {
+	// Sessions is the most sessions that are kept, 0 for 100. The one that was
+	// quiet for longest makes room for the next.
+	Sessions int
+	// Idle is how long a session is kept that nothing is heard of, 0 for 12 h.
+	Idle time.Duration
+}
+
+// Handler serves a Server over streamable HTTP, to clients of the protocol with
+// sessions and of the one without. Who speaks is told by WithCaller; whether
+// the request may come in at all has been decided before.
+type Handler struct {
+	server   *Server
+	protocol *server.StreamableHTTPServer
+	sessions *sessions
+
+	mu      sync.Mutex
+	ending  chan struct{} // closed when streams end and nothing new is taken
+	ended   chan struct{} // closed when calls end too
+	present sync.WaitGroup
+}
+
+// Handler returns the server as an HTTP handler. Its Run has to run beside it.
+func (s *Server) Handler(o HandlerOptions) *Handler {
+	h := &Handler{server: s, ending: make(chan struct{}), ended: make(chan struct{})}
+	h.sessions = newSessions(o, h.forget)
+	h.protocol = server.NewStreamableHTTPServer(s.protocol,
+		server.WithSessionIdManagerResolver(h.sessions),
+		server.WithStreamableHTTPLogger(s.log),
+		// Hosts are checked for the whole listener, which knows their names.
+		server.WithDisableLocalhostProtection(true))
+	return h
+}
+
+// Run ends sessions that are quiet for too long. When ctx ends it ends the
+// streams, lets calls under way finish for two seconds, cuts them off and
+// forgets all sessions.
+func (h *Handler) Run(ctx context.Context) error {
+	look := time.NewTicker(max(h.sessions.idle/10, 10*time.Millisecond))
+	defer look.Stop()
+	for ctx.Err() == nil {
+		select {
+		case <-look.C:
+			h.sessions.expire(time.Now())
+		case <-ctx.Done():
+		}
+	}
+	h.mu.Lock()
+	close(h.ending)
+	h.mu.Unlock()
+	h.drain()
+	h.sessions.clear()
+	return nil
+}
+
+// drain waits for the requests under way. One that does not even stop when it
+// is cut off must not keep the daemon from ending.
+func (h *Handler) drain() {
+	gone := make(chan struct{})
+	go func() { h.present.Wait(); close(gone) }()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-gone:
+		return
+	case <-timer.C:
+		close(h.ended)
+	}
+	timer.Reset(grace)
+	select {
+	case <-gone:
+	case <-timer.C:
+		h.server.log.Warn("a call of a model does not stop")
+	}
+}
+
+// enter counts a request, if the handler has not ended.
+func (h *Handler) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	select {
+	case <-h.ending:
+		return false
+	default:
+		h.present.Add(1)
+		return true
+	}
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !h.enter() {
+		tooEarly(w)
+		return
+	}
+	defer h.present.Done()
+	caller, err := narrowed(h.server.caller(r.Context()), r.Header.Get(ScopeHeader))
+	if err != nil {
+		http.Error(w, ScopeHeader+": "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	r = r.WithContext(WithCaller(r.Context(), caller))
+	switch r.Method {
+	case http.MethodPost:
+		h.post(w, r)
+	case http.MethodGet:
+		h.stream(w, r)
+	case http.MethodDelete:
+		h.protocol.ServeHTTP(w, r)
+	default:
+		w.Header().Set("Allow", "POST, GET, DELETE")
+		http.Error(w, "the protocol uses POST, GET and DELETE", http.StatusMethodNotAllowed)
+	}
+}
+
+// tooEarly says that nothing was done, because a handler ends and the next one
+// begins.
+func tooEarly(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "tocsin reads its config again; repeat the request", http.StatusServiceUnavailable)
+}
+
+// narrowed is the caller with no more than the scope that was asked for.
+func narrowed(c Caller, asked string) (Caller, error) {
+	if asked == "" {
+		return c, nil
+	}
+	scope, err := app.ParseScope(asked)
+	if err == nil && c.Scope.Allows(scope) {
+		c.Scope = scope
+	}
+	return c, err
+}
+
+// patient lifts the listener's deadlines from a request: a call may take long
+// and a stream does not end.
+func patient(w http.ResponseWriter) {
+	c := http.NewResponseController(w)
+	// Where there is no deadline there is none to lift.
+	_ = c.SetReadDeadline(time.Time{})
+	_ = c.SetWriteDeadline(time.Time{})
+}
+
+func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
+	if err != nil {
+		unread(w, err)
+		return
+	}
+	patient(w)
+	m, wrong := parseMessage(body)
+	if wrong != nil {
+		write(w, http.StatusBadRequest, wrong.answer())
+		return
+	}
+	if m.needsApp() {
+		if err := h.server.ready(r.Context()); err != nil {
+			write(w, http.StatusOK, m.refused(h.server.unopened(err)))
+			return
+		}
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	switch {
+	case m.Method == string(mcp.MethodInitialize) && m.version == "":
+		h.initialize(w, r)
+	case m.Method == string(mcp.MethodNotificationCancelled) && mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)):
+		// Without a session the ids of all clients are one; each ends its own
+		// request by closing it.
+		w.WriteHeader(http.StatusAccepted)
+	case m.Method == string(mcp.MethodSubscriptionsListen):
+		h.serve(w, r, h.ending, nil)
+	default:
+		h.serve(w, r, h.ended, nil)
+	}
+}
+
+// serve answers until either channel is closed.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, end, gone <-chan struct{}) {
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	h.present.Go(func() {
+		select {
+		case <-end:
+		case <-gone:
+		case <-ctx.Done():
+		}
+		cancel()
+	})
+	t := &tracked{ResponseWriter: w}
+	h.protocol.ServeHTTP(t, r.WithContext(ctx))
+	if !t.begun && ctx.Err() != nil && r.Context().Err() == nil {
+		// It was cut off, and perhaps had done something already.
+		http.Error(w, "tocsin ended the request because it reads its config again", http.StatusBadGateway)
+	}
+}
+
+// initialize begins a session. The answer is held back until the session is
+// known everywhere, so that the next request finds it.
+func (h *Handler) initialize(w http.ResponseWriter, r *http.Request) {
+	held := &held{header: w.Header(), status: http.StatusOK}
+	h.protocol.ServeHTTP(held, r)
+	id := held.header.Get(mcp.HeaderSessionID)
+	if id != "" && !h.sessions.has(id) {
+		h.forget(id) // made room for others meanwhile
+	}
+	w.WriteHeader(held.status)
+	_, _ = w.Write(held.body.Bytes())
+}
+
+// stream is what a server says by itself to a client of the protocol with
+// sessions.
+func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
+	var gone <-chan struct{}
+	if !mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)) {
+		ended, leave, ok := h.sessions.listen(r.Header.Get(mcp.HeaderSessionID), callerName(r))
+		if !ok {
+			http.Error(w, "there is no such session; begin one with initialize", http.StatusNotFound)
+			return
+		}
+		defer leave()
+		gone = ended
+	}
+	patient(w)
+	h.serve(w, r, h.ending, gone)
+}
+
+// forget frees what the protocol server keeps of a session.
+func (h *Handler) forget(id string) {
+	h.protocol.Handle(&held{header: http.Header{}}, &server.HTTPRequest{
+		Method: http.MethodDelete, Header: http.Header{mcp.HeaderSessionID: {id}}, Context: context.Background(),
+	})
+}
+
+// ready opens the app for a request that needs more of it than its Config.
+func (s *Server) ready(ctx context.Context) error {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.open == nil {
+		return nil
+	}
+	a, err := s.open(ctx)
+	if err == nil {
+		s.app, s.open = a, nil
+	}
+	return err
+}
+
+// unopened says why the app could not be opened.
+func (s *Server) unopened(err error) string {
+	if known, ok := errors.AsType[*rules.Error](err); ok && known.Code != rules.Internal {
+		return string(s.secrets.clean([]byte(known.Error())))
+	}
+	s.log.Error("tocsin not opened", "error", err)
+	return "tocsin could not be opened here; the cause is on its standard error. `tocsin doctor` tells more"
+}
+
+func callerName(r *http.Request) string {
+	if r == nil {
+		return ""
+	}
+	c, _ := r.Context().Value(callerKey{}).(Caller)
+	return c.Name
+}
+
+// unread says why a message was not read.
+func unread(w http.ResponseWriter, err error) {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		w.Header().Set("Connection", "close")
+		write(w, http.StatusRequestEntityTooLarge, failure(nil, mcp.INVALID_REQUEST, fmt.Sprintf("the message is larger than %d MB", large.Limit>>20)))
+		return
+	}
+	write(w, http.StatusBadRequest, failure(nil, mcp.PARSE_ERROR, "the message did not arrive whole"))
+}
+
+func write(w http.ResponseWriter, status int, m message) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(m.line())
+}
+
+// tracked knows whether an answer has begun.
+type tracked struct {
+	http.ResponseWriter
+	begun bool
+}
+
+// WriteHeader begins the answer.
+func (t *tracked) WriteHeader(status int) {
+	t.begun = true
+	t.ResponseWriter.WriteHeader(status)
+}
+
+// Write begins the answer if it has not begun.
+func (t *tracked) Write(p []byte) (int, error) {
+	t.begun = true
+	return t.ResponseWriter.Write(p)
+}
+
+// Flush sends what was written.
+func (t *tracked) Flush() { _ = http.NewResponseController(t.ResponseWriter).Flush() }
+
+// held is an answer in memory; it is no stream.
+type held struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+// Header is that of the answer.
+func (h *held) Header() http.Header { return h.header }
+
+// WriteHeader keeps the status.
+func (h *held) WriteHeader(status int) { h.status = status }
+
+// Write keeps the text.
+func (h *held) Write(p []byte) (int, error) { return h.body.Write(p) }
+
+// Flush has nowhere to send it.
+func (h *held) Flush() {}
+
+// CanStream is false, so that nothing else is written before the answer.
+func (h *held) CanStream() bool { return false }

@@ -1,0 +1,361 @@
+package mcp_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mark3labs/mcp-go/client"
+	"github.com/mark3labs/mcp-go/client/transport"
+	protocol "github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/mcp"
+)
+
+// modernMeta is what a request of the protocol without sessions carries.
+const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"newer","version":"3"},"io.modelcontextprotocol/clientCapabilities":{}}`
+
+// endpoint is a handler on the network. Whoever asks is the user of the header
+// X-User.
+type endpoint struct {
+	*httptest.Server
+	t    *testing.T
+	stop func()
+}
+
+func (h *house) endpoint(o mcp.HandlerOptions) *endpoint {
+	h.t.Helper()
+	handler := h.server.Handler(o)
+	e := &endpoint{t: h.t}
+	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler.ServeHTTP(w, r.WithContext(mcp.WithCaller(r.Context(), mcp.Caller{Name: r.Header.Get("X-User"), Scope: app.ScopeWrite})))
+	}))
+	// Shorter than any listener's, to see that streams outlive it.
+	e.Config.ReadTimeout, e.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+	e.Start()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- handler.Run(ctx) }()
+	stopped := false
+	e.stop = func() {
+		if cancel(); !stopped {
+			stopped = true
+			if err := <-done; err != nil {
+				h.t.Error(err)
+			}
+		}
+	}
+	h.t.Cleanup(func() { e.stop(); e.Close() })
+	return e
+}
+
+// post sends a message in a session; header pairs follow.
+func (e *endpoint) post(session, body string, header ...string) (*http.Response, string) {
+	e.t.Helper()
+	r, err := http.NewRequestWithContext(e.t.Context(), http.MethodPost, e.URL, strings.NewReader(body))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Accept", "application/json, text/event-stream")
+	if session != "" {
+		r.Header.Set("Mcp-Session-Id", session)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return resp, string(text)
+}
+
+func (e *endpoint) begin(header ...string) (session string) {
+	e.t.Helper()
+	resp, text := e.post("", hello, header...)
+	session = resp.Header.Get("Mcp-Session-Id")
+	if resp.StatusCode != http.StatusOK || session == "" {
+		e.t.Fatalf("no session: %d %s", resp.StatusCode, text)
+	}
+	return session
+}
+
+func modern(method, name string) []string {
+	out := []string{"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", method}
+	if name != "" {
+		out = append(out, "Mcp-Name", name)
+	}
+	return out
+}
+
+func TestClientsOfBothProtocolsAreServed(t *testing.T) {
+	h := newHouse(t)
+	e := h.endpoint(mcp.HandlerOptions{})
+	for _, version := range []string{"2025-11-25", "2026-07-28"} {
+		t.Run(version, func(t *testing.T) {
+			c, err := client.NewStreamableHttpClient(e.URL, transport.WithHTTPHeaders(map[string]string{"X-User": "bert"}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = c.Close() }()
+			var shake protocol.InitializeRequest
+			shake.Params.ProtocolVersion = version
+			shake.Params.ClientInfo = protocol.Implementation{Name: "client of " + version, Version: "1"}
+			result, err := c.Initialize(t.Context(), shake)
+			if err != nil || result.ProtocolVersion != version {
+				t.Fatalf("shook hands as %+v, %v", result, err)
+			}
+			var call protocol.CallToolRequest
+			call.Params.Name = "create_alert_rule"
+			call.Params.Arguments = json.RawMessage(`{"title":"X","name":"x` + version[:4] + `","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`)
+			made, err := c.CallTool(t.Context(), call)
+			if err != nil || made.IsError {
+				t.Fatalf("answered %+v, %v", made, err)
+			}
+			list, _, err := h.app.Changes(t.Context(), app.ChangeFilter{Rule: "x" + version[:4], Limit: 1})
+			if err != nil || len(list) != 1 || list[0].By.Name != "bert via client of "+version {
+				t.Errorf("the author is %+v, %v", list, err)
+			}
+		})
+	}
+}
+
+func TestSessionsAreBoundedInNumber(t *testing.T) {
+	e := newHouse(t).endpoint(mcp.HandlerOptions{Sessions: 50})
+	var ids []string
+	for range 2000 {
+		ids = append(ids, e.begin())
+	}
+	alive := 0
+	for i, id := range ids {
+		resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
+		switch {
+		case resp.StatusCode == http.StatusOK:
+			alive++
+		case resp.StatusCode != http.StatusNotFound:
+			t.Fatalf("session %d: %d", i, resp.StatusCode)
+		case i >= len(ids)-50:
+			t.Errorf("session %d, one of the last fifty, is gone", i)
+		}
+	}
+	if alive != 50 {
+		t.Errorf("%d sessions are alive, want 50", alive)
+	}
+}
+
+func TestASessionEndsWhenNothingIsHeardOfIt(t *testing.T) {
+	h := newHouse(t)
+	synctest.Test(t, func(t *testing.T) {
+		handler := h.server.Handler(mcp.HandlerOptions{Idle: time.Hour})
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { _ = handler.Run(ctx) }()
+		ask := func(ctx context.Context, method, session, body string) *httptest.ResponseRecorder {
+			r := httptest.NewRequestWithContext(ctx, method, "/mcp", strings.NewReader(body))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Mcp-Session-Id", session)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			return w
+		}
+		begin := func() string {
+			w := ask(ctx, "POST", "", hello)
+			return w.Header().Get("Mcp-Session-Id")
+		}
+		const ping = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+		quiet, used, listened := begin(), begin(), begin()
+		listening, leave := context.WithCancel(ctx)
+		go ask(listening, "GET", listened, "")
+		for range 4 {
+			time.Sleep(30 * time.Minute)
+			if w := ask(ctx, "POST", used, ping); w.Code != http.StatusOK {
+				t.Errorf("a session in use: %d", w.Code)
+			}
+		}
+		if w := ask(ctx, "POST", quiet, ping); w.Code != http.StatusNotFound {
+			t.Errorf("a quiet session: %d", w.Code)
+		}
+		leave()
+		synctest.Wait()
+		if w := ask(ctx, "POST", listened, ping); w.Code != http.StatusOK {
+			t.Errorf("a session that somebody listens to: %d", w.Code)
+		}
+		cancel()
+		synctest.Wait()
+		if w := ask(t.Context(), "POST", used, ping); w.Code != http.StatusServiceUnavailable {
+			t.Errorf("after the end: %d", w.Code)
+		}
+	})
+}
+
+func TestASessionIsItsOwners(t *testing.T) {
+	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	id := e.begin("X-User", "anna")
+	for _, r := range []struct {
+		method, user, session string
+		want                  int
+	}{
+		{http.MethodGet, "bert", id, http.StatusNotFound},
+		{http.MethodGet, "anna", "", http.StatusNotFound},
+		{http.MethodGet, "anna", "made-up", http.StatusNotFound},
+		{http.MethodDelete, "bert", id, http.StatusMethodNotAllowed},
+		{http.MethodPut, "anna", id, http.StatusMethodNotAllowed},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), r.method, e.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-User", r.user)
+		request.Header.Set("Mcp-Session-Id", r.session)
+		resp, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != r.want {
+			t.Errorf("%s %q by %s: %d, want %d", r.method, r.session, r.user, resp.StatusCode, r.want)
+		}
+	}
+	if resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "X-User", "bert"); resp.StatusCode != http.StatusNotFound {
+		t.Errorf("another's session answers %d", resp.StatusCode)
+	}
+	if resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "X-User", "anna"); resp.StatusCode != http.StatusOK {
+		t.Errorf("the owner's session answers %d", resp.StatusCode)
+	}
+}
+
+func TestAClientCanGiveUpRights(t *testing.T) {
+	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	list := func(scope string) (int, string) {
+		resp, text := e.post("", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`, append(modern("tools/list", ""), mcp.ScopeHeader, scope)...)
+		return resp.StatusCode, text
+	}
+	if _, text := list("read"); strings.Contains(text, `"delete_alert_rule"`) || !strings.Contains(text, `"list_alerts"`) {
+		t.Errorf("with scope read: %s", text)
+	}
+	for _, scope := range []string{"", "write", "admin"} {
+		if _, text := list(scope); !strings.Contains(text, `"delete_alert_rule"`) {
+			t.Errorf("with scope %q: %s", scope, text)
+		}
+	}
+	if code, text := list("everything"); code != http.StatusBadRequest || !strings.Contains(text, "must be points, read") {
+		t.Errorf("with a scope that is none: %d %s", code, text)
+	}
+}
+
+func TestOddBodies(t *testing.T) {
+	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	for _, tt := range []struct {
+		name, body string
+		status     int
+		want       string
+	}{
+		{"no JSON", "hello", http.StatusBadRequest, `"code":-32700`},
+		{"nothing", "", http.StatusBadRequest, `"code":-32700`},
+		{"a batch", "[" + hello + "]", http.StatusBadRequest, "batches are not part of the protocol"},
+		{"a number", "7", http.StatusBadRequest, `"code":-32600`},
+		{"too much", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", 4<<20) + `"}}`, http.StatusRequestEntityTooLarge, "larger than 4 MB"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			resp, text := e.post("", tt.body)
+			if resp.StatusCode != tt.status || !strings.Contains(text, tt.want) {
+				t.Errorf("answered %d %.200s", resp.StatusCode, text)
+			}
+		})
+	}
+}
+
+// TestACancelOfOneClientIsNoOthers: without sessions all clients count their
+// requests from one.
+func TestACancelOfOneClientIsNoOthers(t *testing.T) {
+	h := newHouse(t)
+	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
+	h.app.Sources["slow"] = source
+	e := h.endpoint(mcp.HandlerOptions{})
+	go func() {
+		<-source.asked
+		resp, _ := e.post("", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,`+modernMeta+`}}`, modern("notifications/cancelled", "")...)
+		if resp.StatusCode != http.StatusAccepted {
+			t.Errorf("cancelled: %d", resp.StatusCode)
+		}
+		close(source.release)
+	}()
+	_, text := e.post("", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}},`+modernMeta+`}}`, modern("tools/call", "create_alert_rule")...)
+	if !strings.Contains(text, `"result"`) || strings.Contains(text, `"isError":true`) {
+		t.Errorf("answered %s", text)
+	}
+}
+
+func TestAStreamOutlivesTheListenersDeadlineAndEndsWithTheHandler(t *testing.T) {
+	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	before := runtime.NumGoroutine()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Mcp-Session-Id", e.begin())
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	ended := make(chan error, 1)
+	go func() { _, err := resp.Body.Read(make([]byte, 1)); ended <- err }()
+	select {
+	case err := <-ended:
+		t.Fatalf("the stream was cut: %v", err)
+	case <-time.After(time.Second): // the deadline is 300 ms
+	}
+	e.stop()
+	if err := <-ended; !errors.Is(err, io.EOF) {
+		t.Errorf("the stream ended with %v", err)
+	}
+	if resp, text := e.post("", hello); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("after the end: %d %s", resp.StatusCode, text)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	noMoreGoroutines(t, before)
+}
+
+// noMoreGoroutines waits until there are no more than there were.
+func noMoreGoroutines(t *testing.T, before int) {
+	t.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.After(5 * time.Second); runtime.NumGoroutine() > before; {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			var b bytes.Buffer
+			stacks := make([]byte, 1<<20)
+			fmt.Fprintf(&b, "%s", stacks[:runtime.Stack(stacks, true)])
+			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, &b)
+		}
+	}
+}
+
+// author is who made the newest change of a rule.
+func (h *house) author(rule string) string {
+	h.t.Helper()
+	list, _, err := h.app.Store.Versions(h.t.Context(), app.VersionFilter{RuleID: h.stored(rule).ID, Limit: 1})
+	if err != nil || len(list) != 1 {
+		h.t.Fatalf("changes of %s: %v, %v", rule, list, err)
+	}
+	return list[0].By.Name
+}

@@ -1,0 +1,4 @@
+package main
+
+// giveTo does nothing: files have the rights of their directory.
+func giveTo(string, string) error { return nil }

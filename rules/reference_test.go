@@ -1,0 +1,35 @@
+package rules_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+func TestTheReferenceTellsEveryKeyWithMeaningAndExample(t *testing.T) {
+	list := rules.Reference()
+	seen := map[string]rules.KeyDoc{}
+	for _, d := range list {
+		if d.Meaning == "" || d.Example == "" {
+			t.Errorf("%s is not explained", d.Path)
+		}
+		if _, twice := seen[d.Path]; twice {
+			t.Errorf("%s is there twice", d.Path)
+		}
+		seen[d.Path] = d
+	}
+	for _, name := range rules.RuleKeys() {
+		if _, ok := seen[name]; !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	for _, path := range []string{"condition.inputs.NAME.window", "levels[].severity", "escalate.after", "active.zone"} {
+		if _, ok := seen[path]; !ok {
+			t.Errorf("%s is missing", path)
+		}
+	}
+	if types := seen["condition.horizon"].Types; !slices.Equal(types, []rules.ConditionType{rules.Forecast}) {
+		t.Errorf("horizon belongs to %v", types)
+	}
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/web"
+)
+
+const (
+	socketName  = "tocsin.sock"
+	socketGroup = "tocsin" // whose members may use it
+	// dataHeader is the data directory that a request is meant for. Without it
+	// any daemon is right.
+	dataHeader = "Tocsin-Data"
+)
+
+// serveSocket answers the other processes of this machine, whose users the
+// operating system names. That it cannot is no reason not to run.
+func (d *daemon) serveSocket(ctx context.Context, dataDir string) error {
+	l, err := listenSocket(socketPaths(dataDir))
+	if err != nil {
+		d.log.Warn("there is no local socket; `tocsin mcp` works on the database itself", "error", err)
+		return nil
+	}
+	d.log.Info("local socket opened", "path", l.Addr())
+	return web.Serve(ctx, peers{l}, d.local(dataDir))
+}
+
+// local answers what comes over the socket.
+func (d *daemon) local(dataDir string) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/mcp", func(w http.ResponseWriter, r *http.Request) {
+		if wanted := r.Header.Get(dataHeader); wanted != "" && !sameDirectory(wanted, dataDir) {
+			http.Error(w, fmt.Sprintf("this daemon works on %s, not on %s", dataDir, wanted), http.StatusMisdirectedRequest)
+			return
+		}
+		d.answerMCP(w, r, r.RemoteAddr, app.ScopeWrite) // the address of a peer is its user
+	})
+	return mux
+}
+
+// answerMCP lets the present session answer a model on behalf of who was let
+// in.
+func (d *daemon) answerMCP(w http.ResponseWriter, r *http.Request, name string, scope app.Scope) {
+	h := d.door.Load()
+	if h == nil {
+		http.Error(w, "tocsin is starting", http.StatusServiceUnavailable)
+		return
+	}
+	h.ServeHTTP(w, r.WithContext(mcp.WithCaller(r.Context(), mcp.Caller{Name: name, Scope: scope})))
+}
+
+func sameDirectory(a, b string) bool {
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return filepath.Clean(a) == filepath.Clean(b) || err == nil && err2 == nil && os.SameFile(one, other)
+}
+
+// socketPaths are the places for the socket of a data directory, the better one
+// first: the directory that systemd made for the daemon, or the data directory.
+func socketPaths(dataDir string) (paths []string) {
+	if runtime.GOOS == "windows" {
+		return nil // nobody could say who the peer is
+	}
+	if abs, err := filepath.Abs(dataDir); err == nil {
+		dataDir = abs
+	}
+	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); dir != "" {
+		paths = append(paths, filepath.Join(dir, socketName))
+	}
+	return append(paths, filepath.Join(dataDir, socketName))
+}
+
+// listenSocket listens at the first of the paths that can be had.
+func listenSocket(paths []string) (*net.UnixListener, error) {
+	var errs []error
+	for _, path := range paths {
+		l, err := listenAt(path)
+		if err == nil {
+			return l, nil
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", path, err))
+	}
+	if errs == nil {
+		return nil, errors.New("this system has none")
+	}
+	return nil, errors.Join(errs...)
+}
+
+func listenAt(path string) (*net.UnixListener, error) {
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		return nil, errors.Join(errors.New("another daemon answers there"), c.Close())
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
+		// The daemon that made it did not live to remove it.
+		if err := os.Remove(path); err != nil {
+			return nil, fmt.Errorf("remove the socket of a daemon before: %w", cause(err))
+		}
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		if len(path) > 100 {
+			return nil, fmt.Errorf("the path is too long for a socket (%d letters): %w", len(path), cause(err))
+		}
+		return nil, cause(err)
+	}
+	if err := admitGroup(path); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// admitGroup lets the members of the group use the socket. Where there is no
+// such group, or the daemon is not in it, the socket is the daemon's user's
+// alone: any other group may be everybody's.
+func admitGroup(path string) error {
+	mode := os.FileMode(0o600)
+	if g, err := user.LookupGroup(socketGroup); err == nil {
+		if id, err := strconv.Atoi(g.Gid); err == nil && os.Chown(path, -1, id) == nil {
+			mode = 0o660
+		}
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		return fmt.Errorf("set who may use it: %w", cause(err))
+	}
+	return nil
+}
+
+// peers is a listener whose connections have the user at the other end for
+// their address.
+type peers struct{ *net.UnixListener }
+
+// Accept waits for the next connection.
+func (p peers) Accept() (net.Conn, error) {
+	c, err := p.AcceptUnix()
+	if err != nil {
+		return nil, err
+	}
+	name := "unknown"
+	if uid, ok := peerUID(c); ok {
+		name = userName(uid)
+	}
+	return peer{c, name}, nil
+}
+
+// peer is a connection with a process of this machine.
+type peer struct {
+	*net.UnixConn
+	user string
+}
+
+// RemoteAddr is the peer's user.
+func (p peer) RemoteAddr() net.Addr { return &net.UnixAddr{Name: p.user, Net: "unix"} }
+
+func userName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(id); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "uid " + id
+}
