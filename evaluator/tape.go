@@ -36,7 +36,9 @@ const mostOffsets = 240
 func readTape(ctx context.Context, q Querier, n need, ends []time.Time) (*tape, error) {
 	t := &tape{need: n, ends: ends, tracks: map[rules.Series]*track{}}
 	if every, ok := t.slides(); ok {
-		return t, t.readSliding(ctx, q, every)
+		if words, err := t.readSliding(ctx, q, every); !words {
+			return t, err
+		}
 	}
 	step := n.window
 	if n.step > 0 {
@@ -56,7 +58,7 @@ func readTape(ctx context.Context, q Querier, n need, ends []time.Time) (*tape, 
 // slides reports whether the windows are made of whole steps between ticks
 // that can be merged, and how long a step is.
 func (t *tape) slides() (every time.Duration, ok bool) {
-	if len(t.ends) < 2 || t.need.step > 0 || !mergeable(t.need.Aggregation) {
+	if len(t.ends) < 2 || t.need.step > 0 || !mergeable(t.need.Aggregation) && !ofOnePoint(t.need.Aggregation) {
 		return 0, false
 	}
 	every = t.ends[1].Sub(t.ends[0])
@@ -67,6 +69,10 @@ func (t *tape) slides() (every time.Duration, ok bool) {
 	}
 	return every, every < t.need.window && t.need.window%every == 0
 }
+
+// ofOnePoint reports whether the steps of a window tell which of them holds the
+// point that counts.
+func ofOnePoint(a rules.Aggregation) bool { return a == rules.Latest || a == rules.First }
 
 func (t *tape) track(series rules.Series) *track {
 	tr := t.tracks[series]
@@ -151,8 +157,9 @@ func (t *tape) readEach(ctx context.Context, q Querier) error {
 }
 
 // readSliding asks one query whose steps are the time between ticks, and
-// merges as many of them as a window has.
-func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) error {
+// merges as many of them as a window has. It reports when the values are
+// words, which it cannot keep.
+func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) (words bool, err error) {
 	size := int(t.need.window / every)
 	query := t.query(t.ends[0].Add(-t.need.window), t.ends[len(t.ends)-1], every)
 	query.Columns = taker{asks: &t.need, merge: true}.parts()
@@ -161,7 +168,8 @@ func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) 
 	cells := map[rules.Series][][2]float64{}
 	var last rules.Series
 	var row [][2]float64
-	err := errors.Join(q.Query(ctx, []Query{query}, func(_ int, r Row) {
+	err = errors.Join(q.Query(ctx, []Query{query}, func(_ int, r Row) {
+		words = words || r.Texts != nil
 		if row == nil || r.Series != last {
 			last = r.Series
 			if row = cells[last]; row == nil {
@@ -179,13 +187,14 @@ func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) 
 			row[i][1] = r.Values[1]
 		}
 	})...)
-	if err != nil {
-		return err
+	if err != nil || words {
+		t.order = nil
+		return words, err
 	}
 	for _, series := range t.order {
 		t.tracks[series] = &track{values: slide(cells[series], size, t.need.Aggregation)}
 	}
-	return nil
+	return false, nil
 }
 
 func emptyCells(n int) [][2]float64 {
@@ -203,6 +212,12 @@ func slide(cells [][2]float64, size int, a rules.Aggregation) []float64 {
 	first, with := combiners(a)
 	if with == nil {
 		with = plus
+	}
+	switch a {
+	case rules.Latest:
+		first = func(older, newer float64) float64 { return either(older, newer, newer) }
+	case rules.First:
+		first = func(older, newer float64) float64 { return either(older, newer, older) }
 	}
 	join := func(x, y [2]float64) [2]float64 { return [2]float64{first(x[0], y[0]), with(x[1], y[1])} }
 	nothing := [2]float64{math.NaN(), math.NaN()}

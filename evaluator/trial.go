@@ -62,8 +62,11 @@ type TrialResult struct {
 	Quiet float64
 }
 
-// span is how many ticks are read at a time: it bounds the memory.
-const spanTicks = 4096
+const (
+	firstSpan  = 256       // ticks that are read before the series are known
+	spanValues = 1_000_000 // that are read at a time: it bounds the memory
+	leastSpan  = 64
+)
 
 // Run tries the rule.
 func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
@@ -75,7 +78,7 @@ func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
 	if err := p.begin(); err != nil {
 		return nil, err
 	}
-	if err := p.playAll(ctx, slices.Collect(slices.Chunk(ticks, spanTicks))); err != nil {
+	if err := p.playAll(ctx, ticks); err != nil {
 		return nil, err
 	}
 	p.end()
@@ -134,26 +137,14 @@ type reel struct {
 
 // playAll reads and judges one span after the other. While one is judged, the
 // next is read: the source has something to do meanwhile.
-func (p *player) playAll(ctx context.Context, spans [][]time.Time) error {
+func (p *player) playAll(ctx context.Context, ticks []time.Time) error {
 	ctx, cancel := context.WithCancel(ctx)
 	reels := make(chan reel)
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel()
-	reading.Go(func() {
-		for _, ticks := range spans {
-			r := reel{ticks: ticks}
-			if p.Rule.Condition.Type != rules.Query {
-				r.tapes, r.err = p.read(ctx, ticks)
-			}
-			select {
-			case reels <- r:
-			case <-ctx.Done():
-				return
-			}
-		}
-	})
-	for i := range spans {
+	reading.Go(func() { p.readAll(ctx, ticks, reels) })
+	for done := 0; done < len(ticks); {
 		var r reel
 		select {
 		case r = <-reels:
@@ -163,11 +154,34 @@ func (p *player) playAll(ctx context.Context, spans [][]time.Time) error {
 		if err := p.play(ctx, r); err != nil {
 			return err
 		}
-		if p.Progress != nil {
-			p.Progress(float64(i+1) / float64(len(spans)))
+		if done += len(r.ticks); p.Progress != nil {
+			p.Progress(float64(done) / float64(len(ticks)))
 		}
 	}
 	return nil
+}
+
+// readAll reads span by span, until ctx ends at the latest.
+func (p *player) readAll(ctx context.Context, ticks []time.Time, reels chan<- reel) {
+	for size := firstSpan; len(ticks) > 0; {
+		r := reel{ticks: ticks[:min(size, len(ticks))]}
+		ticks = ticks[len(r.ticks):]
+		if p.Rule.Condition.Type != rules.Query {
+			r.tapes, r.err = p.read(ctx, r.ticks)
+		}
+		series := 1
+		for _, t := range r.tapes {
+			if t != nil {
+				series += len(t.order)
+			}
+		}
+		size = max(leastSpan, spanValues/series)
+		select {
+		case reels <- r:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // read reads what the needs were at some ticks.

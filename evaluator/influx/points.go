@@ -2,7 +2,6 @@ package influx
 
 import (
 	"context"
-	"math"
 	"slices"
 	"time"
 
@@ -122,7 +121,7 @@ func earlier(a, b time.Time) time.Time {
 func (c *Client) askPart(ctx context.Context, q evaluator.Query) (*sums, error) {
 	r := c.reader()
 	defer c.release(r)
-	s := &sums{q: q, labels: r.books.of(q.GroupBy)}
+	s := newSums(q, r.books.of(q.GroupBy))
 	points := q
 	points.Step = 0
 	b := selection{expressions: []string{name(q.Columns[0].Field)}}.write(c.text(), points, exact)
@@ -138,25 +137,35 @@ func (c *Client) askPart(ctx context.Context, q evaluator.Query) (*sums, error) 
 // sums is a receiver that adds up the points of each step.
 type sums struct {
 	q       evaluator.Query
+	reduce  []func(*sum) float64 // for each column
 	labels  *labels
-	series  rules.Series
+	series  []rules.Series
 	sum     sum
 	until   int64 // the end of the step that is added up
 	rows    []reducedRow
+	values  []float64 // of all rows
 	refused string
 }
 
 type reducedRow struct {
-	series rules.Series
 	at     int64
-	sum
+	series int32
+}
+
+func newSums(q evaluator.Query, l *labels) *sums {
+	s := &sums{q: q, labels: l, rows: make([]reducedRow, 0, partPoints), values: make([]float64, 0, partPoints*len(q.Columns))}
+	for _, c := range q.Columns {
+		s.reduce = append(s.reduce, reduced[c.Aggregation])
+	}
+	return s
 }
 
 var _ receiver = (*sums)(nil)
 
-func (s *sums) begin(_ int, _, tags, _ []byte) (err error) {
+func (s *sums) begin(_ int, _, tags, _ []byte) error {
 	s.close()
-	s.series, err = s.labels.of(tags)
+	series, err := s.labels.of(tags)
+	s.series = append(s.series, series)
 	return err
 }
 
@@ -178,10 +187,14 @@ func (s *sums) row(_ int, cells []cell) error {
 
 // close ends the step that is added up.
 func (s *sums) close() {
-	if s.sum.count > 0 {
-		s.rows = append(s.rows, reducedRow{s.series, s.until, s.sum})
+	if s.sum.count == 0 {
+		return
 	}
-	s.sum = sum{}
+	s.rows = append(s.rows, reducedRow{s.until, int32(len(s.series) - 1)}) //nolint:gosec // a server has fewer series
+	for _, reduce := range s.reduce {
+		s.values = append(s.values, reduce(&s.sum))
+	}
+	s.sum.count = 0
 }
 
 func (s *sums) answered(int) error { return nil }
@@ -193,12 +206,9 @@ func (s *sums) failed(_ int, text string) error {
 
 // hand hands on the rows.
 func (s *sums) hand(each func(evaluator.Row)) {
-	values := make([]float64, len(s.q.Columns))
-	for _, row := range s.rows {
-		for i, c := range s.q.Columns {
-			values[i] = reduced[c.Aggregation](&row.sum)
-		}
-		each(evaluator.Row{Series: row.series, At: time.Unix(0, row.at).UTC(), Values: values})
+	width := len(s.reduce)
+	for i, row := range s.rows {
+		each(evaluator.Row{Series: s.series[row.series], At: time.Unix(0, row.at).UTC(), Values: s.values[i*width : (i+1)*width]})
 	}
 }
 
@@ -207,7 +217,8 @@ type sum struct{ count, sum, min, max, first, last float64 }
 
 func (s *sum) add(x float64) {
 	if s.count == 0 {
-		s.min, s.max, s.first = math.Inf(1), math.Inf(-1), x
+		*s = sum{count: 1, sum: x, min: x, max: x, first: x, last: x}
+		return
 	}
 	s.count++
 	s.sum += x
