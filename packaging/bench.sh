@@ -6,8 +6,10 @@
 #   packaging/bench.sh                          everything, about 45 minutes
 #   packaging/bench.sh -only "one per host"     one workload
 #   packaging/bench.sh -runs 1 -ticks 6         quick and rough
-#   packaging/bench.sh -vmalert PATH -victoria PATH
-#                                               a peer too, on the same points
+#   packaging/bench.sh -vmalert vmalert -victoria victoria-metrics
+#                                               a peer too, in turn, on the same
+#                                               points: by path, or from Debian's
+#                                               package victoria-metrics
 #   packaging/bench.sh engine                   the engine alone, its source stubbed out
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -80,7 +80,9 @@ func (s settings) backtestOnce(ctx context.Context, h house, window string, from
 		return fmt.Errorf("backtest: %w: %s", err, trouble.Bytes())
 	}
 	took := time.Since(began)
-	var answer struct{ Backtest struct{ Ticks, Series, Count int } }
+	var answer struct {
+		Backtest struct{ Ticks, Series, Count int }
+	}
 	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
 		return err
 	}

@@ -82,9 +82,6 @@ func run(ctx context.Context, s settings) error {
 	header()
 	for _, w := range workloads() {
 		try(w.name, func() error { return s.measure(ctx, w) })
-		if s.vmalert != "" && w.peer != nil {
-			try(w.name, func() error { return s.peer(ctx, w) })
-		}
 	}
 	fmt.Println()
 	try("storm", func() error { return s.storm(ctx) })

@@ -27,39 +27,77 @@ func header() {
 	fmt.Printf(lineFormat, "rules", "shape", "queries/tick", "requests/tick", "CPU ms/tick", "RSS MB", "ready ms", "written/tick")
 }
 
-// measure runs a workload several times against one database.
+// contender is a program that can be measured with a workload, more than once.
+type contender struct {
+	once  func() (reading, error)
+	end   func() error
+	shape string
+	most  targets
+	all   []reading
+}
+
+// measure runs a workload several times, ours and the peer's in turn, each with
+// a database of its own that has the same points.
 func (s settings) measure(ctx context.Context, w workload) (err error) {
 	dir, end, err := s.scratch()
 	if err != nil {
 		return err
 	}
 	defer end()
-	db, err := s.startInfluxd(ctx, dir)
-	if err != nil {
-		return err
+	setups := []func(context.Context, workload, string) (*contender, error){s.ours}
+	if s.vmalert != "" && w.peer != nil {
+		setups = append(setups, s.peer)
 	}
-	defer func() { err = errors.Join(err, db.stop()) }()
-	every := max(s.every, w.every)
-	from, to := w.span(s, every)
-	if err := db.load(ctx, from, to, w.step(), w.lines); err != nil {
-		return fmt.Errorf("load points: %w", err)
-	}
-	var all []reading
-	for range s.runs {
-		r, err := s.once(ctx, w, db, dir, every)
+	var contenders []*contender
+	for _, setup := range setups {
+		c, err := setup(ctx, w, dir)
 		if err != nil {
 			return err
 		}
-		all = append(all, r)
+		defer func() { err = errors.Join(err, c.end()) }()
+		contenders = append(contenders, c)
 	}
-	report(w, all)
+	for range s.runs {
+		for _, c := range contenders {
+			r, err := c.once()
+			if err != nil {
+				return err
+			}
+			c.all = append(c.all, r)
+		}
+	}
+	for _, c := range contenders {
+		report(strconv.Itoa(w.rules), c.shape, c.most, c.all)
+	}
 	return nil
+}
+
+// ours is tocsin beside an influxd.
+func (s settings) ours(ctx context.Context, w workload, dir string) (*contender, error) {
+	db, err := s.startInfluxd(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	every := max(s.every, w.every)
+	from, to := w.span(s, every)
+	if err := db.load(ctx, from, to, w.step(), w.lines); err != nil {
+		return nil, errors.Join(fmt.Errorf("load points: %w", err), db.stop())
+	}
+	return &contender{
+		once:  func() (reading, error) { return s.once(ctx, w, db, dir, every) },
+		end:   db.stop,
+		shape: w.shape, most: w.most,
+	}, nil
 }
 
 // span is the time that points are needed for: a window before the first tick,
 // and until the last.
 func (w workload) span(s settings, every time.Duration) (from, to time.Time) {
-	length := time.Duration(s.runs) * (every*time.Duration(s.ticks+warm+2) + 10*time.Second)
+	turns := s.runs
+	if s.vmalert != "" {
+		turns *= 2
+	}
+	length := time.Duration(turns) * (every*time.Duration(s.ticks+warm+2) + 10*time.Second)
 	now := time.Now()
 	return now.Add(-6 * time.Minute), now.Add(length + 2*time.Minute)
 }
@@ -167,8 +205,8 @@ func until(ctx context.Context, at time.Time) error {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// report writes the line of a workload: minimum and maximum of its runs.
-func report(w workload, all []reading) {
+// report writes a line: minimum and maximum of the runs.
+func report(rules, shape string, most targets, all []reading) {
 	column := func(target float64, of func(reading) float64) string {
 		var values []float64
 		for _, r := range all {
@@ -176,12 +214,12 @@ func report(w workload, all []reading) {
 		}
 		return verdict(slices.Min(values), slices.Max(values), target)
 	}
-	fmt.Printf(lineFormat, strconv.Itoa(w.rules), w.shape,
-		column(w.most.queries, func(r reading) float64 { return r.queries }),
-		column(w.most.requests, func(r reading) float64 { return r.requests }),
-		column(w.most.cpu, func(r reading) float64 { return r.cpu }),
-		column(w.most.memory, func(r reading) float64 { return r.memory }),
-		column(w.most.ready, func(r reading) float64 { return r.ready }),
+	fmt.Printf(lineFormat, rules, shape,
+		column(most.queries, func(r reading) float64 { return r.queries }),
+		column(most.requests, func(r reading) float64 { return r.requests }),
+		column(most.cpu, func(r reading) float64 { return r.cpu }),
+		column(most.memory, func(r reading) float64 { return r.memory }),
+		column(most.ready, func(r reading) float64 { return r.ready }),
 		column(0, func(r reading) float64 { return r.written }))
 }
 

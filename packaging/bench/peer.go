@@ -12,44 +12,31 @@ import (
 	"time"
 )
 
-// peer measures vmalert with the same rules over the same points, which lie in
-// a VictoriaMetrics: it cannot ask an InfluxDB.
-func (s settings) peer(ctx context.Context, w workload) (err error) {
-	dir, end, err := s.scratch()
-	if err != nil {
-		return err
-	}
-	defer end()
+// peer is vmalert with the same rules over the same points, which lie in a
+// VictoriaMetrics: it cannot ask an InfluxDB.
+func (s settings) peer(ctx context.Context, w workload, dir string) (*contender, error) {
 	address, err := freeAddress()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	url := "http://" + address
-	db, err := start(ctx, dir, url+"/health", s.victoria, "-storageDataPath", filepath.Join(dir, "data"), "-httpListenAddr", address)
+	db, err := start(ctx, dir, url+"/health", s.victoria, "-storageDataPath", filepath.Join(dir, "victoria"), "-httpListenAddr", address)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, db.stop()) }()
 	every := max(s.every, w.every)
 	from, to := w.span(s, every)
-	err = loadInto(from, to, w.step(), w.lines, func(body []byte) error { return post(ctx, url+"/write?precision=s", body) })
+	err = errors.Join(
+		loadInto(from, to, w.step(), w.lines, func(body []byte) error { return post(ctx, url+"/write?precision=s", body) }),
+		os.WriteFile(filepath.Join(dir, "rules.yml"), w.peerRules(every), 0o600))
 	if err != nil {
-		return fmt.Errorf("load points: %w", err)
+		return nil, errors.Join(fmt.Errorf("load points: %w", err), db.stop())
 	}
-	if err := os.WriteFile(filepath.Join(dir, "rules.yml"), w.peerRules(every), 0o600); err != nil {
-		return err
-	}
-	var all []reading
-	for range s.runs {
-		r, err := s.oncePeer(ctx, dir, url, every)
-		if err != nil {
-			return err
-		}
-		all = append(all, r)
-	}
-	w.shape, w.most = "  vmalert: "+w.shape, targets{}
-	report(w, all)
-	return nil
+	return &contender{
+		once:  func() (reading, error) { return s.oncePeer(ctx, dir, url, every) },
+		end:   db.stop,
+		shape: "  vmalert: " + w.shape,
+	}, nil
 }
 
 func (s settings) oncePeer(ctx context.Context, dir, url string, every time.Duration) (r reading, err error) {
@@ -59,7 +46,7 @@ func (s settings) oncePeer(ctx context.Context, dir, url string, every time.Dura
 	}
 	began := time.Now()
 	p, err := start(ctx, dir, "http://"+address+"/health", s.vmalert, "-rule", filepath.Join(dir, "rules.yml"), "-datasource.url", url,
-		"-notifier.blackhole", "-httpListenAddr", address, "-evaluationInterval", every.String())
+		"-notifier.url", "http://127.0.0.1:9", "-httpListenAddr", address, "-evaluationInterval", every.String())
 	if err != nil {
 		return r, err
 	}
