@@ -24,6 +24,7 @@ import (
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/heartbeat"
 	"github.com/9bikes/tocsin/app/httpdate"
+	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
@@ -55,7 +56,7 @@ func serve(ctx context.Context, configPath string) error {
 // back what only the start needed. From then on garbage is collected early: a
 // quiet tick makes next to none, so that costs little, and memory is what a Pi
 // has least of. GOGC overrides it.
-func saveMemory(ctx context.Context, engine *evaluator.Engine) {
+func saveMemory(ctx context.Context, engine *evaluator.Engine, log *slog.Logger) {
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	for engine.Stats().Ticks < 2 {
@@ -69,6 +70,9 @@ func saveMemory(ctx context.Context, engine *evaluator.Engine) {
 		debug.SetGCPercent(15)
 	}
 	debug.FreeOSMemory()
+	if err := forgetProgram(); err != nil {
+		log.Debug("memory of the start not given back", "error", err)
+	}
 }
 
 // serveOptions are what a daemon and the demo do not share.
@@ -101,7 +105,8 @@ type daemon struct {
 	vault    *notify.Vault
 	listener net.Listener
 	handler  swap
-	door     atomic.Pointer[mcp.Handler] // for models, of the session
+	door     atomic.Pointer[mcp.Handler]  // for models, of the session
+	desk     atomic.Pointer[http.Handler] // for commands, of the session
 	stores   map[string]*live.Store
 }
 
@@ -243,12 +248,14 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	}
 	dispatcher := notify.NewDispatcher(notify.BookOutbox{Book: book}, d.sender, directory.Open, d.log, notify.Options{
 		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
-		Policy: directory.Policy, Operators: directory.Operators(c),
+		Policy: directory.Policy, Operators: directory.Operators(c), Known: a.Booked,
 	})
 	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
 	models = mcp.New(a, mcp.Options{Log: d.log, Version: fullVersion(), Draw: chart.PNG})
 	door := models.Handler(mcp.HandlerOptions{})
 	d.door.Store(door)
+	desk := local.Handler(a, d.log)
+	d.desk.Store(&desk)
 	d.handler.Store(probes)
 	for _, warning := range warnings(c, d.listener.Addr()) {
 		d.log.Warn("the config works, but", "warning", warning)
@@ -257,7 +264,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	return together(ctx,
 		d.runClock(c),
 		engine.Run,
-		func(ctx context.Context) error { saveMemory(ctx, engine); return nil },
+		func(ctx context.Context) error { saveMemory(ctx, engine, d.log); return nil },
 		dispatcher.Run,
 		app.NewSilenceWatch(a, directory.Operators(c), d.log).Run,
 		heart.Run,

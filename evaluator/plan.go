@@ -137,7 +137,11 @@ type taker struct {
 // aggregation and filter; those that look at fewer tags join it where their
 // aggregations can be merged.
 func NewPlan(list []*rules.Rule) *Plan {
-	p := &Plan{rules: slices.Clone(list), expressions: map[int]*expression{}, parents: map[int][]string{}}
+	n := len(list)
+	p := &Plan{
+		rules: slices.Clone(list), expressions: map[int]*expression{}, parents: map[int][]string{}, needs: make([][]need, 0, n),
+		ids: make([]string, 0, n), names: make([]string, 0, n), versions: make([]int, 0, n), schedules: make([]string, 0, n),
+	}
 	byKey := map[string]*shape{}
 	for i, r := range list {
 		p.needs = append(p.needs, needs(r))
@@ -164,6 +168,7 @@ func NewPlan(list []*rules.Rule) *Plan {
 	}
 	p.join()
 	for _, s := range p.shapes {
+		s.takers = slices.Clip(slices.Clone(s.takers)) // a plan lasts, and what grew has room to spare
 		s.settle()
 	}
 	return p

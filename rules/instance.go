@@ -7,9 +7,18 @@ import (
 
 // Instance is one series of a rule with its state.
 type Instance struct {
-	Series        Series
-	State         State
-	Rejudge       bool             // the rule changed: if good now, resolve at once
+	Series  Series
+	State   State
+	Rejudge bool // the rule changed: if good now, resolve at once
+
+	// There may be a hundred thousand instances, so the small ones stand
+	// together, here and in ring.
+	paused  bool   // the last Observe made its clock stand still
+	kept    bool   // a row of it is stored
+	touched bool   // its memory differs from that row
+	next    uint8  // the place in ring for the next look
+	look    uint32 // the number of the last Observe that saw it
+
 	Since         time.Time        // when it went bad: pending and firing
 	QuietSince    time.Time        // when it went good: recovering
 	Stood         time.Duration    // how long the running clock of for or keep_firing_for stood still
@@ -24,31 +33,26 @@ type Instance struct {
 	Text  string
 	Level int
 
-	ring    ring
-	look    uint32 // the number of the last Observe that saw it
-	paused  bool   // the last Observe made its clock stand still
-	kept    bool   // a row of it is stored
-	touched bool   // its memory differs from that row
+	ring ring
 }
 
 const ringSize = 8
 
 // ring holds the last verdicts. Its columns are apart because they pack better
-// so, and there may be a hundred thousand of it.
+// so.
 type ring struct {
 	at      [ringSize]int64 // unix milliseconds, 0 for an empty place
 	value   [ringSize]float64
 	verdict [ringSize]Verdict
-	next    uint8
 }
 
-// add puts a look in; a second one at the same time, decided anew, replaces
-// the first.
-func (r *ring) add(at int64, value float64, v Verdict) {
-	i := (r.next + ringSize - 1) % ringSize
+// add puts a look into the ring; a second one at the same time, decided anew,
+// replaces the first.
+func (in *Instance) add(at int64, value float64, v Verdict) {
+	r, i := &in.ring, (in.next+ringSize-1)%ringSize
 	if r.at[i] != at {
-		i = r.next
-		r.next = (r.next + 1) % ringSize
+		i = in.next
+		in.next = (in.next + 1) % ringSize
 	}
 	r.at[i], r.value[i], r.verdict[i] = at, value, v
 }
@@ -68,10 +72,10 @@ func (in *Instance) pause(gap time.Duration) {
 func (in *Instance) remember(o *Observation, silent bool, now time.Time) {
 	in.touched, in.paused = true, false
 	if o.Verdict == Unknown {
-		in.ring.add(now.UnixMilli(), math.NaN(), Unknown)
+		in.add(now.UnixMilli(), math.NaN(), Unknown)
 		return
 	}
-	in.ring.add(now.UnixMilli(), o.Value, o.Verdict)
+	in.add(now.UnixMilli(), o.Value, o.Verdict)
 	in.Value, in.Text, in.Level = o.Value, o.Text, o.Level
 	switch {
 	case !o.At.IsZero():
@@ -85,7 +89,7 @@ func (in *Instance) remember(o *Observation, silent bool, now time.Time) {
 func (in *Instance) Recent() []Sample {
 	out := []Sample{}
 	for i := range ringSize {
-		i = (int(in.ring.next) + i) % ringSize
+		i = (int(in.next) + i) % ringSize
 		if in.ring.at[i] == 0 {
 			continue
 		}
@@ -109,7 +113,7 @@ func (in *Instance) Recall(samples []Sample) {
 		if s.Value != nil {
 			value = *s.Value
 		}
-		in.ring.add(s.At.UnixMilli(), value, verdict)
+		in.add(s.At.UnixMilli(), value, verdict)
 	}
 }
 

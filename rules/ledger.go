@@ -362,7 +362,7 @@ func (l *Ledger) endRest(s Setting, in *Instance) {
 	}
 	a.HeldBy = ""
 	l.changed.alert(a)
-	l.tellAgain(s, in)
+	l.tellAgain(s, in, AfterHours, "")
 }
 
 func (l *Ledger) goBad(t *tick, in *Instance, o *Observation) {
@@ -487,6 +487,7 @@ func (l *Ledger) worsen(s Setting, in *Instance) {
 		return
 	}
 	if a.Ack != nil {
+		defer l.explain(a, s.Now, AfterAck, a.Ack.By.Name)
 		l.endAck(in, "worsened", s.Now)
 	}
 	l.cancel(a, s.Now, func(n *Notification) bool { return n.Reason == FirstNews && n.State == Held })
@@ -719,7 +720,7 @@ func (l *Ledger) Remember(old *Ledger) {
 // recollect takes over what the memory of an instance was. undecided is the
 // time of the ticks that will be decided again.
 func (in *Instance) recollect(was *Instance, c *Condition, undecided time.Duration) {
-	in.ring, in.touched = was.ring, was.touched
+	in.ring, in.next, in.touched = was.ring, was.next, was.touched
 	in.Value, in.Text, in.Level = was.Value, was.Text, was.Level
 	in.Seen, in.OKAt = later(in.Seen, was.Seen), later(in.OKAt, was.OKAt)
 	if in.State == was.State && in.Since.Equal(was.Since) && in.QuietSince.Equal(was.QuietSince) {
