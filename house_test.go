@@ -49,6 +49,7 @@ var importers = map[string][]string{
 	"github.com/prometheus/client_golang":     {"app/web"},
 	"github.com/redis/go-redis":               {"rules/redis"},
 	"github.com/shirou/gopsutil":              {"evaluator/live"},
+	"github.com/tinylib/msgp":                 {"evaluator/influx"},
 	"github.com/spf13/cobra":                  {"app/cli"},
 	"github.com/spf13/pflag":                  {"app/cli"},
 	"github.com/tailscale/hujson":             {"app/cli"},

@@ -3,20 +3,23 @@ package evaluator
 import (
 	"sync"
 	"time"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // Stats is what the engine has done since it started.
 type Stats struct {
-	Ticks        int           `json:"ticks"`
-	Missed       int           `json:"missed_ticks"`
-	LastTick     time.Time     `json:"last_tick,omitzero"` // nominal
-	LastTook     time.Duration `json:"-"`
-	Rules        int           `json:"rules_last_tick"`
-	Queries      int           `json:"queries_last_tick"`
-	QueriesTotal int           `json:"queries_total"`
-	Observations int           `json:"observations_total"`
-	Failures     int           `json:"failures_total"`
-	Finished     time.Time     `json:"finished,omitzero"` // wall clock, of the last tick
+	Ticks        int            `json:"ticks"`
+	Missed       int            `json:"missed_ticks"`
+	LastTick     time.Time      `json:"last_tick,omitzero"` // nominal
+	LastTook     rules.Duration `json:"last_tick_took"`
+	Plans        int            `json:"plans"` // queries that all rules together are planned as
+	Rules        int            `json:"rules_last_tick"`
+	Queries      int            `json:"queries_last_tick"`
+	QueriesTotal int            `json:"queries_total"`
+	Observations int            `json:"observations_total"`
+	Failures     int            `json:"failures_total"`
+	Finished     time.Time      `json:"finished,omitzero"` // wall clock, of the last tick
 }
 
 // statsKeeper keeps Stats for many writers.
@@ -35,7 +38,7 @@ func (k *statsKeeper) change(f func(*Stats)) {
 func (k *statsKeeper) ticked(t time.Time, took time.Duration, judged int) {
 	k.change(func(s *Stats) {
 		s.Ticks++
-		s.LastTick, s.LastTook, s.Rules, s.Finished = t, took, judged, time.Now()
+		s.LastTick, s.LastTook, s.Rules, s.Finished = t, rules.Duration(took.Round(time.Millisecond)), judged, time.Now()
 		s.Queries, k.asks = k.asks, 0
 	})
 }
@@ -60,6 +63,12 @@ func (k *statsKeeper) judged(observations int) {
 // Stats returns what the engine has done.
 func (e *Engine) Stats() Stats {
 	e.stats.mu.Lock()
-	defer e.stats.mu.Unlock()
-	return e.stats.stats
+	s := e.stats.stats
+	e.stats.mu.Unlock()
+	for _, f := range e.sources {
+		if plan := f.plan.Load(); plan != nil {
+			s.Plans += len(plan.shapes) + len(plan.own)
+		}
+	}
+	return s
 }

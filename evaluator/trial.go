@@ -74,7 +74,7 @@ func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &player{Trial: t, result: &TrialResult{From: t.From, To: t.To, Ticks: len(ticks), Last: math.NaN(), Quiet: math.NaN()}, found: map[string]int{}}
+	p := &player{Trial: t, result: &TrialResult{From: t.From, To: t.To, Ticks: len(ticks), Last: math.NaN(), Quiet: math.NaN()}, found: map[string]int{}, seen: map[rules.Series]struct{}{}}
 	if err := p.begin(); err != nil {
 		return nil, err
 	}
@@ -116,6 +116,7 @@ type player struct {
 	answer Answer
 	result *TrialResult
 	found  map[string]int // episodes by alert
+	seen   map[rules.Series]struct{}
 	obs    []rules.Observation
 	quiet  map[rules.Series]*run
 }
@@ -266,6 +267,7 @@ func (p *player) note(tick time.Time) {
 		o := &p.obs[i]
 		if !math.IsNaN(o.Value) {
 			p.result.Values++
+			p.seen[o.Series] = struct{}{}
 			if math.IsNaN(last) || worseThan(p.Rule.Condition.Operator, o.Value, last) {
 				last = o.Value
 			}
@@ -349,6 +351,6 @@ func (p *player) end() {
 		}
 		return true
 	})
-	p.result.Series = p.ledger.Size()
+	p.result.Series = max(len(p.seen), p.ledger.Size()) // expected ones were perhaps never seen
 	slices.SortStableFunc(p.result.Episodes, func(a, b Episode) int { return a.StartedAt.Compare(b.StartedAt) })
 }

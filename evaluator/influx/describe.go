@@ -43,7 +43,7 @@ func (c *Client) list(ctx context.Context, statement, column string) ([]string, 
 // columns asked for.
 func (c *Client) show(ctx context.Context, statements []string, columns ...string) ([][][]string, error) {
 	t := table{wanted: columns, rows: make([][][]string, len(statements))}
-	said, err := c.receive(ctx, strings.Join(statements, ";"), &t)
+	said, err := c.receive(ctx, []byte(strings.Join(statements, ";")), asJSON, &t)
 	switch {
 	case err != nil:
 		return nil, err
@@ -55,19 +55,23 @@ func (c *Client) show(ctx context.Context, statements []string, columns ...strin
 
 // receive sends one request by itself and hands the answer to a receiver. It
 // returns what the server says against the whole request.
-func (c *Client) receive(ctx context.Context, text string, to receiver) (said string, err error) {
+func (c *Client) receive(ctx context.Context, text []byte, accept string, to receiver) (said string, err error) {
 	if err := c.enter(ctx); err != nil {
 		return "", err
 	}
 	defer c.leave()
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
-	resp, err := c.post(ctx, []byte(text))
+	resp, err := c.post(ctx, text, accept)
 	if err != nil {
 		return "", err
 	}
-	var d decoder
-	said, err = d.decode(resp.Body, largest, to)
+	if isPack(resp.Header.Get("Content-Type")) {
+		said, err = unpack(resp.Body, largest, to)
+	} else {
+		var d decoder
+		said, err = d.decode(resp.Body, largest, to)
+	}
 	if closeErr := resp.Body.Close(); err == nil {
 		err = closeErr
 	}

@@ -125,7 +125,7 @@ func (c *Client) askPart(ctx context.Context, q evaluator.Query) (*sums, error) 
 	points := q
 	points.Step = 0
 	b := selection{expressions: []string{name(q.Columns[0].Field)}}.write(c.text(), points, exact)
-	said, err := c.receive(ctx, string(b), s)
+	said, err := c.receive(ctx, b, asPack, s)
 	c.reuse(b)
 	if err == nil && said+s.refused != "" {
 		err = c.statementError(said + s.refused)

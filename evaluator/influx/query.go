@@ -160,7 +160,7 @@ func (c *Client) send(ctx context.Context, batch []*progress) answer {
 		}
 		text = p.write(text, exact)
 	}
-	resp, err := c.post(ctx, text)
+	resp, err := c.post(ctx, text, asJSON)
 	c.reuse(text)
 	return answer{batch, resp, err, func() {
 		cancel()

@@ -25,7 +25,7 @@ func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(eval
 		return err
 	}
 	l := lastRows{column: s.Column, groupBy: o.sorted(), found: map[rules.Series]reading{}}
-	said, err := c.receive(ctx, o.text(), &l)
+	said, err := c.receive(ctx, []byte(o.text()), asJSON, &l)
 	switch {
 	case err != nil:
 		return err

@@ -17,9 +17,9 @@ import (
 
 const mostErrorText = 4 << 10
 
-// post sends statements and returns the answer, which the caller closes. Its
-// error is fit to be shown.
-func (c *Client) post(ctx context.Context, statements []byte) (*http.Response, error) {
+// post sends statements and returns the answer, in the accepted form if the
+// server knows it, which the caller closes. Its error is fit to be shown.
+func (c *Client) post(ctx context.Context, statements []byte, accept string) (*http.Response, error) {
 	form := url.Values{"db": {c.options.Database}, "epoch": {"ns"}}
 	if c.options.Retention != "" {
 		form.Set("rp", c.options.Retention)
@@ -29,7 +29,7 @@ func (c *Client) post(ctx context.Context, statements []byte) (*http.Response, e
 		return nil, c.unavailable(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	// A query may be repeated: this lets the transport try again when the
 	// server closed an idle connection, as a restart does. It is not sent.
 	req.Header["Idempotency-Key"] = nil
@@ -131,6 +131,9 @@ func errorText(resp *http.Response) string {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mostErrorText))
 	if closeErr := resp.Body.Close(); err != nil || closeErr != nil {
 		return ""
+	}
+	if isPack(resp.Header.Get("Content-Type")) {
+		body = packToJSON(body)
 	}
 	var doc struct{ Error, Message string }
 	if json.Unmarshal(body, &doc) == nil && doc.Error+doc.Message != "" {
