@@ -98,11 +98,16 @@ func packOne(w *tar.Writer, f packed) error {
 // restore puts the database of a backup, and the keys if it has them, in the
 // place of the present ones, which are kept beside them. No daemon may run.
 func restore(ctx context.Context, c *app.Config, from string) (kept string, withKeys bool, err error) {
+	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
+		return "", false, fileTrouble("make", c.DataDir, err)
+	}
 	lock, err := app.TakeLock(c.DataDir)
 	if err != nil {
 		return "", false, err
 	}
-	defer func() { err = errors.Join(err, lock.Release()) }()
+	defer func() {
+		err = errors.Join(err, lock.Release(), giveTo(filepath.Join(c.DataDir, "daemon.lock"), c.DataDir))
+	}()
 	stage, err := os.MkdirTemp(c.DataDir, ".restore-")
 	if err != nil {
 		return "", false, fileTrouble("write to", c.DataDir, err)

@@ -64,7 +64,7 @@ func (h *flakyHook) hear(sensor int, title, text string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	lines := []string{title}
-	if strings.Contains(title, " alerts: ") {
+	if strings.HasPrefix(text, "• ") {
 		lines = nil
 		for line := range strings.Lines(text) {
 			if item, ok := strings.CutPrefix(line, "• "); ok {

@@ -44,6 +44,8 @@ func main() {
 		Serve:    serve,
 		MCP:      serveMCP,
 		Demo:     demo,
+		Daemon:   daemonOf,
+		Builder:  shoutrrr.New(shoutrrr.Options{}),
 		Backup:   backup,
 		Restore:  restore,
 		Sources:  func(c *app.Config) (map[string]evaluator.Source, error) { return openSources(c, nil) },
@@ -89,7 +91,7 @@ func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() er
 	}
 	a := &app.App{
 		Config: c, Store: store, Book: book, Sources: sources, Version: fullVersion(), Started: time.Now(),
-		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, ReadData: live.ReadData,
+		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, Ask: askStatus(c), ReadData: live.ReadData,
 	}
 	if withKey {
 		sender := shoutrrr.New(shoutrrr.Options{})

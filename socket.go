@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/web"
 )
@@ -43,14 +44,31 @@ func (d *daemon) serveSocket(ctx context.Context, dataDir string) error {
 // local answers what comes over the socket.
 func (d *daemon) local(dataDir string) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/mcp", func(w http.ResponseWriter, r *http.Request) {
-		if wanted := r.Header.Get(dataHeader); wanted != "" && !sameDirectory(wanted, dataDir) {
-			http.Error(w, fmt.Sprintf("this daemon works on %s, not on %s", dataDir, wanted), http.StatusMisdirectedRequest)
-			return
-		}
+	handle := func(path string, answer http.HandlerFunc) {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			if wanted := r.Header.Get(dataHeader); wanted != "" && !sameDirectory(wanted, dataDir) {
+				http.Error(w, fmt.Sprintf("this daemon works on %s, not on %s", dataDir, wanted), http.StatusMisdirectedRequest)
+				return
+			}
+			answer(w, r)
+		})
+	}
+	handle("/mcp", func(w http.ResponseWriter, r *http.Request) {
 		d.answerMCP(w, r, r.RemoteAddr, app.ScopeWrite) // the address of a peer is its user
 	})
+	handle(local.Path, d.answerLocal)
+	handle(local.Path+"/", d.answerLocal)
 	return mux
+}
+
+// answerLocal lets the present session answer a command.
+func (d *daemon) answerLocal(w http.ResponseWriter, r *http.Request) {
+	h := d.desk.Load()
+	if h == nil {
+		http.Error(w, "tocsin is starting", http.StatusServiceUnavailable)
+		return
+	}
+	(*h).ServeHTTP(w, r)
 }
 
 // answerMCP lets the present session answer a model on behalf of who was let
@@ -150,7 +168,7 @@ func (p peers) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := "unknown"
+	name := local.Unknown
 	if uid, ok := peerUID(c); ok {
 		name = userName(uid)
 	}

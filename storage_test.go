@@ -208,9 +208,6 @@ func TestBackupAndRestore(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(s.dir, "data")); err != nil { // a new SD card
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(s.dir, "data"), 0o750); err != nil {
-		t.Fatal(err)
-	}
 	must("Restored", "restore", plain)
 	d = s.serve()
 	must("too_warm", "rules", "list")

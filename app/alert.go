@@ -16,6 +16,7 @@ type AlertView struct {
 	Series         rules.Labels            `json:"series"`
 	Status         rules.Status            `json:"status"`
 	Severity       rules.Severity          `json:"severity"`
+	Worst          rules.Severity          `json:"worst_severity,omitempty"` // the highest it had, where it is lower by now
 	Value          *float64                `json:"value"`
 	Text           string                  `json:"text,omitempty"`
 	Peak           *float64                `json:"peak"`
@@ -69,10 +70,12 @@ func (a *App) Alert(ctx context.Context, id string) (AlertView, error) {
 // alertView joins what is stored with what only memory knows: the last value
 // and the peak.
 func (a *App) alertView(row AlertRow) AlertView {
+	worst := row.Worst()
 	if row.ResolvedAt.IsZero() {
 		a.Book.View(row.RuleID, func(l *rules.Ledger) {
 			if in := l.Instance(row.Series); in != nil && in.Alert != nil && in.Alert.ID == row.ID {
 				row.Value, row.Text, row.Peak = in.Alert.Value, in.Alert.Text, in.Alert.Peak
+				worst = l.Worst(in.Alert)
 			}
 		})
 	}
@@ -81,6 +84,9 @@ func (a *App) alertView(row AlertRow) AlertView {
 		Value: finite(row.Value), Text: row.Text, Peak: finite(row.Peak), Since: row.Since, StartedAt: row.StartedAt,
 		ResolvedAt: given(row.ResolvedAt), Reason: row.Reason, History: row.PastAcks, HeldBy: row.HeldBy,
 		Delivery: deliveryView(row.Notifications), Evidence: row.Evidence,
+	}
+	if worst != row.Severity {
+		v.Worst = worst
 	}
 	if ack := row.Ack; ack != nil {
 		v.AcknowledgedBy, v.AcknowledgedAt, v.Until, v.Note = ack.By.Name, given(ack.At), given(ack.Until), ack.Note

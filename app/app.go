@@ -40,6 +40,9 @@ type App struct {
 	ReadData func(file io.Reader, measurement string) (*evaluator.Data, error)
 	// Engine tells about ticks; nil outside the daemon.
 	Engine *evaluator.Engine
+	// Ask asks the daemon how it is doing; nil in the daemon, and where there is
+	// no way to ask.
+	Ask func(ctx context.Context) (Status, error)
 	// Clock judges the wall clock; nil takes it for right.
 	Clock *Clock
 	// Daemon tells whether a daemon runs on the data directory, and its pid.

@@ -43,8 +43,8 @@ type Backtest struct {
 	Values   int            `json:"values"`
 	Count    int            `json:"count"`    // of episodes
 	PerWeek  float64        `json:"per_week"` // episodes
-	Longest  rules.Duration `json:"longest"`  // of an episode
-	Last     *float64       `json:"last"`     // the worst value at the last tick that had one
+	Longest  rules.Duration `json:"longest"`  // of an episode, from when it fired
+	Last     *float64       `json:"last"`     // the worst value at the last tick that had one; null of an absence
 	Quiet    *float64       `json:"quiet"`    // a value of the condition that would have been quiet
 	Episodes []EpisodeView  `json:"episodes"` // in order of their start
 	Warnings []string       `json:"warnings"`
@@ -57,7 +57,7 @@ type EpisodeView struct {
 	Since      time.Time      `json:"since"`
 	StartedAt  time.Time      `json:"started_at"`
 	ResolvedAt *time.Time     `json:"resolved_at"`
-	Lasted     rules.Duration `json:"lasted"`
+	Lasted     rules.Duration `json:"lasted"` // from started_at on
 	Severity   rules.Severity `json:"severity"`
 	Peak       *float64       `json:"peak"`
 }
@@ -120,7 +120,8 @@ func (a *App) backtestSource(ctx context.Context, t *evaluator.Trial, req Backte
 		return err
 	}
 	t.Rule.Source, t.Source, t.Delay = name, source, a.Config.Sources[name].Delay.Std()
-	if t.From, t.To = req.From, req.To; t.To.IsZero() {
+	// What is yet to come has no points, and that is no silence.
+	if t.From, t.To = req.From, req.To; t.To.IsZero() || t.To.After(a.now()) {
 		t.To = a.now()
 	}
 	if t.From.IsZero() {
@@ -198,12 +199,15 @@ func (a *App) backtestView(t evaluator.Trial, result *evaluator.TrialResult) Bac
 		if end.IsZero() {
 			end = t.To
 		}
-		lasted := rules.Duration(end.Sub(e.Since).Round(time.Second))
+		lasted := rules.Duration(end.Sub(e.StartedAt).Round(time.Second))
 		b.Longest = max(b.Longest, lasted)
 		b.Episodes = append(b.Episodes, EpisodeView{
 			Series: e.Series.Labels(), Since: e.Since, StartedAt: e.StartedAt, ResolvedAt: given(e.ResolvedAt),
 			Lasted: lasted, Severity: e.Severity, Peak: finite(e.Peak),
 		})
+	}
+	if t.Rule.Condition.Type == rules.Absence {
+		b.leaveSilences()
 	}
 	if weeks := t.To.Sub(t.From).Hours() / week.Hours(); weeks > 0 {
 		b.PerWeek = math.Round(float64(b.Count)/weeks*100) / 100
@@ -215,6 +219,25 @@ func (a *App) backtestView(t evaluator.Trial, result *evaluator.TrialResult) Bac
 	return b
 }
 
+// leaveSilences takes out how long series were silent: the past is read window
+// by window, so a trial knows that later than the live rule does.
+func (b *Backtest) leaveSilences() {
+	b.Last = nil
+	for i := range b.Episodes {
+		b.Episodes[i].Peak = nil
+	}
+}
+
+// open counts the episodes that still fire at the end.
+func (b Backtest) open() (n int) {
+	for _, e := range b.Episodes {
+		if e.ResolvedAt == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // summary says it in a sentence or two.
 func (b Backtest) summary() string {
 	times := map[int]string{0: "would not have fired", 1: "would have fired once"}[b.Count]
@@ -224,6 +247,9 @@ func (b Backtest) summary() string {
 	text := fmt.Sprintf("%s %s in %s", b.Rule.Title, times, roughly(b.To.Sub(b.From)))
 	if b.Count > 0 {
 		text += fmt.Sprintf(", the longest for %s", b.Longest)
+	}
+	if n := b.open(); b.Last == nil && n > 0 {
+		text += fmt.Sprintf("; still firing at the end: %d", n)
 	}
 	if b.Last != nil {
 		text += fmt.Sprintf("; at the end it is %s against %s", rules.FormatNumber(*b.Last), b.Rule.Condition)

@@ -211,7 +211,7 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 		return answer, nil
 	}
 	var saved rules.Rule
-	err = a.Book.Act(ctx, a.now(), was.ID, func(s rules.Setting, l *rules.Ledger) error {
+	followed, err := a.actOn(ctx, by, was, v.Rule.Name, func(s rules.Setting, l *rules.Ledger) error {
 		if want := o.ExpectedVersion; want != 0 && l.Rule.Version != want {
 			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; look at its history again", was.Name, l.Rule.Version, want)
 		}
@@ -219,7 +219,7 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 		saved = l.Rule
 		return nil
 	})
-	answer.Rule = a.view(saved)
+	answer.Rule, answer.Warnings = a.view(saved), append(answer.Warnings, followed...)
 	return answer, err
 }
 
@@ -322,5 +322,5 @@ func readHandle(handle string) (name string, version int, err error) {
 			return handle[:at], version, nil
 		}
 	}
-	return "", 0, rules.FieldErrorf("handle", "must be a rule and the version that the change made, as rule@version; got %q; the list of changes has the handles", handle)
+	return "", 0, rules.FieldErrorf("undo", "must be a rule and the version that the change made, as rule@version; got %q; the list of changes has the handles", handle)
 }

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,31 @@ const NeedsCredential = "needs its credential"
 // ListChannels lists what may be seen of the channels, those of the config and
 // the stored ones.
 func (a *App) ListChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
+	out, err := a.listChannels(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dead, err := a.DeadLetters(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	countDead(out, dead)
+	return out, nil
+}
+
+// countDead notes how many dead letters each channel has.
+func countDead(list []rules.ChannelInfo, dead []DeadLetter) {
+	for i := range list {
+		for _, d := range dead {
+			if d.Channel == list[i].Name {
+				list[i].DeadLetters++
+			}
+		}
+	}
+}
+
+// listChannels is ListChannels without the dead letters.
+func (a *App) listChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 	stored, err := a.Store.Channels(ctx)
 	if err != nil {
 		return nil, err
@@ -30,11 +56,11 @@ func (a *App) ListChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 	}
 	out := []rules.ChannelInfo{}
 	for name, c := range a.Config.Channels {
-		out = append(out, rules.ChannelInfo{Name: name, Kind: c.Kind, Origin: "config"})
+		out = append(out, a.describe(rules.ChannelInfo{Name: name, Kind: c.Kind, Origin: "config"}, c.Settings))
 	}
 	for _, c := range stored {
 		if _, twice := a.Config.Channels[c.Name]; !twice {
-			info := rules.ChannelInfo{Name: c.Name, Kind: c.Kind, Origin: "stored"}
+			info := a.describe(rules.ChannelInfo{Name: c.Name, Kind: c.Kind, Origin: "stored"}, c.Settings)
 			if a.Opens != nil && !a.Opens(c) {
 				info.Health = NeedsCredential
 			}
@@ -58,8 +84,17 @@ func (a *App) ListChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 	return out, nil
 }
 
+// describe adds how a channel is used.
+func (a *App) describe(info rules.ChannelInfo, s notify.Settings) rules.ChannelInfo {
+	info.Fallback, info.Rate = s.Fallback, s.Rate
+	if s.Quiet != nil {
+		info.Quiet, info.QuietNow = s.Quiet.String(), s.Quiet.Covers(a.now())
+	}
+	return info
+}
+
 func (a *App) channelNames(ctx context.Context) ([]string, error) {
-	list, err := a.ListChannels(ctx)
+	list, err := a.listChannels(ctx)
 	names := make([]string, 0, len(list))
 	for _, c := range list {
 		names = append(names, c.Name)
@@ -117,6 +152,9 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 	}
 	if err := a.checkSettings(ctx, name, kind, s); err != nil {
 		return rules.ChannelInfo{}, err
+	}
+	if known, err := a.channelNames(ctx); err != nil || slices.Contains(known, name) {
+		return rules.ChannelInfo{}, cmp.Or(err, rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name, or give it another credential with `tocsin channels add --replace %s`", name, name))
 	}
 	c := StoredChannel{ID: newID("c"), Name: name, Kind: kind, Settings: s, By: by, CreatedAt: a.now()}
 	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
@@ -270,20 +308,20 @@ func (a *App) awaitTest(ctx context.Context, name, id string, patience time.Dura
 
 func testAnswer(name string, n rules.Notification) TestAnswer {
 	out := TestAnswer{Channel: name, ID: n.ID, State: string(n.State), Error: n.Error, Status: n.Code}
-	answered := ""
+	answered, failed := "", notify.Trouble(n.Error)
 	if n.Code != 0 {
 		answered = fmt.Sprintf(" with status %d", n.Code)
+		failed += fmt.Sprintf(" (status %d)", n.Code)
 	}
-	failed := strings.TrimSpace(n.Error + strings.TrimPrefix(answered, " with"))
 	switch n.State {
 	case rules.Sent:
 		out.Text = "Delivered: the service took the message" + answered + "."
 	case rules.Uncertain:
 		out.Text = "Unknown: the request left, but no answer came in time; look whether it arrived."
 	case rules.Owed:
-		out.Text = "Not delivered yet (" + failed + "); tocsin goes on trying."
+		out.Text = "Not delivered yet: " + failed + ". tocsin goes on trying."
 	default:
-		out.Text = "Not delivered (" + failed + "); check the channel's address and credential."
+		out.Text = "Not delivered: " + failed + "; check the channel's address and credential."
 	}
 	return out
 }

@@ -229,7 +229,8 @@ func (d *draft) check(ctx context.Context) error {
 		s := &d.steps[i]
 		was, exists := d.have[s.Name]
 		if s.Act == StepUnchanged {
-			errs = append(errs, d.docs[s.ID].placed(d.house.checkParents(ctx, s.next)))
+			_, err := d.house.checkParents(ctx, s.next, nil)
+			errs = append(errs, d.docs[s.ID].placed(err))
 			continue
 		}
 		warnings, err := d.house.check(ctx, &s.next, SaveOptions{AllowUnknown: d.options.AllowUnknown, sameData: exists && sameData(was, s.next)})

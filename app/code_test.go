@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -387,8 +388,12 @@ func TestExportAppliesToNothing(t *testing.T) {
 	nasty := []string{"a: b # c", "l1\nl2\n\n  l3 ", " lead", "@x", "true", "null", "~", "0x10", "- a", "{x}", "'", `"q" it's`, `\d`, "* * *", "!x", "| x", "y", "a\n", "1.10", "007", "<<", "{{.labels.sensor}} at {{.value}} °C <b>&", "é😀"}
 	var list []any
 	for i, text := range nasty {
+		field := "door"
+		if _, err := strconv.ParseFloat(text, 64); err == nil {
+			field = "celsius"
+		}
 		list = append(list, rules.Doc{
-			"name": fmt.Sprintf("r%02d", i), "title": strings.ReplaceAll(text, "\n", " "), "measurement": "temperature", "field": "celsius",
+			"name": fmt.Sprintf("r%02d", i), "title": strings.ReplaceAll(text, "\n", " "), "measurement": "temperature", "field": field,
 			"summary": text, "labels": rules.Doc{"x": strings.TrimSpace(strings.ReplaceAll(text, "\n", " "))},
 			"condition": rules.Doc{"operator": "==", "value": strings.ReplaceAll(text, "\n", " ")},
 		})

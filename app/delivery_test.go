@@ -155,6 +155,76 @@ func TestAChannelThatFailsLongHasItsFallbackTold(t *testing.T) {
 	o.hear("mail: Resolved: Too warm (room=a)")
 }
 
+// TestAnAlertShowsHowSevereItWas when that is more than it is, while it lasts
+// and afterwards.
+func TestAnAlertShowsHowSevereItWas(t *testing.T) {
+	o := newOffice(t, nil)
+	o.must(o.Book.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+		r := l.Rule
+		r.Severity, r.Levels = rules.Medium, []rules.Level{{Value: rules.Num(90), Severity: rules.Critical}}
+		l.Edit(s, r, anna)
+		return nil
+	}))
+	look := func(v rules.Verdict, value float64, level int) app.AlertView {
+		t.Helper()
+		o.must(o.Book.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+			l.Observe(s, []rules.Observation{{Series: "room=a", Verdict: v, Value: value, Level: level}}, nil)
+			return nil
+		}))
+		list, _, err := o.Alerts(t.Context(), app.AlertFilter{})
+		o.must(err)
+		return list[0]
+	}
+	if v := look(rules.Bad, 5, 0); v.Severity != rules.Medium || v.Worst != "" {
+		t.Errorf("at first: %s, worst %q", v.Severity, v.Worst)
+	}
+	if v := look(rules.Bad, 99, 1); v.Severity != rules.Critical || v.Worst != "" {
+		t.Errorf("worse: %s, worst %q", v.Severity, v.Worst)
+	}
+	if v := look(rules.Bad, 5, 0); v.Severity != rules.Medium || v.Worst != rules.Critical {
+		t.Errorf("better: %s, worst %q", v.Severity, v.Worst)
+	}
+	if v := look(rules.Good, 1, 0); v.Status != rules.StatusResolved || v.Worst != rules.Critical {
+		t.Errorf("over: %s, worst %q", v.Status, v.Worst)
+	}
+}
+
+// TestTheStoreKnowsSinceWhenAChannelFails, so that a restart does not begin to
+// count anew.
+func TestTheStoreKnowsSinceWhenAChannelFails(t *testing.T) {
+	o := newOffice(t, map[string]rules.Outcome{"phone": {State: rules.Owed, Class: "refused"}})
+	o.observe(rules.Bad)
+	failed := func(attempts int) rules.Notification {
+		t.Helper()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for end := time.After(10 * time.Second); ; {
+			for _, n := range o.Book.Owed(time.Now()) {
+				if n.Channel == "phone" && n.Failed() && n.Attempts >= attempts {
+					return n
+				}
+			}
+			select {
+			case <-tick.C:
+			case <-end:
+				t.Fatalf("not tried %d times", attempts)
+			}
+		}
+	}
+	first, later := failed(1), failed(6)
+	if !later.Due.Equal(first.Due) || first.Due.Before(first.BookedAt) {
+		t.Errorf("booked at %s; after %d tries due since %s, after %d since %s", first.BookedAt, first.Attempts, first.Due, later.Attempts, later.Due)
+	}
+	row, err := o.Store.Notification(t.Context(), first.ID)
+	if err != nil || row.Due.Sub(first.Due).Abs() > time.Millisecond {
+		t.Errorf("stored %s, %v", row.Due, err)
+	}
+	o.must(o.Book.Resume(t.Context(), time.Now().UTC(), func(string) bool { return true }))
+	if again := failed(1); again.Due.Sub(first.Due).Abs() > time.Millisecond {
+		t.Errorf("after a restart due since %s, want %s", again.Due, first.Due)
+	}
+}
+
 func TestAllIsWellWhileNothingIsStuck(t *testing.T) {
 	o := newOffice(t, nil)
 	none := func() (string, time.Time) { return "", time.Time{} }

@@ -149,12 +149,12 @@ func (a *App) ruleFindings(ctx context.Context) (out []Finding) {
 	if total == 0 {
 		return []Finding{{What: "rules", Text: "there is none; make one with `tocsin rules create`"}}
 	}
-	never := a.neverMatched(ctx)
+	never, known := a.neverMatched(ctx), ruleNamesOf(list)
 	for _, r := range list {
-		problems := a.ruleProblems(r, never)
+		problems := append(a.ruleProblems(r, never), orphaned(r, known)...)
 		if s := a.Sources[r.Source]; r.Enabled && s != nil {
 			if err := a.checkData(ctx, s, &r); rules.CodeOf(err) == rules.Invalid {
-				problems = append(problems, strings.TrimSuffix(err.Error(), unknownHint))
+				problems = append(problems, each(plainly(err))...)
 			}
 		}
 		if reach, err := a.reach(ctx, r); err == nil && len(reach) == 0 {

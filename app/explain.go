@@ -207,7 +207,22 @@ func (x *inquiry) ask(ctx context.Context) {
 		x.out.Trouble = rules.Sentence(err)
 		return
 	}
+	x.countNothing()
 	x.out.Known = max(x.out.Known, len(x.recent))
+}
+
+// countNothing adds the series that are known and had no point: their count is
+// zero, and a source that is asked does not name them.
+func (x *inquiry) countNothing() {
+	c := x.rule.Condition
+	if c.Type != rules.Threshold || c.Aggregation != rules.Count {
+		return
+	}
+	for series := range x.seen {
+		if len(x.recent[series]) == 0 {
+			x.recent[series] = []rules.Sample{{At: x.now, Value: new(float64), Verdict: c.Judge(0).String()}}
+		}
+	}
 }
 
 // choose takes the series that was asked for, or the worst.
@@ -429,6 +444,9 @@ func (x *inquiry) query() {
 	x.out.Query = evaluator.Explain(source, &x.rule, at.Add(-x.app.Config.Sources[name].Delay.Std()))
 	if v := x.app.sourceView(name); !v.OK && x.out.Trouble == "" {
 		x.out.Trouble = v.Error
+	}
+	if t, ok := x.app.trouble(x.rule); ok && x.out.Trouble == "" {
+		x.out.Trouble = told(t.Err)
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,11 @@ func (x *inquiry) verdict() string {
 	case !r.Enabled:
 		return "Not firing: the rule is switched off, so nobody looks."
 	case x.in == nil && len(x.out.Recent) == 0 && x.out.Known == 0:
-		return fmt.Sprintf("Not firing: no series has had a value for %s yet.", r.What())
+		what := r.What()
+		if r.Condition.Type == rules.Query {
+			what = strings.TrimSpace("its query " + what)
+		}
+		return fmt.Sprintf("Not firing: no series has had a value for %s yet.", what)
 	case x.in == nil || x.in.State == rules.OK && !x.out.Outside:
 		if _, verdict := x.last(); verdict == "bad" {
 			return fmt.Sprintf("Not firing yet: %s; no tick has judged that so far.", x.standing())
@@ -56,46 +61,103 @@ func (x *inquiry) standing() string {
 	value, verdict := x.last()
 	c := x.rule.Condition
 	switch {
-	case c.Type == rules.Absence && verdict == "good":
-		return "it has had a point in the last " + c.Window.String()
 	case c.Type == rules.Absence:
-		return "it has had no point for " + c.Window.String()
+		return x.silence(verdict)
+	case value == "" && verdict == "unknown":
+		return "it has no value now, and silence proves nothing yet: the clock is not known to be right, or the source is young"
 	case value == "":
 		return fmt.Sprintf("it has no value now, and no_data is %s", cmp.Or(x.rule.NoData, rules.Keep))
 	case verdict == "lingering":
-		return fmt.Sprintf("it is %s: not wrong by %q any more, but not past recover %s", value, c, c.Recover)
+		return fmt.Sprintf("%s: not wrong by %q any more, but not past recover %s", x.is(value), c, c.Recover)
 	case verdict == "bad":
-		return fmt.Sprintf("it is %s, which is wrong by %q", value, c)
+		return fmt.Sprintf("%s, which is wrong by %s", x.is(value), x.breach())
 	case verdict == "unknown":
-		return fmt.Sprintf("the last look could not be judged; before that it was %s", value)
+		return fmt.Sprintf("the last look could not be judged; before that %s", strings.Replace(x.is(value), "it is", "it was", 1))
 	}
-	return fmt.Sprintf("it is %s, which is not wrong by %q", value, c)
+	return fmt.Sprintf("%s, which is not wrong by %q", x.is(value), c)
+}
+
+// silence is standing of a condition that looks for one.
+func (x *inquiry) silence(verdict string) string {
+	window := x.rule.Condition.Window
+	switch {
+	case verdict == "good":
+		return "it has had a point in the last " + window.String()
+	case x.in == nil:
+		return "it has had no point for " + window.String()
+	case x.in.Seen.IsZero():
+		return "no point has ever been seen"
+	}
+	text := fmt.Sprintf("it has had no point for %s, and %s are allowed", x.ago(x.in.Seen), window)
+	if x.app.Clock != nil && x.app.Clock.Blind() {
+		text += "; silence proves nothing until the clock is known to be right"
+	}
+	return text
+}
+
+// is says what a value of the rule is: not always that of the field.
+func (x *inquiry) is(value string) string {
+	switch c := x.rule.Condition; {
+	case c.Type == rules.Change && c.Percent:
+		return "it has changed by " + value + " %"
+	case c.Type == rules.Change:
+		return "it has changed by " + value
+	case c.Type == rules.Forecast:
+		return "it is expected to be " + value
+	}
+	return "it is " + value
+}
+
+// breach is what makes the last value wrong: the condition, or a level that
+// begins before it.
+func (x *inquiry) breach() string {
+	r := x.rule
+	if v := x.number(); v != nil && r.Condition.Judge(*v) != rules.Bad {
+		if level := r.LevelOf(*v); level > 0 {
+			return fmt.Sprintf("its level %s %s (%s)", r.Condition.Operator, r.Levels[level-1].Value, r.SeverityAt(level))
+		}
+	}
+	return strconv.Quote(r.Condition.String())
 }
 
 // last is the newest value and what was made of it.
 func (x *inquiry) last() (value, verdict string) {
-	if n := len(x.out.Recent); n > 0 {
-		s := x.out.Recent[n-1]
-		if verdict = s.Verdict; s.Value != nil {
-			return rules.FormatNumber(*s.Value), verdict
-		}
-		if x.in != nil && x.in.Text != "" {
-			return fmt.Sprintf("%q", x.in.Text), verdict
-		}
-		return "", verdict
+	if v := x.number(); v != nil {
+		value = rules.FormatNumber(*v)
 	}
-	if x.in == nil || x.out.Asked {
+	n := len(x.out.Recent)
+	switch {
+	case n > 0 && value == "" && x.in != nil && x.in.Text != "":
+		return fmt.Sprintf("%q", x.in.Text), x.out.Recent[n-1].Verdict
+	case n > 0:
+		return value, x.out.Recent[n-1].Verdict
+	case value == "":
 		return "", "none"
 	}
-	if v := finite(x.in.Value); v != nil {
-		return rules.FormatNumber(*v), x.rule.Condition.Judge(*v).String()
+	verdict = x.rule.Condition.Judge(*x.number()).String()
+	if x.rule.LevelOf(*x.number()) > 0 {
+		verdict = "bad"
 	}
-	return "", "none"
+	return value, verdict
+}
+
+// number is the newest value, nil where there is none.
+func (x *inquiry) number() *float64 {
+	if n := len(x.out.Recent); n > 0 {
+		return x.out.Recent[n-1].Value
+	}
+	if x.in == nil || x.out.Asked {
+		return nil
+	}
+	return finite(x.in.Value)
 }
 
 // held says what keeps messages about it back.
 func (x *inquiry) held() string {
 	a := x.live()
+	if a != nil && x.out.Outside {
+		return fmt.Sprintf("It is outside the rule's active time (%s): until that begins nothing is judged, and nobody is told.", x.rule.Active)
+	}
 	for _, s := range x.out.Silences {
 		if s.State == SilenceRunning {
 			return fmt.Sprintf("Nobody is told: silence %s holds its messages back.", s.ID)

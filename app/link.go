@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/9bikes/tocsin/notify"
@@ -14,38 +16,65 @@ const (
 	undoLife   = time.Hour
 )
 
-// LinkActions are the links that a message about an alert carries: none
-// without a public address, and none about what is over.
-func (a *App) LinkActions(n rules.Notification) []notify.Action {
-	if a.Links == nil || a.Config.PublicURL == "" || n.AlertID == "" || n.Reason == rules.Resolved {
+// LinkActions are the links of a message about alerts that fire: none without
+// a public address. With several alerts a link answers for all of them, and
+// says so.
+func (a *App) LinkActions(about []rules.Notification) []notify.Action {
+	if a.Links == nil || a.Config.PublicURL == "" || len(about) == 0 {
 		return nil
 	}
-	var out []notify.Action
-	for _, offer := range []struct {
-		act   notify.LinkAct
-		label string
-	}{{notify.LinkAck, "Acknowledge"}, {notify.LinkSnooze, "Snooze 1 h"}} {
-		token := a.Links.Sign(notify.Link{Alert: n.AlertID, Act: offer.act, Channel: n.Channel, Expires: a.now().Add(linkLife)})
-		out = append(out, notify.Action{Label: offer.label, URL: notify.LinkURL(a.Config.PublicURL, token), POST: true})
+	l := notify.Link{Channel: about[0].Channel, Expires: a.now().Add(linkLife)}
+	for _, n := range about {
+		l.Alerts = append(l.Alerts, n.AlertID)
 	}
-	return out
+	ack, snooze := "Acknowledge", "Snooze 1 h"
+	if n := len(about); n > 1 {
+		ack, snooze = fmt.Sprintf("Acknowledge all %d", n), fmt.Sprintf("Snooze all %d for 1 h", n)
+	}
+	offer := func(label string, act notify.LinkAct) notify.Action {
+		l.Act = act
+		return notify.Action{Label: label, URL: notify.LinkURL(a.Config.PublicURL, a.Links.Sign(l)), POST: true}
+	}
+	return []notify.Action{offer(ack, notify.LinkAck), offer(snooze, notify.LinkSnooze)}
 }
 
 // LinkView is what a link is about.
 type LinkView struct {
-	Act   notify.LinkAct
-	Done  bool // the act has been done
-	Alert AlertView
-	// Undo is the token of a link that takes the act back, "" for none.
-	Undo string
+	Act      notify.LinkAct
+	Done     bool // the act has been done
+	Alerts   []LinkedAlert
+	Undo     string   // the token of a link that takes back what was done, "" for none
+	Warnings []string // that it is known in memory only
 }
+
+// LinkedAlert is one of the alerts that a link answers for.
+type LinkedAlert struct {
+	AlertView
+	// Token is that of a link that does the same for this alert alone, "" where
+	// it is the only one or there is nothing to do.
+	Token string
+}
+
+// Over reports whether the alert is resolved.
+func (v LinkedAlert) Over() bool { return v.Status == rules.StatusResolved }
 
 // ReadLink says what a signed link would do, and does nothing.
 func (a *App) ReadLink(ctx context.Context, token string) (LinkView, error) {
-	_, view, err := a.readLink(ctx, token)
-	return view, err
+	l, view, err := a.readLink(ctx, token)
+	if err != nil || len(view.Alerts) == 1 {
+		return view, err
+	}
+	for i, v := range view.Alerts {
+		if !v.Over() && !done(l.Act, v.AlertView) {
+			one := l
+			one.Alerts = []string{v.ID}
+			view.Alerts[i].Token = a.Links.Sign(one)
+		}
+	}
+	return view, nil
 }
 
+// readLink returns a link that something can still be done with.
 func (a *App) readLink(ctx context.Context, token string) (notify.Link, LinkView, error) {
 	if a.Links == nil {
 		return notify.Link{}, LinkView{}, rules.Errorf(rules.NotFound, "no links are answered here: public_url is not in the config")
@@ -54,53 +83,112 @@ func (a *App) readLink(ctx context.Context, token string) (notify.Link, LinkView
 	if err != nil {
 		return l, LinkView{}, err
 	}
-	v, err := a.Alert(ctx, l.Alert)
-	view := LinkView{Act: l.Act, Alert: v}
-	switch {
-	case rules.CodeOf(err) == rules.NotFound:
-		return l, view, rules.Errorf(rules.Conflict, "this alert is long over, and tocsin has forgotten it; there is nothing left to do")
-	case err != nil:
-		return l, view, err
-	case v.Status == rules.StatusResolved:
-		return l, view, rules.Errorf(rules.Conflict, "this alert is over; there is nothing left to do")
+	view := LinkView{Act: l.Act}
+	for _, id := range l.Alerts {
+		v, err := a.Alert(ctx, id)
+		switch {
+		case rules.CodeOf(err) == rules.NotFound: // long over, and forgotten
+		case err != nil:
+			return l, view, err
+		default:
+			view.Alerts = append(view.Alerts, LinkedAlert{AlertView: v})
+		}
 	}
-	return l, view, nil
+	slices.SortStableFunc(view.Alerts, func(x, y LinkedAlert) int { return y.Severity.Rank() - x.Severity.Rank() })
+	return l, view, stillOpen(l, view)
+}
+
+// stillOpen refuses a link whose alerts are all over.
+func stillOpen(l notify.Link, view LinkView) error {
+	this, is := "this alert", "is"
+	if len(l.Alerts) > 1 {
+		this, is = "all these alerts", "are"
+	}
+	switch {
+	case len(view.Alerts) == 0:
+		return rules.Errorf(rules.Conflict, "%s %s long over, and tocsin has forgotten about it; there is nothing left to do", this, is)
+	case !slices.ContainsFunc(view.Alerts, func(v LinkedAlert) bool { return !v.Over() }):
+		return rules.Errorf(rules.Conflict, "%s %s over; there is nothing left to do", this, is)
+	}
+	return nil
+}
+
+// done reports whether an alert is already as an act would leave it, or
+// quieter: a snooze does not shorten an acknowledgement.
+func done(act notify.LinkAct, v AlertView) bool {
+	acked := v.Status == rules.StatusAcknowledged
+	if act == notify.LinkUndo {
+		return !acked
+	}
+	return acked && v.Until == nil
 }
 
 // FollowLink does what a signed link says. The signature is the credential,
-// and the act is recorded as that of whoever reads the channel.
+// and the act is recorded as that of whoever reads the channel. What is over by
+// now is left out.
 func (a *App) FollowLink(ctx context.Context, token string) (LinkView, error) {
 	l, view, err := a.readLink(ctx, token)
 	if err != nil {
 		return view, err
 	}
-	by := rules.Actor{Name: "link via " + l.Channel, Door: "link"}
-	view.Alert, err = a.follow(ctx, by, l, view.Alert)
+	req, err := a.linkRequest(l.Act)
 	if err != nil {
 		return view, err
 	}
+	by := rules.Actor{Name: "link via " + l.Channel, Door: "link"}
+	var mine []string // what this link did, now or at a press before
+	for i, v := range view.Alerts {
+		if v.Over() {
+			continue
+		}
+		if err := a.follow(ctx, by, l.Act, req, &view, i); err != nil {
+			return view, err
+		}
+		if view.Alerts[i].AcknowledgedBy == by.Name {
+			mine = append(mine, v.ID)
+		}
+	}
 	view.Done = true
-	if l.Act != notify.LinkUndo {
-		view.Undo = a.Links.Sign(notify.Link{Alert: l.Alert, Act: notify.LinkUndo, Channel: l.Channel, Expires: a.now().Add(undoLife)})
+	if l.Act != notify.LinkUndo && mine != nil {
+		view.Undo = a.Links.Sign(notify.Link{Alerts: mine, Act: notify.LinkUndo, Channel: l.Channel, Expires: a.now().Add(undoLife)})
 	}
 	return view, nil
 }
 
-// follow does an act, unless it is done already: a second press must not take
-// the name of the one who acknowledged.
-func (a *App) follow(ctx context.Context, by rules.Actor, l notify.Link, v AlertView) (AlertView, error) {
-	acked := v.Status == rules.StatusAcknowledged
-	req := AckRequest{}
-	switch {
-	case l.Act == notify.LinkAck && acked && v.Until == nil, l.Act == notify.LinkUndo && !acked:
-		return v, nil
-	case l.Act == notify.LinkSnooze:
+// linkRequest is an act of a link in the words of every door.
+func (a *App) linkRequest(act notify.LinkAct) (req AckRequest, err error) {
+	switch act {
+	case notify.LinkAck:
+	case notify.LinkSnooze:
 		req.Until = a.now().Add(linkSnooze)
-	case l.Act == notify.LinkUndo:
+	case notify.LinkUndo:
 		req.Undo = true
-	case l.Act != notify.LinkAck:
-		return v, rules.Errorf(rules.Invalid, "this link asks for what this version of tocsin cannot do; open a newer message")
+	default:
+		err = rules.Errorf(rules.Invalid, "this link asks for what this version of tocsin cannot do; open a newer message")
 	}
-	v, _, err := a.Acknowledge(ctx, by, l.Alert, req)
-	return v, err
+	return req, err
+}
+
+// follow does an act on one alert, unless it is done already: a second press
+// must not take the name of the one who acknowledged. One that is over since it
+// was looked at is shown so.
+func (a *App) follow(ctx context.Context, by rules.Actor, act notify.LinkAct, req AckRequest, view *LinkView, i int) error {
+	at := &view.Alerts[i].AlertView
+	if done(act, *at) {
+		return nil
+	}
+	v, warnings, err := a.Acknowledge(ctx, by, at.ID, req)
+	if rules.CodeOf(err) == rules.Conflict && len(view.Alerts) > 1 {
+		v, err = a.Alert(ctx, at.ID)
+	}
+	if err != nil {
+		return err
+	}
+	*at = v
+	for _, w := range warnings {
+		if !slices.Contains(view.Warnings, w) {
+			view.Warnings = append(view.Warnings, w)
+		}
+	}
+	return nil
 }

@@ -19,6 +19,7 @@ channels:
     url: ntfy://ntfy.sh/x
     fallback: mail
     rate: 10/m
+    never_twice: true
     quiet: {hours: "22:00-07:00", days: mon-fri, except: [critical, high]}
     template:
       title: "{{.severity}}: {{.title}}"
@@ -33,7 +34,7 @@ heartbeat: {url: "https://hc-ping.com/s3cr3t", every: 5m}
 		t.Fatal(err)
 	}
 	want := notify.Settings{
-		Fallback: "mail", Rate: "10/m",
+		Fallback: "mail", Rate: "10/m", NeverTwice: true,
 		Quiet: &notify.Quiet{
 			Active: rules.Active{Hours: "22:00-07:00", Days: "mon-fri", Zone: "Europe/Berlin"},
 			Except: []rules.Severity{rules.Critical, rules.High},

@@ -78,6 +78,7 @@ var channelKeys = []configKey[ChannelConfig]{
 	{"rate", "10/m", aText(func(c *ChannelConfig) *string { return &c.Settings.Rate }, checkRate)},
 	{"quiet", `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`, readQuiet},
 	{"template", `{title: "{{.severity}}: {{.title}}"}`, readTemplate},
+	{"never_twice", "true", aFlag(func(c *ChannelConfig) *bool { return &c.Settings.NeverTwice })},
 }
 
 func keyNames[T any](keys []configKey[T]) (out []string) {

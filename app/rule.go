@@ -36,7 +36,8 @@ type SaveOptions struct {
 	DryRun          bool // check and answer, save nothing
 	ExpectedVersion int  // refuse when the rule has another version; 0 for any
 
-	sameData bool // the data was looked up before
+	sameData bool     // the data was looked up before
+	parents  []string // that the rule depended on before
 }
 
 // CreateRule stores a new rule.
@@ -79,7 +80,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 	if err != nil {
 		return RuleAnswer{}, err
 	}
-	o.sameData = sameData(was, next)
+	o.sameData, o.parents = sameData(was, next), was.DependsOn
 	warnings, err := a.check(ctx, &next, o)
 	if err != nil {
 		return RuleAnswer{}, err
@@ -88,7 +89,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		return RuleAnswer{a.view(next), warnings}, nil
 	}
 	var saved rules.Rule
-	err = a.Book.Act(ctx, a.now(), was.ID, func(s rules.Setting, l *rules.Ledger) error {
+	followed, err := a.actOn(ctx, by, was, next.Name, func(s rules.Setting, l *rules.Ledger) error {
 		if l.Deleted {
 			return rules.Errorf(rules.Conflict, "rule %q was deleted meanwhile; restore it first", was.Name)
 		}
@@ -105,7 +106,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		saved = l.Rule
 		return nil
 	})
-	return RuleAnswer{a.view(saved), warnings}, err
+	return RuleAnswer{a.view(saved), append(warnings, followed...)}, err
 }
 
 // DeleteRule ends a rule; its history stays and Restore brings it back.
@@ -114,7 +115,15 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 	if err != nil {
 		return RuleAnswer{}, err
 	}
-	answer := RuleAnswer{a.view(r), a.notNil(nil)}
+	children, err := a.children(ctx, r)
+	if err != nil {
+		return RuleAnswer{}, err
+	}
+	var missed []string
+	for _, child := range children {
+		missed = append(missed, fmt.Sprintf("rule %s depends on %s; without it, it fires without regard to it", child.Name, r.Name))
+	}
+	answer := RuleAnswer{a.view(r), a.notNil(missed)}
 	if o.DryRun {
 		return answer, nil
 	}
@@ -173,11 +182,14 @@ func (a *App) find(ctx context.Context, nameOrID string) (rules.Rule, error) {
 	return r, nil
 }
 
-// sameData reports whether two versions of a rule look at the same data, which
-// then need not be looked up again.
+// sameData reports whether two versions of a rule look at the same data in the
+// same way, which then need not be looked up again.
 func sameData(a, b rules.Rule) bool {
-	return a.Source == b.Source && a.Measurement == b.Measurement && a.Field == b.Field && a.Condition.Type == b.Condition.Type &&
-		reflect.DeepEqual(a.Where, b.Where) && slices.Equal(a.GroupBy, b.GroupBy)
+	c, d := a.Condition, b.Condition
+	return a.Source == b.Source && a.Measurement == b.Measurement && a.Field == b.Field &&
+		reflect.DeepEqual(a.Where, b.Where) && slices.Equal(a.GroupBy, b.GroupBy) &&
+		c.Type == d.Type && c.Aggregation == d.Aggregation && c.Value.Kind == d.Value.Kind &&
+		c.Text == d.Text && c.Language == d.Language && c.Column == d.Column && reflect.DeepEqual(c.Inputs, d.Inputs)
 }
 
 // suggest adds the nearest names to a rule that was not found.
@@ -224,7 +236,9 @@ func (a *App) notNil(list []string) []string {
 // check reports what is wrong with a rule in this house: its source and data,
 // its schedule, channels and parents.
 func (a *App) check(ctx context.Context, r *rules.Rule, o SaveOptions) (warnings []string, err error) {
-	errs := []error{a.checkChannels(ctx, *r), a.checkParents(ctx, *r), checkTrial(*r), possible(*r)}
+	lost, err := a.checkParents(ctx, *r, o.parents)
+	warnings = append(warnings, lost...)
+	errs := []error{a.checkChannels(ctx, *r), err, checkTrial(*r), possible(*r)}
 	schedule, err := evaluator.ParseSchedule(r.Every, r.Zone, a.Config.Every.Std())
 	errs = append(errs, err)
 	if o.sameData {
@@ -255,10 +269,54 @@ func (a *App) check(ctx context.Context, r *rules.Rule, o SaveOptions) (warnings
 	if gap := scheduleGap(schedule, a.now()); r.For > 0 && gap > r.For.Std() {
 		warnings = append(warnings, fmt.Sprintf("for is %s but the rule is only evaluated every %s, so it takes at least that long", r.For, rules.Duration(gap)))
 	}
+	warnings = append(warnings, a.zoneWarnings(*r)...)
+	if r.Condition.Type == rules.Query && !o.sameData && err == nil {
+		warnings = append(warnings, emptyQuery(ctx, a.Sources[name], *r, a.now())...)
+	}
 	if reach, err := a.reach(ctx, *r); err == nil && len(reach) == 0 {
 		warnings = append(warnings, "this rule reaches nobody: there is no channel; add one with `tocsin channels add`")
 	}
 	return a.notNil(warnings), nil
+}
+
+// zoneWarnings tells of times of day that are in UTC because nobody named a
+// zone, where the clocks of the house show something else.
+func (a *App) zoneWarnings(r rules.Rule) (out []string) {
+	house, now := zoneOr(a.Config), a.now()
+	_, winter := now.In(house).Zone()
+	_, summer := now.AddDate(0, 6, 0).In(house).Zone()
+	if winter == 0 && summer == 0 {
+		return nil
+	}
+	name := house.String()
+	if house == time.Local {
+		name = "Europe/Berlin"
+	}
+	const utc = "%s names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example %s%q"
+	if r.Active != nil && r.Active.Hours != "" && r.Active.Zone == "" {
+		out = append(out, fmt.Sprintf(utc, "active", "active.zone ", name))
+	}
+	if _, err := rules.ParseDuration(r.Every); err != nil && r.Every != "" && r.Zone == "" {
+		out = append(out, fmt.Sprintf(utc, "every", "zone ", name))
+	}
+	return out
+}
+
+// emptyQuery asks a query of its users once, since nobody else knows whether
+// the names in it exist.
+func emptyQuery(ctx context.Context, s evaluator.Source, r rules.Rule, now time.Time) []string {
+	rows, values, err := evaluator.TryStatement(ctx, s, &r, now)
+	switch {
+	case rules.CodeOf(err) == rules.Invalid:
+		return []string{"the query was asked just now, and refused: " + rules.Sentence(err)}
+	case err != nil: // of no fault of the query
+		return nil
+	case rows == 0:
+		return []string{"the query was asked just now and answers nothing; is a name in it misspelt?"}
+	case values == 0:
+		return []string{fmt.Sprintf("the query was asked just now and answers no number in column %q, so there is nothing to judge", r.Condition.Column)}
+	}
+	return nil
 }
 
 // possible refuses the conditions that this version cannot judge.
@@ -281,18 +339,22 @@ func scheduleGap(s interface{ Next(time.Time) time.Time }, now time.Time) time.D
 	return s.Next(first).Sub(first)
 }
 
-func (a *App) checkParents(ctx context.Context, r rules.Rule) error {
+// checkParents refuses a dependency on a rule that does not exist; one that was
+// lost before is a warning.
+func (a *App) checkParents(ctx context.Context, r rules.Rule, had []string) (lost []string, err error) {
 	var errs []error
 	for _, name := range r.DependsOn {
 		parent, err := a.Store.FindRule(ctx, r.Owner, name)
 		switch {
+		case err != nil && slices.Contains(had, name):
+			lost = append(lost, orphaned(rules.Rule{Name: r.Name, DependsOn: []string{name}}, nil)...)
 		case err != nil:
-			errs = append(errs, rules.FieldErrorf("depends_on", "there is no rule %q; create it first, or leave it out", name))
+			errs = append(errs, rules.FieldErrorf("depends_on", "there is no rule %q; create it first, or take it out of depends_on", name))
 		case parent.ID == r.ID || a.dependsOn(ctx, parent, r.ID, map[string]bool{}):
 			errs = append(errs, rules.FieldErrorf("depends_on", "rule %q depends on this one already; a circle is not possible", name))
 		}
 	}
-	return errors.Join(errs...)
+	return lost, errors.Join(errs...)
 }
 
 // dependsOn reports whether a rule depends, over whatever steps, on id; seen
@@ -331,12 +393,29 @@ func (a *App) checkData(ctx context.Context, s evaluator.Source, r *rules.Rule) 
 	if err != nil {
 		return err
 	}
-	if kind, ok := fields[r.Field]; r.Field != "" && !ok {
+	kind, ok := fields[r.Field]
+	if r.Field != "" && !ok {
 		return unknown("field", r.Field, slices.Sorted(maps.Keys(fields)))
-	} else if kind == "string" && r.Condition.Type == rules.Threshold && r.Condition.Aggregation != rules.Count && r.Condition.Value.Kind != rules.Text {
-		return rules.FieldErrorf("field", "%q holds text, which only aggregation latest with == or != and a text value can judge, or count; got %s", r.Field, r.Condition)
+	}
+	if err := checkKind(r, kind); err != nil {
+		return err
 	}
 	return a.checkTags(ctx, s, r)
+}
+
+// checkKind refuses to compare text with numbers, which would never be wrong.
+func checkKind(r *rules.Rule, kind string) error {
+	c := r.Condition
+	switch text := c.Value.Kind == rules.Text; {
+	case c.Type != rules.Threshold || kind == "":
+	case kind == "string" && !text && c.Aggregation != rules.Count:
+		return rules.FieldErrorf("field", "%q holds text, which only aggregation latest with == or != and a text value can judge, or count; got %s", r.Field, c)
+	case kind == "boolean" && text:
+		return rules.FieldErrorf("condition.value", "is text, and field %q is true or false; got %s; for example true", r.Field, c.Value)
+	case kind != "string" && text:
+		return rules.FieldErrorf("condition.value", "is text, and field %q holds numbers; got %s; for example 25", r.Field, c.Value)
+	}
+	return nil
 }
 
 // checkInputs looks up each input of an expression as a rule of its own. A tag

@@ -180,15 +180,31 @@ func (w *SilenceWatch) tell(ctx context.Context, name string, f rules.Facts, now
 // untold lists the operators' channels on which a message was never booked.
 func (w *SilenceWatch) untold(ctx context.Context, name string) (channels []string, err error) {
 	for _, channel := range w.tells() {
-		_, err := w.app.Store.Notification(ctx, rules.OnceID(name, channel))
+		booked, err := w.app.booked(ctx, rules.OnceID(name, channel))
 		switch {
-		case rules.CodeOf(err) == rules.NotFound && !slices.Contains(channels, channel):
-			channels = append(channels, channel)
-		case err != nil && rules.CodeOf(err) != rules.NotFound:
+		case err != nil:
 			return nil, err
+		case !booked && !slices.Contains(channels, channel):
+			channels = append(channels, channel)
 		}
 	}
 	return channels, nil
+}
+
+// booked reports whether a message is stored, whatever became of it.
+func (a *App) booked(ctx context.Context, id string) (bool, error) {
+	_, err := a.Store.Notification(ctx, id)
+	if rules.CodeOf(err) == rules.NotFound {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Booked reports whether a message is stored. One that cannot be looked for
+// counts as not: told twice is better than never.
+func (a *App) Booked(ctx context.Context, id string) bool {
+	booked, err := a.booked(ctx, id)
+	return err == nil && booked
 }
 
 func counted(n int, what string) string {

@@ -22,6 +22,7 @@ type Status struct {
 	Engine   *evaluator.Stats    `json:"engine,omitempty"`
 	Outbox   int                 `json:"outbox"`          // messages not out yet
 	Dead     int                 `json:"dead_letters"`    // messages that could not be delivered
+	DeadBy   map[string]int      `json:"dead_letters_by"` // the same by channel
 	Clock    string              `json:"clock,omitempty"` // why the wall clock is right, or that it is unsure
 	Problems []string            `json:"problems"`
 }
@@ -43,7 +44,10 @@ type RuleCounts struct {
 // Status gathers how everything is doing. What cannot be read is a problem in
 // it, not an error.
 func (a *App) Status(ctx context.Context) Status {
-	s := Status{Status: "ok", Version: a.Version, Database: "ok", Alerts: map[string]int{}, Problems: []string{}, Sources: a.ListSources(), Channels: []rules.ChannelInfo{}}
+	if s, ok := a.askDaemon(ctx); ok {
+		return s
+	}
+	s := Status{Status: "ok", Version: a.Version, Database: "ok", Alerts: map[string]int{}, DeadBy: map[string]int{}, Problems: []string{}, Sources: a.ListSources(), Channels: []rules.ChannelInfo{}}
 	s.Daemon = a.daemonView()
 	if err := a.Store.Check(ctx); err != nil {
 		s.Status, s.Database = "down", err.Error()
@@ -82,6 +86,19 @@ func (a *App) Status(ctx context.Context) Status {
 	return s
 }
 
+// askDaemon lets the daemon answer, if it is the one of this data directory.
+func (a *App) askDaemon(ctx context.Context) (Status, bool) {
+	if a.Ask == nil || a.Daemon == nil {
+		return Status{}, false
+	}
+	pid, running := a.Daemon()
+	if !running {
+		return Status{}, false
+	}
+	s, err := a.Ask(ctx)
+	return s, err == nil && s.Daemon.PID == pid
+}
+
 func (a *App) daemonView() DaemonView {
 	v := DaemonView{Running: a.Engine != nil}
 	if a.Daemon != nil {
@@ -103,12 +120,13 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 		return []string{"rules: " + err.Error()}
 	}
 	s.Rules.Total = total
-	never := a.neverMatched(ctx)
+	never, known := a.neverMatched(ctx), ruleNamesOf(list)
 	for _, r := range list {
 		if r.Enabled {
 			s.Rules.Enabled++
 		}
 		problems = append(problems, a.ruleProblems(r, never)...)
+		problems = append(problems, orphaned(r, known)...)
 	}
 	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
 		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
@@ -117,7 +135,7 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 		}
 		s.Alerts[string(status)] = n
 	}
-	if s.Channels, err = a.ListChannels(ctx); err != nil {
+	if s.Channels, err = a.listChannels(ctx); err != nil {
 		return append(problems, "channels: "+err.Error())
 	}
 	dead, err := a.DeadLetters(ctx, "")
@@ -125,6 +143,10 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 		return append(problems, "dead letters: "+err.Error())
 	}
 	s.Dead = len(dead)
+	for _, d := range dead {
+		s.DeadBy[d.Channel]++
+	}
+	countDead(s.Channels, dead)
 	problems = append(problems, deadProblems(dead)...)
 	if len(s.Channels) == 0 && total > 0 {
 		problems = append(problems, "there is no channel, so nobody is told; add one with `tocsin channels add`")
@@ -140,12 +162,36 @@ func (a *App) ruleProblems(r rules.Rule, never map[string]bool) (out []string) {
 	if r.Enabled && a.Sources[r.Source] == nil {
 		out = append(out, fmt.Sprintf("rule %s: its source %q is not in the config", r.Name, r.Source))
 	}
+	if t, ok := a.trouble(r); ok && a.now().Sub(t.Since) >= troubleAfter {
+		out = append(out, fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, t.Since.In(zoneOr(a.Config)).Format("2006-01-02 15:04"), told(t.Err)))
+	}
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		if l.Refused > 0 {
 			out = append(out, fmt.Sprintf("rule %s: has more than %d series; further ones are not watched: narrow its where or raise max_series", r.Name, r.SeriesLimit()))
 		}
 	})
 	return out
+}
+
+// troubleAfter is how long a rule may fail before it is called so.
+const troubleAfter = time.Minute
+
+// told is what people are told of an error that a rule met; what is not ours
+// to word is in the log alone.
+func told(err error) string {
+	if rules.CodeOf(err) == rules.Internal {
+		return "its source fails on it; the log says why"
+	}
+	return rules.Sentence(err)
+}
+
+// trouble is what keeps a rule from being judged, as far as the engine of this
+// process knows.
+func (a *App) trouble(r rules.Rule) (evaluator.Trouble, bool) {
+	if a.Engine == nil || !r.Enabled {
+		return evaluator.Trouble{}, false
+	}
+	return a.Engine.Trouble(r.ID)
 }
 
 // Ready reports whether the daemon can do its work: its database answers and

@@ -28,6 +28,7 @@ type Engine struct {
 
 	timetable atomic.Pointer[timetable]
 	stats     statsKeeper
+	troubles  troubles
 	behind    sync.WaitGroup // rounds that outlive their tick
 	jumps     atomic.Int64   // how often the wall clock jumped; moves under mu
 
@@ -300,6 +301,12 @@ func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, awa
 func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 	if !s.Now.After(l.Judged) {
 		return
+	}
+	switch news := e.troubles.note(l.Rule.ID, s.Now, a.Err); {
+	case news && a.Err != nil:
+		e.log.Warn("rule cannot be judged", "rule", l.Rule.ID, "error", a.Err)
+	case news:
+		e.log.Info("rule is judged again", "rule", l.Rule.ID)
 	}
 	if a.Err != nil {
 		e.stats.failed(a.Err)

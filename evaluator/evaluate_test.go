@@ -150,6 +150,14 @@ func TestForecastSeesThroughNonsense(t *testing.T) {
 	if !strings.HasPrefix(got, "host=fills bad 117") || !strings.Contains(got, "host=still good 9") || !strings.Contains(got, "host=young none NaN") {
 		t.Errorf("got %s", got)
 	}
+	// What has reached its value already counts, wherever the line leads.
+	falls := series("falls", func(i int) float64 { return 130 - 20*float64(i)/47 }) // now 110, in 4 h 97
+	for operator, value := range map[string][]any{"outside": {0.0, 105.0}, "between": {105.0, 120.0}} {
+		doc := rules.Doc{"condition": rules.Doc{"type": "forecast", "window": "6h", "horizon": "4h", "operator": operator, "value": value}}
+		if got := verdicts(t, doc, nil, falls); !strings.HasPrefix(got, "host=falls bad 110") {
+			t.Errorf("%s: got %s", operator, got)
+		}
+	}
 }
 
 // TestExpressionsSeeOnlyTheirInputs: what is not arithmetic over the inputs is

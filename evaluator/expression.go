@@ -60,7 +60,7 @@ func compileExpression(c rules.Condition) (*expression, error) {
 		err = w.err
 	}
 	if err != nil {
-		return nil, rules.FieldErrorf("condition.expr", "is not an expression over %s: %s; for example cpu > 80 and idle < 5",
+		return nil, rules.FieldErrorf("condition.expr", "is not an expression over %s: %s; for example cpu > 80 and idle < 5; it takes numbers, + - * / %%, > >= < <= == !=, and, or, not in small letters",
 			strings.Join(e.inputs, ", "), firstLine(err))
 	}
 	e.verdict = program

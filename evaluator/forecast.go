@@ -57,6 +57,14 @@ func (l line) worst(c rules.Condition) float64 {
 		return min(l.now, then)
 	case rules.Above, rules.AtLeast:
 		return max(l.now, then)
+	case rules.Outside:
+		if middle := (c.Value.Low + c.Value.High) / 2; math.Abs(l.now-middle) > math.Abs(then-middle) {
+			return l.now
+		}
+	case rules.Between:
+		if c.Operator.Holds(l.now, c.Value) {
+			return l.now
+		}
 	}
 	return then
 }

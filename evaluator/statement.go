@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -19,6 +20,22 @@ func CheckStatement(s Source, r *rules.Rule) error {
 		return rules.FieldErrorf("condition.type", "this source takes no query of your own; use a threshold, absence, change, forecast or expression condition")
 	}
 	return reader.CheckStatement(statement(r, time.Unix(0, 0).Add(time.Hour)))
+}
+
+// TryStatement asks the statement of a query rule as of end, and counts the
+// series in the answer and those with a number.
+func TryStatement(ctx context.Context, s Source, r *rules.Rule, end time.Time) (series, values int, err error) {
+	reader, ok := s.(Reader)
+	if !ok {
+		return 0, 0, CheckStatement(s, r)
+	}
+	err = reader.Read(ctx, statement(r, end), func(row Row) {
+		series++
+		if !math.IsNaN(row.Values[0]) {
+			values++
+		}
+	})
+	return series, values, err
 }
 
 func statement(r *rules.Rule, end time.Time) Statement {

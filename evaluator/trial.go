@@ -118,6 +118,7 @@ type player struct {
 	found  map[string]int // episodes by alert
 	seen   map[rules.Series]struct{}
 	obs    []rules.Observation
+	named  map[rules.Series]bool // by obs
 	quiet  map[rules.Series]*run
 }
 
@@ -125,7 +126,7 @@ func (p *player) begin() error {
 	p.Rule.Enabled = true
 	p.ledger = rules.OpenLedger(rules.Snapshot{Rule: p.Rule})
 	p.answer.begin(&p.Rule, needs(&p.Rule), p.To)
-	p.quiet = map[rules.Series]*run{}
+	p.quiet, p.named = map[rules.Series]*run{}, map[rules.Series]bool{}
 	return p.answer.Compile()
 }
 
@@ -242,6 +243,7 @@ func (p *player) playOwn(ctx context.Context, ticks []time.Time) error {
 // judge is one tick, as the engine does it.
 func (p *player) judge(tick time.Time) {
 	p.obs = Evaluate(&p.answer, p.ledger, tick, p.obs[:0])
+	p.countNothing()
 	p.ledger.Observe(rules.Setting{Now: tick}, p.obs, nil)
 	p.note(tick)
 	if !p.ledger.Changed() {
@@ -260,6 +262,24 @@ func (p *player) judge(tick time.Time) {
 	p.ledger.Saved(1)
 }
 
+// countNothing says what the ledger takes for granted: that the count of a
+// known series without points is zero. The figures are made of it.
+func (p *player) countNothing() {
+	if c := &p.Rule.Condition; c.Type != rules.Threshold || c.Aggregation != rules.Count {
+		return
+	}
+	clear(p.named)
+	for i := range p.obs {
+		p.named[p.obs[i].Series] = true
+	}
+	p.ledger.Instances(func(in *rules.Instance) bool {
+		if !p.named[in.Series] {
+			p.obs = append(p.obs, observe(&p.Rule, &Point{Series: in.Series}))
+		}
+		return true
+	})
+}
+
 // note keeps the figures that a tick adds to.
 func (p *player) note(tick time.Time) {
 	last := math.NaN()
@@ -272,6 +292,8 @@ func (p *player) note(tick time.Time) {
 				last = o.Value
 			}
 			p.lull(tick, o)
+		} else if o.Text != "" {
+			p.result.Values++
 		}
 		if p.Verdict != nil {
 			p.tell(tick, o)

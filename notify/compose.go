@@ -16,9 +16,14 @@ import (
 // digestOver is how many alerts in one message are counted instead of listed.
 const digestOver = 20
 
-// Composer turns notifications into messages. Zone is the one that times are
-// shown in; nil is the machine's own.
-type Composer struct{ Zone *time.Location }
+// Composer turns notifications into messages.
+type Composer struct {
+	// Zone is the one that times are shown in; nil is the machine's own.
+	Zone *time.Location
+	// Linked says that messages carry links to answer with, so that they need
+	// not tell the command.
+	Linked bool
+}
 
 // Compose makes one message of everything that a channel is owed at once.
 func (c Composer) Compose(list []rules.Notification, now time.Time) Message {
@@ -62,7 +67,7 @@ func merge(list []rules.Notification) []item {
 
 func (c Composer) single(it item, now time.Time) Message {
 	f := it.Facts
-	m := Message{ID: it.ID, Severity: f.Severity, Tone: tone(it), Link: f.Runbook, At: it.BookedAt}
+	m := Message{ID: it.ID, Thread: it.AlertID, Severity: f.Severity, Tone: tone(it), Link: f.Runbook, At: it.BookedAt}
 	if it.AlertID == "" {
 		m.Title, m.Text = f.Title, f.Text
 		return m
@@ -98,13 +103,24 @@ func headline(it item) string {
 		}
 		return "Resolved: "
 	case rules.Reminder:
-		return "Still firing: "
+		return stillFiring(it.Facts.After)
 	case rules.Worsened:
 		return "Worse, now " + string(it.Facts.Severity) + ": "
 	case rules.Escalated:
 		return "Nobody has acknowledged: "
 	}
 	return ""
+}
+
+// stillFiring heads a reminder, with what is over if it comes for that.
+func stillFiring(after rules.After) string {
+	switch after {
+	case rules.AfterSnooze:
+		return "Snooze over, still firing: "
+	case rules.AfterSilence:
+		return "Silence over, still firing: "
+	}
+	return "Still firing: "
 }
 
 // name is the title with the series that it is about.
@@ -118,29 +134,93 @@ func name(f rules.Facts) string {
 // lines is the text of a message about one alert.
 func (c Composer) lines(it item, now time.Time) []string {
 	f := it.Facts
+	over := it.Reason == rules.Resolved
 	var out []string
-	if s := Summary(f); s != "" && it.Reason != rules.Resolved {
+	if s := Summary(f); s != "" && !over {
 		out = append(out, s)
 	}
 	switch {
-	case it.Reason == rules.Resolved:
+	case over:
 		out = append(out, c.ending(it))
 	case f.Silent:
-		out = append(out, c.silence(f, now)+".")
+		out = append(out, sentence(c.silence(f, now)))
 	default:
-		out = append(out, f.Measured+" is "+value(f)+" ("+f.Condition+").")
-	}
-	if it.Reason != rules.Resolved && it.Reason != rules.FirstNews {
-		out = append(out, "Since "+c.clock(f.Since, now)+", for "+length(now.Sub(f.Since))+".")
+		out = append(out, f.Measured+" is "+value(f)+" ("+f.Condition+").", c.since(f, now))
 	}
 	if f.Untold > 0 {
 		out = append(out, fmt.Sprintf("%d short %s before this one %s not told because of the cooldown.",
 			f.Untold, plural(f.Untold, "episode", "episodes"), plural(f.Untold, "was", "were")))
 	}
-	if line := instead([]item{it}); line != "" {
-		out = append(out, line)
+	return append(out, c.footnotes([]item{it}, whyNow(it))...)
+}
+
+// footnotes are the lines under a text, those of more that are not empty first.
+func (c Composer) footnotes(items []item, more ...string) (out []string) {
+	for _, line := range append(more, instead(items), c.howToAnswer(items)) {
+		if line != "" {
+			out = append(out, line)
+		}
 	}
 	return out
+}
+
+// sentence makes one of a clause.
+func sentence(clause string) string {
+	return strings.ToUpper(clause[:1]) + clause[1:] + "."
+}
+
+// since tells how long it has been wrong.
+func (c Composer) since(f rules.Facts, now time.Time) string {
+	text := "Since " + c.clock(f.Since, now)
+	if d := now.Sub(f.Since); d >= time.Minute {
+		text += ", for " + length(d)
+	}
+	return text + "."
+}
+
+// whyNow says why an alert is told again, or later than it fired.
+func whyNow(it item) string {
+	f := it.Facts
+	by := f.AfterBy
+	if by == "" {
+		by = "Somebody"
+	}
+	switch {
+	case it.Reason == rules.Resolved:
+		return ""
+	case f.After == rules.AfterAck:
+		return by + " had acknowledged it; because it got worse, it is open again."
+	case f.After == rules.AfterSnooze:
+		return by + " had snoozed it; the snooze is over."
+	case f.After == rules.AfterSilence:
+		return "It was silenced until now."
+	case f.After == rules.AfterParent:
+		return "It was not told before because what it depends on was wrong too; that is over."
+	case f.After == rules.AfterHours:
+		return "It was not told outside the rule's active hours; they have begun."
+	case f.After == rules.AfterGap:
+		return "It began while tocsin or its source was away."
+	}
+	return ""
+}
+
+// idShown is how much of an alert's ID tells it apart, as in the tables of the
+// command line.
+const idShown = 9
+
+// howToAnswer tells how to take care of what goes on, where no link does. A
+// first message is spared it: who watches a channel knows, but who is called
+// because nobody does may not.
+func (c Composer) howToAnswer(items []item) string {
+	again := func(it item) bool { return it.Reason != rules.FirstNews && tone(it) == Alarm }
+	switch {
+	case c.Linked || !slices.ContainsFunc(items, again):
+		return ""
+	case len(items) > 1:
+		return "To stop reminders, acknowledge them: tocsin alerts list --status firing names them, or ask Claude to."
+	}
+	id := items[0].AlertID
+	return "To stop reminders, acknowledge it: tocsin alerts ack " + id[:min(len(id), idShown)] + ", or ask Claude to."
 }
 
 // silence tells since when a series has had no data.
@@ -161,6 +241,9 @@ func (c Composer) ending(it item) string {
 	if f.Value != nil && !f.Silent && f.Why == rules.WhyRecovered {
 		text += ", now it is " + value(f)
 	}
+	if f.Worst != "" {
+		text += ". It was " + string(f.Worst) + " at its worst"
+	}
 	switch f.Why {
 	case rules.WhyRuleChanged:
 		text += ". It ended because the rule was changed"
@@ -174,21 +257,30 @@ func (c Composer) ending(it item) string {
 
 func (c Composer) fields(it item) []Field {
 	f := it.Facts
-	out := []Field{{"Severity", string(f.Severity)}, {"Since", c.clock(f.Since, time.Time{})}}
-	if it.Reason == rules.Resolved {
-		out = append(out, Field{"Until", c.clock(f.ResolvedAt, time.Time{})})
-	}
+	out := []Field{{Name: "Severity", Value: severity(f)}}
 	if line := Sparkline(f.Recent); line != "" {
-		out = append(out, Field{"Recent", line})
+		out = append(out, Field{Name: "Recent", Value: rangeOf(f.Recent), Graph: line})
 	}
-	out = append(out, Field{"Rule", f.Rule}, Field{"Alert", it.AlertID})
+	out = append(out, Field{Name: "Rule", Value: f.Rule}, Field{Name: "Alert", Value: it.AlertID})
 	for _, k := range slices.Sorted(maps.Keys(f.Labels)) {
-		out = append(out, Field{k, f.Labels[k]})
+		out = append(out, Field{Name: k, Value: f.Labels[k]})
+	}
+	if f.Clock == "unsure" {
+		out = append(out, Field{Name: "Clock", Value: "not proven right, so times may be wrong"})
 	}
 	return out
 }
 
-// Sparkline draws values as a row of blocks, "" for fewer than three.
+// severity is how bad it is, and was if that is worse.
+func severity(f rules.Facts) string {
+	if f.Worst != "" {
+		return string(f.Severity) + ", " + string(f.Worst) + " at its worst"
+	}
+	return string(f.Severity)
+}
+
+// Sparkline draws values as a row of blocks, "" for fewer than three. It reads
+// well only where all letters are equally wide.
 func Sparkline(values []float64) string {
 	if len(values) < 3 {
 		return ""
@@ -203,7 +295,12 @@ func Sparkline(values []float64) string {
 		}
 		b.WriteRune(blocks[step])
 	}
-	return b.String() + " " + rules.FormatNumber(low) + " to " + rules.FormatNumber(high)
+	return b.String()
+}
+
+// rangeOf says between what the values were.
+func rangeOf(values []float64) string {
+	return rules.FormatNumber(slices.Min(values)) + " to " + rules.FormatNumber(slices.Max(values))
 }
 
 // rank puts what fires before what is over, and the severe first.
@@ -220,7 +317,7 @@ func (c Composer) oneLine(it item, now time.Time) string {
 	case it.AlertID == "":
 		return f.Title + ": " + f.Text
 	case it.Reason == rules.Resolved:
-		return headline(it) + name(f) + ", after " + length(f.ResolvedAt.Sub(f.Since))
+		return headline(it) + name(f) + " at " + c.clock(f.ResolvedAt, now) + ", after " + length(f.ResolvedAt.Sub(f.Since))
 	case f.Silent:
 		return headline(it) + string(f.Severity) + " " + name(f) + ": " + c.silence(f, now)
 	}

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,14 @@ func back(sensor string) rules.Notification {
 	return n
 }
 
+// answer is the last line of what is told again.
+const answer = "To stop reminders, acknowledge it: tocsin alerts ack a, or ask Claude to."
+
+// because gives a reason to tell again.
+func because(after rules.After, by string) func(*rules.Notification) {
+	return func(n *rules.Notification) { n.Facts.After, n.Facts.AfterBy = after, by }
+}
+
 // TestComposeSaysWhatAPersonNeeds holds titles and texts of each kind of news.
 func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 	for _, tt := range []struct {
@@ -58,15 +67,15 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"a first",
 			[]rules.Notification{news("a", rules.FirstNews, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm,
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm,
 		},
 		{"a summary comes first", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
 			n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, {{.nonsense}}peak {{.peak}}"
-		})}, "Freezer too warm (sensor=a)", "a is at -9.25 °C, peak -5.5\ntemperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm},
+		})}, "Freezer too warm (sensor=a)", "a is at -9.25 °C, peak -5.5\ntemperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm},
 		{
 			"a reminder says since when",
 			[]rules.Notification{news("a", rules.Reminder, nil)},
-			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm,
+			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" + answer, notify.Alarm,
 		},
 		{
 			"a resolve says how long and how bad",
@@ -86,32 +95,80 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"a late first with its reminder is still a first",
 			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).", notify.Alarm,
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm,
 		},
 		{
 			"short episodes that were kept back are counted",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Untold = 2 })},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm,
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm,
 		},
 		{
 			"silence says since when",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent, n.Facts.NoDataSince = true, noon.Add(-time.Hour) })},
-			"Freezer too warm (sensor=a)", "no data since 11:00:00, for 1 h 0 min.", notify.Alarm,
+			"Freezer too warm (sensor=a)", "No data since 11:00:00, for 1 h 0 min.", notify.Alarm,
 		},
 		{
 			"a series that never was",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent = true })},
-			"Freezer too warm (sensor=a)", "no data has ever been seen.", notify.Alarm,
+			"Freezer too warm (sensor=a)", "No data has ever been seen.", notify.Alarm,
 		},
 		{"what goes bad together is one message, the worst first", []rules.Notification{
 			news("b", rules.Resolved, nil), news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Severity = rules.Low }), news("c", rules.FirstNews, nil),
-		}, "3 alerts, all with sensor=a: 2 firing, 1 resolved", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-			"• low Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n• Resolved: Freezer too warm (sensor=a), after 12 min", notify.Alarm},
+		}, "Freezer too warm, all with sensor=a: 2 firing, 1 resolved", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+			"• low Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n• Resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min", notify.Alarm},
 		{
 			"what another channel should have told says so",
 			[]rules.Notification{news("a", rules.Reminder, func(n *rules.Notification) { n.Facts.Instead = []string{"pager"} })},
 			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"Told here because channel pager does not work.", notify.Alarm,
+				"Told here because channel pager does not work.\n" + answer, notify.Alarm,
+		},
+		{
+			"an escalation tells those who are called what to do",
+			[]rules.Notification{news("a1b2c3d4e5f6", rules.Escalated, nil)},
+			"Nobody has acknowledged: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+				"To stop reminders, acknowledge it: tocsin alerts ack a1b2c3d4e, or ask Claude to.", notify.Alarm,
+		},
+		{
+			"several escalations too",
+			[]rules.Notification{news("a", rules.Escalated, nil), news("b", rules.Escalated, nil)},
+			"Freezer too warm, all with sensor=a: 2 firing", "• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+				"• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+				"To stop reminders, acknowledge them: tocsin alerts list --status firing names them, or ask Claude to.", notify.Alarm,
+		},
+		{
+			"a worsening says whose acknowledgement it ends",
+			[]rules.Notification{news("a", rules.Worsened, because(rules.AfterAck, "ann"))},
+			"Worse, now high: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+				"ann had acknowledged it; because it got worse, it is open again.\n" + answer, notify.Alarm,
+		},
+		{
+			"the end of a snooze says whose",
+			[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSnooze, "ann"))},
+			"Snooze over, still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+				"ann had snoozed it; the snooze is over.\n" + answer, notify.Alarm,
+		},
+		{
+			"the end of a silence says so",
+			[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSilence, ""))},
+			"Silence over, still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+				"It was silenced until now.\n" + answer, notify.Alarm,
+		},
+		{
+			"also for what was never told before",
+			[]rules.Notification{news("a", rules.FirstNews, because(rules.AfterSilence, ""))},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\nIt was silenced until now.", notify.Alarm,
+		},
+		{
+			"what depends on another says when that is over",
+			[]rules.Notification{news("a", rules.FirstNews, because(rules.AfterParent, ""))},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+				"It was not told before because what it depends on was wrong too; that is over.", notify.Alarm,
+		},
+		{
+			"a resolve says how severe it was when the severity had dropped",
+			[]rules.Notification{news("a", rules.Resolved, func(n *rules.Notification) { n.Facts.Severity, n.Facts.Worst = rules.Medium, rules.Critical })},
+			"Resolved: Freezer too warm (sensor=a)",
+			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25. It was critical at its worst.", notify.Relief,
 		},
 		{
 			"sensors that fall silent together are one line",
@@ -186,7 +243,50 @@ func TestMorningTellsWhatTheNightBrought(t *testing.T) {
 		t.Errorf("title = %q", m.Title)
 	}
 	if want := "Still wrong:\n• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-		"Came and went:\n• Fired and resolved: Freezer too warm (sensor=a), after 12 min\nOver:\n• Resolved: Freezer too warm (sensor=a), after 12 min"; m.Text != want {
+		"Came and went:\n• Fired and resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min\nOver:\n• Resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min"; m.Text != want {
 		t.Errorf("text = %s\nwant %s", m.Text, want)
+	}
+}
+
+// TestALinkedMessageTellsNoCommand: its buttons are nearer.
+func TestALinkedMessageTellsNoCommand(t *testing.T) {
+	m := notify.Composer{Zone: time.UTC, Linked: true}.Compose([]rules.Notification{news("a", rules.Escalated, nil)}, noon)
+	if strings.Contains(m.Text, "tocsin alerts") {
+		t.Error(m.Text)
+	}
+}
+
+// TestFieldsDrawWhatWas: how severe, the last values, and what identifies it.
+func TestFieldsDrawWhatWas(t *testing.T) {
+	m := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+		n.Facts.Recent, n.Facts.Worst, n.Facts.Labels = []float64{-18, -15, -9.25}, rules.Critical, rules.Labels{"team": "home"}
+		n.Facts.Clock = "unsure"
+	})}, noon)
+	want := []notify.Field{
+		{Name: "Severity", Value: "high, critical at its worst"},
+		{Name: "Recent", Value: "-18 to -9.25", Graph: "▁▃█"},
+		{Name: "Rule", Value: "freezer"},
+		{Name: "Alert", Value: "a"},
+		{Name: "team", Value: "home"},
+		{Name: "Clock", Value: "not proven right, so times may be wrong"},
+	}
+	if !slices.Equal(m.Fields, want) {
+		t.Errorf("fields = %+v, want %+v", m.Fields, want)
+	}
+}
+
+// TestWhatGoesBadTogetherHasItsRunbook when all of it has the same.
+func TestWhatGoesBadTogetherHasItsRunbook(t *testing.T) {
+	book := func(url string) func(*rules.Notification) {
+		return func(n *rules.Notification) { n.Facts.Runbook = url }
+	}
+	c := notify.Composer{Zone: time.UTC}
+	same := []rules.Notification{news("a", rules.FirstNews, book("https://x")), news("b", rules.FirstNews, book("https://x"))}
+	if m := c.Compose(same, noon); m.Link != "https://x" {
+		t.Errorf("link = %q", m.Link)
+	}
+	other := []rules.Notification{news("a", rules.FirstNews, book("https://x")), news("b", rules.FirstNews, book("https://y"))}
+	if m := c.Compose(other, noon); m.Link != "" {
+		t.Errorf("link = %q", m.Link)
 	}
 }

@@ -37,9 +37,6 @@ type Options struct {
 	Backoff, BackoffMax time.Duration
 	// GiveUp is the age at which a message becomes a dead letter; 0 is 3 days.
 	GiveUp time.Duration
-	// LoseRather makes a message whose fate is unknown stay unknown, instead of
-	// being sent a second time, on the channels it picks.
-	LoseRather func(channel string) bool
 	// Policy says how a channel is used; nil holds nothing back.
 	Policy func(channel string) Policy
 	// FallbackAfter is how long a channel fails before its fallback is told
@@ -49,9 +46,12 @@ type Options struct {
 	// that fails for TroubleAfter, 0 is an hour; nil is none.
 	Operators    func() []string
 	TroubleAfter time.Duration
-	// Links are what can be done about the alert of a notification, from where
-	// its message is read; nil is nothing.
-	Links func(rules.Notification) []Action
+	// Known reports whether a message was booked before, perhaps by a dispatcher
+	// before this one; nil is never.
+	Known func(ctx context.Context, id string) bool
+	// Links are what can be done about the alerts of these notifications, which
+	// go to one channel, from where their message is read; nil is nothing.
+	Links func([]rules.Notification) []Action
 	// Told is called with each delivery that was tried.
 	Told func(channel string, m Message, o rules.Outcome)
 }
@@ -65,11 +65,11 @@ func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, 
 	orElse(&o.GiveUp, 72*time.Hour)
 	orElse(&o.FallbackAfter, 15*time.Minute)
 	orElse(&o.TroubleAfter, time.Hour)
-	if o.LoseRather == nil {
-		o.LoseRather = func(string) bool { return false }
-	}
 	if o.Policy == nil {
 		o.Policy = func(string) Policy { return Policy{} }
+	}
+	if o.Known == nil {
+		o.Known = func(context.Context, string) bool { return false }
 	}
 	if o.Operators == nil {
 		o.Operators = func() []string { return nil }
@@ -105,10 +105,15 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 
 // rouse wakes the worker of every channel that is owed something.
 func (d *Dispatcher) rouse(ctx context.Context) {
+	now := time.Now()
 	var names []string
-	for _, n := range d.outbox.Owed(time.Now()) {
+	failed := map[string]time.Duration{} // for how long
+	for _, n := range d.outbox.Owed(now) {
 		if !slices.Contains(names, n.Channel) {
 			names = append(names, n.Channel)
+		}
+		if n.Failed() {
+			failed[n.Channel] = max(failed[n.Channel], now.Sub(n.Due))
 		}
 	}
 	d.mu.Lock()
@@ -118,12 +123,21 @@ func (d *Dispatcher) rouse(ctx context.Context) {
 		if w == nil {
 			w = &worker{Dispatcher: d, name: name, wake: make(chan struct{}, 1)}
 			d.workers[name] = w
+			d.recall(name, failed[name], now)
 			d.wait.Go(func() { w.run(ctx) })
 		}
 		select {
 		case w.wake <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// recall makes a new worker know for how long its channel has failed, also under
+// a dispatcher before this one.
+func (d *Dispatcher) recall(name string, failed time.Duration, now time.Time) {
+	if failed > 0 && d.failing[name].IsZero() {
+		d.failing[name] = now.Add(-failed)
 	}
 }
 

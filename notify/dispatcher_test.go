@@ -75,11 +75,20 @@ func (b *box) Divert(_ context.Context, list []rules.Notification, channel strin
 	return nil
 }
 
-func (b *box) Tell(_ context.Context, channels []string, reason rules.Reason, f rules.Facts) error {
+func (b *box) Tell(_ context.Context, _ string, channels []string, reason rules.Reason, f rules.Facts) error {
 	for _, name := range channels {
 		b.owe(rules.Notification{Channel: name, Reason: reason, Facts: f})
 	}
 	return nil
+}
+
+// shift moves what is owed as a ledger does after a jump of the wall clock.
+func (b *box) shift(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.list {
+		n.BookedAt, n.Due = n.BookedAt.Add(d), n.Due.Add(d)
+	}
 }
 
 func (b *box) Bell() <-chan struct{} { return b.bell }

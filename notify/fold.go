@@ -17,16 +17,30 @@ func (c Composer) folded(items []item, now time.Time) Message {
 	slices.SortStableFunc(items, func(a, b item) int {
 		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt))
 	})
-	m := Message{ID: foldedID(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items)}
-	groups := grouped(items)
-	if len(groups) == 1 {
-		head, rest := c.silents(groups[0], now)
-		m.Title = groups[0][0].Facts.Title + ": " + head
-		m.Text = ending(rest, instead(items))
-		return m
+	m := Message{
+		ID: foldedID(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items), Link: runbook(items),
 	}
-	m.Text = ending(c.listed(groups, items, now), instead(items))
+	groups := grouped(items)
+	text := ""
+	if len(groups) == 1 {
+		var head string
+		head, text = c.silents(groups[0], now)
+		m.Title = groups[0][0].Facts.Title + ": " + head
+	} else {
+		text = c.listed(groups, items, now)
+	}
+	m.Text = strings.Join(append([]string{text}, c.footnotes(items)...), "\n")
 	return m
+}
+
+// runbook is the one that all items share, "" when they do not.
+func runbook(items []item) string {
+	for _, it := range items {
+		if it.Facts.Runbook != items[0].Facts.Runbook {
+			return ""
+		}
+	}
+	return items[0].Facts.Runbook
 }
 
 // listed is a line for each group, or the counts when there are too many.
@@ -44,11 +58,6 @@ func (c Composer) listed(groups [][]item, items []item, now time.Time) string {
 		lines = append(lines, "• "+g[0].Facts.Title+": "+head+"; "+strings.TrimSuffix(rest, "."))
 	}
 	return strings.Join(lines, "\n")
-}
-
-// ending puts a last line under a text.
-func ending(text, line string) string {
-	return strings.TrimPrefix(strings.TrimSuffix(text+"\n"+line, "\n"), "\n")
 }
 
 // grouped puts the series of one rule that fell silent together, or came back,
@@ -148,6 +157,9 @@ func foldedTitle(items []item) string {
 		}
 	}
 	title := fmt.Sprintf("%d alerts", firing+over)
+	if one := oneTitle(items); one != "" {
+		title = one
+	}
 	switch {
 	case firing+over == 0:
 		title = fmt.Sprintf("%d messages", own)
@@ -155,6 +167,16 @@ func foldedTitle(items []item) string {
 		title += ", all with " + shared(items)
 	}
 	return title + ": " + counts([]int{firing, over, own}, "firing", "resolved", "of tocsin's own")
+}
+
+// oneTitle is what all items are about, "" when that is not one thing.
+func oneTitle(items []item) string {
+	for _, it := range items {
+		if it.AlertID == "" || it.Facts.Title != items[0].Facts.Title {
+			return ""
+		}
+	}
+	return items[0].Facts.Title
 }
 
 // counts joins the counts that are not zero.
@@ -273,6 +295,6 @@ func (c Composer) Morning(list []rules.Notification, now time.Time) Message {
 		}
 	}
 	m.Title = "Quiet hours are over: " + counts(n, "still wrong", "came and went", "over", "of tocsin's own")
-	m.Text = ending(strings.Join(text, "\n"), instead(items))
+	m.Text = strings.Join(append(text, c.footnotes(items)...), "\n")
 	return m
 }

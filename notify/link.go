@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -34,7 +33,7 @@ const (
 // Link is what a signed link is bound to: none of it can be changed without the
 // key.
 type Link struct {
-	Alert   string
+	Alerts  []string // all those that its message tells of, by ID
 	Act     LinkAct
 	Channel string // where the message with the link went
 	Expires time.Time
@@ -67,7 +66,7 @@ func (s *Signer) Sign(l Link) string {
 // front, so that none can lend a letter to its neighbour.
 func (l Link) body() []byte {
 	body := binary.AppendVarint(nil, l.Expires.Unix())
-	for _, part := range []string{l.Alert, string(l.Act), l.Channel} {
+	for _, part := range []string{strings.Join(l.Alerts, ","), string(l.Act), l.Channel} {
 		body = append(binary.AppendUvarint(body, uint64(len(part))), part...)
 	}
 	return body
@@ -116,23 +115,28 @@ func readLink(body []byte) (Link, error) {
 		}
 		parts[i], body = string(body[n:n+int(length)]), body[n+int(length):]
 	}
-	return Link{Alert: parts[0], Act: LinkAct(parts[1]), Channel: parts[2], Expires: time.Unix(expires, 0).UTC()}, nil
+	return Link{Alerts: strings.Split(parts[0], ","), Act: LinkAct(parts[1]), Channel: parts[2], Expires: time.Unix(expires, 0).UTC()}, nil
 }
 
-// actions are the links for a message about one alert that fires; a message
-// about several has none, because one press must not answer for all.
+// actions are the links of a message: they answer for all the alerts in it that
+// fire. One that counts alerts instead of naming them has none, because nobody
+// can answer for what he is not told.
 func (o Options) actions(list []rules.Notification) []Action {
-	if o.Links == nil || len(list) == 0 {
+	firing := stillFires(list)
+	if o.Links == nil || len(firing) == 0 || len(firing) > digestOver {
 		return nil
 	}
-	newest := list[len(list)-1]
-	other := slices.ContainsFunc(list, func(n rules.Notification) bool {
-		return n.AlertID != newest.AlertID || n.Reason == rules.Resolved
-	})
-	if newest.AlertID == "" || other {
-		return nil
+	return o.Links(firing)
+}
+
+// stillFires lists the newest notification about each alert that is not over.
+func stillFires(list []rules.Notification) (out []rules.Notification) {
+	for _, it := range merge(list) {
+		if tone(it) == Alarm {
+			out = append(out, it.Notification)
+		}
 	}
-	return o.Links(newest)
+	return out
 }
 
 // LinkURL is where a token is opened, below the address that people reach

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -26,7 +27,7 @@ func signer(t *testing.T) (*notify.Signer, string) {
 }
 
 func aLink() notify.Link {
-	return notify.Link{Alert: "a1b2", Act: notify.LinkAck, Channel: "phone", Expires: noon.Add(time.Hour)}
+	return notify.Link{Alerts: []string{"a1b2", "c3d4"}, Act: notify.LinkAck, Channel: "phone", Expires: noon.Add(time.Hour)}
 }
 
 func TestALinkIsReadAsItWasSigned(t *testing.T) {
@@ -37,7 +38,7 @@ func TestALinkIsReadAsItWasSigned(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := again.Read(token, noon)
-	if err != nil || got != aLink() {
+	if err != nil || !reflect.DeepEqual(got, aLink()) {
 		t.Errorf("Read returned %+v, %v", got, err)
 	}
 	if strings.ContainsAny(token, "+/=") {
@@ -79,11 +80,12 @@ func TestForgedLinks(t *testing.T) {
 		t.Fatalf("the forger does not make the same link: %v", err)
 	}
 	for name, token := range map[string]string{
-		"another alert":      forge(func(l *notify.Link) { l.Alert = "a1b3" }),
+		"another alert":      forge(func(l *notify.Link) { l.Alerts[1] = "c3d5" }),
+		"one alert less":     forge(func(l *notify.Link) { l.Alerts = l.Alerts[:1] }),
 		"another act":        forge(func(l *notify.Link) { l.Act = notify.LinkUndo }),
 		"another channel":    forge(func(l *notify.Link) { l.Channel = "mail" }),
 		"a later expiry":     forge(func(l *notify.Link) { l.Expires = l.Expires.Add(time.Second) }),
-		"a moved border":     forge(func(l *notify.Link) { l.Alert, l.Act = "a1b2a", "ck" }),
+		"a moved border":     forge(func(l *notify.Link) { l.Alerts[1], l.Act = "c3d4a", "ck" }),
 		"another key":        other.Sign(aLink()),
 		"nothing":            "",
 		"a cut one":          s.Sign(aLink())[:40],
@@ -128,7 +130,7 @@ func (c catcher) Send(_ context.Context, _ notify.Channel, m notify.Message) rul
 	return rules.Outcome{State: rules.Sent}
 }
 
-// TestMessagesCarryLinks: those about one alert that fires, and no others.
+// TestMessagesCarryLinks: for what fires, and is named.
 func TestMessagesCarryLinks(t *testing.T) {
 	test := rules.Notification{Channel: "phone", Reason: rules.Test}
 	for _, tt := range []struct {
@@ -141,7 +143,12 @@ func TestMessagesCarryLinks(t *testing.T) {
 		{"a late first with its reminder", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)}, "phone a"},
 		{"a resolve", []rules.Notification{news("a", rules.Resolved, nil)}, ""},
 		{"a first that is over already", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)}, ""},
-		{"two alerts", []rules.Notification{news("a", rules.FirstNews, nil), news("b", rules.FirstNews, nil)}, ""},
+		{"two alerts", []rules.Notification{news("a", rules.FirstNews, nil), news("b", rules.FirstNews, nil)}, "phone a b"},
+		{"one that fires and one that is over", []rules.Notification{news("a", rules.Resolved, nil), news("b", rules.FirstNews, nil)}, "phone b"},
+		{"what is sent again when it is over", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })}, ""},
+		{"two that are over", []rules.Notification{news("a", rules.Resolved, nil), news("b", rules.Resolved, nil)}, ""},
+		{"a storm, which names none", alerts("phone", 0, 21), ""},
+		{"as many as are named", alerts("phone", 0, 3), "phone alert0 alert1 alert2"},
 		{"a test", []rules.Notification{test}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -149,8 +156,12 @@ func TestMessagesCarryLinks(t *testing.T) {
 				b, sent := &box{bell: make(chan struct{}, 1)}, make(catcher, 1)
 				b.owe(tt.owed...)
 				open := func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, true }
-				d := notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler), notify.Options{Links: func(n rules.Notification) []notify.Action {
-					return []notify.Action{{Label: n.Channel + " " + n.AlertID}}
+				d := notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler), notify.Options{Links: func(list []rules.Notification) []notify.Action {
+					label := list[0].Channel
+					for _, n := range list {
+						label += " " + n.AlertID
+					}
+					return []notify.Action{{Label: label}}
 				}})
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)

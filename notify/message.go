@@ -28,13 +28,19 @@ const (
 )
 
 // Field is a named fact of a message.
-type Field struct{ Name, Value string }
+type Field struct {
+	Name, Value string
+	// Graph is the fact drawn in letters, to be shown before Value where all
+	// letters are equally wide, and left out elsewhere.
+	Graph string
+}
 
 // Message is what one delivery says, before any service's dress. All of it is
 // plain, untrusted text; the Sender escapes it for its service and cuts it to
 // the service's limits.
 type Message struct {
 	ID       string // stable over retries; services that know idempotency use it
+	Thread   string // of all messages about one alert; "" where there are several
 	Title    string // one line
 	Text     string // the body without the title; lines
 	Fields   []Field

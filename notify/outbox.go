@@ -15,13 +15,15 @@ type Outbox interface {
 	// Take marks messages as handed over, before their request leaves, and
 	// returns those that were still owed.
 	Take(ctx context.Context, list []rules.Notification) ([]rules.Notification, error)
-	// Deliver records what became of messages that were taken.
+	// Deliver records what became of messages that were taken. What failed is due
+	// again at once, and stays so with the time of its first failure.
 	Deliver(ctx context.Context, list []rules.Notification, o rules.Outcome) error
 	// Divert owes messages that their channel cannot deliver on another one too,
 	// each of them once.
 	Divert(ctx context.Context, list []rules.Notification, channel string) error
-	// Tell owes a message of tocsin's own on each of channels.
-	Tell(ctx context.Context, channels []string, reason rules.Reason, f rules.Facts) error
+	// Tell owes a message of tocsin's own on each of channels. Under a name it is
+	// owed only once while it is not out.
+	Tell(ctx context.Context, name string, channels []string, reason rules.Reason, f rules.Facts) error
 	// Bell is rung when more may be owed.
 	Bell() <-chan struct{}
 }
@@ -59,9 +61,15 @@ func (o BookOutbox) Take(ctx context.Context, list []rules.Notification) (taken 
 func (o BookOutbox) Deliver(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
 	ids, byRule := group(list)
 	now := time.Now().UTC()
+	due := map[string]time.Time{}
+	for _, n := range list {
+		if due[n.ID] = now; n.Failed() {
+			due[n.ID] = n.Due // since its first failure, which a restart must not forget
+		}
+	}
 	return o.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
-			l.Deliver(id, outcome, now, now)
+			l.Deliver(id, outcome, due[id], now)
 		}
 		return nil
 	})
@@ -79,10 +87,14 @@ func (o BookOutbox) Divert(ctx context.Context, list []rules.Notification, chann
 }
 
 // Tell owes a message of tocsin's own on each of channels.
-func (o BookOutbox) Tell(ctx context.Context, channels []string, reason rules.Reason, f rules.Facts) error {
+func (o BookOutbox) Tell(ctx context.Context, name string, channels []string, reason rules.Reason, f rules.Facts) error {
 	return o.Decide(ctx, time.Now().UTC(), []string{""}, func(s rules.Setting, l *rules.Ledger) error {
-		for _, name := range channels {
-			l.Book(name, reason, f, s.Now)
+		for _, channel := range channels {
+			if name == "" {
+				l.Book(channel, reason, f, s.Now)
+			} else {
+				l.BookOnce(name, channel, f, s.Now)
+			}
 		}
 		return nil
 	})

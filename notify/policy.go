@@ -19,6 +19,9 @@ type Settings struct {
 	Rate     string         `json:"rate,omitempty"`     // the most messages in a time, "10/m"; "" is what suits the service
 	Quiet    *Quiet         `json:"quiet,omitempty"`
 	Template *TemplateTexts `json:"template,omitempty"`
+	// NeverTwice says that a message which may have arrived is not sent again,
+	// where each one costs: better lost than told twice.
+	NeverTwice bool `json:"never_twice,omitempty"`
 }
 
 // Quiet is the time in which a channel keeps its messages back.
@@ -30,17 +33,18 @@ type Quiet struct {
 // Policy is Settings that were read, with what suits the service where they
 // say nothing. The zero value holds nothing back.
 type Policy struct {
-	Fallback string
-	Rate     Rate
-	Quiet    *Quiet
-	Template *Template
+	Fallback   string
+	Rate       Rate
+	Quiet      *Quiet
+	Template   *Template
+	NeverTwice bool
 }
 
 // Policy reads the settings of a channel of a kind. Its error joins one for
 // each thing that is wrong.
 func (s Settings) Policy(kind string) (p Policy, err error) {
 	var errs []error
-	p.Fallback, p.Rate, p.Quiet = s.Fallback, usualRate(kind), s.Quiet
+	p.Fallback, p.Rate, p.Quiet, p.NeverTwice = s.Fallback, usualRate(kind), s.Quiet, s.NeverTwice
 	if s.Rate != "" {
 		if p.Rate, err = ParseRate(s.Rate); err != nil {
 			errs = append(errs, err)
@@ -123,6 +127,20 @@ func (q *Quiet) check() error {
 // person asked for never does.
 func (q *Quiet) holds(n rules.Notification, t time.Time) bool {
 	return q != nil && n.Reason != rules.Test && !slices.Contains(q.Except, n.Facts.Severity) && q.Covers(t)
+}
+
+// String says in words when messages wait: "22:00-07:00 Europe/Berlin, except
+// critical".
+func (q *Quiet) String() string {
+	text := q.Active.String()
+	for i, s := range q.Except {
+		sep := ", "
+		if i == 0 {
+			sep = ", except "
+		}
+		text += sep + string(s)
+	}
+	return text
 }
 
 // split parts what may go now from what waits. All news of an alert go

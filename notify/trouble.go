@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -33,13 +34,13 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 	if w.trouble.dead == 0 || !w.trouble.deadTold.IsZero() && now.Sub(w.trouble.deadTold) < time.Hour {
 		return
 	}
-	text := fmt.Sprintf("%d %s could not be delivered (%s). `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
-		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), o.Class, w.name)
+	text := fmt.Sprintf("%d %s could not be delivered: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
+		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), Trouble(o.Class), w.name)
 	if p.Fallback != "" {
 		text += " It was told on " + p.Fallback + " instead."
 	}
 	w.trouble.dead, w.trouble.deadTold = 0, now
-	w.tellOthers(ctx, p, "Channel "+w.name+" refuses messages", text)
+	w.tellOthers(ctx, p, "", "Channel "+w.name+" refuses messages", text)
 }
 
 func (w *worker) divert(ctx context.Context, p Policy, list []rules.Notification) {
@@ -77,27 +78,51 @@ func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
 	switch {
 	case since.IsZero() && w.trouble.told:
 		w.trouble.told = false
-		w.tellOthers(ctx, p, "Channel "+w.name+" works again", "What had waited is told there now.")
+		w.tellOthers(ctx, p, "", "Channel "+w.name+" works again", "What had waited is told there now.")
 	case !since.IsZero() && !w.trouble.told && time.Since(since) >= w.options.TroubleAfter:
 		w.trouble.told = true
-		w.tellOthers(ctx, p, "Channel "+w.name+" fails", fmt.Sprintf("It has failed for %s (%s). Messages wait up to three days; `tocsin channels test %s` tries it.",
-			length(time.Since(since)), o.Class, w.name))
+		// A second more or less is the same failure, as two dispatchers see it.
+		w.tellOthers(ctx, p, fmt.Sprintf("channel %s fails since %d", w.name, since.Round(time.Minute).Unix()), "Channel "+w.name+" fails",
+			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.", length(time.Since(since)), Trouble(o.Class), w.name))
 	}
 }
 
 // tellOthers tells the operators through other channels than this one, or its
-// fallback when they have no other.
-func (w *worker) tellOthers(ctx context.Context, p Policy, title, text string) {
+// fallback when they have no other; what has a name, once.
+func (w *worker) tellOthers(ctx context.Context, p Policy, name, title, text string) {
 	operators := w.options.Operators()
-	names := slices.DeleteFunc(slices.Clone(operators), func(name string) bool { return name == w.name })
-	if len(operators) > 0 && len(names) == 0 && p.Fallback != "" {
-		names = []string{p.Fallback}
+	channels := slices.DeleteFunc(slices.Clone(operators), func(channel string) bool { return channel == w.name })
+	if len(operators) > 0 && len(channels) == 0 && p.Fallback != "" {
+		channels = []string{p.Fallback}
 	}
-	w.log.Warn("trouble with a channel", "channel", w.name, "trouble", title, "told", strings.Join(names, ","))
-	if len(names) == 0 {
+	ctx = context.WithoutCancel(ctx)
+	channels = slices.DeleteFunc(channels, func(channel string) bool {
+		return name != "" && w.options.Known(ctx, rules.OnceID(name, channel))
+	})
+	w.log.Warn("trouble with a channel", "channel", w.name, "trouble", title, "told", strings.Join(channels, ","))
+	if len(channels) == 0 {
 		return
 	}
-	if err := w.outbox.Tell(context.WithoutCancel(ctx), names, rules.Operational, rules.Facts{Title: title, Text: text}); err != nil {
+	if err := w.outbox.Tell(ctx, name, channels, rules.Operational, rules.Facts{Title: title, Text: text}); err != nil {
 		w.log.Error("message to the operators not saved", "error", err)
 	}
+}
+
+// troubles say in words what the classes of failures mean.
+var troubles = map[string]string{
+	"refused": "it cannot be reached", "timeout": "it does not answer in time", "tls": "there is no safe connection to it (TLS)",
+	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential", "rejected": "it refuses the message or does not know the address",
+	"server": "it has trouble itself", "invalid": "the channel's address cannot be used", "panic": "tocsin failed to write the message for it",
+	"gave_up": "it took nothing for three days", "no_such_channel": "there is no such channel, or its credential cannot be opened", "restart": "tocsin was ended meanwhile",
+}
+
+// Trouble says in words what the class of a failure means, in a clause about the
+// service.
+func Trouble(class string) string {
+	text, unknown := strings.CutPrefix(class, unknownOnce)
+	text = cmp.Or(troubles[text], text)
+	if unknown {
+		text += ", so that nobody knows whether the message arrived"
+	}
+	return text
 }

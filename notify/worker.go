@@ -22,6 +22,7 @@ type worker struct {
 	budget   budget
 	storm    storm
 	trouble  trouble
+	aged     time.Time // since when something is too old to be tried
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -76,8 +77,7 @@ func (w *worker) work(ctx context.Context) time.Duration {
 }
 
 func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
-	old := slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return now.Sub(n.BookedAt) < w.options.GiveUp })
-	if len(old) > 0 {
+	if old := w.tooOld(list, now); len(old) > 0 {
 		w.bury(ctx, p, old, rules.Outcome{State: rules.Dead, Class: "gave_up"})
 		return
 	}
@@ -93,27 +93,47 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	w.storm.count(list, now)
 	w.budget.spend()
 	m := w.compose(p, taken, now)
-	o := w.settle(w.send(ctx, m), taken)
+	o := w.settle(p, w.send(ctx, m), taken)
 	if o.State == rules.Dead {
 		w.bury(ctx, p, taken, o)
 	} else {
 		w.record(ctx, taken, o)
 	}
-	if o.State == rules.Uncertain && !w.options.LoseRather(w.name) {
+	if o.State == rules.Uncertain && !p.NeverTwice {
 		w.divert(ctx, p, taken)
 	}
 	w.report(m, o, len(taken))
 	w.tellOfFailing(ctx, p, o)
 }
 
+// agedFor is how long something must have been too old before it is given up: a
+// jump of the wall clock ages everything at once, and what is booked moves with
+// it a moment later.
+const agedFor = 2 * time.Minute
+
+// tooOld lists what is given up.
+func (w *worker) tooOld(list []rules.Notification, now time.Time) []rules.Notification {
+	old := slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return now.Sub(n.BookedAt) < w.options.GiveUp })
+	switch {
+	case len(old) == 0:
+		w.aged = time.Time{}
+	case w.aged.IsZero():
+		w.aged = now
+	case now.Sub(w.aged) >= agedFor:
+		return old
+	}
+	return nil
+}
+
 func (w *worker) compose(p Policy, list []rules.Notification, now time.Time) Message {
-	c := w.options.Composer
+	c, actions := w.options.Composer, w.options.actions(list)
+	c.Linked = len(actions) > 0
 	m := c.Compose(list, now)
 	if p.Quiet.kept(list) {
 		m = c.Morning(list, now)
 	}
 	m = p.Template.Word(m, list, c.Zone)
-	m.Actions = w.options.actions(list)
+	m.Actions = actions
 	return m
 }
 
@@ -135,9 +155,9 @@ func (w *worker) send(ctx context.Context, m Message) rules.Outcome {
 const unknownOnce = "unknown: "
 
 // settle decides what an outcome means for the next try.
-func (w *worker) settle(o rules.Outcome, list []rules.Notification) rules.Outcome {
+func (w *worker) settle(p Policy, o rules.Outcome, list []rules.Notification) rules.Outcome {
 	again := func(n rules.Notification) bool { return strings.HasPrefix(n.Error, unknownOnce) }
-	if o.State == rules.Uncertain && !w.options.LoseRather(w.name) && !slices.ContainsFunc(list, again) {
+	if o.State == rules.Uncertain && !p.NeverTwice && !slices.ContainsFunc(list, again) {
 		o.State, o.Class = rules.Owed, unknownOnce+o.Class
 	}
 	if o.State == rules.Owed {

@@ -1,7 +1,9 @@
 package notify_test
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +85,7 @@ func TestWhatMayHaveBeenLostGoesToTheFallbackToo(t *testing.T) {
 		after(time.Minute)
 		want(t, "states", b.states(), "unknown sent")
 	})
-	o.LoseRather = func(string) bool { return true }
+	o.Policy = policy(t, "phone", notify.Settings{Fallback: "mail", NeverTwice: true})
 	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {unknown}}, func(b *box, s *service) {
 		b.owe(on("phone", "one"))
 		after(time.Minute)
@@ -135,6 +137,76 @@ func TestAChannelThatFailsForAnHourIsToldElsewhere(t *testing.T) {
 			t.Errorf("the end was not told:\n%s", s.heard())
 		}
 	})
+}
+
+// failedFor is owed on phone and has failed for so long, under a dispatcher that
+// is gone.
+func failedFor(d time.Duration) rules.Notification {
+	n := on("phone", "one")
+	n.Due, n.Attempts, n.Error = time.Now().Add(-d), 7, "refused"
+	return n
+}
+
+func TestARestartDoesNotForgetSinceWhenAChannelFails(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, down)}, func(b *box, s *service) {
+		b.owe(failedFor(10 * time.Minute))
+		after(4*time.Minute + 55*time.Second)
+		if got := s.heard(); strings.Contains(got, "mail") {
+			t.Errorf("the fallback was told early:\n%s", got)
+		}
+		after(10 * time.Second)
+		if got := s.heard(); !strings.HasSuffix(got, "5m0s mail one") {
+			t.Errorf("told:\n%s", got)
+		}
+	})
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, down)}, func(b *box, s *service) {
+		ended := failedFor(time.Hour)
+		ended.Error = "restart" // it was on its way when the daemon ended
+		b.owe(ended)
+		after(14 * time.Minute)
+		if got := s.heard(); strings.Contains(got, "mail") {
+			t.Errorf("an end of the daemon counts as a failure of the channel:\n%s", got)
+		}
+	})
+}
+
+func TestARestartDoesNotTellAgainThatAChannelFails(t *testing.T) {
+	var known []string
+	o := notify.Options{
+		Operators: func() []string { return []string{"phone", "mail"} },
+		Known:     func(_ context.Context, id string) bool { return slices.Contains(known, id) },
+	}
+	for _, told := range []int{1, 0} {
+		dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, down)}, func(b *box, s *service) {
+			b.owe(failedFor(3 * time.Hour))
+			after(time.Minute)
+			if n := strings.Count(s.heard(), "mail Channel phone fails"); n != told {
+				t.Errorf("told %d times, want %d:\n%s", n, told, s.heard())
+			}
+			since := time.Now().Add(-3*time.Hour - time.Minute)
+			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()), "mail")}
+		})
+	}
+}
+
+// TestAJumpOfTheClockGivesNothingUp: for a moment all that waits looks a year
+// old, until it is moved along.
+func TestAJumpOfTheClockGivesNothingUp(t *testing.T) {
+	for _, year := range []time.Duration{365 * 24 * time.Hour, -365 * 24 * time.Hour} {
+		dispatchBy(t, notify.Options{}, map[string][]rules.Outcome{"phone": many(12, down)}, func(b *box, s *service) {
+			b.owe(on("phone", "one"))
+			after(time.Minute)
+			b.shift(-year)
+			after(time.Minute)
+			b.shift(year)
+			after(time.Hour)
+			want(t, "states", b.states(), "sent")
+			if n := strings.Count(s.heard(), "\n") + 1; n > 13 {
+				t.Errorf("told %d times", n)
+			}
+		})
+	}
 }
 
 func alerts(channel string, from, to int) (out []rules.Notification) {

@@ -409,16 +409,25 @@ func (l *Ledger) Resume(now time.Time, again func(channel string) bool) {
 		if n.State != Sending {
 			return true
 		}
-		n.State, n.DoneAt, n.Error = Uncertain, now, interrupted
+		n.State, n.DoneAt = Uncertain, now
+		due := n.Due
+		if !n.Failed() {
+			n.Error, due = interrupted, now
+		}
 		if again(n.Channel) {
 			n.DoneAt = time.Time{}
-			l.tryAgain(n, now, now)
+			l.tryAgain(n, due, now)
 		}
 		l.changed.notification(n)
 		return true
 	})
 	l.leaveFuture(now)
 }
+
+// Failed reports whether the channel refused the message before, or could not
+// be reached. While it is owed it has been Due since then; that the daemon ended
+// while it was on its way does not count.
+func (n *Notification) Failed() bool { return n.Error != "" && n.Error != interrupted }
 
 // interrupted is the class of the failure of a message that was in flight when
 // the daemon ended.

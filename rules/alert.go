@@ -129,6 +129,15 @@ func (a *Alert) Status() Status {
 	return StatusFiring
 }
 
+// Worst is the highest severity that the alert itself remembers: the present
+// one, or one that people were told.
+func (a *Alert) Worst() Severity {
+	if a.Told > a.Severity.Rank() && a.Told < len(Severities) {
+		return Severity(Severities[a.Told])
+	}
+	return a.Severity
+}
+
 // alertID is made from what an episode is, so that a tick decided twice, by
 // whomever, names it the same.
 func alertID(rule string, series Series, started time.Time) string {

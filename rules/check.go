@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -112,7 +113,7 @@ func guessType(c Condition) ConditionType {
 		return Forecast
 	case c.Ago > 0:
 		return Change
-	case c.Operator != "":
+	case c.Operator != "" || !c.Value.IsZero():
 		return Threshold
 	}
 	return ""
@@ -248,6 +249,10 @@ func (r Rule) checkTimes() error {
 	if e := r.Escalate; e != nil && (e.After <= 0 || len(e.Channels) == 0) {
 		errs = append(errs, FieldErrorf("escalate", "needs after and channels; for example {\"after\": \"30m\", \"channels\": [\"pager\"]}"))
 	}
+	if c := r.Condition; c.Type == Absence && c.ForgetAfter <= c.Window+r.For {
+		errs = append(errs, FieldErrorf("condition.forget_after", "must be longer than window and for together (%s), or a series is forgotten before it is missed; got %s; for example 30d",
+			c.Window+r.For, c.ForgetAfter))
+	}
 	if r.Active != nil {
 		_, err := r.Active.span()
 		errs = append(errs, err)
@@ -273,7 +278,7 @@ func (r Rule) checkTexts() error {
 	if len(r.Summary) > 2000 {
 		errs = append(errs, FieldErrorf("summary", "must be at most 2000 bytes; got %d", len(r.Summary)))
 	}
-	errs = append(errs, checkPrintable("runbook", r.Runbook, 1000), checkFilter("labels", asOneEach(r.Labels)))
+	errs = append(errs, checkLink("runbook", r.Runbook), checkFilter("labels", asOneEach(r.Labels)))
 	for _, labels := range r.Condition.Expect {
 		errs = append(errs, checkFilter("condition.expect", asOneEach(labels)))
 	}
@@ -286,6 +291,18 @@ func (r Rule) checkTexts() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkLink: services refuse a whole message over a link that is none.
+func checkLink(field, link string) error {
+	if err := checkPrintable(field, link, 1000); err != nil || link == "" {
+		return err
+	}
+	u, err := url.Parse(link)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return FieldErrorf(field, "must be a link that begins with https:// or http://; got %s; for example https://wiki.example/freezer", shown(link))
+	}
+	return nil
 }
 
 func asOneEach(labels Labels) Filter {
@@ -363,6 +380,9 @@ func (c Condition) checkValues() error {
 	}
 	if err := checkValue("condition.value", c.Operator, c.Value); err != nil {
 		return err
+	}
+	if c.Type == Forecast && (c.Operator == Equal || c.Operator == Unequal) {
+		return FieldErrorf("condition.operator", "must be one of > >= < <= between outside in a condition of type forecast; got %s: a line meets no value exactly", c.Operator)
 	}
 	if c.Value.Kind == Text && (c.Type != Threshold || c.Aggregation != Latest) {
 		return FieldErrorf("condition.value", "may be text only with aggregation latest; got %s", c.Value)

@@ -97,6 +97,14 @@ func asList[V any](read func(any) (V, error)) func(any) ([]V, error) {
 	}
 }
 
+// asDurations reads a list of durations, also as one text with commas.
+func asDurations(v any) ([]Duration, error) {
+	if text, ok := v.(string); ok {
+		v = strings.Split(text, ",")
+	}
+	return asList(asDuration)(v)
+}
+
 func asLabels(v any) (Labels, error) {
 	doc, ok := v.(map[string]any)
 	if !ok {
@@ -166,9 +174,15 @@ func asValue(v any) (Value, error) {
 var operatorWords = map[string]Operator{
 	"gt": Above, "gte": AtLeast, "ge": AtLeast, "lt": Below, "lte": AtMost, "le": AtMost,
 	"eq": Equal, "=": Equal, "ne": Unequal, "neq": Unequal, "<>": Unequal,
-	"above": Above, "below": Below, "greater_than": Above, "less_than": Below, "equals": Equal, "not_equals": Unequal,
+	"above": Above, "over": Above, "exceeds": Above, "greater": Above, "greater_than": Above, "more_than": Above, "higher_than": Above,
+	"below": Below, "under": Below, "less": Below, "less_than": Below, "lower_than": Below,
+	"at_least": AtLeast, "greater_or_equal": AtLeast, "greater_than_or_equal": AtLeast, "greater_than_or_equal_to": AtLeast,
+	"at_most": AtMost, "less_or_equal": AtMost, "less_than_or_equal": AtMost, "less_than_or_equal_to": AtMost,
+	"is": Equal, "equal": Equal, "equals": Equal, "equal_to": Equal, "is_not": Unequal, "not_equal": Unequal, "not_equals": Unequal, "not_equal_to": Unequal,
 	"=>": AtLeast, "=<": AtMost, "≥": AtLeast, "≤": AtMost, "≠": Unequal, "inside": Between,
 }
+
+var asOneWord = strings.NewReplacer(" ", "_", "-", "_")
 
 func asOperator(v any) (Operator, error) {
 	s, err := asText(v)
@@ -176,7 +190,7 @@ func asOperator(v any) (Operator, error) {
 	if err == nil && slices.Contains(Operators, s) {
 		return Operator(s), nil
 	}
-	if o, ok := operatorWords[s]; ok {
+	if o, ok := operatorWords[asOneWord.Replace(s)]; ok {
 		return o, nil
 	}
 	return "", fmt.Errorf("must be one of %s; got %s", strings.Join(Operators, " "), shown(v))

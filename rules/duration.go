@@ -32,23 +32,26 @@ var units = map[string]Duration{
 
 var durationPart = regexp.MustCompile(`^\s*([0-9]+(?:\.[0-9]+)?)\s*([a-zµ]+)\s*(?:and\s+|,\s*)?`)
 
-// ParseDuration reads "90s", "1h30m", "2d", also "5 minutes".
+// ParseDuration reads "90s", "1h30m", "2d", also "5 minutes". Parts stand in
+// order, the longer unit first: "30m,2h" are two durations.
 func ParseDuration(text string) (Duration, error) {
 	rest := strings.ToLower(strings.TrimSpace(text))
 	if rest == "0" {
 		return 0, nil
 	}
 	var sum Duration
+	last := Duration(math.MaxInt64)
 	for first := true; first || rest != ""; first = false {
 		m := durationPart.FindStringSubmatch(rest)
 		if m == nil {
 			return 0, fmt.Errorf("%q is not a duration", text)
 		}
-		d, ok := lengthOf(m[1], units[m[2]])
-		if sum += d; !ok || sum > longest {
+		unit := units[m[2]]
+		d, ok := lengthOf(m[1], unit)
+		if sum += d; !ok || sum > longest || unit >= last {
 			return 0, fmt.Errorf("%q is not a duration", text)
 		}
-		rest = rest[len(m[0]):]
+		rest, last = rest[len(m[0]):], unit
 	}
 	return sum, nil
 }

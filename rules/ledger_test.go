@@ -560,6 +560,65 @@ func TestTheNextTextNamesTheEpisodesNotTold(t *testing.T) {
 	}
 }
 
+// TestATextSaysWhyItComesNow names what held a message back, or whom it
+// overrules.
+func TestATextSaysWhyItComesNow(t *testing.T) {
+	for _, tt := range []struct {
+		name, script string
+		reason       rules.Reason
+		after        rules.After
+		by           string
+	}{
+		{"a first that nothing held", "b", rules.FirstNews, "", ""},
+		{"a reminder of its own accord", "b b b b", rules.Reminder, "", ""},
+		{"the end of a snooze", "b snooze:1m b b b", rules.Reminder, rules.AfterSnooze, "ann"},
+		{"worse than what was acknowledged", "b ack b c", rules.Worsened, rules.AfterAck, "ann"},
+		{"worse than what nobody acknowledged", "b c", rules.Worsened, "", ""},
+		{"the end of a silence, told before", "b silence:1m b b b", rules.Reminder, rules.AfterSilence, ""},
+		{"the end of a silence, never told", "silence:1m b b b", rules.FirstNews, rules.AfterSilence, ""},
+		{"what it depends on is well again", "parent:alert:x b b parent: b", rules.FirstNews, rules.AfterParent, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlay(t, fever(remind(rules.Minute), child)).run(tt.script)
+			var last *rules.Notification
+			for _, n := range p.log {
+				if n.State == rules.Sent && (last == nil || n.BookedAt.After(last.BookedAt)) {
+					last = n
+				}
+			}
+			if last == nil || last.Reason != tt.reason || last.Facts.After != tt.after || last.Facts.AfterBy != tt.by {
+				t.Errorf("the last message is %+v", last)
+			}
+		})
+	}
+}
+
+// TestATextSaysHowSevereItWas when the severity has dropped since.
+func TestATextSaysHowSevereItWas(t *testing.T) {
+	p := newPlay(t, fever()).run("b")
+	if got := p.l.Worst(p.alert()); got != rules.High {
+		t.Errorf("worst = %s", got)
+	}
+	p.run("c b")
+	if got := p.l.Worst(p.alert()); got != rules.Critical || p.alert().Severity != rules.High {
+		t.Errorf("worst = %s, now %s", got, p.alert().Severity)
+	}
+	p.run("g g")
+	for _, n := range p.log {
+		want := rules.Severity("")
+		if n.Reason == rules.Resolved {
+			want = rules.Critical
+		}
+		if n.Facts.Worst != want {
+			t.Errorf("%s: worst = %q, want %q", n.Reason, n.Facts.Worst, want)
+		}
+	}
+	silent := newPlay(t, fever()).run("silence:10m b c b") // nobody was told, and the peak knows
+	if got := silent.l.Worst(silent.alert()); got != rules.Critical {
+		t.Errorf("worst under a silence = %s", got)
+	}
+}
+
 func TestFactsOfNoData(t *testing.T) {
 	p := newPlay(t, fever(noData(rules.AlertOn))).run("g n")
 	for _, n := range p.log {
@@ -990,6 +1049,27 @@ func TestDelivery(t *testing.T) {
 		n := take(p)
 		p.l.Deliver(n.ID, busy, p.now.Add(time.Minute), p.now)
 		p.run("g").told("0s first phone owed due 1m", "30s resolved phone owed due 1m")
+	})
+	t.Run("what failed before a silence is told after it, over before", func(t *testing.T) {
+		p := newPlay(t, fever()).run("deaf:on b")
+		p.l.Deliver(take(p).ID, busy, p.now, p.now)
+		p.run("g silence:1m g").told("0s first phone held by silence:1 due 30s", "30s resolved phone held by silence:1")
+		p.run("deaf:off g g g").told("0s first phone sent due 1m30s", "30s resolved phone sent due 1m30s")
+	})
+	t.Run("what failed before a silence is told after it, over within", func(t *testing.T) {
+		p := newPlay(t, fever()).run("deaf:on b")
+		p.l.Deliver(take(p).ID, busy, p.now, p.now)
+		p.run("silence:2m b g").told("0s first phone held by silence:1", "1m resolved phone held by silence:1")
+		p.run("deaf:off g g g").told("0s first phone sent due 2m", "1m resolved phone sent due 2m")
+	})
+	t.Run("what failed before a silence is told after it, over at its end", func(t *testing.T) {
+		p := newPlay(t, fever()).run("deaf:on b")
+		p.l.Deliver(take(p).ID, busy, p.now, p.now)
+		p.run("silence:1m b g").told("0s first phone owed due 1m", "1m resolved phone owed")
+	})
+	t.Run("what was not tried before a silence is not told after it", func(t *testing.T) {
+		p := newPlay(t, fever()).run("deaf:on b silence:1m b g deaf:off g g g")
+		p.told("0s first phone cancelled")
 	})
 	t.Run("resolved while the first is on its way, and it arrives", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")

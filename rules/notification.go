@@ -90,7 +90,23 @@ type Facts struct {
 	Known       int       `json:"known,omitempty"`    // of an absence: how many series the rule knows
 	GroupBy     []string  `json:"group_by,omitempty"` // of an absence: what those are
 	Instead     []string  `json:"instead,omitempty"`  // the channels that failed to tell it
+	Worst       Severity  `json:"worst,omitempty"`    // the highest it had, where it is lower by now
+	After       After     `json:"after,omitempty"`    // what held it back until now
+	AfterBy     string    `json:"after_by,omitempty"` // who did, where that was a person
 }
+
+// After says why an alert is told again, or only now.
+type After string
+
+// The ends after which an alert is told again.
+const (
+	AfterSnooze  After = "snooze"  // it is over
+	AfterAck     After = "ack"     // it got worse than what was acknowledged
+	AfterSilence After = "silence" // it is over
+	AfterParent  After = "parent"  // what it depends on is well again
+	AfterHours   After = "hours"   // the rule is judged again
+	AfterGap     After = "gap"     // tocsin was away, or its source
+)
 
 // Outcome is what became of one attempt to deliver.
 type Outcome struct {
@@ -108,4 +124,9 @@ type ChannelInfo struct {
 	Health      string    `json:"health"` // ok, failing, untried
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	LastError   string    `json:"last_error,omitempty"` // its class
+	Fallback    string    `json:"fallback,omitempty"`   // the channel that is told when this one fails
+	Rate        string    `json:"rate,omitempty"`       // the most messages in a time, such as 10/m
+	Quiet       string    `json:"quiet,omitempty"`      // when messages wait, in words
+	QuietNow    bool      `json:"quiet_now,omitempty"`
+	DeadLetters int       `json:"dead_letters,omitempty"` // messages that it could not deliver
 }

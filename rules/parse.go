@@ -104,6 +104,13 @@ var seed = map[string]string{
 	"metric": "field", "description": "summary", "notification_channels": "channels", "for_duration": "for",
 }
 
+// elsewhere is what other systems call the keys of a condition.
+var elsewhere = map[string]string{
+	"threshold": "value", "limit": "value", "op": "operator", "comparison": "operator", "comparator": "operator",
+	"agg": "aggregation", "aggregate": "aggregation", "function": "aggregation", "period": "window", "range": "window", "time_window": "window",
+	"query": "text", "sql": "text", "expression": "expr",
+}
+
 // Parse reads a whole rule and returns it with the defaults filled in. Its
 // error joins one Error for each thing that is wrong with the document.
 func Parse(doc Doc) (Rule, error) {
@@ -226,8 +233,13 @@ func apply[T any](target *T, doc Doc, path string, keys []key[T]) error {
 }
 
 func unknownKey(path, name string, known []string) error {
-	if ours, ok := seed[name]; ok && ours != "" {
+	if ours, ok := seed[name]; ok && ours != "" && slices.Contains(known, ours) {
 		return FieldErrorf(path+name, "no such key; it is called %s here", ours)
+	}
+	if slices.Contains(known, "operator") {
+		if err := notInCondition(path, name); err != nil {
+			return err
+		}
 	}
 	if slices.Contains(known, "condition") && belongsToSome(name) {
 		return FieldErrorf(path+name, "no such key; it belongs into the condition: {\"condition\": {%q: ...}}", name)
@@ -236,6 +248,26 @@ func unknownKey(path, name string, known []string) error {
 		return FieldErrorf(path+name, "no such key; did you mean %s?", strings.Join(near, " or "))
 	}
 	return FieldErrorf(path+name, "no such key; known: %s", strings.Join(known, ", "))
+}
+
+// besideCondition are the keys of a rule that are looked for in its condition.
+var besideCondition = []string{
+	"source", "measurement", "field", "where", "group_by", "levels", "for", "keep_firing_for", "every", "severity", "channels", "cooldown", "remind", "escalate", "no_data", "active",
+}
+
+// notInCondition knows what models and other systems put into a condition; nil
+// when name is none of that.
+func notInCondition(path, name string) error {
+	ours, ok := elsewhere[name]
+	switch {
+	case ok:
+		return FieldErrorf(path+name, "no such key; it is called %s here", ours)
+	case slices.Contains([]string{"low", "high", "min", "max", "lower", "upper"}, name):
+		return FieldErrorf(path+name, "no such key; a range is value [low, high] with operator between or outside")
+	case slices.Contains(besideCondition, name):
+		return FieldErrorf(path+name, "is a key of the rule, not of its condition; give it beside the condition: {\"condition\": {...}, %q: ...}", name)
+	}
+	return nil
 }
 
 // at puts the path and an example to an error of a set function; errors that
@@ -293,7 +325,7 @@ func value[T any](at func(*T) *Value) func(*T, any) error     { return setter(at
 func filter[T any](at func(*T) *Filter) func(*T, any) error   { return setter(at, asFilter) }
 func texts[T any](at func(*T) *[]string) func(*T, any) error  { return setter(at, asList(asText)) }
 func lengths[T any](at func(*T) *[]Duration) func(*T, any) error {
-	return setter(at, asList(asDuration))
+	return setter(at, asDurations)
 }
 func operator[T any](at func(*T) *Operator) func(*T, any) error { return setter(at, asOperator) }
 func aggregation[T any](at func(*T) *Aggregation) func(*T, any) error {

@@ -182,12 +182,17 @@ func (r Rule) SeverityAt(level int) Severity {
 	return r.Levels[level-1].Severity
 }
 
-// LevelOf returns the highest level that x breaches, 0 for none of them.
+// LevelOf returns the level that x breaches, of several the last of the worst;
+// 0 for none of them, and where the rule's own value is breached and its
+// severity is worse.
 func (r Rule) LevelOf(x float64) int {
-	level := 0
+	level, worst := 0, 0
+	if r.Condition.Operator.Holds(x, r.Condition.Value) {
+		worst = r.Severity.Rank()
+	}
 	for i, l := range r.Levels {
-		if r.Condition.Operator.Holds(x, l.Value) && (level == 0 || l.Severity.Rank() >= r.SeverityAt(level).Rank()) {
-			level = i + 1
+		if r.Condition.Operator.Holds(x, l.Value) && l.Severity.Rank() >= worst {
+			level, worst = i+1, l.Severity.Rank()
 		}
 	}
 	return level

@@ -125,7 +125,7 @@ func (l *Ledger) channels(s Setting, a *Alert, reason Reason) []string {
 func (l *Ledger) heard(a *Alert) []string {
 	var out []string
 	for _, n := range l.owed[a.ID] {
-		told := n.State == Sent || n.State == Uncertain || n.State == Sending || n.State == Owed
+		told := n.State == Sent || n.State == Uncertain || n.State == Sending || n.State == Owed || n.missed()
 		if told && n.Reason.Announces() && !slices.Contains(out, n.Channel) {
 			out = append(out, n.Channel)
 		}
@@ -157,15 +157,32 @@ func (l *Ledger) resolve(s Setting, in *Instance, why string) {
 	if short > 0 && a.DueAt.IsZero() {
 		in.Untold++
 	}
-	l.cancel(a, s.Now, func(n *Notification) bool { return n.State == Held })
+	l.cancel(a, s.Now, func(n *Notification) bool { return n.State == Held && !n.missed() })
 	l.merge(a, s.Now)
-	a.HeldBy = l.hold(s, a)
+	if a.HeldBy = l.hold(s, a); a.HeldBy == "" {
+		l.release(a, s.Now, (*Notification).missed)
+	}
 	l.book(s, in, Resolved)
 	for _, channel := range l.heard(a) {
 		l.together(a, channel)
 	}
 	l.changed.alert(a)
 	l.calm(in, s.Now)
+}
+
+// missed reports whether a message was due before something held it back, and
+// its channel had failed: it is owed still, because no policy has decided that
+// nobody is to be told.
+func (n *Notification) missed() bool { return n.State == Held && n.Failed() && n.Reason.Announces() }
+
+// release owes the held messages of an alert that which picks, from now on.
+func (l *Ledger) release(a *Alert, now time.Time, which func(*Notification) bool) {
+	for _, n := range l.owed[a.ID] {
+		if which(n) {
+			n.State, n.HeldBy, n.Due = Owed, "", now
+			l.changed.notification(n)
+		}
+	}
 }
 
 // together makes what a resolved alert owes a channel due at one time, so that
@@ -261,9 +278,10 @@ func (l *Ledger) tend(s Setting, in *Instance) {
 	case in.State == Recovering:
 		// It is good now: whatever it owes waits until it is bad again or over.
 	case a.HeldBy != "":
+		after := afterHold(a.HeldBy)
 		a.HeldBy = ""
 		l.changed.alert(a)
-		l.tellAgain(s, in)
+		l.tellAgain(s, in, after, "")
 	case a.DueAt.IsZero() && (a.Ack == nil || l.firstWaits(a)):
 		l.endCooldown(s, in)
 	case a.Ack != nil:
@@ -289,9 +307,32 @@ func (l *Ledger) holdBack(a *Alert, held string) {
 	}
 }
 
+// afterHold says what is over when a hold is.
+func afterHold(heldBy string) After {
+	switch {
+	case heldBy == heldInactive:
+		return AfterHours
+	case heldBy == heldReplay:
+		return AfterGap
+	case strings.HasPrefix(heldBy, HeldBySilence("")):
+		return AfterSilence
+	}
+	return AfterParent
+}
+
+// explain adds to the messages that were booked now why they come now.
+func (l *Ledger) explain(a *Alert, now time.Time, after After, by string) {
+	for _, n := range l.owed[a.ID] {
+		if n.BookedAt.Equal(now) && !n.State.Final() && n.Reason.Announces() {
+			n.Facts.After, n.Facts.AfterBy = after, by
+		}
+	}
+}
+
 // tellAgain is row 23 for what is still wrong at the end of a hold: one
 // message, and the timers count from now.
-func (l *Ledger) tellAgain(s Setting, in *Instance) {
+func (l *Ledger) tellAgain(s Setting, in *Instance, after After, by string) {
+	defer l.explain(in.Alert, s.Now, after, by)
 	a := in.Alert
 	l.cancel(a, s.Now, func(n *Notification) bool { return n.State == Held })
 	switch {
@@ -312,9 +353,10 @@ func (l *Ledger) wake(s Setting, in *Instance) {
 	if a.Ack.Until.IsZero() || s.Now.Before(a.Ack.Until) {
 		return
 	}
+	by := a.Ack.By.Name
 	l.endAck(in, "over", s.Now)
 	a.EscalatedAt = time.Time{}
-	l.tellAgain(s, in)
+	l.tellAgain(s, in, AfterSnooze, by)
 }
 
 // endAck ends an acknowledgement, and a snooze for the episodes to come.
@@ -395,12 +437,9 @@ func (l *Ledger) close(s Setting, a *Alert) {
 	a.HeldBy = ""
 	l.changed.alert(a)
 	heard := l.heard(a)
-	for _, n := range l.owed[a.ID] {
-		if n.State == Held && n.Reason == Resolved && slices.Contains(heard, n.Channel) {
-			n.State, n.HeldBy, n.Due = Owed, "", s.Now
-			l.changed.notification(n)
-		}
-	}
+	l.release(a, s.Now, func(n *Notification) bool {
+		return n.missed() || n.State == Held && n.Reason == Resolved && slices.Contains(heard, n.Channel)
+	})
 	l.cancel(a, s.Now, func(n *Notification) bool { return n.State == Held })
 }
 
@@ -415,6 +454,9 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 		Untold: in.Untold, Recent: in.recentValues(), Source: r.Source,
 		Summary: r.Summary, Runbook: r.Runbook, Clock: a.Evidence.Clock,
 	}
+	if worst := l.Worst(a); worst != a.Severity {
+		f.Worst = worst
+	}
 	if r.Condition.Type == Absence || in.Alert != nil && f.Value == nil && in.Text == "" {
 		f.Silent, f.NoDataSince = true, in.Seen
 	}
@@ -422,4 +464,14 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 		f.Known, f.GroupBy = l.instances.size(), r.GroupBy
 	}
 	return f
+}
+
+// Worst is the highest severity that an alert of the ledger has had: that of
+// its peak, or one that people were told.
+func (l *Ledger) Worst(a *Alert) Severity {
+	worst := a.Worst()
+	if peak := l.Rule.SeverityAt(l.Rule.LevelOf(a.Peak)); peak.Rank() > worst.Rank() {
+		return peak
+	}
+	return worst
 }

@@ -27,7 +27,7 @@ func TestDurationsAreReadAsPeopleWriteThem(t *testing.T) {
 			t.Errorf("%q is %s (%v), want %s", text, d, err, want)
 		}
 	}
-	for _, text := range []string{"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w", "9999999999999999999.5w"} {
+	for _, text := range []string{"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w", "9999999999999999999.5w", "30m,2h", "30m2h", "5m 5m"} {
 		if d, err := rules.ParseDuration(text); err == nil {
 			t.Errorf("%q was taken as %s", text, d)
 		}
@@ -177,6 +177,19 @@ func TestTheHighestLevelGivesTheSeverity(t *testing.T) {
 	}
 	if got := r.SeverityAt(9); got != rules.Medium {
 		t.Errorf("a level that is gone is %s, want the rule's own", got)
+	}
+}
+
+// A level may also warn before the rule's own value is reached; past that the
+// rule's own severity counts, when it is the worse one.
+func TestALevelBelowTheValueWarnsEarly(t *testing.T) {
+	r := rules.Rule{Severity: rules.Critical, Condition: rules.Condition{Operator: rules.Above, Value: rules.Num(25)}, Levels: []rules.Level{
+		{Value: rules.Num(20), Severity: rules.Low}, {Value: rules.Num(30), Severity: rules.Critical}, {Value: rules.Num(40), Severity: rules.Low},
+	}}
+	for x, want := range map[float64]int{19: 0, 21: 1, 26: 0, 31: 2, 41: 2} {
+		if got := r.LevelOf(x); got != want {
+			t.Errorf("level of %v is %d (%s), want %d", x, got, r.SeverityAt(got), want)
+		}
 	}
 }
 

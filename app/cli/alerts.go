@@ -121,13 +121,21 @@ func (c *call) showAlerts(a alertsAnswer) {
 	var rows [][]string
 	for _, v := range a.Alerts {
 		rows = append(rows, []string{
-			short(v.ID), string(v.Status), string(v.Severity), v.Title, seriesText(v.Series), value(v.Value, v.Text), ago(v.StartedAt, c.clock()), v.Delivery.State,
+			short(v.ID), string(v.Status), severityText(v), v.Title, seriesText(v.Series), value(v.Value, v.Text), ago(v.StartedAt, c.clock()), v.Delivery.State,
 		})
 	}
 	c.table([]string{"ID", "STATUS", "SEVERITY", "TITLE", "SERIES", "VALUE", "STARTED", "DELIVERY"}, rows)
 	if a.Next != "" {
 		c.line("%d of %d; go on with --cursor %s", len(a.Alerts), a.Total, a.Next)
 	}
+}
+
+// severityText is how severe an alert is, and was if that is worse.
+func severityText(v app.AlertView) string {
+	if v.Worst != "" {
+		return string(v.Severity) + " (was " + string(v.Worst) + ")"
+	}
+	return string(v.Severity)
 }
 
 func seriesText(l rules.Labels) string {
@@ -184,7 +192,7 @@ func (c *call) showAlert(v app.AlertView) {
 	c.facts([][2]string{
 		{"id", v.ID},
 		{"status", string(v.Status)},
-		{"severity", string(v.Severity)},
+		{"severity", severityText(v)},
 		{"series", seriesText(v.Series)},
 		{"value", value(v.Value, v.Text)},
 		{"peak", value(v.Peak, "")},

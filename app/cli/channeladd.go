@@ -35,24 +35,19 @@ func (d *door) channelsAdd() *cobra.Command {
 the service needs, secrets without showing them; no special character can break
 anything. A script gives them with --kind, --field, --field-file and
 --field-stdin, or a whole URL with --url-stdin or --url-file. A secret is never
-an argument. It is stored encrypted and never shown again.`,
+an argument. It is stored encrypted and never shown again.
+
+While the daemon runs it stores the channel, for everybody who may use its
+socket: root, its own user and the members of group tocsin. Without a daemon
+only the owner of the data directory can.`,
 		Example: "tocsin channels add phone\ntocsin channels add phone --url-file phone.url\n" +
 			"pass show gotify | tocsin channels add phone --kind gotify --field server=gotify.lan --field-stdin token",
 		Args: noURL,
-		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
-			settings, err := s.read(c.cmd)
-			if err != nil {
-				return err
-			}
-			url, err := c.channelURL(ctx, c.args[0], f)
-			if err != nil {
-				return err
-			}
-			if replace {
-				return c.replaceCredential(ctx, c.args[0], url)
-			}
-			return c.addChannel(ctx, c.args[0], url, settings)
-		}),
+		RunE: d.through(theKey,
+			func(ctx context.Context, c *call, daemon Daemon) error {
+				return c.addChannel(ctx, f, s, replace, daemon.AddChannel)
+			},
+			func(ctx context.Context, c *call) error { return c.addChannel(ctx, f, s, replace, c.storeChannel) }),
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&replace, "replace", false, "give a channel that exists another credential; its settings stay")
@@ -68,30 +63,42 @@ an argument. It is stored encrypted and never shown again.`,
 	return cmd
 }
 
-func (c *call) addChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings) error {
-	info, err := c.AddChannel(ctx, actor(), name, url, s)
+// storing is how a channel is stored: by the daemon, or by this process.
+type storing func(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo, []string, error)
+
+func (c *call) addChannel(ctx context.Context, f addFlags, s settingFlags, replace bool, store storing) error {
+	settings, err := s.read(c.cmd)
 	if err != nil {
 		return err
 	}
-	return c.showAdded("Added channel", info, url)
-}
-
-func (c *call) replaceCredential(ctx context.Context, name string, url rules.Secret) error {
-	info, err := c.ReplaceCredential(ctx, actor(), name, url)
+	url, err := c.channelURL(ctx, c.args[0], f)
 	if err != nil {
 		return err
 	}
-	return c.showAdded("Replaced the credential of channel", info, url)
-}
-
-func (c *call) showAdded(act string, info rules.ChannelInfo, url rules.Secret) error {
-	a := channelAnswer{info, c.Warnings()}
+	info, warnings, err := store(ctx, c.args[0], url, settings, replace)
+	if err != nil {
+		return err
+	}
 	if c.Builder.Public(url) {
-		a.Warnings = append(a.Warnings, "everybody who knows the topic can read what is sent there; choose one that nobody guesses, or protect it and give a token")
+		warnings = append(warnings, "everybody who knows the topic can read what is sent there; choose one that nobody guesses, or protect it and give a token")
 	}
-	return c.answer(a, a.Warnings, func() {
+	act := "Added channel"
+	if replace {
+		act = "Replaced the credential of channel"
+	}
+	return c.answer(channelAnswer{info, warnings}, warnings, func() {
 		c.line("%s %s (%s). Test it with: tocsin channels test %s", act, info.Name, info.Kind, info.Name)
 	})
+}
+
+// storeChannel stores a channel without a daemon.
+func (c *call) storeChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (info rules.ChannelInfo, warnings []string, err error) {
+	if replace {
+		info, err = c.ReplaceCredential(ctx, actor(), name, url)
+	} else {
+		info, err = c.AddChannel(ctx, actor(), name, url, s)
+	}
+	return info, c.Warnings(), err
 }
 
 // channelURL takes the URL from where the flags say, or asks for what makes it.
@@ -181,6 +188,7 @@ type settingFlags struct {
 	fallback, rate                      string
 	quiet, quietDays, quietZone, except string
 	title, text                         string
+	neverTwice                          bool
 }
 
 func (f *settingFlags) define(cmd *cobra.Command) {
@@ -191,6 +199,7 @@ func (f *settingFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.quietDays, "quiet-days", "", "days of the quiet hours, such as sat,sun (default every day)")
 	flags.StringVar(&f.quietZone, "quiet-zone", "", "time zone of the quiet hours (default the config's)")
 	flags.StringVar(&f.except, "quiet-except", "", "severities that are told nonetheless, such as critical")
+	flags.BoolVar(&f.neverTwice, "never-twice", false, "do not send a message again that may have arrived: better lost than told twice")
 	flags.StringVar(&f.title, "title-template", "", "Go template of the title")
 	flags.StringVar(&f.text, "text-template", "", "Go template of the text")
 }
@@ -203,6 +212,9 @@ func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
 		if given(flag) {
 			*at[1] = *at[0]
 		}
+	}
+	if given("never-twice") {
+		s.NeverTwice = f.neverTwice
 	}
 	if given("quiet") || given("quiet-days") {
 		s.Quiet = nil

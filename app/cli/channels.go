@@ -2,9 +2,11 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -60,9 +62,29 @@ func (c *call) showChannels(list []rules.ChannelInfo) {
 	}
 	var rows [][]string
 	for _, i := range list {
-		rows = append(rows, []string{i.Name, i.Kind, i.Origin, i.Health, ago(i.LastSuccess, c.clock()), i.LastError})
+		rows = append(rows, []string{
+			i.Name, i.Kind, i.Origin, i.Health, ago(i.LastSuccess, c.clock()), dash(i.LastError), deadCount(i.DeadLetters), dash(i.Fallback), quietText(i),
+		})
 	}
-	c.table([]string{"NAME", "KIND", "FROM", "HEALTH", "LAST SUCCESS", "LAST ERROR"}, rows)
+	c.table([]string{"NAME", "KIND", "FROM", "HEALTH", "LAST SUCCESS", "LAST ERROR", "DEAD", "FALLBACK", "QUIET"}, rows)
+}
+
+// dash stands for nothing in a table.
+func dash(text string) string { return cmp.Or(text, "-") }
+
+func deadCount(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return strconv.Itoa(n)
+}
+
+// quietText is when a channel keeps its messages back, and whether it does now.
+func quietText(i rules.ChannelInfo) string {
+	if i.QuietNow {
+		return i.Quiet + " (now)"
+	}
+	return dash(i.Quiet)
 }
 
 // hide takes a flag out of the help.
@@ -175,20 +197,30 @@ func (d *door) channelsTest() *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
 		Use: "test NAME", Short: "Send a test message through a channel", Args: exactly("NAME"), Example: "tocsin channels test phone",
-		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
-			got, err := c.TestChannel(ctx, actor(), c.args[0], wait)
-			if err != nil {
-				return err
-			}
-			if err := c.answer(testAnswer{got, c.Warnings()}, nil, func() { c.line("%s", got.Text) }); err != nil {
-				return err
-			}
-			if got.State != string(rules.Sent) {
-				return silent{}
-			}
-			return nil
-		}),
+		RunE: d.through(nothing,
+			func(ctx context.Context, c *call, daemon Daemon) error {
+				got, warnings, err := daemon.TestChannel(ctx, c.args[0], wait)
+				return c.showTest(got, warnings, err)
+			},
+			func(ctx context.Context, c *call) error {
+				got, err := c.TestChannel(ctx, actor(), c.args[0], wait)
+				return c.showTest(got, c.Warnings(), err)
+			}),
 	}
 	cmd.Flags().DurationVar(&wait, "wait", 20*time.Second, "how long to wait for the daemon to deliver it")
 	return cmd
+}
+
+// showTest tells what came of a test; what was not delivered is a failure.
+func (c *call) showTest(got app.TestAnswer, warnings []string, err error) error {
+	if err != nil {
+		return err
+	}
+	if err := c.answer(testAnswer{got, warnings}, nil, func() { c.line("%s", got.Text) }); err != nil {
+		return err
+	}
+	if got.State != string(rules.Sent) {
+		return silent{}
+	}
+	return nil
 }

@@ -48,7 +48,7 @@ func TestHowAChannelIsUsedCanBeSaidAndChanged(t *testing.T) {
 	h := newHouse(t, plain)
 	h.in = url
 	h.ok("channels", "add", "phone", "--url-stdin", "--fallback", "mail", "--rate", "10/m", "--quiet", "22:00-07:00", "--quiet-zone", "Europe/Berlin",
-		"--quiet-except", "critical,high", "--title-template", "{{.severity}} {{.title}}")
+		"--quiet-except", "critical,high", "--title-template", "{{.severity}} {{.title}}", "--never-twice")
 	h.ok("channels", "set", "phone", "--rate", "", "--quiet-except", "critical")
 	s, err := sqlite.Open(t.Context(), h.database(), sqlite.Options{})
 	if err != nil {
@@ -60,8 +60,15 @@ func TestHowAChannelIsUsedCanBeSaidAndChanged(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	got := list[0].Settings
-	if got.Fallback != "mail" || got.Rate != "" || got.Quiet.Hours != "22:00-07:00" || len(got.Quiet.Except) != 1 || got.Template.Title == "" || len(list[0].Sealed) == 0 {
+	if got.Fallback != "mail" || got.Rate != "" || got.Quiet.Hours != "22:00-07:00" || len(got.Quiet.Except) != 1 || got.Template.Title == "" || !got.NeverTwice || len(list[0].Sealed) == 0 {
 		t.Errorf("settings = %+v", got)
+	}
+	if out := h.ok("channels", "list"); !strings.Contains(out, "FALLBACK  QUIET\n") || !strings.Contains(out, "-     mail      22:00-07:00 Europe/Berlin, except critical") {
+		t.Error(out)
+	}
+	phone := h.answer("channels", "list")["channels"].([]any)[1].(map[string]any)
+	if phone["name"] != "phone" || phone["fallback"] != "mail" || phone["quiet"] != "22:00-07:00 Europe/Berlin, except critical" || phone["quiet_now"] != nil {
+		t.Errorf("in JSON: %v", phone)
 	}
 	for _, tt := range []struct {
 		line, want string
@@ -113,6 +120,9 @@ func TestDeadLettersAreListedSentAgainAndDropped(t *testing.T) {
 		t.Error(out)
 	}
 	if out, _, _ := h.run("doctor"); !strings.Contains(out, "2 dead letters") {
+		t.Error(out)
+	}
+	if out := h.ok("channels", "list"); !strings.Contains(out, "auth        2     -") {
 		t.Error(out)
 	}
 	letters := h.answer("channels", "dead", "mail")["dead_letters"].([]any)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -35,6 +36,11 @@ type Program struct {
 	// Open returns an App on the store, beside the daemon, and what closes it.
 	// Only the command that stores a credential asks for the key.
 	Open func(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error)
+	// Daemon returns the daemon that runs on the config's data, nil where none
+	// answers; the error says why this user may not ask it. Builder makes the
+	// URLs that it is given.
+	Daemon  func(ctx context.Context, c *app.Config) (Daemon, error)
+	Builder notify.Builder
 	// Serve runs the daemon until ctx ends.
 	Serve func(ctx context.Context, configPath string) error
 	// MCP serves a model over standard input and output until either ends.
@@ -221,6 +227,40 @@ func (d *door) with(n need, run func(ctx context.Context, c *call) error) func(*
 		}
 		defer func() { err = errors.Join(err, closing()) }()
 		return run(cmd.Context(), &call{App: a, page: d.page(cmd), cmd: cmd, args: args})
+	}
+}
+
+// Daemon is a running daemon, as the commands use it for what takes the key of
+// the channels. The warnings are of every answer.
+type Daemon interface {
+	// AddChannel stores a channel, or gives one that exists another credential.
+	AddChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo, []string, error)
+	// TestChannel sends a test message and waits for what comes of it.
+	TestChannel(ctx context.Context, name string, patience time.Duration) (app.TestAnswer, []string, error)
+}
+
+// through runs a command at the daemon, so that whoever may use its socket can
+// run it, or on the store where no daemon answers.
+func (d *door) through(n need, atDaemon func(ctx context.Context, c *call, daemon Daemon) error, beside func(ctx context.Context, c *call) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		config, err := d.load(n)
+		if err != nil {
+			return failed{err}
+		}
+		var daemon Daemon
+		var forbidden error
+		if d.program.Daemon != nil {
+			daemon, forbidden = d.program.Daemon(cmd.Context(), config)
+		}
+		if daemon == nil {
+			err := d.with(n, beside)(cmd, args)
+			if forbidden != nil && errors.As(err, new(failed)) {
+				return failed{forbidden} // neither the data nor the daemon
+			}
+			return err
+		}
+		a := &app.App{Config: config, Builder: d.program.Builder}
+		return atDaemon(cmd.Context(), &call{App: a, page: d.page(cmd), cmd: cmd, args: args}, daemon)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,9 @@ func (d *door) status() *cobra.Command {
 		Example: "tocsin status\ntocsin status --json",
 		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
 			s := c.Status(ctx)
-			c.askSources(ctx, &s)
+			if s.Engine == nil { // how they fare with the daemon is known to the daemon alone
+				c.askSources(ctx, &s)
+			}
 			err := c.answer(s, nil, func() { c.showStatus(s) })
 			if err == nil && s.Status == "down" {
 				return silent{}
@@ -44,8 +47,7 @@ func (d *door) status() *cobra.Command {
 // patience is how long a source may take to answer the status command.
 const patience = 3 * time.Second
 
-// askSources has the sources answer for themselves: how they fare with the
-// daemon is known to the daemon alone.
+// askSources has the sources answer for themselves.
 func (c *call) askSources(ctx context.Context, s *app.Status) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -80,7 +82,7 @@ func (c *call) showStatus(s app.Status) {
 	if s.Daemon.Running {
 		daemon = fmt.Sprintf("running, pid %d, on %s", s.Daemon.PID, s.Daemon.Address)
 	}
-	c.facts([][2]string{
+	facts := [][2]string{
 		{"status", s.Status},
 		{"daemon", daemon},
 		{"database", s.Database},
@@ -89,10 +91,46 @@ func (c *call) showStatus(s app.Status) {
 		{"sources", names(s.Sources, sourceText)},
 		{"channels", names(s.Channels, channelName)},
 		{"version", s.Version},
-	})
+	}
+	c.facts(slices.Insert(facts, 4, c.engineFacts(s)...))
 	for _, problem := range s.Problems {
 		c.line("! %s", problem)
 	}
+}
+
+// engineFacts tell what the daemon's last tick was like.
+func (c *call) engineFacts(s app.Status) [][2]string {
+	e := s.Engine
+	if e == nil {
+		return nil
+	}
+	last := "none yet"
+	if e.Ticks > 0 {
+		last = fmt.Sprintf("%s, %s with %s in %s", ago(e.LastTick, c.clock()), counted(e.Rules, "rule"), counted(e.Queries, "query"), e.LastTook)
+		if e.Queries > 0 {
+			last += fmt.Sprintf(", %.3g rules per query", float64(e.Rules)/float64(e.Queries))
+		}
+	}
+	facts := [][2]string{
+		{"plan", counted(e.Plans, "query") + " for all rules"},
+		{"last tick", last},
+		{"ticks", fmt.Sprintf("%d judged, %d missed", e.Ticks, e.Missed)},
+	}
+	if s.Clock != "" {
+		facts = append(facts, [2]string{"clock", s.Clock})
+	}
+	return facts
+}
+
+// counted is a number of things.
+func counted(n int, what string) string {
+	switch {
+	case n == 1:
+		return "1 " + what
+	case strings.HasSuffix(what, "y"):
+		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(what, "y"))
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // names joins the names of a list, "none" for an empty one.

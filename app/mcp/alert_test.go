@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -133,8 +134,11 @@ func (panicking) Measurements(context.Context) ([]string, error) { panic("secret
 type unavailable struct{ evaluator.Source }
 
 func (unavailable) Measurements(context.Context) ([]string, error) {
-	return nil, rules.Errorf(rules.Unavailable, "source does not answer: token=%s", canary)
+	return nil, rules.Errorf(rules.Unavailable, "source does not answer: token=%s %x Basic %s", canary, canary, basic())
 }
+
+// basic is how a password stands in a header, behind a user.
+func basic() string { return base64.StdEncoding.EncodeToString([]byte("reader:" + canary)) }
 
 func TestNoSecretLeavesThroughAnyTool(t *testing.T) {
 	h := newHouse(t, func(a *app.App) {
@@ -158,8 +162,10 @@ func TestNoSecretLeavesThroughAnyTool(t *testing.T) {
 	h.ok("manage_silences", `{"action":"create","rule":"x_unavailable","until":"2h"}`)
 	h.readJSON("tocsin://rules")
 	for _, place := range []string{h.wire.String(), h.log.String()} {
-		if strings.Contains(place, "c4nary") {
-			t.Errorf("a secret got out:\n%s", place)
+		for _, form := range []string{"c4nary", fmt.Sprintf("%x", "c4nary"), basic()[12:20]} {
+			if strings.Contains(place, form) {
+				t.Errorf("a secret got out as %s:\n%s", form, place)
+			}
 		}
 	}
 	wants(t, h.log.String(), "tool=create_alert_rule", "error_id=", "[secret]")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,7 +211,7 @@ func newRedactor(c *app.Config) redactor {
 	if c == nil {
 		return redactor{strings.NewReplacer()}
 	}
-	secrets := []rules.Secret{c.Token}
+	secrets := []rules.Secret{c.Token, c.Heartbeat.URL}
 	for _, source := range c.Sources {
 		secrets = append(secrets, source.Token, source.Password)
 	}
@@ -234,10 +235,16 @@ func forms(secret string) []string {
 	}
 	raw := []byte(secret)
 	inJSON := quoted(secret)
-	return []string{
-		secret, inJSON[1 : len(inJSON)-1], url.QueryEscape(secret), url.PathEscape(secret),
-		base64.StdEncoding.EncodeToString(raw), base64.RawStdEncoding.EncodeToString(raw), base64.URLEncoding.EncodeToString(raw),
+	out := []string{secret, inJSON[1 : len(inJSON)-1], url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString(raw)}
+	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		// Within a longer text, such as a user and a password, it begins at any
+		// of three places, and its first and last letters are its neighbours' too.
+		for place := range 3 {
+			text := encoding.EncodeToString(append(make([]byte, place), raw...))
+			out = append(out, text[(place*8+5)/6:len(text)-1])
+		}
 	}
+	return out
 }
 
 func (r redactor) clean(text []byte) []byte { return []byte(r.replace.Replace(string(text))) }

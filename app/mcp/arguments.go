@@ -52,12 +52,34 @@ func (t *tool) read(sent any) (*arguments, error) {
 			a.given[p.name] = decoded(encoded)
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(a.given)) {
+		if holdsNUL(name) || holdsNUL(a.given[name]) {
+			return nil, rules.FieldErrorf(cleaned(name, 60), "holds the character NUL, which no name and no text has")
+		}
+	}
 	for _, name := range t.required {
 		if v, ok := a.given[name]; !ok || v == nil || v == "" {
 			a.errs = append(a.errs, rules.FieldErrorf(name, "is missing"))
 		}
 	}
 	return a, a.err()
+}
+
+// holdsNUL reports whether a text in v holds what no query language can quote.
+func holdsNUL(v any) bool {
+	switch v := v.(type) {
+	case string:
+		return strings.ContainsRune(v, 0)
+	case []any:
+		return slices.ContainsFunc(v, holdsNUL)
+	case map[string]any:
+		for key, item := range v {
+			if holdsNUL(key) || holdsNUL(item) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func asObject(sent any) (map[string]any, error) {

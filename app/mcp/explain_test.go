@@ -134,7 +134,7 @@ func TestASilentSeriesIsExplained(t *testing.T) {
 		}
 	}
 	got := h.why(`{"rule":"silent"}`)
-	wants(t, got["why"].(string), "Firing for 1s: it has had no point for 10m.")
+	wants(t, got["why"].(string), "Firing for 1s: it has had no point for 1m, and 10m are allowed.")
 	wants(t, fmt.Sprint(got["next"]), "it resolves as soon as a point comes")
 }
 

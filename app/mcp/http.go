@@ -213,9 +213,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, end, gone <-chan
 		}
 		cancel()
 	})
-	t := &tracked{ResponseWriter: w}
-	h.protocol.ServeHTTP(t, r.WithContext(ctx))
-	if !t.begun && ctx.Err() != nil && r.Context().Err() == nil {
+	answer := newReply(w, r)
+	h.protocol.ServeHTTP(answer, r.WithContext(context.WithValue(ctx, replyKey{}, answer)))
+	if !answer.hasBegun() && ctx.Err() != nil && r.Context().Err() == nil {
 		// It was cut off, and perhaps had done something already.
 		http.Error(w, "tocsin ended the request because it reads its config again", http.StatusBadGateway)
 	}
@@ -305,27 +305,6 @@ func write(w http.ResponseWriter, status int, m message) {
 	w.WriteHeader(status)
 	_, _ = w.Write(m.line())
 }
-
-// tracked knows whether an answer has begun.
-type tracked struct {
-	http.ResponseWriter
-	begun bool
-}
-
-// WriteHeader begins the answer.
-func (t *tracked) WriteHeader(status int) {
-	t.begun = true
-	t.ResponseWriter.WriteHeader(status)
-}
-
-// Write begins the answer if it has not begun.
-func (t *tracked) Write(p []byte) (int, error) {
-	t.begun = true
-	return t.ResponseWriter.Write(p)
-}
-
-// Flush sends what was written.
-func (t *tracked) Flush() { _ = http.NewResponseController(t.ResponseWriter).Flush() }
 
 // held is an answer in memory; it is no stream.
 type held struct {

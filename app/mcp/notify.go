@@ -60,6 +60,9 @@ func (s *Server) followResources(h *server.Hooks) {
 	})
 	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) { s.audience.drop(session.SessionID()) })
 	h.AddBeforeSubscriptionsListen(s.listen)
+	h.AddAfterSubscriptionsListen(func(ctx context.Context, _ any, _ *mcp.SubscriptionsListenRequest, _ *mcp.SubscriptionsListenResult) {
+		begins(ctx) // with the acknowledgement, which is all there is where nothing that was asked for ever comes
+	})
 }
 
 // want notes that a client of the older protocol waits for an address.

@@ -39,9 +39,12 @@ func (s *Server) progress(ctx context.Context, what string) func(done float64) {
 			return
 		}
 		told, most = time.Now(), percent
-		if err := protocol.SendNotificationToClient(ctx, "notifications/progress", map[string]any{
-			"progressToken": token, "progress": percent, "total": 100, "message": what,
-		}); err != nil {
+		params := map[string]any{"progressToken": token, "progress": percent, "total": 100, "message": what}
+		if r, ok := ctx.Value(replyKey{}).(*reply); ok {
+			r.tell(encoded(map[string]any{"jsonrpc": mcp.JSONRPC_VERSION, "method": "notifications/progress", "params": params}))
+			return
+		}
+		if err := protocol.SendNotificationToClient(ctx, "notifications/progress", params); err != nil {
 			s.log.Debug("progress not told", "error", err)
 		}
 	}

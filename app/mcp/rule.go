@@ -93,7 +93,7 @@ var ruleTools = []tool{
 		output: schema([]property{list("rules", "", ruleShape...), whole("total", ""), text("next", ""), texts("warnings", ""), text("summary", "")},
 			"rules", "total", "next", "warnings", "summary"),
 		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`, accepted: []string{"monitor_id"},
-		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule", "is_active": "enabled"},
+		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule", "is_active": "enabled", "search": "text", "query": "text", "filter": "text", "contains": "text"},
 		scope:   app.ScopeRead, call: (*Server).listRules,
 	},
 	{
@@ -455,9 +455,13 @@ func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
 	if err := atVersion(was, &o); err != nil {
 		return nil, err
 	}
+	planned, err := s.app.DeleteRule(ctx, s.by(ctx), was.ID, app.SaveOptions{DryRun: true})
+	if err != nil {
+		return nil, err
+	}
 	would := fmt.Sprintf("Rule %s (%s) would be deleted.%s It watches %s.", was.Name, was.Title, firing(was), watches(was.Rule))
 	if o.DryRun {
-		return deleteAnswer{Rule: short(was), Warnings: s.app.Warnings(), Summary: "Nothing was changed. " + would}, nil
+		return deleteAnswer{Rule: short(was), Warnings: planned.Warnings, Summary: "Nothing was changed. " + would}, nil
 	}
 	token, err = s.ask(ctx, a, token, question{
 		tool: "delete_alert_rule", text: fmt.Sprintf("Delete the alert rule %s (%s)? It watches %s.%s It can be brought back.", was.Name, was.Title, watches(was.Rule), firing(was)),
@@ -467,7 +471,7 @@ func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
 		return nil, err
 	}
 	if token != "" {
-		return deleteAnswer{Rule: short(was), Confirm: token, Warnings: s.app.Warnings(), Summary: unconfirmed(would, token)}, nil
+		return deleteAnswer{Rule: short(was), Confirm: token, Warnings: planned.Warnings, Summary: unconfirmed(would, token)}, nil
 	}
 	gone, err := s.app.DeleteRule(ctx, s.by(ctx), was.ID, o)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	_ "embed" // the pages of links
 	"encoding/base64"
+	"fmt"
 	"html/template"
 	"net/http"
 	"strings"
@@ -66,7 +67,9 @@ func (l *links) act(w http.ResponseWriter, r *http.Request) {
 	}
 	view, err := l.app.FollowLink(r.Context(), r.PathValue("token"))
 	if err == nil {
-		l.options.Log.Info("link followed", "act", view.Act, "alert", view.Alert.ID)
+		for _, v := range view.Alerts {
+			l.options.Log.Info("link followed", "act", view.Act, "alert", v.ID, "status", v.Status)
+		}
 	}
 	l.reply(w, r, view, err)
 }
@@ -91,9 +94,7 @@ func (l *links) reply(w http.ResponseWriter, r *http.Request, view app.LinkView,
 		status, sentence = http.StatusTooManyRequests, tooMany
 	}
 	p := l.said(sentence)
-	if view.Alert.ID != "" {
-		p.show(view.Alert, l.zone())
-	}
+	p.show(view.Alerts, l.zone())
 	l.write(w, r, status, p)
 }
 
@@ -101,49 +102,104 @@ func (l *links) reply(w http.ResponseWriter, r *http.Request, view app.LinkView,
 type linkText struct {
 	Heading  string
 	Sentence string
-	Facts    [][2]string
-	Title    string // of the alert, "" when there is none to show
-	Severity string
+	Alerts   []alertText
 	Button   string // what a POST does, "" for nothing
+	One      string // what a POST for one of several alerts does
 	Undo     string // the token of the link that takes it back
+	Warnings []string
+}
+
+// alertText is an alert on the page of a link.
+type alertText struct {
+	Title, Severity string
+	Facts           [][2]string
+	Token           string // of the link for this one alone
 }
 
 func (l *links) said(sentence string) linkText {
-	return linkText{Heading: "Nothing was done", Sentence: strings.ToUpper(sentence[:1]) + sentence[1:] + "."}
+	return linkText{Heading: "Nothing was done", Sentence: capital(sentence) + "."}
 }
+
+func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
 
 // about is the page of a link that works.
 func (l *links) about(view app.LinkView) linkText {
-	p := linkText{Heading: "Acknowledge this alert?", Button: "Acknowledge", Sentence: "Reminders stop until it is over or gets worse."}
-	switch {
-	case view.Act == notify.LinkSnooze:
-		p = linkText{Heading: "Snooze this alert?", Button: "Snooze for an hour", Sentence: "If it is still wrong after an hour, you are told."}
-	case view.Act == notify.LinkUndo:
-		p = linkText{Heading: "Take it back?", Button: "Take it back", Sentence: "Reminders go on."}
-	}
+	p := asked(view)
 	if view.Done {
 		p = linkText{Heading: doneText(view), Undo: view.Undo}
+		for _, w := range view.Warnings {
+			p.Warnings = append(p.Warnings, capital(w)+".")
+		}
 	}
-	p.show(view.Alert, l.zone())
+	p.show(view.Alerts, l.zone())
 	return p
 }
 
-func doneText(view app.LinkView) string {
+// asked is what a link would do.
+func asked(view app.LinkView) linkText {
+	open := 0
+	for _, v := range view.Alerts {
+		if !v.Over() {
+			open++
+		}
+	}
+	this, all, they := "this alert", "", "it is over or gets"
+	if len(view.Alerts) > 1 {
+		this, all, they = fmt.Sprintf("%d alerts", open), fmt.Sprintf(" all %d", open), "they are over or get"
+	}
 	switch view.Act {
 	case notify.LinkSnooze:
-		return "Snoozed for an hour"
+		return linkText{Heading: "Snooze " + this + "?", Button: "Snooze" + all + " for an hour", One: "Snooze this one", Sentence: "You are told after an hour if anything is still wrong."}
 	case notify.LinkUndo:
-		return "Taken back; reminders go on"
+		return linkText{Heading: "Take it back?", Button: "Take it back", One: "Take this one back", Sentence: "Reminders go on."}
 	}
-	return "Acknowledged"
+	return linkText{Heading: "Acknowledge " + this + "?", Button: "Acknowledge" + all, One: "Acknowledge this one", Sentence: "Reminders stop until " + they + " worse."}
 }
 
-// show adds what is known of an alert.
-func (p *linkText) show(v app.AlertView, zone *time.Location) {
-	p.Title, p.Severity = v.Title, string(v.Severity)
+// doneText says what was done, or is so already.
+func doneText(view app.LinkView) string {
+	var snoozed, acked int
+	for _, v := range view.Alerts {
+		switch {
+		case v.Over() || v.Status != rules.StatusAcknowledged:
+		case v.Until != nil:
+			snoozed++
+		default:
+			acked++
+		}
+	}
+	many := func(n int) string {
+		if len(view.Alerts) == 1 {
+			return ""
+		}
+		return fmt.Sprintf(": %d of %d alerts", n, len(view.Alerts))
+	}
+	switch {
+	case view.Act == notify.LinkUndo:
+		return "Taken back; reminders go on"
+	case view.Act == notify.LinkSnooze && snoozed > 0:
+		return "Snoozed for an hour" + many(snoozed)
+	case view.Act == notify.LinkSnooze:
+		return "Acknowledged already" + many(acked)
+	}
+	return "Acknowledged" + many(acked)
+}
+
+// show adds what is known of the alerts.
+func (p *linkText) show(list []app.LinkedAlert, zone *time.Location) {
+	for _, v := range list {
+		text := alertText{Title: v.Title, Severity: string(v.Severity), Facts: alertFacts(v.AlertView, zone), Token: v.Token}
+		if v.Over() {
+			text.Severity = "over"
+		}
+		p.Alerts = append(p.Alerts, text)
+	}
+}
+
+func alertFacts(v app.AlertView, zone *time.Location) (facts [][2]string) {
 	fact := func(name, value string) {
 		if value != "" {
-			p.Facts = append(p.Facts, [2]string{name, value})
+			facts = append(facts, [2]string{name, value})
 		}
 	}
 	fact("Series", strings.ReplaceAll(string(rules.SeriesOf(v.Series)), ",", ", "))
@@ -151,7 +207,11 @@ func (p *linkText) show(v app.AlertView, zone *time.Location) {
 	if v.Text == "" && v.Value != nil {
 		fact("Value", rules.FormatNumber(*v.Value))
 	}
-	fact("Severity", string(v.Severity))
+	severity := string(v.Severity)
+	if v.Worst != "" {
+		severity += ", " + string(v.Worst) + " at its worst"
+	}
+	fact("Severity", severity)
 	fact("Since", stamp(&v.Since, zone))
 	fact("Status", string(v.Status))
 	if v.AcknowledgedBy != "" {
@@ -159,6 +219,7 @@ func (p *linkText) show(v app.AlertView, zone *time.Location) {
 	}
 	fact("Until", stamp(v.Until, zone))
 	fact("Resolved", stamp(v.ResolvedAt, zone))
+	return facts
 }
 
 func stamp(t *time.Time, zone *time.Location) string {

@@ -70,7 +70,7 @@ func (p *porch) open() app.AlertView {
 // path returns what a link in a message opens: 0 acknowledges, 1 snoozes.
 func (p *porch) path(which int) string {
 	p.Helper()
-	actions := p.app.LinkActions(rules.Notification{AlertID: p.alert, Channel: "phone", Reason: rules.FirstNews})
+	actions := p.app.LinkActions([]rules.Notification{{AlertID: p.alert, Channel: "phone", Reason: rules.FirstNews}})
 	if len(actions) != 2 {
 		p.Fatalf("actions = %+v", actions)
 	}
@@ -149,6 +149,94 @@ func TestTheStyleOfThePageIsAllowedByItsPolicy(t *testing.T) {
 	}
 	if !strings.Contains(policy, "form-action 'self'") || strings.Contains(w.Body.String(), "<script") {
 		t.Errorf("policy = %q, page = %s", policy, w.Body)
+	}
+}
+
+// several makes two more alerts and returns the links of a message about all
+// three.
+func (p *porch) several() (ack, snooze string, ids []string) {
+	p.Helper()
+	p.rule("Fridge", "live", true)
+	p.rule("Cellar", "live", true)
+	p.judge(-2)
+	list, _, err := p.app.Alerts(p.Context(), app.AlertFilter{Status: rules.StatusOpen})
+	if err != nil || len(list) != 3 {
+		p.Fatalf("alerts = %+v, %v", list, err)
+	}
+	var about []rules.Notification
+	for _, v := range list {
+		about, ids = append(about, rules.Notification{AlertID: v.ID, Channel: "phone"}), append(ids, v.ID)
+	}
+	actions := p.app.LinkActions(about)
+	if actions[0].Label != "Acknowledge all 3" || actions[1].Label != "Snooze all 3 for 1 h" {
+		p.Errorf("actions = %+v", actions)
+	}
+	path := func(i int) string { return strings.TrimPrefix(actions[i].URL, "https://bell.example/tocsin") }
+	return path(0), path(1), ids
+}
+
+// status tells how the alerts are, in the order of ids.
+func (p *porch) status(ids []string) (out string) {
+	p.Helper()
+	for _, id := range ids {
+		v, err := p.app.Alert(p.Context(), id)
+		if err != nil {
+			p.Fatal(err)
+		}
+		out += string(v.Status) + " " + v.AcknowledgedBy + ";"
+	}
+	return out
+}
+
+func TestALinkAnswersForAllAlertsOfItsMessage(t *testing.T) {
+	p := newPorch(t)
+	path, _, ids := p.several()
+	w := p.ask("GET", path)
+	p.wants(w, 200, "Acknowledge 3 alerts?", "<button>Acknowledge all 3</button>", "Fridge", "Cellar", "Acknowledge this one")
+	one := regexp.MustCompile(`action="([A-Za-z0-9_-]+)"><button class="one">`).FindAllStringSubmatch(w.Body.String(), -1)
+	if len(one) != 3 || p.status(ids) != "firing ;firing ;firing ;" {
+		t.Fatalf("%d single links, alerts are %s", len(one), p.status(ids))
+	}
+	p.wants(p.ask("POST", "/a/"+one[1][1]), 200, "<h1>Acknowledged</h1>")
+	if got := p.status(ids); got != "firing ;acknowledged link via phone;firing ;" {
+		t.Errorf("alerts are %s", got)
+	}
+	if _, _, err := p.app.Acknowledge(t.Context(), rules.Actor{Name: "ann", Door: "cli"}, ids[0], app.AckRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	w = p.ask("POST", path)
+	p.wants(w, 200, "<h1>Acknowledged: 3 of 3 alerts</h1>", "Take it back")
+	if got := p.status(ids); got != "acknowledged ann;acknowledged link via phone;acknowledged link via phone;" {
+		t.Errorf("alerts are %s", got)
+	}
+	undo := regexp.MustCompile(`action="([A-Za-z0-9_-]+)"><button class="undo">`).FindStringSubmatch(w.Body.String())
+	p.wants(p.ask("POST", "/a/"+undo[1]), 200, "Taken back")
+	if got := p.status(ids); got != "acknowledged ann;firing ;firing ;" {
+		t.Errorf("what others acknowledged was taken back: %s", got)
+	}
+}
+
+func TestALinkOfSeveralLeavesOutWhatIsOver(t *testing.T) {
+	p := newPorch(t)
+	_, path, ids := p.several()
+	if _, err := p.app.DeleteRule(t.Context(), rules.Actor{Name: "ann"}, "fridge", app.SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p.wants(p.ask("GET", path), 200, "Snooze 2 alerts?", "<dd>resolved</dd>")
+	p.wants(p.ask("POST", path), 200, "<h1>Snoozed for an hour: 2 of 3 alerts</h1>")
+	if got := strings.Count(p.status(ids), "acknowledged link via phone"); got != 2 {
+		t.Errorf("alerts are %s", p.status(ids))
+	}
+	p.judge(-18)
+	p.wants(p.ask("POST", path), 410, "Nothing was done", "All these alerts are over")
+}
+
+func TestASnoozeDoesNotShortenAnAcknowledgement(t *testing.T) {
+	p := newPorch(t)
+	p.wants(p.ask("POST", p.path(0)), 200)
+	p.wants(p.ask("POST", p.path(1)), 200, "<h1>Acknowledged already</h1>")
+	if a := p.open(); a.Until != nil {
+		t.Errorf("alert = %+v", a)
 	}
 }
 
@@ -236,9 +324,9 @@ func TestLinksThatAreNoneAreRefusedKindly(t *testing.T) {
 	}{
 		{"cut by a mail program", good[:len(good)-5], 403, "This link is not complete, or not one of this tocsin"},
 		{"bent", good[:20] + "x" + good[21:], 403, "not complete"},
-		{"expired", sign(notify.Link{Alert: p.alert, Act: notify.LinkAck, Channel: "phone", Expires: p.now}), 410, "This link is too old"},
-		{"of an alert that is forgotten", sign(notify.Link{Alert: "a-gone", Act: notify.LinkAck, Channel: "phone", Expires: p.now.Add(time.Hour)}), 410, "This alert is long over"},
-		{"of an act that is none", sign(notify.Link{Alert: p.alert, Act: "explode", Channel: "phone", Expires: p.now.Add(time.Hour)}), 400, "open a newer message"},
+		{"expired", sign(notify.Link{Alerts: []string{p.alert}, Act: notify.LinkAck, Channel: "phone", Expires: p.now}), 410, "This link is too old"},
+		{"of an alert that is forgotten", sign(notify.Link{Alerts: []string{"a-gone"}, Act: notify.LinkAck, Channel: "phone", Expires: p.now.Add(time.Hour)}), 410, "This alert is long over"},
+		{"of an act that is none", sign(notify.Link{Alerts: []string{p.alert}, Act: "explode", Channel: "phone", Expires: p.now.Add(time.Hour)}), 400, "open a newer message"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p.wants(p.ask("POST", tt.path), tt.code, "Nothing was done", tt.says, "viewport")

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -120,14 +122,31 @@ func (t teller) counts(s app.Status) {
 	for status, n := range s.Alerts {
 		t.gauge("alerts", "Alerts that are not resolved, by status.", float64(n), label{"status", status})
 	}
+	t.channels(s)
+}
+
+// channels tells how the channels are doing. Letters of one that was removed
+// are told too, while they are kept.
+func (t teller) channels(s app.Status) {
+	dead := maps.Clone(s.DeadBy)
+	for _, c := range s.Channels {
+		dead[c.Name] += 0
+		if c.Health == "ok" || c.Health == "failing" {
+			t.gauge("channel_up", "Whether the channel took the last message.", truth(c.Health == "ok"), label{"channel", c.Name})
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(dead)) {
+		t.gauge("dead_letters", "Messages that could not be delivered and are kept to be sent again.", float64(dead[name]), label{"channel", name})
+	}
 }
 
 func (t teller) engine(s evaluator.Stats) {
 	t.count("ticks_total", "Ticks that were judged.", s.Ticks)
 	t.count("missed_ticks_total", "Ticks of a source that were skipped because it still answered the one before.", s.Missed)
+	t.gauge("plans", "Queries that all rules together are planned as.", float64(s.Plans))
 	t.count("queries_total", "Queries that sources were asked.", s.QueriesTotal)
 	if s.Ticks > 0 {
-		t.gauge("tick_seconds", "How long the last tick took.", s.LastTook.Seconds())
+		t.gauge("tick_seconds", "How long the last tick took.", s.LastTook.Std().Seconds())
 		t.gauge("last_tick_timestamp_seconds", "Nominal time of the last tick.", float64(s.LastTick.UnixMilli())/1000)
 	}
 	if s.Queries > 0 {

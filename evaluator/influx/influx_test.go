@@ -125,6 +125,31 @@ func TestAFieldThatChangesItsTypeIsNoticed(t *testing.T) {
 	}
 }
 
+// TestManyStepsOfATextAreItsTexts: nobody has asked for the type of the field
+// before, and few points in many steps are read as points where they are numbers.
+func TestManyStepsOfATextAreItsTexts(t *testing.T) {
+	server := sourcetest.Influxd(t)
+	var lines []string
+	for minute := range 400 {
+		lines = append(lines, point("a", fmt.Sprintf("state=%q", []string{"idle", "busy"}[minute/100%2]), time.Duration(minute)*time.Minute))
+	}
+	server.Write(lines...)
+	c := open(t, influx.Options{URL: server.URL, Database: server.DB})
+	q := evaluator.Query{
+		Measurement: "cpu", Columns: []evaluator.Column{{Field: "state", Aggregation: rules.Latest}}, GroupBy: []string{"host"},
+		From: noon.Add(-400 * time.Minute), To: noon, Step: time.Minute,
+	}
+	seen := map[string]int{}
+	errs := c.Query(t.Context(), []evaluator.Query{q}, func(_ int, row evaluator.Row) {
+		if len(row.Texts) == 1 {
+			seen[row.Texts[0]]++
+		}
+	})
+	if errs[0] != nil || seen["idle"] != 200 || seen["busy"] != 200 {
+		t.Errorf("texts = %v, %v; want 200 of each", seen, errs[0])
+	}
+}
+
 func TestAServerThatWantsAPasswordGetsIt(t *testing.T) {
 	server := sourcetest.Influxd(t)
 	server.Write(point("a", "usage=7", time.Minute))

@@ -33,8 +33,11 @@ type own struct {
 // CheckStatement refuses what is not one SELECT of this database between $from
 // and $to.
 func (c *Client) CheckStatement(s evaluator.Statement) error {
-	_, err := c.readOwn(s)
-	return err
+	o, err := c.readOwn(s)
+	if err != nil {
+		return err
+	}
+	return o.checkSeries()
 }
 
 func refuse(format string, args ...any) error {
@@ -338,6 +341,17 @@ func (o *own) checkGroups() error {
 	for _, tag := range o.GroupBy {
 		if !open && !slices.Contains(names, tag) {
 			return rules.FieldErrorf("group_by", "%q is not in the answer of the query; add GROUP BY %s to its text", tag, name(tag))
+		}
+	}
+	return nil
+}
+
+// checkSeries refuses a statement that answers more series than group_by tells
+// apart: only one of them would be judged.
+func (o *own) checkSeries() error {
+	for _, d := range o.tree.Dimensions {
+		if e, ok := d.Expr.(*influxql.VarRef); ok && !slices.Contains(o.GroupBy, e.Val) {
+			return rules.FieldErrorf("group_by", "lacks %q, by which the query groups, so that only one of its series would be judged; add it, or take it out of the query", e.Val)
 		}
 	}
 	return nil

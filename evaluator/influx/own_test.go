@@ -169,6 +169,9 @@ func TestOwnStatementsThatAreRefused(t *testing.T) {
 			t.Errorf("%s\nwas asked: %v", tt.text, read)
 		}
 	}
+	if err := c.CheckStatement(own("SELECT mean(x) AS v"+inWindow+" GROUP BY rack, host, time(1m)", "rack")); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), `group_by: lacks "host"`) {
+		t.Errorf("series that group_by does not tell apart: %v", err)
+	}
 	sql := own("SELECT mean(x) AS v" + inWindow)
 	sql.Language = "sql"
 	if err := c.CheckStatement(sql); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "must be influxql") {

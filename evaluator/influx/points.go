@@ -28,7 +28,10 @@ func (c *Client) fromPoints(ctx context.Context, q evaluator.Query, each func(ev
 	if !reducible(q) {
 		return false, nil
 	}
-	if down := c.learn(ctx, []evaluator.Query{q}); down != nil {
+	// Texts have no sums, also where a server answers the query without knowing.
+	typed := q
+	typed.Columns = []evaluator.Column{{Field: q.Columns[0].Field, Aggregation: rules.Mean}}
+	if down := c.learn(ctx, []evaluator.Query{typed}); down != nil {
 		return true, down
 	}
 	if holds := c.known(q.Measurement)[q.Columns[0].Field]; holds == text || holds == boolean {

@@ -29,19 +29,19 @@ func (c chat) dress(m notify.Message) []parcel {
 var (
 	mattermostText = style{
 		limit: 16000, size: inRunes, escape: backslashed, newline: "\n", bold: [2]string{"**", "**"},
-		link: markdownLink,
+		mono: inTicks, link: markdownLink,
 	}
 	rocketchatText = style{
 		limit: 5000, size: inUTF16, escape: parted, newline: "\n", bold: [2]string{"*", "*"},
-		link: markdownLink,
+		mono: inTicks, link: markdownLink,
 	}
 	googleChatText = style{
 		limit: 4000, size: inUTF16, escape: parted, newline: "\n", bold: [2]string{"*", "*"},
-		link: func(label, url string) string { return "<" + url + "|" + label + ">" },
+		mono: inTicks, link: func(label, url string) string { return "<" + url + "|" + label + ">" },
 	}
 	zulipText = style{
 		limit: 9000, size: inBytes, escape: parted, newline: "\n", bold: [2]string{"**", "**"},
-		link: markdownLink,
+		mono: inTicks, link: markdownLink,
 	}
 )
 

@@ -67,10 +67,10 @@ func (d discord) dress(m notify.Message) []parcel {
 		room -= inUTF16(links) + len("Answer")
 	}
 	for _, f := range m.Fields[:min(len(m.Fields), 24)] {
-		if room < 300 {
+		if room -= inUTF16(discordGraph(f)); room < 300 {
 			break
 		}
-		fields = append(fields, map[string]any{"name": filled(cut(f.Name, 256)), "value": filled(cut(f.Value, 1024)), "inline": len(f.Value) < 40})
+		fields = append(fields, map[string]any{"name": filled(cut(f.Name, 256)), "value": filled(discordGraph(f) + cut(f.Value, 900)), "inline": len(f.Value) < 40})
 	}
 	if m.Link != "" {
 		embed["url"] = m.Link
@@ -85,6 +85,14 @@ func (d discord) dress(m notify.Message) []parcel {
 		embed["timestamp"] = m.At.UTC().Format(time.RFC3339)
 	}
 	return []parcel{post{url: d.url, read: discordTook, body: asJSON(d.content(embed))}}
+}
+
+// discordGraph draws a field in letters of one width.
+func discordGraph(f notify.Field) string {
+	if f.Graph == "" {
+		return ""
+	}
+	return inTicks(f.Graph) + " "
 }
 
 // discordLinks are the actions in the one field that reads Markdown; a webhook

@@ -120,7 +120,11 @@ const webhookLimit = 64 << 10
 func (w webhook) content(m notify.Message) map[string]any {
 	fields := make([]any, 0, len(m.Fields))
 	for _, f := range m.Fields {
-		fields = append(fields, map[string]any{"name": f.Name, "value": f.Value})
+		field := map[string]any{"name": f.Name, "value": f.Value}
+		if f.Graph != "" {
+			field["graph"] = f.Graph
+		}
+		fields = append(fields, field)
 	}
 	content := map[string]any{
 		"id": m.ID, "severity": m.Severity, "tone": m.Tone, "fields": fields, "link": m.Link,

@@ -55,7 +55,7 @@ const matrixLimit = 16 << 10
 var (
 	matrixHTML = style{
 		limit: matrixLimit, size: inBytes, escape: escapeHTML("<br/>"), newline: "<br/>", bold: [2]string{"<strong>", "</strong>"},
-		link: htmlLink,
+		mono: inCode, link: htmlLink,
 	}
 	matrixPlain = func() style {
 		s := plain(matrixLimit, inBytes)

@@ -77,10 +77,10 @@ func (r reply) judged(read func(body []byte) string) rules.Outcome {
 		class = read(r.body)
 	}
 	switch {
+	case read != nil && !r.whole: // none of the services says so much
+		return uncertain("server", r.status)
 	case class == "":
 		return rules.Outcome{State: rules.Sent, Code: r.status}
-	case !r.whole:
-		return uncertain("server", r.status)
 	case class == "auth", class == "rejected":
 		return dead(class, r.status)
 	}

@@ -93,7 +93,7 @@ type slackLeaf struct {
 
 type slackInner = slackLeaf
 
-var slackLink = regexp.MustCompile(`^(<https?://[^<>|]+\|(Runbook|Acknowledge|Snooze 1 h)>|tocsin[^<>]*(<!date\^\d+\^[^<>|]+\|[^<>|]+>)?)$`)
+var slackLink = regexp.MustCompile(`^(<https?://[^<>|]+\|(Runbook|Acknowledge|Snooze 1 h)>|Recent\n\x60▁▃█\x60 -18 to -9|tocsin[^<>]*(<!date\^\d+\^[^<>|]+\|[^<>|]+>)?)$`)
 
 func slackValid(_ *http.Request, body []byte) error {
 	var sent struct {
@@ -167,7 +167,7 @@ func discordValid(_ *http.Request, body []byte) error {
 	for _, f := range e.Fields {
 		total += units(f.Name) + units(f.Value)
 		if f.Name+f.Value != "Answer[Acknowledge]("+ackURL+") · [Snooze 1 h]("+snoozeURL+")" {
-			all += f.Name + f.Value
+			all += f.Name + strings.TrimPrefix(f.Value, "`▁▃█` ")
 		}
 		if f.Name == "" || f.Value == "" || units(f.Name) > 256 || units(f.Value) > 1024 {
 			return errors.New("a field is empty or too long")
@@ -230,7 +230,7 @@ func telegramValid(_ *http.Request, body []byte) error {
 	for _, tag := range telegramTag.FindAllString(sent.Text, -1) {
 		name := strings.TrimPrefix(strings.Trim(tag, "<>"), "/")
 		name, _, _ = strings.Cut(name, " ")
-		if name != "b" && name != "a" {
+		if name != "b" && name != "a" && name != "code" {
 			return errors.New("can't parse entities: " + tag)
 		}
 		if !strings.HasPrefix(tag, "</") {
@@ -321,7 +321,7 @@ func matrixValid(r *http.Request, body []byte) error {
 		return errors.New("M_BAD_JSON")
 	}
 	for _, tag := range telegramTag.FindAllString(sent.FormattedBody, -1) {
-		if !regexp.MustCompile(`^<(br/|/?strong|/a|a href="https://[^"<>]*")>$`).MatchString(tag) {
+		if !regexp.MustCompile(`^<(br/|/?strong|/?code|/a|a href="https://[^"<>]*")>$`).MatchString(tag) {
 			return errors.New("untrusted mark-up: " + tag)
 		}
 	}

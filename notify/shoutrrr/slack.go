@@ -81,7 +81,7 @@ func (s slack) dress(m notify.Message) []parcel {
 		"unfurl_links": false, "unfurl_media": false,
 		"attachments": []any{map[string]any{
 			"color":    hexColour(m),
-			"fallback": fit(icon(m)+" "+m.Title, 300, inRunes, slackEscape),
+			"fallback": slackFallback(tame(m)),
 			"blocks":   slackBlocks(tame(m)),
 		}},
 	}
@@ -97,6 +97,15 @@ func (s slack) dress(m notify.Message) []parcel {
 	return []parcel{p}
 }
 
+// slackFallback is what a phone shows of the message before it is opened.
+func slackFallback(m notify.Message) string {
+	text := icon(m) + " " + m.Title
+	if first, _, _ := strings.Cut(m.Text, "\n"); first != "" {
+		text += ": " + first
+	}
+	return fit(text, 300, inRunes, slackEscape)
+}
+
 // slackBlocks says everything untrusted in plain_text, where no mark-up is
 // read; Slack's own escapes are read there too.
 func slackBlocks(m notify.Message) []any {
@@ -106,7 +115,7 @@ func slackBlocks(m notify.Message) []any {
 	}
 	var fields []any
 	for _, f := range m.Fields[:min(len(m.Fields), 10)] {
-		fields = append(fields, slackText(f.Name+"\n"+f.Value, 1000))
+		fields = append(fields, slackField(f))
 	}
 	if len(fields) > 0 {
 		blocks = append(blocks, map[string]any{"type": "section", "fields": fields})
@@ -119,6 +128,18 @@ func slackBlocks(m notify.Message) []any {
 		blocks = append(blocks, slackLink("Runbook", m.Link))
 	}
 	return append(blocks, map[string]any{"type": "context", "elements": slackContext(m)})
+}
+
+// plainWords are what no mark-up can be made of.
+var plainWords = regexp.MustCompile(`^[A-Za-z0-9 .,+-]*$`)
+
+// slackField writes a field in mark-up only where it draws something, and all
+// of it is harmless.
+func slackField(f notify.Field) map[string]any {
+	if f.Graph == "" || !plainWords.MatchString(f.Name+f.Value) {
+		return slackText(f.Name+"\n"+f.Value, 1000)
+	}
+	return map[string]any{"type": "mrkdwn", "verbatim": true, "text": fitRunes(f.Name+"\n"+inTicks(f.Graph)+" "+f.Value, 1000)}
 }
 
 func slackLink(label, url string) map[string]any {

@@ -109,6 +109,10 @@ func (b mailbox) headers(to string, m notify.Message, boundary string) []string 
 		_, domain, _ := strings.Cut(b.from.Address, "@")
 		headers = append(headers, "Message-ID: <"+id+"@"+domain+">")
 	}
+	if thread := notInID.ReplaceAllString(m.Thread, ""); thread != "" {
+		_, domain, _ := strings.Cut(b.from.Address, "@")
+		headers = append(headers, "References: <"+thread+"@"+domain+">")
+	}
 	if urgency(m) == 4 {
 		headers = append(headers, "X-Priority: 1", "Importance: high")
 	}
@@ -140,6 +144,7 @@ func writePart(parts *multipart.Writer, kind, text string) {
 func mailText(m notify.Message) string {
 	s := plain(64<<10, inBytes)
 	s.untitled = false
+	s.mono = func(text string) string { return text } // it is mostly read so
 	return strings.ReplaceAll(s.body(m), "\n", "\r\n") + "\r\n"
 }
 
@@ -149,7 +154,7 @@ var mailPage = template.Must(template.New("mail").Parse(`<!DOCTYPE html>
 <h2 style="margin:0 0 8px">{{.Title}}</h2>
 {{range .Lines}}<div>{{.}}</div>
 {{end}}{{with .Fields}}<table style="margin-top:12px;border-collapse:collapse">
-{{range .}}<tr><td style="padding:2px 16px 2px 0;color:#666666">{{.Name}}</td><td style="padding:2px 0">{{.Value}}</td></tr>
+{{range .}}<tr><td style="padding:2px 16px 2px 0;color:#666666">{{.Name}}</td><td style="padding:2px 0">{{with .Graph}}<code>{{.}}</code> {{end}}{{.Value}}</td></tr>
 {{end}}</table>
 {{end}}{{with .Actions}}<p>{{range .}}<a href="{{.URL}}" style="display:inline-block;margin:0 8px 8px 0;padding:8px 16px;border:1px solid #666666;border-radius:6px;text-decoration:none">{{.Label}}</a>{{end}}</p>
 {{end}}{{with .Link}}<p><a href="{{.}}">Runbook</a></p>

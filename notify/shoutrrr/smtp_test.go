@@ -244,7 +244,7 @@ func (m parsedMail) Get(name string) string {
 
 func (m parsedMail) String() string {
 	var b strings.Builder
-	for _, name := range []string{"From", "To", "Subject", "Message-Id", "Auto-Submitted", "Importance", "Mime-Version"} {
+	for _, name := range []string{"From", "To", "Subject", "Message-Id", "References", "Auto-Submitted", "Importance", "Mime-Version"} {
 		fmt.Fprintf(&b, "%s: %s\n", name, m.Get(name))
 	}
 	return b.String() + "\n" + strings.ReplaceAll(m.plain, "\r\n", "\n") + "\n" + strings.ReplaceAll(m.html, "\r\n", "\n")

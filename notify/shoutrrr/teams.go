@@ -75,9 +75,11 @@ func cardBody(m notify.Message) []any {
 		if room < 1<<10 {
 			break
 		}
-		blocks = append(blocks, richText(
-			map[string]any{"type": "TextRun", "text": cut(f.Name, 100) + ": ", "weight": "Bolder"},
-			map[string]any{"type": "TextRun", "text": filled(cut(f.Value, 500))}))
+		runs := []any{map[string]any{"type": "TextRun", "text": cut(f.Name, 100) + ": ", "weight": "Bolder"}}
+		if f.Graph != "" {
+			runs = append(runs, map[string]any{"type": "TextRun", "text": cut(f.Graph, 200) + " ", "fontType": "Monospace"})
+		}
+		blocks = append(blocks, richText(append(runs, map[string]any{"type": "TextRun", "text": filled(cut(f.Value, 500))})...))
 	}
 	return blocks
 }

@@ -20,6 +20,9 @@ func tidy(m notify.Message) notify.Message {
 	var fields []notify.Field
 	for _, f := range m.Fields {
 		f.Name, f.Value = oneLine(f.Name), oneLine(f.Value)
+		if !graph.MatchString(f.Graph) {
+			f.Graph = ""
+		}
 		if f.Name != "" || f.Value != "" {
 			fields = append(fields, f)
 		}
@@ -40,6 +43,9 @@ func tidy(m notify.Message) notify.Message {
 	m.Actions = actions
 	return m
 }
+
+// graph is what may be shown as it is where mark-up is read.
+var graph = regexp.MustCompile("^[▁▂▃▄▅▆▇█]{1,60}$")
 
 // webLink returns text as a link that can be opened safely, or "".
 func webLink(text string) string {
@@ -88,7 +94,7 @@ func mapText(m notify.Message, change func(string) string) notify.Message {
 	m.Title, m.Text = change(m.Title), change(m.Text)
 	fields := make([]notify.Field, len(m.Fields))
 	for i, f := range m.Fields {
-		fields[i] = notify.Field{Name: change(f.Name), Value: change(f.Value)}
+		fields[i] = notify.Field{Name: change(f.Name), Value: change(f.Value), Graph: f.Graph}
 	}
 	m.Fields = fields
 	return m
@@ -197,9 +203,14 @@ type style struct {
 	escape   func(rune) string
 	newline  string
 	bold     [2]string
+	mono     func(text string) string       // for letters of one width; nil leaves out what wants them
 	link     func(label, url string) string // nil leaves the links out
 	untitled bool                           // the title goes elsewhere
 }
+
+// inCode marks text up as HTML and as Markdown do for letters of one width.
+func inCode(text string) string  { return "<code>" + text + "</code>" }
+func inTicks(text string) string { return "`" + text + "`" }
 
 // plain is a style without any mark-up.
 func plain(limit int, size unit) style {
@@ -246,7 +257,7 @@ func (s style) strong(text string) string { return s.bold[0] + text + s.bold[1] 
 func (s style) fields(fields []notify.Field, room int) string {
 	var lines []string
 	for _, f := range fields {
-		line := s.strong(fit(f.Name, 100, s.size, s.escape)+":") + " " + fit(f.Value, min(500, s.limit/6), s.size, s.escape)
+		line := s.strong(fit(f.Name, 100, s.size, s.escape)+":") + " " + s.graph(f) + fit(f.Value, min(500, s.limit/6), s.size, s.escape)
 		room -= s.size(line) + s.size(s.newline)
 		if room < 0 {
 			break
@@ -254,6 +265,13 @@ func (s style) fields(fields []notify.Field, room int) string {
 		lines = append(lines, line)
 	}
 	return strings.Join(lines, s.newline)
+}
+
+func (s style) graph(f notify.Field) string {
+	if f.Graph == "" || s.mono == nil {
+		return ""
+	}
+	return s.mono(f.Graph) + " "
 }
 
 // joinFilled joins those of the parts that are not empty.

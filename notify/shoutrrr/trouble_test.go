@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -141,9 +142,12 @@ var troubles = []struct {
 	{"307 elsewhere", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://evil.example/"+canary, http.StatusTemporaryRedirect)
 	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 307}},
+	{"200 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
+		flood(w)
+	}, rules.Outcome{State: rules.Uncertain, Class: "server", Code: 200}},
 	{"500 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(500)
-		io.Copy(w, io.LimitReader(forever{}, 10<<20)) // fails once we have read enough
+		flood(w)
 	}, rules.Outcome{State: rules.Owed, Class: "server", Code: 500}},
 }
 
@@ -151,6 +155,13 @@ type forever struct{}
 
 func (forever) Read(p []byte) (int, error) {
 	return copy(p, bytes.Repeat([]byte(canary), len(p)/10+1)), nil
+}
+
+// flood writes 10 MB, and panics if somebody wants all of it.
+func flood(w io.Writer) {
+	if _, err := io.Copy(w, io.LimitReader(forever{}, 10<<20)); err == nil {
+		panic("10 MB were read")
+	}
 }
 
 func TestTrouble(t *testing.T) {
@@ -165,24 +176,125 @@ func TestTrouble(t *testing.T) {
 			}
 			s := toward(t, address, patience(trouble.want))
 			before := runtime.NumGoroutine()
-			var all sync.WaitGroup
-			for _, c := range channels {
-				all.Go(func() {
-					out := s.Send(context.Background(), channel(c.url), ordinary())
-					if out != trouble.want {
-						t.Errorf("%s: outcome = %+v, want %+v", c.name, out, trouble.want)
-					}
-					noCanary(t, fmt.Sprintf("%+v", out))
-				})
-			}
-			all.Wait()
+			sendAll(t, s, trouble.name, trouble.want)
 			if in != nil {
 				if n := len(in.got()); n != len(channels) {
 					t.Errorf("%d requests for %d messages", n, len(channels))
 				}
-				in.CloseClientConnections()
 			}
+			settled(t, before) // the server's too: its clients have hung up
+		})
+	}
+}
+
+// sendAll sends a message through every channel, which must all fare the same.
+func sendAll(t *testing.T, s *shoutrrr.Sender, name string, want rules.Outcome) {
+	t.Helper()
+	var all sync.WaitGroup
+	for _, c := range channels {
+		want := want
+		if name == "200 of 10 MB" && c.kind == "generic" {
+			want = rules.Outcome{State: rules.Sent, Code: 200} // whoever it is may answer as he likes
+		}
+		all.Go(func() {
+			out := s.Send(context.Background(), channel(c.url), ordinary())
+			if out != want {
+				t.Errorf("%s: outcome = %+v, want %+v", c.name, out, want)
+			}
+			noCanary(t, fmt.Sprintf("%+v", out))
+		})
+	}
+	all.Wait()
+}
+
+// TestTroubleWithTLS is a certificate that is another host's, and no TLS where
+// it should be, for every service.
+func TestTroubleWithTLS(t *testing.T) {
+	secure := httptest.NewUnstartedServer(says(200, canary))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
+	for name, address := range map[string]string{
+		"another host's certificate": "https://localhost:" + port,
+		"no TLS at all":              strings.Replace(newInbox(t, says(200, canary)).URL, "http://", "https://", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			quiet(t)
+			s := toward(t, address, time.Minute)
+			before := runtime.NumGoroutine()
+			sendAll(t, s, name, rules.Outcome{State: rules.Owed, Class: "tls"})
 			settled(t, before)
+		})
+	}
+}
+
+// awkward is a credential with everything in it that a URL escapes.
+const awkward = "ca/N+a=r&y%7Q #9@x?é"
+
+// TestAwkwardCredentialsShowNowhere: whatever a service's form takes, nothing of
+// it, nor of what it is escaped or encoded to, is in an outcome, an error or a
+// log, whatever goes wrong.
+func TestAwkwardCredentialsShowNowhere(t *testing.T) {
+	traces := []string{awkward, "a=r&y%7Q", url.QueryEscape(awkward), url.PathEscape(awkward), url.UserPassword("", awkward).String()}
+	for shift := range 3 { // base64 has three ways to write it, by what stands before
+		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(":", shift) + awkward))
+		traces = append(traces, text[4:16], strings.NewReplacer("+", "-", "/", "_").Replace(text[4:16]))
+	}
+	clean := func(t *testing.T, text string) {
+		t.Helper()
+		for _, trace := range traces {
+			if strings.Contains(text, trace) {
+				t.Errorf("%q is in %q", trace, text)
+			}
+		}
+	}
+	for _, trouble := range []struct {
+		name   string
+		answer http.HandlerFunc
+	}{
+		{"refused", nil},
+		{"401 with an echo", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Retry-After", r.URL.String())
+			w.WriteHeader(401)
+			fmt.Fprint(w, r.URL, r.Header)
+		}},
+		{"302 with an echo", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, r.URL.String()+"x", http.StatusFound)
+		}},
+		{"reset", func(w http.ResponseWriter, _ *http.Request) { hijack(w, reset) }},
+	} {
+		t.Run(trouble.name, func(t *testing.T) {
+			var logged bytes.Buffer
+			before := slog.Default()
+			slog.SetDefault(slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelDebug})))
+			t.Cleanup(func() { slog.SetDefault(before); clean(t, logged.String()) })
+			address := "http://127.0.0.1:1"
+			if trouble.answer != nil {
+				address = newInbox(t, trouble.answer).URL
+			}
+			s, sent := toward(t, address, time.Minute), 0
+			for _, form := range s.Forms() {
+				fields := map[string]rules.Secret{}
+				for _, f := range form.Fields {
+					fields[f.Name] = rules.NewSecret(f.Example)
+					if f.Secret && f.Name != "webhook" {
+						fields[f.Name] = rules.NewSecret(awkward)
+					} else if f.Name == "webhook" {
+						fields[f.Name] = rules.NewSecret("https://u:" + url.QueryEscape(awkward) + "@hooks.example/" + url.PathEscape(awkward) + "?k=" + url.QueryEscape(awkward))
+					}
+				}
+				credential, err := s.Build(form.Kind, fields)
+				if err != nil {
+					clean(t, err.Error())
+					continue
+				}
+				sent++
+				clean(t, fmt.Sprintf("%+v %v", s.Send(context.Background(), notify.Channel{Name: "ops", URL: credential}, ordinary()), credential))
+			}
+			if sent < 6 {
+				t.Errorf("only %d services took the credential", sent)
+			}
 		})
 	}
 }

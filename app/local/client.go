@@ -1,0 +1,116 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Client asks a daemon over its socket.
+type Client struct {
+	http   http.Client
+	header http.Header
+}
+
+// NewClient returns the client of a daemon that dial reaches; header goes with
+// each request.
+func NewClient(dial func(ctx context.Context) (net.Conn, error), header http.Header) *Client {
+	return &Client{
+		header: header,
+		http: http.Client{
+			Transport: &http.Transport{
+				DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+				DisableKeepAlives: true,
+			},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Timeout:       mostPatience + 10*time.Second,
+		},
+	}
+}
+
+// Greet reports whether a daemon answers that has this door and works on the
+// data that the header asks for. The error is of the connection.
+func (c *Client) Greet(ctx context.Context) (bool, error) {
+	var said greeting
+	err := c.ask(ctx, http.MethodGet, Path, nil, &said)
+	if errors.Is(err, errElsewhere) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// AddChannel has the daemon store a channel, or with replace give one that
+// exists another credential.
+func (c *Client) AddChannel(ctx context.Context, name string, credential rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo, []string, error) {
+	var got added
+	err := c.ask(ctx, http.MethodPut, Path+"/"+url.PathEscape(name), addition{credential.Reveal(), s, replace}, &got)
+	return got.Channel, got.Warnings, err
+}
+
+// TestChannel has the daemon send a test message and waits for what comes of
+// it, at most patience.
+func (c *Client) TestChannel(ctx context.Context, name string, patience time.Duration) (app.TestAnswer, []string, error) {
+	var got tried
+	err := c.ask(ctx, http.MethodPost, Path+"/"+url.PathEscape(name)+"/test", trial{patience.Milliseconds()}, &got)
+	return got.Test, got.Warnings, err
+}
+
+// errElsewhere is for a daemon of another data directory, or without this door.
+var errElsewhere = errors.New("this daemon does not answer for these data")
+
+// ask sends a request and reads the answer into out. Its errors hold nothing of
+// the body.
+func (c *Client) ask(ctx context.Context, method, path string, body, out any) error {
+	text, err := json.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("write the request: %w", err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://tocsin"+path, bytes.NewReader(text))
+	if err != nil {
+		return fmt.Errorf("make the request: %w", err)
+	}
+	req.Header = c.header.Clone()
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the daemon: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("read the daemon's answer: %w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		if err := json.Unmarshal(answer, out); err != nil {
+			return fmt.Errorf("read the daemon's answer: %w", err)
+		}
+		return nil
+	}
+	return refusal(answer)
+}
+
+// refusal makes errors of what a daemon answered instead.
+func refusal(answer []byte) error {
+	var said faults
+	if json.Unmarshal(answer, &said) != nil || len(said.Errors) == 0 {
+		return errElsewhere
+	}
+	var errs []error
+	for _, f := range said.Errors {
+		errs = append(errs, &rules.Error{Code: f.Code, Field: f.Field, Text: f.Message})
+	}
+	if len(errs) == 1 {
+		return errs[0]
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,188 @@
+// Package local is the door for the other programs of this machine: JSON over
+// the daemon's socket, for what takes the key of the channels, which only the
+// daemon and the owner of its data can read.
+//
+// Who can connect may add a channel. The system lets in root, the daemon's own
+// user and the members of its group, and an administrator puts people into that
+// group for this very end; a rule that names no channel tells them all, so that
+// adding one is as much as replacing one. Whom the system does not name is
+// refused. The credential crosses the socket once, in a body, and no answer
+// holds it.
+package local
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Path is what the paths of this door begin with.
+const Path = "/channels"
+
+const (
+	maxRequest = 64 << 10
+	// mostPatience is less than a connection may take.
+	mostPatience = 45 * time.Second
+)
+
+// Unknown is the name of a peer that the system does not name.
+const Unknown = "unknown"
+
+// greeting is what a daemon says before anybody trusts it with a credential.
+type greeting struct {
+	Version string `json:"version"`
+	User    string `json:"user"` // who the caller is
+}
+
+// addition is a channel to be added, or another credential for one.
+type addition struct {
+	URL      string          `json:"url"`
+	Settings notify.Settings `json:"settings"`
+	Replace  bool            `json:"replace,omitempty"`
+}
+
+// added is the answer to an addition.
+type added struct {
+	Channel  rules.ChannelInfo `json:"channel"`
+	Warnings []string          `json:"warnings"`
+}
+
+// trial asks for a test message, and says how long to wait for its delivery.
+type trial struct {
+	WaitMS int64 `json:"wait_ms"`
+}
+
+// tried is the answer to a trial.
+type tried struct {
+	Test     app.TestAnswer `json:"test"`
+	Warnings []string       `json:"warnings"`
+}
+
+// fault is one error, as this door writes it.
+type fault struct {
+	Code    rules.Code `json:"code"`
+	Field   string     `json:"field,omitempty"`
+	Message string     `json:"message"`
+}
+
+// faults is the answer where something was wrong.
+type faults struct {
+	Errors []fault `json:"errors"`
+}
+
+// statuses is the dialect of this door.
+var statuses = map[rules.Code]int{
+	rules.Invalid: http.StatusBadRequest, rules.Forbidden: http.StatusForbidden, rules.NotFound: http.StatusNotFound,
+	rules.Conflict: http.StatusConflict, rules.Unavailable: http.StatusServiceUnavailable, rules.Internal: http.StatusInternalServerError,
+}
+
+// Handler answers for one session of the daemon. The address of each request is
+// the name of the user at the other end.
+func Handler(a *app.App, log *slog.Logger) http.Handler {
+	d := door{a, log}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+Path, d.greet)
+	mux.HandleFunc("PUT "+Path+"/{name}", d.add)
+	mux.HandleFunc("POST "+Path+"/{name}/test", d.test)
+	return mux
+}
+
+type door struct {
+	*app.App
+	log *slog.Logger
+}
+
+// caller is who is at the other end.
+func caller(r *http.Request) (rules.Actor, error) {
+	if r.RemoteAddr == "" || r.RemoteAddr == Unknown {
+		return rules.Actor{}, rules.Errorf(rules.Forbidden, "this system does not say who you are; run the command as the owner of the data directory")
+	}
+	return rules.Actor{Name: r.RemoteAddr, Door: "cli"}, nil
+}
+
+func (d door) greet(w http.ResponseWriter, r *http.Request) {
+	by, err := caller(r)
+	d.answer(w, greeting{d.Version, by.Name}, err)
+}
+
+func (d door) add(w http.ResponseWriter, r *http.Request) {
+	var req addition
+	by, err := read(w, r, &req)
+	if err != nil {
+		d.answer(w, nil, err)
+		return
+	}
+	name := r.PathValue("name")
+	var info rules.ChannelInfo
+	if req.Replace {
+		info, err = d.ReplaceCredential(r.Context(), by, name, rules.NewSecret(req.URL))
+	} else {
+		info, err = d.AddChannel(r.Context(), by, name, rules.NewSecret(req.URL), req.Settings)
+	}
+	if err == nil {
+		d.log.Info("channel added", "channel", name, "kind", info.Kind, "by", by.Name, "replaced", req.Replace)
+	}
+	d.answer(w, added{info, d.Warnings()}, err)
+}
+
+func (d door) test(w http.ResponseWriter, r *http.Request) {
+	var req trial
+	by, err := read(w, r, &req)
+	if err != nil {
+		d.answer(w, nil, err)
+		return
+	}
+	got, err := d.TestChannel(r.Context(), by, r.PathValue("name"), min(time.Duration(req.WaitMS)*time.Millisecond, mostPatience))
+	d.answer(w, tried{got, d.Warnings()}, err)
+}
+
+// read returns who asks, and for what. Its error repeats nothing of the body.
+func read(w http.ResponseWriter, r *http.Request, into any) (rules.Actor, error) {
+	by, err := caller(r)
+	if err != nil {
+		return by, err
+	}
+	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	in.DisallowUnknownFields()
+	if in.Decode(into) != nil || in.Decode(&struct{}{}) != io.EOF {
+		return by, rules.Errorf(rules.Invalid, "the request cannot be read; is the command of the same version as the daemon? `tocsin version` and `tocsin status` tell")
+	}
+	return by, nil
+}
+
+func (d door) answer(w http.ResponseWriter, subject any, err error) {
+	status := http.StatusOK
+	if err != nil {
+		status = statuses[rules.CodeOf(err)]
+		subject = faults{d.spell(err)}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(subject); err != nil {
+		d.log.Debug("answer not written", "error", err)
+	}
+}
+
+// spell lists the errors that are joined in err. One that is not meant for
+// callers goes to the log.
+func (d door) spell(err error) (out []fault) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the layer itself is looked at
+		for _, part := range joined.Unwrap() {
+			out = append(out, d.spell(part)...)
+		}
+		return out
+	}
+	var ours *rules.Error
+	if errors.As(err, &ours) {
+		return []fault{{ours.Code, ours.Field, ours.Text}}
+	}
+	d.log.Error("request over the socket failed", "error", err)
+	return []fault{{rules.Internal, "", "something went wrong in the daemon; see its log"}}
+}

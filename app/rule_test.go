@@ -1,0 +1,157 @@
+package app_test
+
+import (
+	"context"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+func TestTextAndNumbersAreNotCompared(t *testing.T) {
+	h := newHome(t)
+	h.past("gate", func(int) string { return " open=true,text=\"open\",v=1,n=2i" })
+	for _, tt := range []struct {
+		field string
+		value any
+		want  string
+	}{
+		{"text", "open", ""},
+		{"open", true, ""},
+		{"v", 5, ""},
+		{"open", "open", `condition.value: is text, and field "open" is true or false; got "open"; for example true`},
+		{"v", "hot", `condition.value: is text, and field "v" holds numbers; got "hot"; for example 25`},
+		{"n", "hot", `condition.value: is text, and field "n" holds numbers; got "hot"; for example 25`},
+		{"text", 5, `field: "text" holds text, which only aggregation latest with == or != and a text value can judge, or count; got latest over 5m == 5`},
+	} {
+		_, err := h.CreateRule(t.Context(), anna, rules.Doc{"title": "Gate", "measurement": "gate", "field": tt.field, "condition": rules.Doc{"operator": "==", "value": tt.value}}, app.SaveOptions{DryRun: true})
+		got := ""
+		if err != nil {
+			got = err.Error()
+		}
+		h.say(tt.field, got, tt.want)
+	}
+}
+
+// An edit is checked as a new rule is, wherever the names in it stand.
+func TestAnEditOfWhatIsLookedAtIsChecked(t *testing.T) {
+	h := newHome(t)
+	h.past("gate", func(int) string { return " text=\"open\",v=1" })
+	h.create("text", rules.Doc{"measurement": "gate", "field": "text", "condition": rules.Doc{"operator": "==", "value": "open"}})
+	input := func(field string) rules.Doc {
+		return rules.Doc{"inputs": rules.Doc{"a": rules.Doc{"measurement": "gate", "field": field}}, "expr": "a > 1"}
+	}
+	_, err := h.CreateRule(t.Context(), anna, rules.Doc{"name": "sum", "condition": input("v")}, app.SaveOptions{})
+	h.must(err)
+	for name, tt := range map[string]struct {
+		condition rules.Doc
+		want      string
+	}{
+		"text": {rules.Doc{"operator": ">", "value": 3}, "holds text"},
+		"sum":  {input("w"), `condition.inputs.a.field: "w" does not exist`},
+	} {
+		if _, err := h.UpdateRule(t.Context(), anna, name, rules.Doc{"condition": tt.condition}, app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
+	n := newNight(t)
+	own := rules.Doc{"name": "own", "condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1}}
+	_, err := n.daemon.CreateRule(t.Context(), anna, own, app.SaveOptions{AllowUnknown: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const refused = "source home takes no query of its users"
+	told := func() bool {
+		return slices.ContainsFunc(n.daemon.Status(t.Context()).Problems, func(p string) bool {
+			return strings.HasPrefix(p, "rule own: cannot be judged since 2026-03-14 12:00") && strings.HasSuffix(p, refused)
+		})
+	}
+	n.tick()
+	if told() {
+		t.Error("told of at once")
+	}
+	n.tick()
+	n.tick()
+	if !told() {
+		t.Errorf("problems = %q", n.daemon.Status(t.Context()).Problems)
+	}
+	x, err := n.daemon.Explain(t.Context(), app.ExplainRequest{Rule: "own"})
+	if err != nil || !strings.Contains(x.Why, "no series has had a value for its query yet") || !strings.Contains(x.Why, "takes no query of") {
+		t.Errorf("explained as %q (%v)", x.Why, err)
+	}
+	above := rules.Doc{"measurement": "temperature", "field": "celsius", "condition": rules.Doc{"type": "threshold", "operator": ">", "value": 90}}
+	if _, err := n.daemon.UpdateRule(t.Context(), anna, "own", above, app.SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	n.tick()
+	if p := n.daemon.Status(t.Context()).Problems; len(p) > 0 {
+		t.Errorf("after the cure: %q", p)
+	}
+}
+
+func TestTimesInUTCAreToldOfWhereClocksShowSomethingElse(t *testing.T) {
+	h := newHome(t)
+	for _, tt := range []struct {
+		house string
+		doc   rules.Doc
+		want  string
+	}{
+		{"Europe/Berlin", rules.Doc{"active": rules.Doc{"hours": "07:00-22:00"}}, `active names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example active.zone "Europe/Berlin"`},
+		{"Europe/Berlin", rules.Doc{"every": "0 7 * * mon"}, `every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/Berlin"`},
+		{"Europe/London", rules.Doc{"every": "0 7 * * mon"}, `every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/London"`},
+		{"UTC", rules.Doc{"every": "0 7 * * mon", "active": rules.Doc{"hours": "07:00-22:00"}}, ""},
+		{"Europe/Berlin", rules.Doc{"every": "1m", "active": rules.Doc{"days": "mon"}}, ""},
+		{"Europe/Berlin", rules.Doc{"every": "0 7 * * mon", "zone": "UTC", "active": rules.Doc{"hours": "07:00-22:00", "zone": "UTC"}}, ""},
+	} {
+		h.Config.Zone = tt.house
+		doc := rules.Doc{"title": "Warm", "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 9}}
+		maps.Copy(doc, tt.doc)
+		got, err := h.CreateRule(t.Context(), anna, doc, app.SaveOptions{DryRun: true})
+		h.must(err)
+		h.say(tt.house, strings.Join(got.Warnings, "; "), tt.want)
+	}
+}
+
+// readable is a source that takes queries of its users, and answers each with
+// the same.
+type readable struct {
+	evaluator.Source
+	rows []evaluator.Row
+	err  error
+}
+
+func (r *readable) CheckStatement(evaluator.Statement) error { return nil }
+
+func (r *readable) Read(_ context.Context, _ evaluator.Statement, each func(evaluator.Row)) error {
+	for _, row := range r.rows {
+		each(row)
+	}
+	return r.err
+}
+
+var _ evaluator.Reader = (*readable)(nil)
+
+func TestAQueryThatAnswersNothingIsToldOf(t *testing.T) {
+	h := newHome(t)
+	for want, source := range map[string]*readable{
+		"": {rows: []evaluator.Row{{Values: []float64{1}}}},
+		"the query was asked just now and answers nothing; is a name in it misspelt?":                    {},
+		`the query was asked just now and answers no number in column "v", so there is nothing to judge`: {rows: []evaluator.Row{{Values: []float64{math.NaN()}}}},
+		"the query was asked just now, and refused: condition.text: mean() of text":                      {err: rules.FieldErrorf("condition.text", "mean() of text")},
+	} {
+		source.Source = h.asked
+		h.Sources["home"] = source
+		own := rules.Doc{"name": "own", "condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1}}
+		got, err := h.CreateRule(t.Context(), anna, own, app.SaveOptions{DryRun: true})
+		h.must(err)
+		h.say("warnings", strings.Join(got.Warnings, "; "), want)
+	}
+}
