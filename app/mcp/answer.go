@@ -143,7 +143,7 @@ func cappedText(text string, most int) string {
 	if len(text) <= most {
 		return text
 	}
-	cut := most
+	cut := most - len("…")
 	for cut > 0 && !utf8.RuneStart(text[cut]) {
 		cut--
 	}
@@ -205,11 +205,14 @@ func (a *arguments) after(t string, parts int) []string {
 
 // redactor takes configured secrets out of what leaves, in whatever form they
 // are written. It guards against a leak elsewhere, and finds nothing otherwise.
-type redactor struct{ replace *strings.Replacer }
+type redactor struct {
+	replace *strings.Replacer
+	long    []string // what no argument may hold: it stands in no ordinary text
+}
 
 func newRedactor(c *app.Config) redactor {
 	if c == nil {
-		return redactor{strings.NewReplacer()}
+		return redactor{replace: strings.NewReplacer()}
 	}
 	secrets := []rules.Secret{c.Token, c.Heartbeat.URL}
 	for _, source := range c.Sources {
@@ -218,13 +221,32 @@ func newRedactor(c *app.Config) redactor {
 	for _, channel := range c.Channels {
 		secrets = append(secrets, channel.URL)
 	}
-	var pairs []string
+	var pairs, long []string
 	for _, secret := range secrets {
+		if text := secret.Reveal(); len(text) >= longSecret {
+			long = append(long, text)
+		}
 		for _, form := range forms(secret.Reveal()) {
 			pairs = append(pairs, form, "[secret]")
 		}
 	}
-	return redactor{strings.NewReplacer(pairs...)}
+	return redactor{strings.NewReplacer(pairs...), long}
+}
+
+// longSecret is from how many letters on a secret is no word that a rule may
+// need, such as the name of a measurement.
+const longSecret = 12
+
+// refuse keeps configured secrets out, whichever argument holds one, so that
+// none is stored with a rule.
+func (r redactor) refuse(args any) error {
+	text := quoted(args)
+	for _, secret := range r.long {
+		if inJSON := quoted(secret); strings.Contains(text, inJSON[1:len(inJSON)-1]) {
+			return credential("arguments")
+		}
+	}
+	return nil
 }
 
 // forms are the ways in which a secret may be written. One of a few letters

@@ -82,11 +82,14 @@ func TestAuditHasWhatWasPrevented(t *testing.T) {
 // TestAuditHasNoSecret: what looks like a credential is in neither the record
 // nor the log, nor is a token that confirms.
 func TestAuditHasNoSecret(t *testing.T) {
-	h := newHouse(t, func(a *app.App) { a.Config.Token = rules.NewSecret("c4nary-configured") })
+	h := newHouse(t, func(a *app.App) { 
+		a.Config.Token, a.Config.Heartbeat.URL = rules.NewSecret("c4nary-word"), rules.NewSecret("c4nary-configured")
+	})
 	h.create("Freezer")
 	h.refused("update_alert_rule", `{"rule":"freezer","channels":["https://hooks.slack.com/services/T0/B0/c4nary"]}`)
 	h.refused("delete_alert_rule", `{"rule":"freezer","password":"c4nary"}`)
-	h.ok("update_alert_rule", `{"rule":"freezer","summary":"c4nary-configured is the word"}`)
+	h.refused("update_alert_rule", `{"rule":"freezer","summary":"c4nary-configured is the word"}`)
+	h.ok("update_alert_rule", `{"rule":"freezer","summary":"c4nary-word is the word"}`)
 	h.ok("update_alert_rule", `{"rule":"freezer","summary":"`+strings.Repeat("long ", 200)+`"}`)
 	asked := h.ok("delete_alert_rule", `{"rule":"freezer"}`)
 	h.ok("delete_alert_rule", `{"rule":"freezer","confirm":"`+asked["confirm"].(string)+`"}`)

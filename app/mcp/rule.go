@@ -14,7 +14,7 @@ import (
 // conditionKeys say when a measurement is wrong. The keys of the rarer types
 // are told in a sentence, which costs a model less to read than their schemas.
 var conditionKeys = []property{
-	choice("type", "", "threshold", "absence", "change", "anomaly", "forecast", "expression", "query"),
+	choice("type", "", "threshold", "absence", "change", "forecast", "expression", "query"),
 	text("aggregation", "latest mean min max sum count first stddev spread rate p95"),
 	text("window", "5m"),
 	choice("operator", "", rules.Operators...),
@@ -23,12 +23,11 @@ var conditionKeys = []property{
 }
 
 const rarerTypes = "absence: window, expect [{sensor:a}], forget_after; change: ago 1d, percent; forecast: window 6h, horizon 4h; " +
-	"anomaly: sensitivity low|medium|high, direction up|down|both, season auto|1d; " +
 	"expression: inputs {cpu:{measurement,field,where,aggregation,window}}, expr 'cpu > 80'; " +
 	"query: language influxql|sql, text 'SELECT.. time > $from AND time <= $to', column"
 
 // rarerKeys are those that rarerTypes tells.
-var rarerKeys = strings.Fields("expect forget_after ago percent horizon sensitivity direction season inputs expr language column")
+var rarerKeys = strings.Fields("expect forget_after ago percent horizon inputs expr language column")
 
 // createKeys are the keys of a rule, with what a model has to know of each. The
 // rare ones that hold objects are told in the description.

@@ -217,6 +217,9 @@ func (s *Server) perform(ctx context.Context, t tool, request mcp.CallToolReques
 		return refusal(s.secrets, s.worded(t, err)), deed{outcome: app.ActRefused}
 	}
 	args, err := t.read(request.Params.Arguments)
+	if err == nil {
+		err = s.secrets.refuse(request.Params.Arguments)
+	}
 	if err != nil {
 		return refusal(s.secrets, s.worded(t, err)), deed{}
 	}

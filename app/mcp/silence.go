@@ -112,7 +112,17 @@ func (s *Server) manageSilences(ctx context.Context, a *arguments) (any, error) 
 	return s.listSilences(ctx, a)
 }
 
+// ofNewSilences are arguments that mean nothing to a list: who gives one wants
+// a silence.
+var ofNewSilences = []string{"until", "from", "match", "everything", "open_ended", "weekly", "comment"}
+
 func (s *Server) listSilences(ctx context.Context, a *arguments) (any, error) {
+	for _, name := range ofNewSilences {
+		if _, given := a.given[name]; given {
+			a.wrong("action", "must be create, or preview to try it, with %s; without an action silences are listed", name)
+			break
+		}
+	}
 	ended, rule, most := a.on("ended"), a.text("rule"), a.whole("limit", 1, 100, 20)
 	at := a.after("manage_silences", 1)
 	if err := a.err(); err != nil {

@@ -126,3 +126,11 @@ func TestSilencesComeInPages(t *testing.T) {
 		t.Errorf("saw %v", seen)
 	}
 }
+
+// TestASilenceNeedsItsAction: what only a new silence has is not ignored by a
+// list.
+func TestASilenceNeedsItsAction(t *testing.T) {
+	h := newHouse(t)
+	h.create("Freezer")
+	wants(t, h.refused("manage_silences", `{"rule":"freezer","until":"2h"}`), "action", "must be create", "until")
+}
