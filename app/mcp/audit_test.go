@@ -82,7 +82,7 @@ func TestAuditHasWhatWasPrevented(t *testing.T) {
 // TestAuditHasNoSecret: what looks like a credential is in neither the record
 // nor the log, nor is a token that confirms.
 func TestAuditHasNoSecret(t *testing.T) {
-	h := newHouse(t, func(a *app.App) { 
+	h := newHouse(t, func(a *app.App) {
 		a.Config.Token, a.Config.Heartbeat.URL = rules.NewSecret("c4nary-word"), rules.NewSecret("c4nary-configured")
 	})
 	h.create("Freezer")
