@@ -433,7 +433,11 @@ func FuzzTool(f *testing.F) {
 	for i, tool := range v.tools {
 		f.Add(byte(i), tool.example())
 		for _, text := range hostile {
-			f.Add(byte(i), strings.Replace(tool.example(), "freezer", text, 1))
+			inJSON, err := json.Marshal(text)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(byte(i), strings.Replace(tool.example(), `"freezer"`, string(inJSON), 1))
 		}
 	}
 	f.Fuzz(func(t *testing.T, i byte, text string) {
