@@ -91,7 +91,7 @@ func (h *flakyHook) hear(sensor int, title, text string) {
 func TestKillAtAnyInstant(t *testing.T) {
 	kills := 8
 	if os.Getenv("TESTS_FULL") != "" {
-		kills = 100
+		kills = 200
 	}
 	s := newSite(t)
 	h := &flakyHook{}

@@ -17,7 +17,7 @@ import (
 func (d *door) rules() *cobra.Command {
 	return group("rules", "What is watched", d.rulesList(), d.rulesShow(), d.rulesCreate(), d.rulesUpdate(),
 		d.rulesSwitch("enable", "Watch a rule again", true), d.rulesSwitch("disable", "Stop watching a rule, and keep it", false), d.rulesDelete(),
-		d.rulesExport(), d.rulesApply(), d.rulesHistory(), d.rulesRestore(), d.rulesTest())
+		d.rulesExport(), d.rulesApply(), d.rulesHistory(), d.rulesRestore(), d.rulesTest(), d.rulesSeries(), d.rulesRetire())
 }
 
 // rulesAnswer is what `rules list` answers. Next continues the list with
