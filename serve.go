@@ -242,14 +242,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		return err
 	}
 	probes := web.New(a, d.webOptions(c))
-	zone, err := time.LoadLocation(c.Zone)
-	if err != nil || c.Zone == "" {
-		zone = time.Local
-	}
-	dispatcher := notify.NewDispatcher(notify.BookOutbox{Book: book}, d.sender, directory.Open, d.log, notify.Options{
-		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
-		Policy: directory.Policy, Operators: directory.Operators(c), Known: a.Booked,
-	})
+	dispatcher := d.newDispatcher(a, directory, probes)
 	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
 	models = mcp.New(a, mcp.Options{Log: d.log, Version: fullVersion(), Draw: chart.PNG})
 	door := models.Handler(mcp.HandlerOptions{})
@@ -279,6 +272,18 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 			return nil
 		},
 	)
+}
+
+// newDispatcher makes what sends the messages of an App.
+func (d *daemon) newDispatcher(a *app.App, directory *app.Directory, probes *web.Handler) *notify.Dispatcher {
+	zone, err := time.LoadLocation(a.Config.Zone)
+	if err != nil || a.Config.Zone == "" {
+		zone = time.Local
+	}
+	return notify.NewDispatcher(notify.BookOutbox{Book: a.Book}, d.sender, directory.Open, d.log, notify.Options{
+		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
+		Policy: directory.Policy, Operators: directory.Operators(a.Config), Known: a.Booked,
+	})
 }
 
 // newEngine makes the engine with its sources.

@@ -10,11 +10,11 @@ import (
 // sourcePatience is how long a source may take to say how it is.
 const sourcePatience = 3 * time.Second
 
-// AskedStatus is Status in which, outside the daemon, the sources answer for
-// themselves: how they fared at the last ticks is known to the daemon alone.
+// AskedStatus is Status in which, where the daemon does not tell, the sources
+// answer for themselves: how they fared at the last ticks it alone knows.
 func (a *App) AskedStatus(ctx context.Context) Status {
 	s := a.Status(ctx)
-	if a.Engine != nil {
+	if s.Engine != nil {
 		return s
 	}
 	ctx, cancel := context.WithTimeout(ctx, sourcePatience)

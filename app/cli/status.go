@@ -6,8 +6,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,42 +29,13 @@ func (d *door) status() *cobra.Command {
 		Use: "status", Short: "Show how tocsin is doing: daemon, database, sources, channels", Args: exactly(),
 		Example: "tocsin status\ntocsin status --json",
 		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
-			s := c.Status(ctx)
-			if s.Engine == nil { // how they fare with the daemon is known to the daemon alone
-				c.askSources(ctx, &s)
-			}
+			s := c.AskedStatus(ctx)
 			err := c.answer(s, nil, func() { c.showStatus(s) })
 			if err == nil && s.Status == "down" {
 				return silent{}
 			}
 			return err
 		}),
-	}
-}
-
-// patience is how long a source may take to answer the status command.
-const patience = 3 * time.Second
-
-// askSources has the sources answer for themselves.
-func (c *call) askSources(ctx context.Context, s *app.Status) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var wait sync.WaitGroup
-	for i := range s.Sources {
-		wait.Go(func() {
-			if list, err := c.CheckSources(ctx, s.Sources[i].Name); err == nil {
-				s.Sources[i] = list[0]
-			}
-		})
-	}
-	wait.Wait()
-	for _, v := range s.Sources {
-		if !v.OK {
-			s.Problems = append(s.Problems, fmt.Sprintf("source %s: %s", v.Name, v.Error))
-		}
-	}
-	if s.Status == "ok" && len(s.Problems) > 0 {
-		s.Status = "degraded"
 	}
 }
 
