@@ -229,7 +229,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	book.Inherit(d.book)
 	d.book = book
 	d.alive.tell(d.store.degraded())
-	if err := book.Resume(ctx, time.Now().UTC(), func(channel string) bool { return !directory.Policy(channel).NeverTwice }); err != nil {
+	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
 	engine := d.newEngine(c, book, directory, sources)

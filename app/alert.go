@@ -120,10 +120,13 @@ func deliveryView(list []rules.Notification) DeliveryView {
 	order := []string{"none", "delivered", "held", "pending", "failed"}
 	v, worst := DeliveryView{Channels: map[string]string{}}, 0
 	for channel, n := range newest {
-		rank := map[rules.Delivery]int{rules.Sent: 1, rules.Uncertain: 1, rules.Held: 2, rules.Owed: 3, rules.Sending: 3, rules.Dead: 4}[n.State]
+		rank := map[rules.Delivery]int{rules.Sent: 1, rules.Held: 2, rules.Owed: 3, rules.Sending: 3, rules.Dead: 4}[n.State]
 		v.Channels[channel] = string(n.State)
 		if n.Error != "" && n.State != rules.Sent {
 			v.Channels[channel] += " (" + n.Error + ")"
+		}
+		if n.Unknown {
+			v.Channels[channel] += ", may have arrived"
 		}
 		worst = max(worst, rank)
 	}

@@ -254,7 +254,7 @@ func (a *App) RemoveChannel(ctx context.Context, name string) error {
 type TestAnswer struct {
 	Channel string `json:"channel"`
 	ID      string `json:"id"`
-	State   string `json:"state"`            // sent, owed, dead, unknown, or waiting when the daemon has not tried yet
+	State   string `json:"state"`            // sent, owed, dead, or waiting when the daemon has not tried yet
 	Error   string `json:"error,omitempty"`  // the class of the failure
 	Status  int    `json:"status,omitempty"` // what the service answered: a status of HTTP or SMTP
 	Text    string `json:"text"`             // a sentence
@@ -308,18 +308,18 @@ func (a *App) awaitTest(ctx context.Context, name, id string, patience time.Dura
 
 func testAnswer(name string, n rules.Notification) TestAnswer {
 	out := TestAnswer{Channel: name, ID: n.ID, State: string(n.State), Error: n.Error, Status: n.Code}
-	answered, failed := "", notify.Trouble(n.Error)
+	answered, failed := "", notify.Trouble(n.Error, n.Unknown)
 	if n.Code != 0 {
 		answered = fmt.Sprintf(" with status %d", n.Code)
 		failed += fmt.Sprintf(" (status %d)", n.Code)
 	}
-	switch n.State {
-	case rules.Sent:
+	switch {
+	case n.State == rules.Sent:
 		out.Text = "Delivered: the service took the message" + answered + "."
-	case rules.Uncertain:
-		out.Text = "Unknown: the request left, but no answer came in time; look whether it arrived."
-	case rules.Owed:
+	case n.State == rules.Owed:
 		out.Text = "Not delivered yet: " + failed + ". tocsin goes on trying."
+	case n.Unknown:
+		out.Text = "Perhaps delivered: " + failed + "; look whether it is there."
 	default:
 		out.Text = "Not delivered: " + failed + "; check the channel's address and credential."
 	}

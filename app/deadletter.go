@@ -17,7 +17,8 @@ type DeadLetter struct {
 	Series   rules.Series `json:"series,omitempty"`
 	AlertID  string       `json:"alert_id,omitempty"`
 	RuleID   string       `json:"rule_id,omitempty"`
-	Error    string       `json:"error"` // its class
+	Error    string       `json:"error"`             // its class
+	Unknown  bool         `json:"unknown,omitempty"` // a try was not answered: it may have arrived
 	BookedAt time.Time    `json:"booked_at"`
 	DoneAt   time.Time    `json:"done_at"`
 	Fallback string       `json:"fallback,omitempty"` // the channel that was told instead
@@ -34,7 +35,7 @@ func (a *App) DeadLetters(ctx context.Context, channel string) ([]DeadLetter, er
 	for _, n := range list {
 		out = append(out, DeadLetter{
 			ID: n.ID, Channel: n.Channel, Reason: n.Reason, Title: n.Facts.Title, Series: n.Facts.Series, AlertID: n.AlertID, RuleID: n.RuleID,
-			Error: n.Error, BookedAt: n.BookedAt, DoneAt: n.DoneAt, Fallback: n.Fallback,
+			Error: n.Error, Unknown: n.Unknown, BookedAt: n.BookedAt, DoneAt: n.DoneAt, Fallback: n.Fallback,
 		})
 	}
 	return out, nil

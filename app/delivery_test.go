@@ -219,7 +219,7 @@ func TestTheStoreKnowsSinceWhenAChannelFails(t *testing.T) {
 	if err != nil || row.Due.Sub(first.Due).Abs() > time.Millisecond {
 		t.Errorf("stored %s, %v", row.Due, err)
 	}
-	o.must(o.Book.Resume(t.Context(), time.Now().UTC(), func(string) bool { return true }))
+	o.must(o.Book.Resume(t.Context(), time.Now().UTC()))
 	if again := failed(1); again.Due.Sub(first.Due).Abs() > time.Millisecond {
 		t.Errorf("after a restart due since %s, want %s", again.Due, first.Due)
 	}

@@ -76,6 +76,7 @@ type MessageView struct {
 	At       time.Time      `json:"at"` // done, or due
 	Attempts int            `json:"attempts"`
 	Error    string         `json:"error,omitempty"`
+	Unknown  bool           `json:"unknown,omitempty"` // a try was not answered: it may have arrived
 	HeldBy   string         `json:"held_by,omitempty"`
 	Fallback string         `json:"fallback,omitempty"`
 }
@@ -381,7 +382,7 @@ func (x *inquiry) messages() []MessageView {
 	})
 	out := []MessageView{}
 	for _, n := range sorted {
-		v := MessageView{n.Channel, n.Reason, n.State, n.DoneAt, n.Attempts, n.Error, n.HeldBy, n.Fallback}
+		v := MessageView{n.Channel, n.Reason, n.State, n.DoneAt, n.Attempts, n.Error, n.Unknown, n.HeldBy, n.Fallback}
 		if v.At.IsZero() {
 			v.At = n.Due
 		}

@@ -445,11 +445,10 @@ func (b *Book) Inherit(old *Book) {
 	}
 }
 
-// Resume settles what was in flight when the daemon before ended; again picks
-// the channels on which such a message is repeated.
-func (b *Book) Resume(ctx context.Context, now time.Time, again func(channel string) bool) error {
+// Resume settles what was in flight when the daemon before ended.
+func (b *Book) Resume(ctx context.Context, now time.Time) error {
 	return b.Decide(ctx, now, b.Busy(), func(_ rules.Setting, l *rules.Ledger) error {
-		l.Resume(now, again)
+		l.Resume(now)
 		return nil
 	})
 }
@@ -565,23 +564,43 @@ func (b *Book) Shift(ctx context.Context, d time.Duration) error {
 // Owed lists the notifications that are owed and due, in the order they were
 // booked.
 func (b *Book) Owed(now time.Time) []rules.Notification {
+	var out []rules.Notification
+	b.allOwed(func(n *rules.Notification) {
+		if !n.Due.After(now) {
+			out = append(out, *n)
+		}
+	})
+	slices.SortFunc(out, func(x, y rules.Notification) int {
+		return cmp.Or(x.BookedAt.Compare(y.BookedAt), cmp.Compare(x.ID, y.ID))
+	})
+	return out
+}
+
+// NextDue is when the next of what is owed after now becomes due, zero when
+// there is nothing.
+func (b *Book) NextDue(now time.Time) (next time.Time) {
+	b.allOwed(func(n *rules.Notification) {
+		if n.Due.After(now) && (next.IsZero() || n.Due.Before(next)) {
+			next = n.Due
+		}
+	})
+	return next
+}
+
+// allOwed calls f with the notifications that are owed, due or not, in no order.
+func (b *Book) allOwed(f func(*rules.Notification)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var out []rules.Notification
 	for id := range b.owing {
 		l := b.held(id)
 		if l == nil {
 			continue
 		}
 		l.Notifications(func(n *rules.Notification) bool {
-			if n.State == rules.Owed && !n.Due.After(now) {
-				out = append(out, *n)
+			if n.State == rules.Owed {
+				f(n)
 			}
 			return true
 		})
 	}
-	slices.SortFunc(out, func(x, y rules.Notification) int {
-		return cmp.Or(x.BookedAt.Compare(y.BookedAt), cmp.Compare(x.ID, y.ID))
-	})
-	return out
 }

@@ -190,9 +190,7 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 	if err := e.replan(ctx); err != nil {
 		return err
 	}
-	if err := e.leaveFuture(ctx, now, func(l *rules.Ledger) {
-		l.Resume(now, func(string) bool { return true })
-	}); err != nil {
+	if err := e.leaveFuture(ctx, now, func(l *rules.Ledger) { l.Resume(now) }); err != nil {
 		return err
 	}
 	for _, f := range e.sources {

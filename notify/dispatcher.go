@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -30,11 +31,12 @@ type Options struct {
 	Composer Composer
 	// Fold is how long what follows a message is gathered into one; 0 is 10 s.
 	Fold time.Duration
-	// Timeout bounds one delivery; 0 is 15 s.
-	Timeout time.Duration
 	// Backoff is the first wait after a failure, doubling up to BackoffMax; 0
 	// is 1 s and 5 min.
 	Backoff, BackoffMax time.Duration
+	// Jitter is what is added to such a wait, so that those who failed together do
+	// not come again together; nil is up to a fifth of it, by chance.
+	Jitter func(wait time.Duration) time.Duration
 	// GiveUp is the age at which a message becomes a dead letter; 0 is 3 days.
 	GiveUp time.Duration
 	// Policy says how a channel is used; nil holds nothing back.
@@ -59,12 +61,14 @@ type Options struct {
 // NewDispatcher returns a dispatcher; channel opens a channel by name.
 func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, bool), log *slog.Logger, o Options) *Dispatcher {
 	orElse(&o.Fold, 10*time.Second)
-	orElse(&o.Timeout, 15*time.Second)
 	orElse(&o.Backoff, time.Second)
 	orElse(&o.BackoffMax, 5*time.Minute)
 	orElse(&o.GiveUp, 72*time.Hour)
 	orElse(&o.FallbackAfter, 15*time.Minute)
 	orElse(&o.TroubleAfter, time.Hour)
+	if o.Jitter == nil {
+		o.Jitter = func(wait time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(wait)/5 + 1)) }
+	}
 	if o.Policy == nil {
 		o.Policy = func(string) Policy { return Policy{} }
 	}
@@ -90,21 +94,26 @@ func orElse(at *time.Duration, otherwise time.Duration) {
 // most three seconds.
 func (d *Dispatcher) Run(ctx context.Context) error {
 	defer d.wait.Wait()
-	poll := time.NewTicker(time.Minute) // for what becomes due without a bell
-	defer poll.Stop()
+	due := time.NewTimer(0) // for what becomes due without a bell
+	defer due.Stop()
 	for {
-		d.rouse(ctx)
+		due.Reset(d.rouse(ctx))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-d.outbox.Bell():
-		case <-poll.C:
+		case <-due.C:
 		}
 	}
 }
 
-// rouse wakes the worker of every channel that is owed something.
-func (d *Dispatcher) rouse(ctx context.Context) {
+// longestNap is the longest time without a look. The clock on the wall, which
+// says what is due, may jump.
+const longestNap = time.Minute
+
+// rouse wakes the worker of every channel that is owed something, and says how
+// long it is until there may be more.
+func (d *Dispatcher) rouse(ctx context.Context) time.Duration {
 	now := time.Now()
 	var names []string
 	failed := map[string]time.Duration{} // for how long
@@ -131,6 +140,10 @@ func (d *Dispatcher) rouse(ctx context.Context) {
 		default:
 		}
 	}
+	if next := d.outbox.NextDue(now); !next.IsZero() {
+		return min(next.Sub(now), longestNap)
+	}
+	return longestNap
 }
 
 // recall makes a new worker know for how long its channel has failed, also under

@@ -43,6 +43,17 @@ func (b *box) Owed(now time.Time) (out []rules.Notification) {
 	return out
 }
 
+func (b *box) NextDue(now time.Time) (next time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.list {
+		if n.State == rules.Owed && n.Due.After(now) && (next.IsZero() || n.Due.Before(next)) {
+			next = n.Due
+		}
+	}
+	return next
+}
+
 func (b *box) change(list []rules.Notification, f func(*rules.Notification)) (out []rules.Notification) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -57,19 +68,25 @@ func (b *box) change(list []rules.Notification, f func(*rules.Notification)) (ou
 	return out
 }
 
-func (b *box) Take(_ context.Context, list []rules.Notification) ([]rules.Notification, error) {
-	return b.change(list, func(n *rules.Notification) { n.State = rules.Sending; n.Attempts++ }), nil
+func (b *box) Take(_ context.Context, list []rules.Notification, message string) ([]rules.Notification, error) {
+	return b.change(list, func(n *rules.Notification) { n.State, n.Message = rules.Sending, message; n.Attempts++ }), nil
 }
 
+// Deliver does as a ledger does.
 func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outcome) error {
-	b.change(list, func(n *rules.Notification) { n.State, n.Error = o.State, o.Class })
+	b.change(list, func(n *rules.Notification) {
+		if !n.Failed() {
+			n.Due = time.Now()
+		}
+		n.State, n.Error, n.Unknown = o.State, o.Class, o.State != rules.Sent && (n.Unknown || o.Unknown)
+	})
 	return nil
 }
 
 func (b *box) Divert(_ context.Context, list []rules.Notification, channel string) error {
 	b.change(list, func(n *rules.Notification) { n.Fallback = channel })
 	for _, n := range list {
-		n.Channel, n.Fallback, n.Attempts, n.Facts.Instead = channel, "", 0, []string{n.Channel}
+		n.Channel, n.Fallback, n.Attempts, n.Error, n.Unknown, n.Facts.Instead = channel, "", 0, "", false, []string{n.Channel}
 		b.owe(n)
 	}
 	return nil
@@ -106,12 +123,15 @@ func (b *box) states() string {
 // service is a Sender that answers from a script and remembers when it was
 // asked what.
 type service struct {
-	mu      sync.Mutex
-	began   time.Time
-	said    []string
-	answers map[string][]rules.Outcome // by channel; then Sent
-	slow    map[string]time.Duration
-	away    time.Time // before this nothing gets through
+	mu       sync.Mutex
+	began    time.Time
+	said     []string
+	ids      []string // of the messages
+	timeouts []time.Duration
+	poison   string                     // a message of that title is never answered
+	answers  map[string][]rules.Outcome // by channel; then Sent
+	slow     map[string]time.Duration
+	away     time.Time // before this nothing gets through
 }
 
 func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
@@ -119,10 +139,14 @@ func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
 func (s *service) Send(ctx context.Context, c notify.Channel, m notify.Message) rules.Outcome {
 	s.mu.Lock()
 	s.said = append(s.said, fmt.Sprintf("%s %s %s", time.Since(s.began).Truncate(time.Second), c.Name, m.Title))
+	s.ids, s.timeouts = append(s.ids, m.ID), append(s.timeouts, c.Timeout)
 	wait := s.slow[c.Name]
 	out := rules.Outcome{State: rules.Sent}
 	if list := s.answers[c.Name]; len(list) > 0 {
 		out, s.answers[c.Name] = list[0], list[1:]
+	}
+	if s.poison != "" && m.Title == s.poison {
+		out = unknown
 	}
 	if time.Now().Before(s.away) {
 		out = rules.Outcome{State: rules.Owed, Class: "refused"}
@@ -131,7 +155,7 @@ func (s *service) Send(ctx context.Context, c notify.Channel, m notify.Message) 
 	select {
 	case <-time.After(wait):
 	case <-ctx.Done():
-		return rules.Outcome{State: rules.Uncertain, Class: "timeout"}
+		return rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}
 	}
 	return out
 }
@@ -148,9 +172,12 @@ func dispatch(t *testing.T, answers map[string][]rules.Outcome, play func(b *box
 	dispatchBy(t, notify.Options{}, answers, play)
 }
 
-// dispatchBy is dispatch with options.
+// dispatchBy is dispatch with options, and without chance.
 func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outcome, play func(b *box, s *service)) {
 	t.Helper()
+	if o.Jitter == nil {
+		o.Jitter = func(time.Duration) time.Duration { return 0 }
+	}
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &box{bell: make(chan struct{}, 100)}
@@ -251,18 +278,6 @@ func TestAfterASuccessAllThatWaitsIsTold(t *testing.T) {
 		want(t, "states", b.states(), "sent sent")
 		if got := s.heard(); !strings.HasSuffix(got, "2 alerts: 2 firing") {
 			t.Error(got)
-		}
-	})
-}
-
-func TestUnknownIsRepeatedOnce(t *testing.T) {
-	unknown := rules.Outcome{State: rules.Uncertain, Class: "timeout"}
-	dispatch(t, map[string][]rules.Outcome{"phone": {unknown, unknown, unknown}}, func(b *box, s *service) {
-		b.owe(on("phone", "one"))
-		after(time.Hour)
-		want(t, "states", b.states(), "unknown")
-		if n := strings.Count(s.heard(), "\n") + 1; n != 2 {
-			t.Errorf("sent %d times, want twice", n)
 		}
 	})
 }

@@ -15,6 +15,9 @@ type Channel struct {
 	Name string
 	Kind string // ntfy, smtp, slack, ...
 	URL  rules.Secret
+	// Timeout is how long an answer is awaited; 0 is what the Sender takes to be
+	// right.
+	Timeout time.Duration
 }
 
 // Tone says what a message brings, for colours and priorities.

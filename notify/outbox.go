@@ -12,10 +12,13 @@ import (
 type Outbox interface {
 	// Owed lists what is owed and due, in the order it was booked.
 	Owed(now time.Time) []rules.Notification
-	// Take marks messages as handed over, before their request leaves, and
-	// returns those that were still owed.
-	Take(ctx context.Context, list []rules.Notification) ([]rules.Notification, error)
-	// Deliver records what became of messages that were taken. What failed is due
+	// NextDue is when the next of what is owed after now becomes due, zero when
+	// there is nothing.
+	NextDue(now time.Time) time.Time
+	// Take marks notifications as handed over in the message of that ID, before
+	// its request leaves, and returns those that were still owed.
+	Take(ctx context.Context, list []rules.Notification, message string) ([]rules.Notification, error)
+	// Deliver records what became of notifications that were taken. What failed is due
 	// again at once, and stays so with the time of its first failure.
 	Deliver(ctx context.Context, list []rules.Notification, o rules.Outcome) error
 	// Divert owes messages that their channel cannot deliver on another one too,
@@ -33,18 +36,14 @@ type BookOutbox struct{ *evaluator.Book }
 
 var _ Outbox = BookOutbox{}
 
-// Owed lists what is owed and due, in the order it was booked.
-func (o BookOutbox) Owed(now time.Time) []rules.Notification {
-	return o.Book.Owed(now)
-}
-
-// Take marks messages as handed over and returns those that were still owed.
-func (o BookOutbox) Take(ctx context.Context, list []rules.Notification) (taken []rules.Notification, err error) {
+// Take marks notifications as handed over and returns those that were still
+// owed.
+func (o BookOutbox) Take(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification, err error) {
 	ids, byRule := group(list)
 	got := map[string]bool{}
 	err = o.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
-			got[id] = l.Take(id)
+			got[id] = l.Take(id, message)
 		}
 		return nil
 	})
@@ -57,7 +56,7 @@ func (o BookOutbox) Take(ctx context.Context, list []rules.Notification) (taken 
 	return taken, err
 }
 
-// Deliver records what became of messages that were taken.
+// Deliver records what became of notifications that were taken.
 func (o BookOutbox) Deliver(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
 	ids, byRule := group(list)
 	now := time.Now().UTC()

@@ -22,6 +22,9 @@ type Settings struct {
 	// NeverTwice says that a message which may have arrived is not sent again,
 	// where each one costs: better lost than told twice.
 	NeverTwice bool `json:"never_twice,omitempty"`
+	// Timeout is how long an answer is awaited before a message may be sent
+	// again; "" is a minute.
+	Timeout string `json:"timeout,omitempty"`
 }
 
 // Quiet is the time in which a channel keeps its messages back.
@@ -38,6 +41,7 @@ type Policy struct {
 	Quiet      *Quiet
 	Template   *Template
 	NeverTwice bool
+	Timeout    time.Duration // 0 is what the Sender takes to be right
 }
 
 // Policy reads the settings of a channel of a kind. Its error joins one for
@@ -49,6 +53,10 @@ func (s Settings) Policy(kind string) (p Policy, err error) {
 		if p.Rate, err = ParseRate(s.Rate); err != nil {
 			errs = append(errs, err)
 		}
+	}
+	if s.Timeout != "" {
+		p.Timeout, err = ParseTimeout(s.Timeout)
+		errs = append(errs, err)
 	}
 	if s.Quiet != nil {
 		errs = append(errs, s.Quiet.check())
@@ -94,6 +102,21 @@ func ParseRate(text string) (Rate, error) {
 		return Rate{}, rules.FieldErrorf("rate", "must be a number of messages from 1 to 1000 in a minute or an hour; for example 10/m or 60/h")
 	}
 	return Rate{n, per}, nil
+}
+
+// The bounds of a channel's timeout.
+const (
+	leastTimeout = time.Second
+	mostTimeout  = 10 * time.Minute
+)
+
+// ParseTimeout reads how long an answer is awaited, such as 90s.
+func ParseTimeout(text string) (time.Duration, error) {
+	d, err := rules.ParseDuration(text)
+	if err != nil || d.Std() < leastTimeout || d.Std() > mostTimeout {
+		return 0, rules.FieldErrorf("timeout", "must be a duration from 1s to 10m; for example 90s")
+	}
+	return d.Std(), nil
 }
 
 // longestQuiet is less than the age at which messages are given up.

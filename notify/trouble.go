@@ -35,7 +35,7 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 		return
 	}
 	text := fmt.Sprintf("%d %s could not be delivered: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
-		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), Trouble(o.Class), w.name)
+		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), Trouble(o.Class, len(unknown(list)) > 0 || o.Unknown), w.name)
 	if p.Fallback != "" {
 		text += " It was told on " + p.Fallback + " instead."
 	}
@@ -52,23 +52,36 @@ func (w *worker) divert(ctx context.Context, p Policy, list []rules.Notification
 	}
 }
 
-// divertStuck gives what is owed to the fallback once the channel has failed
-// for long.
+// divertStuck gives to the fallback what has failed for long, and all that is
+// owed once the channel has.
 func (w *worker) divertStuck(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
-	since := w.failsSince(w.name)
-	if p.Fallback == "" || since.IsZero() || now.Sub(since) < w.options.FallbackAfter {
-		return
-	}
-	w.divert(ctx, p, slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return n.Fallback != "" }))
+	w.divert(ctx, p, only(list, func(n rules.Notification) bool {
+		wait, stuck := w.untilStuck(n, now)
+		return stuck && wait <= 0
+	}))
 }
 
 // untilDivert shortens a wait to the time at which the fallback is to be told.
 func (w *worker) untilDivert(p Policy, list []rules.Notification, wait time.Duration, now time.Time) time.Duration {
-	since := w.failsSince(w.name)
-	if p.Fallback == "" || since.IsZero() || !slices.ContainsFunc(list, func(n rules.Notification) bool { return n.Fallback == "" }) {
+	if p.Fallback == "" {
 		return wait
 	}
-	return max(time.Millisecond, min(wait, since.Add(w.options.FallbackAfter).Sub(now)))
+	for _, n := range list {
+		if until, stuck := w.untilStuck(n, now); stuck {
+			wait = min(wait, until)
+		}
+	}
+	return max(time.Millisecond, wait)
+}
+
+// untilStuck is how long it takes until the fallback is to be told of what is
+// owed; false while it need not be.
+func (w *worker) untilStuck(n rules.Notification, now time.Time) (time.Duration, bool) {
+	since := w.failsSince(w.name)
+	if n.Failed() && (since.IsZero() || n.Due.Before(since)) {
+		since = n.Due
+	}
+	return since.Add(w.options.FallbackAfter).Sub(now), !since.IsZero() && n.Fallback == ""
 }
 
 // tellOfFailing tells the operators once that the channel has failed for long,
@@ -83,7 +96,7 @@ func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
 		w.trouble.told = true
 		// A second more or less is the same failure, as two dispatchers see it.
 		w.tellOthers(ctx, p, fmt.Sprintf("channel %s fails since %d", w.name, since.Round(time.Minute).Unix()), "Channel "+w.name+" fails",
-			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.", length(time.Since(since)), Trouble(o.Class), w.name))
+			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.", length(time.Since(since)), Trouble(o.Class, o.Unknown), w.name))
 	}
 }
 
@@ -117,10 +130,9 @@ var troubles = map[string]string{
 }
 
 // Trouble says in words what the class of a failure means, in a clause about the
-// service.
-func Trouble(class string) string {
-	text, unknown := strings.CutPrefix(class, unknownOnce)
-	text = cmp.Or(troubles[text], text)
+// service; unknown is that the message may have arrived.
+func Trouble(class string, unknown bool) string {
+	text := cmp.Or(troubles[class], class)
 	if unknown {
 		text += ", so that nobody knows whether the message arrived"
 	}

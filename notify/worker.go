@@ -3,9 +3,6 @@ package notify
 import (
 	"context"
 	"log/slog"
-	"math/rand/v2"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -49,7 +46,7 @@ const quietLook = 30 * time.Second
 // looks again; 0 is until it is woken.
 func (w *worker) work(ctx context.Context) time.Duration {
 	now := time.Now()
-	list := slices.DeleteFunc(w.outbox.Owed(now), func(n rules.Notification) bool { return n.Channel != w.name })
+	list := only(w.outbox.Owed(now), func(n rules.Notification) bool { return n.Channel == w.name })
 	if ctx.Err() != nil {
 		return 0
 	}
@@ -81,7 +78,12 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 		w.bury(ctx, p, old, rules.Outcome{State: rules.Dead, Class: "gave_up"})
 		return
 	}
-	taken, err := w.outbox.Take(ctx, list)
+	if lost := unknown(list); p.NeverTwice && len(lost) > 0 { // the daemon ended meanwhile, or the channel was not so then
+		w.bury(ctx, p, lost, rules.Outcome{State: rules.Dead, Class: lost[0].Error, Unknown: true})
+		return
+	}
+	next := nextBatch(list)
+	taken, err := w.outbox.Take(ctx, next.list, next.id)
 	if err != nil && len(taken) == 0 {
 		w.log.Error("messages not taken from the outbox", "channel", w.name, "error", err)
 		w.backOff(0)
@@ -90,17 +92,15 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	if len(taken) == 0 {
 		return
 	}
-	w.storm.count(list, now)
+	w.storm.count(next.list, now)
 	w.budget.spend()
 	m := w.compose(p, taken, now)
-	o := w.settle(p, w.send(ctx, m), taken)
+	m.ID = next.id
+	o := w.settle(p, w.send(ctx, p, m))
 	if o.State == rules.Dead {
 		w.bury(ctx, p, taken, o)
 	} else {
 		w.record(ctx, taken, o)
-	}
-	if o.State == rules.Uncertain && !p.NeverTwice {
-		w.divert(ctx, p, taken)
 	}
 	w.report(m, o, len(taken))
 	w.tellOfFailing(ctx, p, o)
@@ -113,7 +113,7 @@ const agedFor = 2 * time.Minute
 
 // tooOld lists what is given up.
 func (w *worker) tooOld(list []rules.Notification, now time.Time) []rules.Notification {
-	old := slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return now.Sub(n.BookedAt) < w.options.GiveUp })
+	old := only(list, func(n rules.Notification) bool { return now.Sub(n.BookedAt) >= w.options.GiveUp })
 	switch {
 	case len(old) == 0:
 		w.aged = time.Time{}
@@ -139,26 +139,22 @@ func (w *worker) compose(p Policy, list []rules.Notification, now time.Time) Mes
 
 // send delivers one message. The end of the program gives it three seconds
 // more, because a request that has left is better answered than unknown.
-func (w *worker) send(ctx context.Context, m Message) rules.Outcome {
+func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
 	c, ok := w.channel(w.name)
 	if !ok {
 		return rules.Outcome{State: rules.Dead, Class: "no_such_channel"}
 	}
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.options.Timeout)
+	c.Timeout = p.Timeout
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(3*time.Second, cancel) })()
 	return w.sender.Send(sending, c, m)
 }
 
-// unknownOnce marks the class of a failure that may have been a success, so
-// that it is repeated once and no more.
-const unknownOnce = "unknown: "
-
-// settle decides what an outcome means for the next try.
-func (w *worker) settle(p Policy, o rules.Outcome, list []rules.Notification) rules.Outcome {
-	again := func(n rules.Notification) bool { return strings.HasPrefix(n.Error, unknownOnce) }
-	if o.State == rules.Uncertain && !p.NeverTwice && !slices.ContainsFunc(list, again) {
-		o.State, o.Class = rules.Owed, unknownOnce+o.Class
+// settle decides what an outcome means for the channel's next message.
+func (w *worker) settle(p Policy, o rules.Outcome) rules.Outcome {
+	if o.Unknown && p.NeverTwice {
+		o.State = rules.Dead
 	}
 	if o.State == rules.Owed {
 		w.fares(w.name, false)
@@ -177,15 +173,14 @@ func (w *worker) settle(p Policy, o rules.Outcome, list []rules.Notification) ru
 }
 
 // backOff sets the time of the next try: what the service asked for, or twice
-// as long as before, with up to a fifth of jitter.
+// as long as before, with jitter.
 func (w *worker) backOff(asked time.Duration) {
 	wait := w.options.Backoff << min(w.failures, 20)
 	if wait > w.options.BackoffMax {
 		wait = w.options.BackoffMax
 	}
-	wait += time.Duration(rand.Int64N(int64(wait)/5 + 1))
 	w.failures++
-	w.notSoon = time.Now().Add(max(wait, asked))
+	w.notSoon = time.Now().Add(max(wait+w.options.Jitter(wait), asked))
 }
 
 func (w *worker) record(ctx context.Context, list []rules.Notification, o rules.Outcome) {
@@ -200,7 +195,7 @@ func (w *worker) report(m Message, o rules.Outcome, count int) {
 		level = slog.LevelWarn
 	}
 	w.log.Log(context.Background(), level, "delivery", "channel", w.name, "message", m.ID, "notifications", count,
-		"outcome", o.State, "class", o.Class, "status", o.Code)
+		"outcome", o.State, "unknown", o.Unknown, "class", o.Class, "status", o.Code)
 	if w.options.Told != nil {
 		w.options.Told(w.name, m, o)
 	}

@@ -77,22 +77,6 @@ func TestAChannelThatFailsForAQuarterOfAnHourHasItsFallbackToldOnce(t *testing.T
 	})
 }
 
-func TestWhatMayHaveBeenLostGoesToTheFallbackToo(t *testing.T) {
-	unknown := rules.Outcome{State: rules.Uncertain, Class: "timeout"}
-	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
-	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {unknown, unknown}}, func(b *box, s *service) {
-		b.owe(on("phone", "one"))
-		after(time.Minute)
-		want(t, "states", b.states(), "unknown sent")
-	})
-	o.Policy = policy(t, "phone", notify.Settings{Fallback: "mail", NeverTwice: true})
-	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {unknown}}, func(b *box, s *service) {
-		b.owe(on("phone", "one"))
-		after(time.Minute)
-		want(t, "states", b.states(), "unknown")
-	})
-}
-
 func TestOperatorsHearOfDeadLettersThroughAnotherChannel(t *testing.T) {
 	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }}
 	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, refused)}, func(b *box, s *service) {

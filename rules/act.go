@@ -322,15 +322,15 @@ func (l *Ledger) Cover(child *Rule, series Series, linger time.Duration, now tim
 	return cover
 }
 
-// Take marks a message as handed to its channel. It reports false when it is
-// not owed any more.
-func (l *Ledger) Take(id string) bool {
+// Take marks a notification as handed to its channel in the message of that ID.
+// It reports false when it is not owed any more.
+func (l *Ledger) Take(id, message string) bool {
 	n := l.messages[id]
 	if n == nil || n.State != Owed {
 		return false
 	}
 	l.settle()
-	n.State = Sending
+	n.State, n.Message = Sending, message
 	n.Attempts++
 	l.changed.notification(n)
 	return true
@@ -345,6 +345,7 @@ func (l *Ledger) Deliver(id string, o Outcome, due, now time.Time) {
 	}
 	l.settle()
 	n.State, n.Error, n.Code = o.State, o.Class, o.Code
+	n.Unknown = o.State != Sent && (n.Unknown || o.Unknown)
 	switch {
 	case !o.State.Final():
 		l.tryAgain(n, due, now)
@@ -366,7 +367,7 @@ func (l *Ledger) tryAgain(n *Notification, due, now time.Time) {
 		return
 	}
 	acked := a.Ack != nil && (n.Reason == Reminder || n.Reason == Escalated)
-	over := !a.ResolvedAt.IsZero() && n.Reason.Announces() && slices.Contains(l.Announced(a.ID), n.Channel)
+	over := !a.ResolvedAt.IsZero() && n.Reason.Announces() && l.arrived(a, n.Channel)
 	switch {
 	case acked || over:
 		n.State, n.DoneAt = Cancelled, now
@@ -399,25 +400,21 @@ func (l *Ledger) Book(channel string, reason Reason, f Facts, now time.Time) *No
 	return n
 }
 
-// Resume is row 30: what was in flight when the daemon ended may have
-// arrived. It counts as unknown, and is tried again where again allows it: each
-// end of the daemon repeats a message at most once.
+// Resume is row 30: what was in flight when the daemon ended may have arrived,
+// and is owed still.
 // A clock that began in the future, because the wall clock was wrong, begins
 // now.
-func (l *Ledger) Resume(now time.Time, again func(channel string) bool) {
+func (l *Ledger) Resume(now time.Time) {
 	l.Notifications(func(n *Notification) bool {
 		if n.State != Sending {
 			return true
 		}
-		n.State, n.DoneAt = Uncertain, now
+		n.Unknown = true
 		due := n.Due
 		if !n.Failed() {
 			n.Error, due = interrupted, now
 		}
-		if again(n.Channel) {
-			n.DoneAt = time.Time{}
-			l.tryAgain(n, due, now)
-		}
+		l.tryAgain(n, due, now)
 		l.changed.notification(n)
 		return true
 	})

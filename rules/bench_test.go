@@ -56,7 +56,7 @@ func BenchmarkObserveFlapping(b *testing.B) {
 		}
 		l.Observe(rules.Setting{Now: now}, obs, nil)
 		l.Notifications(func(n *rules.Notification) bool {
-			if l.Take(n.ID) {
+			if l.Take(n.ID, "m") {
 				l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, now, now)
 			}
 			return true
@@ -149,7 +149,7 @@ func TestRecordingAStormIsQuick(t *testing.T) {
 	})
 	start := time.Now()
 	for _, id := range ids {
-		l.Take(id)
+		l.Take(id, "m")
 		l.Deliver(id, rules.Outcome{State: rules.Sent}, noon, noon)
 	}
 	if d := time.Since(start); len(ids) != n || d > time.Second {

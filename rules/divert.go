@@ -11,7 +11,7 @@ import (
 // arrive: the other channel stands in for the one that failed.
 func (l *Ledger) Divert(id, channel string, now time.Time) {
 	n := l.messages[id]
-	if n == nil || n.Reason == Test || n.State != Owed && n.State != Sending && n.State != Dead && n.State != Uncertain {
+	if n == nil || n.Reason == Test || n.State != Owed && n.State != Sending && n.State != Dead {
 		return
 	}
 	l.settle()
@@ -39,7 +39,8 @@ func (l *Ledger) divert(n *Notification, channel string, now time.Time) {
 	}
 	m := *n
 	m.ID, m.Channel, m.Fallback = "n"+digest(n.ID, channel), channel, ""
-	m.BookedAt, m.Due, m.DoneAt, m.Attempts, m.Error, m.Code = now, now, time.Time{}, 0, "", 0
+	m.BookedAt, m.Due, m.DoneAt = now, now, time.Time{}
+	m.Attempts, m.Message, m.Unknown, m.Error, m.Code = 0, "", false, "", 0
 	m.State, m.HeldBy = Owed, ""
 	m.Facts.Instead = append(slices.Clone(n.Facts.Instead), n.Channel)
 	if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {

@@ -9,7 +9,7 @@ import (
 // refuse makes what is owed on the phone a dead letter, and diverts it.
 func refuse(p *play) {
 	for _, n := range p.owed() {
-		if n.Channel == "phone" && p.l.Take(n.ID) {
+		if n.Channel == "phone" && p.l.Take(n.ID, "m") {
 			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
 		}
 	}
@@ -23,7 +23,7 @@ func refuse(p *play) {
 // fail leaves what is owed on the phone owed, and diverts it.
 func fail(p *play) {
 	for _, n := range p.owed() {
-		if n.Channel == "phone" && p.l.Take(n.ID) {
+		if n.Channel == "phone" && p.l.Take(n.ID, "m") {
 			p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Class: "refused"}, p.now, p.now)
 			p.l.Divert(n.ID, "mail", p.now)
 			p.l.Divert(n.ID, "mail", p.now)
@@ -79,7 +79,7 @@ func TestNothingGoesRoundBetweenTwoDeadChannels(t *testing.T) {
 	p := broken(t).run("b refuse")
 	for range 3 {
 		for _, n := range p.owed() {
-			p.l.Take(n.ID)
+			p.l.Take(n.ID, "m")
 			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
 			p.l.Divert(n.ID, "phone", p.now)
 		}
@@ -102,7 +102,7 @@ func TestADeadLetterCanBeSentAgain(t *testing.T) {
 			p := broken(t)
 			p.acts["refuse-only"] = func(p *play) {
 				for _, n := range p.owed() {
-					p.l.Take(n.ID)
+					p.l.Take(n.ID, "m")
 					p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
 				}
 			}

@@ -991,26 +991,30 @@ func TestRememberKeepsQuietSeriesAndJudgesThoseThatAreMissed(t *testing.T) {
 func TestRestartCountsWhatWasInFlightAsUnknown(t *testing.T) {
 	flying := func(t *testing.T) *play {
 		p := newPlay(t, fever()).run("deaf:on b")
-		if n := p.owed()[0]; !p.l.Take(n.ID) || p.l.Take(n.ID) {
+		if n := p.owed()[0]; !p.l.Take(n.ID, "m") || p.l.Take(n.ID, "m") {
 			t.Fatal("Take must succeed once")
 		}
 		p.save()
 		return p
 	}
-	t.Run("row 30: and tries it again after each restart where that is allowed", func(t *testing.T) {
+	t.Run("row 30: and tries it again after each restart", func(t *testing.T) {
 		p := flying(t)
 		p.restart()
 		p.told("0s first phone owed")
-		p.l.Take(p.owed()[0].ID)
+		p.l.Take(p.owed()[0].ID, "m")
 		p.restart()
 		p.told("0s first phone owed")
 	})
-	t.Run("row 30: and leaves it where it is not", func(t *testing.T) {
+	t.Run("row 30: and the end goes where it may have arrived, also when it is not tried again", func(t *testing.T) {
 		p := flying(t)
-		p.l.Resume(p.now, func(string) bool { return false })
-		p.told("0s first phone unknown")
+		p.restart()
+		n := p.owed()[0]
+		if !n.Unknown || n.Message != "m" {
+			t.Errorf("after the restart unknown = %v, in message %q", n.Unknown, n.Message)
+		}
+		p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "restart"}, p.now, p.now)
 		p.deaf = false
-		p.run("g").want(rules.OK, "0s first phone unknown", "30s resolved phone sent")
+		p.run("g").want(rules.OK, "0s first phone dead", "30s resolved phone sent")
 	})
 	t.Run("row 30: but not in a silence", func(t *testing.T) {
 		p := flying(t).run("silence:1h b")
@@ -1024,7 +1028,7 @@ func TestDelivery(t *testing.T) {
 	busy := rules.Outcome{State: rules.Owed, Class: "server"}
 	take := func(p *play) *rules.Notification {
 		n := p.owed()[0]
-		p.l.Take(n.ID)
+		p.l.Take(n.ID, "m")
 		return n
 	}
 	t.Run("a message that failed is due again", func(t *testing.T) {
@@ -1071,12 +1075,36 @@ func TestDelivery(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b silence:1m b g deaf:off g g g")
 		p.told("0s first phone cancelled")
 	})
-	t.Run("resolved while the first is on its way, and it arrives", func(t *testing.T) {
+	t.Run("resolved while the first is on its way, and it may have arrived", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
 		p.run("g")
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Uncertain}, p.now, p.now)
-		p.run("deaf:off g").told("0s first phone unknown", "30s resolved phone sent")
+		p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
+		p.save()
+		p.told("0s first phone owed due 30s", "30s resolved phone owed")
+		p.run("deaf:off g").told("0s first phone sent due 30s", "30s resolved phone sent")
+	})
+	t.Run("what may have arrived is announced, though it is a dead letter", func(t *testing.T) {
+		p := newPlay(t, fever()).run("deaf:on b")
+		n := take(p)
+		p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
+		p.l.Take(n.ID, "m")
+		p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "rejected"}, p.now, p.now)
+		if got := p.l.Announced(n.AlertID); len(got) != 1 || got[0] != "phone" {
+			t.Errorf("announced on %v", got)
+		}
+		p.run("deaf:off g").told("0s first phone dead", "30s resolved phone sent")
+	})
+	t.Run("what arrived in the end is not unknown any more", func(t *testing.T) {
+		p := newPlay(t, fever()).run("deaf:on b")
+		n := take(p)
+		p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
+		p.l.Take(n.ID, "m")
+		p.l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
+		if p.log[n.ID].Unknown {
+			t.Error("it is unknown still")
+		}
+		p.save()
 	})
 	t.Run("never announced, never resolved", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
@@ -1096,7 +1124,7 @@ func TestDelivery(t *testing.T) {
 			if n.Channel == "phone" {
 				outcome = rules.Outcome{State: rules.Sent}
 			}
-			p.l.Take(n.ID)
+			p.l.Take(n.ID, "m")
 			p.l.Deliver(n.ID, outcome, p.now, p.now)
 		}
 		p.run("deaf:off g")
@@ -1131,7 +1159,7 @@ func TestDelivery(t *testing.T) {
 		p := newPlay(t, fever()).run("b")
 		for id := range p.log {
 			p.l.Deliver(id, refused, p.now, p.now)
-			if p.l.Take(id) {
+			if p.l.Take(id, "m") {
 				t.Error("a sent message was taken")
 			}
 		}
@@ -1147,7 +1175,7 @@ func TestMessagesOfNoAlert(t *testing.T) {
 	if a.ID == b.ID || a.State != rules.Owed || a.AlertID != "" || !l.Changed() {
 		t.Fatalf("booked %+v and %+v", a, b)
 	}
-	l.Take(a.ID)
+	l.Take(a.ID, "m")
 	l.Deliver(a.ID, rules.Outcome{State: rules.Sent}, noon, noon)
 	l.Saved(1)
 	var left []string
@@ -1262,7 +1290,7 @@ func TestWhatIsDoneWithIsNotDecidedAgain(t *testing.T) {
 		{"after an act between two ticks", func(p *play) {
 			p.do(p.l.Acknowledge(p.setting(), p.alert().ID, rules.Acknowledgement{By: ann}))
 		}},
-		{"after a message is handed to its channel", func(p *play) { p.l.Take(p.owed()[0].ID) }},
+		{"after a message is handed to its channel", func(p *play) { p.l.Take(p.owed()[0].ID, "m") }},
 		{"after a timer between two ticks of the rule", func(p *play) {
 			p.now = p.now.Add(step)
 			p.l.Tend(p.setting())

@@ -26,20 +26,19 @@ func (r Reason) Announces() bool {
 // Delivery is how far a notification has come.
 type Delivery string
 
-// The deliveries. Sent, Uncertain, Dead and Cancelled are final.
+// The deliveries. Sent, Dead and Cancelled are final.
 const (
 	Held      Delivery = "held"      // by policy; HeldBy says which
 	Owed      Delivery = "owed"      // to be sent at Due
-	Sending   Delivery = "sending"   // handed to the channel; found so at start-up it counts as unknown
-	Sent      Delivery = "sent"      // the service took it
-	Uncertain Delivery = "unknown"   // timed out after the request had left
+	Sending   Delivery = "sending"   // handed to the channel
+	Sent      Delivery = "sent"      // the service took it, and said so
 	Dead      Delivery = "dead"      // refused for good, or given up
 	Cancelled Delivery = "cancelled" // not needed any more
 )
 
 // Final reports whether nothing more will come of it.
 func (d Delivery) Final() bool {
-	return d == Sent || d == Uncertain || d == Dead || d == Cancelled
+	return d == Sent || d == Dead || d == Cancelled
 }
 
 // Notification is one message owed to one channel.
@@ -54,12 +53,18 @@ type Notification struct {
 	BookedAt time.Time
 	Due      time.Time // not to be tried before
 	Attempts int
+	Message  string    // the ID of the message that it went in last, which a repeat keeps
+	Unknown  bool      // a try was not answered after its request had left: it may have arrived
 	Error    string    // the class of the last failure; never a foreign text
 	Code     int       // what the service answered last, 0 for nothing
 	DoneAt   time.Time // when it became final
 	Fallback string    // the channel that was told too, because this one failed
 	Facts    Facts
 }
+
+// told reports whether people may know what the message says: its service took
+// it, or may have.
+func (n *Notification) told() bool { return n.State == Sent || n.Unknown }
 
 // Facts is what a message is about, as it was when it was booked. Templates
 // are rendered from it when it is sent.
@@ -110,10 +115,13 @@ const (
 
 // Outcome is what became of one attempt to deliver.
 type Outcome struct {
-	State Delivery      // Sent, Owed for another try, Dead, Uncertain
-	Class string        // of the failure: refused, timeout, tls, rate_limited, auth, rejected, server, invalid, panic
-	Code  int           // the status that the service answered with, 0 for none
-	Retry time.Duration // how long the service asked to wait, 0 when it did not say
+	State Delivery // Sent, Owed for another try, Dead
+	// Unknown says of one that was not Sent that it may have arrived: its
+	// request had left when the answer failed to come.
+	Unknown bool
+	Class   string        // of the failure: refused, timeout, tls, rate_limited, auth, rejected, server, invalid, panic
+	Code    int           // the status that the service answered with, 0 for none
+	Retry   time.Duration // how long the service asked to wait, 0 when it did not say
 }
 
 // ChannelInfo is all that anybody may see of a channel.

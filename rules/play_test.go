@@ -169,7 +169,7 @@ func (p *play) dispatch() {
 		return
 	}
 	for _, n := range p.owed() {
-		if !n.Due.After(p.now) && p.l.Take(n.ID) {
+		if !n.Due.After(p.now) && p.l.Take(n.ID, "m") {
 			p.l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
 		}
 	}
@@ -223,7 +223,7 @@ func (p *play) restart() {
 		p.log[n.ID] = n
 		return true
 	})
-	p.l.Resume(p.now, func(string) bool { return true })
+	p.l.Resume(p.now)
 	p.save()
 	p.stored = stored
 }

@@ -134,12 +134,13 @@ func deliver(p *play, dice *rand.Rand) {
 		outcome := rules.Outcome{State: rules.Sent}
 		later := false
 		if dice != nil {
-			outcome.State = []rules.Delivery{rules.Sent, rules.Sent, rules.Sent, rules.Owed, rules.Dead, rules.Uncertain}[dice.IntN(6)]
+			outcome.State = []rules.Delivery{rules.Sent, rules.Sent, rules.Sent, rules.Owed, rules.Dead}[dice.IntN(5)]
+			outcome.Unknown = outcome.State != rules.Sent && dice.IntN(2) == 0
 			later = dice.IntN(3) == 0
 		}
 		for _, n := range list {
 			if n.State == rules.Owed && !flying[key] {
-				p.l.Take(n.ID)
+				p.l.Take(n.ID, "m")
 			}
 		}
 		for _, n := range list {
@@ -196,7 +197,7 @@ func promises(p *play) error {
 
 func announced(p *play, of *rules.Notification) bool {
 	for _, n := range p.log {
-		if n.AlertID == of.AlertID && n.Channel == of.Channel && n.Reason.Announces() && (n.State == rules.Sent || n.State == rules.Uncertain) {
+		if n.AlertID == of.AlertID && n.Channel == of.Channel && n.Reason.Announces() && (n.State == rules.Sent || n.Unknown) {
 			return true
 		}
 	}

@@ -125,8 +125,8 @@ func (l *Ledger) channels(s Setting, a *Alert, reason Reason) []string {
 func (l *Ledger) heard(a *Alert) []string {
 	var out []string
 	for _, n := range l.owed[a.ID] {
-		told := n.State == Sent || n.State == Uncertain || n.State == Sending || n.State == Owed || n.missed()
-		if told && n.Reason.Announces() && !slices.Contains(out, n.Channel) {
+		heard := n.told() || n.State == Sending || n.State == Owed || n.missed()
+		if heard && n.Reason.Announces() && !slices.Contains(out, n.Channel) {
 			out = append(out, n.Channel)
 		}
 	}
@@ -138,11 +138,18 @@ func (l *Ledger) heard(a *Alert) []string {
 func (l *Ledger) Announced(alert string) []string {
 	var out []string
 	for _, n := range l.owed[alert] {
-		if (n.State == Sent || n.State == Uncertain) && n.Reason.Announces() && !slices.Contains(out, n.Channel) {
+		if n.told() && n.Reason.Announces() && !slices.Contains(out, n.Channel) {
 			out = append(out, n.Channel)
 		}
 	}
 	return out
+}
+
+// arrived reports whether a channel took a message that announced the episode.
+func (l *Ledger) arrived(a *Alert, channel string) bool {
+	return slices.ContainsFunc(l.owed[a.ID], func(n *Notification) bool {
+		return n.State == Sent && n.Reason.Announces() && n.Channel == channel
+	})
 }
 
 // resolve ends an episode and books its message on the channels that heard of
@@ -208,7 +215,7 @@ func (l *Ledger) together(a *Alert, channel string) {
 func (l *Ledger) merge(a *Alert, now time.Time) {
 	var told []string
 	for _, n := range l.owed[a.ID] {
-		if n.Reason.Announces() && (n.State == Sent || n.State == Uncertain || n.State == Sending) {
+		if n.Reason.Announces() && (n.State == Sent || n.State == Sending) {
 			told = append(told, n.Channel)
 		}
 	}

@@ -100,7 +100,7 @@ func (h *house) bury(channel string, titles ...string) {
 	h.must(err)
 	for _, title := range titles {
 		n := list[0].Book(channel, rules.Operational, rules.Facts{Title: title}, noon)
-		list[0].Take(n.ID)
+		list[0].Take(n.ID, "m")
 		list[0].Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth", Code: 401}, noon, noon)
 	}
 	h.must(s.Save(h.Context(), list, func(*rules.Ledger) error { return nil }))

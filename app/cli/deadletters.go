@@ -69,7 +69,11 @@ func (c *call) showDead(list []app.DeadLetter) {
 		if l.Fallback != "" {
 			told = l.Fallback
 		}
-		rows = append(rows, []string{l.ID, l.Channel, l.Error, ago(l.DoneAt, c.clock()), told, string(l.Reason), l.Title})
+		failed := l.Error
+		if l.Unknown {
+			failed += ", may have arrived"
+		}
+		rows = append(rows, []string{l.ID, l.Channel, failed, ago(l.DoneAt, c.clock()), told, string(l.Reason), l.Title})
 	}
 	c.table([]string{"ID", "CHANNEL", "ERROR", "WHEN", "TOLD INSTEAD", "REASON", "TITLE"}, rows)
 }

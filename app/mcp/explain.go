@@ -185,6 +185,9 @@ func (s *Server) messageLine(m app.MessageView) string {
 	if m.Error != "" {
 		text += fmt.Sprintf(" (%s, %d attempts)", m.Error, m.Attempts)
 	}
+	if m.Unknown {
+		text += ", may have arrived"
+	}
 	if m.Fallback != "" {
 		text += ", told " + m.Fallback + " instead"
 	}

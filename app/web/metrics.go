@@ -32,8 +32,8 @@ func newMeter(a *app.App, log *slog.Logger) *meter {
 		Name: "tocsin_deliveries_total", Help: "Deliveries that were tried, by what became of them.",
 	}, []string{"channel", "outcome"})}
 	for channel := range a.Config.Channels {
-		for _, state := range []rules.Delivery{rules.Sent, rules.Owed, rules.Dead, rules.Uncertain} {
-			m.deliveries.WithLabelValues(channel, outcomeOf(state)) // there from the start, at zero
+		for _, o := range []rules.Outcome{{State: rules.Sent}, {State: rules.Owed}, {State: rules.Dead}, {Unknown: true}} {
+			m.deliveries.WithLabelValues(channel, outcomeOf(o)) // there from the start, at zero
 		}
 	}
 	registry := prometheus.NewRegistry()
@@ -43,18 +43,20 @@ func newMeter(a *app.App, log *slog.Logger) *meter {
 }
 
 // outcomeOf is the word for what became of a delivery.
-func outcomeOf(state rules.Delivery) string {
-	switch state {
-	case rules.Owed:
+func outcomeOf(o rules.Outcome) string {
+	switch {
+	case o.Unknown:
+		return "unknown"
+	case o.State == rules.Owed:
 		return "retry"
-	case rules.Dead:
+	case o.State == rules.Dead:
 		return "permanent"
 	}
-	return string(state)
+	return string(o.State)
 }
 
-func (m *meter) delivered(channel string, state rules.Delivery) {
-	m.deliveries.WithLabelValues(channel, outcomeOf(state)).Inc()
+func (m *meter) delivered(channel string, o rules.Outcome) {
+	m.deliveries.WithLabelValues(channel, outcomeOf(o)).Inc()
 }
 
 // scrapeLog is where promhttp says what it could not gather.

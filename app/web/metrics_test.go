@@ -33,8 +33,10 @@ func TestMetrics(t *testing.T) {
 	h.rule("Elsewhere", "home", true)
 	h.tick(-2)
 	door := h.local()
-	for _, state := range []rules.Delivery{rules.Sent, rules.Sent, rules.Owed, rules.Uncertain, rules.Dead} {
-		door.Delivered("phone", notify.Message{}, rules.Outcome{State: state})
+	for _, o := range []rules.Outcome{
+		{State: rules.Sent}, {State: rules.Sent}, {State: rules.Owed}, {State: rules.Owed, Unknown: true}, {State: rules.Dead},
+	} {
+		door.Delivered("phone", notify.Message{}, o)
 	}
 	door.Delivered("mail", notify.Message{}, rules.Outcome{State: rules.Sent})
 	w := ask(t, door, request{path: "/metrics"})
@@ -86,7 +88,7 @@ func TestMetricsTellOfDeadLetters(t *testing.T) {
 	err := h.app.Book.Act(t.Context(), noon, "", func(s rules.Setting, l *rules.Ledger) error {
 		for _, channel := range []string{"phone", "removed"} {
 			n := l.Book(channel, rules.Operational, rules.Facts{Title: "lost"}, s.Now)
-			l.Take(n.ID)
+			l.Take(n.ID, "m")
 			l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, s.Now, s.Now)
 		}
 		return nil

@@ -109,7 +109,7 @@ func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request, who caller) {
 
 // Delivered counts a delivery that was tried.
 func (h *Handler) Delivered(channel string, _ notify.Message, o rules.Outcome) {
-	h.meter.delivered(channel, o.State)
+	h.meter.delivered(channel, o)
 }
 
 func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request) {

@@ -24,20 +24,22 @@ func owed(class string, code int, retry time.Duration) rules.Outcome {
 	return rules.Outcome{State: rules.Owed, Class: class, Code: code, Retry: retry}
 }
 
-func uncertain(class string, code int) rules.Outcome {
-	return rules.Outcome{State: rules.Uncertain, Class: class, Code: code}
+// unknown is for a request that left and was not answered for.
+func unknown(class string, code int) rules.Outcome {
+	return rules.Outcome{State: rules.Owed, Unknown: true, Class: class, Code: code}
 }
 
 // worse joins the outcomes of two targets. What can still be mended decides;
 // where one was sent and one refused, it is sent, and says why not to all.
 func worse(a, b rules.Outcome) rules.Outcome {
-	order := []rules.Delivery{"", rules.Dead, rules.Sent, rules.Uncertain, rules.Owed}
+	order := []rules.Delivery{"", rules.Dead, rules.Sent, rules.Owed}
 	if slices.Index(order, b.State) < slices.Index(order, a.State) {
 		a, b = b, a
 	}
 	if b.State == rules.Sent && a.State != "" && b.Class == "" {
 		b.Class, b.Code = a.Class, a.Code
 	}
+	b.Unknown = a.Unknown || b.Unknown
 	return b
 }
 
@@ -66,7 +68,7 @@ func (r reply) outcome(read func(body []byte) string) rules.Outcome {
 	case r.status >= 300:
 		return dead("rejected", r.status)
 	case r.err != nil:
-		return uncertain(classOf(r.err, "server"), r.status)
+		return unknown(classOf(r.err, "server"), r.status)
 	}
 	return r.judged(read)
 }
@@ -78,7 +80,7 @@ func (r reply) judged(read func(body []byte) string) rules.Outcome {
 	}
 	switch {
 	case read != nil && !r.whole: // none of the services says so much
-		return uncertain("server", r.status)
+		return unknown("server", r.status)
 	case class == "":
 		return rules.Outcome{State: rules.Sent, Code: r.status}
 	case class == "auth", class == "rejected":
@@ -90,7 +92,7 @@ func (r reply) judged(read func(body []byte) string) rules.Outcome {
 // broken is for a connection without a reply: what had left may have arrived.
 func (r reply) broken() rules.Outcome {
 	if r.left {
-		return uncertain(classOf(r.err, "server"), 0)
+		return unknown(classOf(r.err, "server"), 0)
 	}
 	return owed(classOf(r.err, "refused"), 0, 0)
 }

@@ -49,7 +49,7 @@ func (p post) carry(ctx context.Context, s *Sender) rules.Outcome {
 // URL, or, without an error, somebody has taken the guard away.
 func unguarded(err error) rules.Outcome {
 	if err == nil {
-		return uncertain("invalid", 0)
+		return unknown("invalid", 0)
 	}
 	return dead("invalid", 0)
 }

@@ -27,7 +27,7 @@ var _ notify.Sender = (*Sender)(nil)
 
 // Options bound what a Sender does. The zero value is right.
 type Options struct {
-	Timeout     time.Duration     // of one request or one mail; 10 s if zero
+	Timeout     time.Duration     // of one request or one mail where the channel has none; a minute if zero
 	MaxInFlight int               // deliveries at a time; 16 if zero
 	Transport   http.RoundTripper // carries the requests; one of its own if nil
 }
@@ -56,7 +56,7 @@ func New(o Options) *Sender {
 		o.Transport = transport()
 	}
 	return &Sender{
-		timeout: cmp.Or(o.Timeout, 10*time.Second),
+		timeout: cmp.Or(o.Timeout, time.Minute),
 		slots:   make(chan struct{}, cmp.Or(o.MaxInFlight, 16)),
 		guard:   newGuard(o.Transport),
 		reached: reached,
@@ -102,7 +102,7 @@ func (s *Sender) Check(url rules.Secret) (kind string, err error) {
 
 // Send delivers m to every target of the channel. A target that got m before
 // is left out, so that a retry goes to the others only. The outcome is Owed
-// while a target should be tried again, then Uncertain if one is, then Sent if
+// while a target should be tried again, Unknown if one may have it, then Sent if
 // one has it, with the class of the failure when another refused it for good.
 func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (out rules.Outcome) {
 	defer func() {
@@ -123,7 +123,7 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	case <-ctx.Done():
 		return owed("timeout", 0, 0)
 	}
-	return s.sendAll(ctx, c.Name, m.ID, service.dress(tidy(m)))
+	return s.sendAll(ctx, c, m.ID, service.dress(tidy(m)))
 }
 
 // parcel is a message dressed for one target.
@@ -136,13 +136,13 @@ type parcel interface {
 
 // sendAll carries the parcels in turn. One that fails for the whole service
 // ends the round: the others would only fail the same way, later.
-func (s *Sender) sendAll(ctx context.Context, channel, id string, parcels []parcel) rules.Outcome {
+func (s *Sender) sendAll(ctx context.Context, c notify.Channel, id string, parcels []parcel) rules.Outcome {
 	var all rules.Outcome
 	for _, p := range parcels {
-		key := channel + "\x00" + id + "\x00" + p.target()
+		key := c.Name + "\x00" + id + "\x00" + p.target()
 		one := rules.Outcome{State: rules.Sent}
 		if !s.reached.Contains(key) {
-			one = s.carry(ctx, p)
+			one = s.carry(ctx, cmp.Or(c.Timeout, s.timeout), p)
 		}
 		if one.State == rules.Sent && id != "" {
 			s.reached.Add(key, struct{}{})
@@ -154,20 +154,20 @@ func (s *Sender) sendAll(ctx context.Context, channel, id string, parcels []parc
 	}
 	if all.State == rules.Sent || all.State == rules.Dead {
 		for _, p := range parcels {
-			s.reached.Remove(channel + "\x00" + id + "\x00" + p.target())
+			s.reached.Remove(c.Name + "\x00" + id + "\x00" + p.target())
 		}
 	}
 	return all
 }
 
 // carry bounds one parcel in time and turns a panic into an outcome.
-func (s *Sender) carry(ctx context.Context, p parcel) (out rules.Outcome) {
+func (s *Sender) carry(ctx context.Context, timeout time.Duration, p parcel) (out rules.Outcome) {
 	defer func() {
 		if recover() != nil {
 			out = dead("panic", 0)
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return p.carry(ctx, s)
 }

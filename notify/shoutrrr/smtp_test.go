@@ -324,9 +324,9 @@ func TestMailSessions(t *testing.T) {
 		{"no goodbye is no failure", &postOffice{answers: map[string]string{"QUIT": "reset"}}, "127.0.0.1", "", "", sent, false, true},
 		{"hangs at once", &postOffice{answers: map[string]string{"connect": "hang"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "timeout"}, false, true},
 		{"hangs at the recipient", &postOffice{answers: map[string]string{"me@home.example": "hang"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "timeout"}, false, true},
-		{"hangs after the letter", &postOffice{answers: map[string]string{"end": "hang"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Uncertain, Class: "timeout"}, false, true},
+		{"hangs after the letter", &postOffice{answers: map[string]string{"end": "hang"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, false, true},
 		{"reset before the letter", &postOffice{answers: map[string]string{"DATA": "reset"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "refused"}, false, true},
-		{"reset after the letter", &postOffice{answers: map[string]string{"end": "reset"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Uncertain, Class: "server"}, false, true},
+		{"reset after the letter", &postOffice{answers: map[string]string{"end": "reset"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"}, false, true},
 		{"never stops talking", &postOffice{answers: map[string]string{"connect": "endless"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "refused"}, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -284,7 +284,7 @@ func mailOutcome(err error, left bool) rules.Outcome {
 	case errors.Is(err, errClear):
 		return owed("tls", 0, 0)
 	case left:
-		return uncertain(classOf(err, "server"), 0)
+		return unknown(classOf(err, "server"), 0)
 	}
 	return owed(classOf(err, "refused"), 0, 0)
 }

@@ -106,22 +106,22 @@ var troubles = []struct {
 	want   rules.Outcome
 }{
 	{"refused", nil, rules.Outcome{State: rules.Owed, Class: "refused"}},
-	{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, rules.Outcome{State: rules.Uncertain, Class: "timeout"}},
+	{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}},
 	{"hangs in the body", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, `{"ok":true`)
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
-	}, rules.Outcome{State: rules.Uncertain, Class: "timeout", Code: 200}},
-	{"reset after the request", func(w http.ResponseWriter, _ *http.Request) { hijack(w, reset) }, rules.Outcome{State: rules.Uncertain, Class: "server"}},
+	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout", Code: 200}},
+	{"reset after the request", func(w http.ResponseWriter, _ *http.Request) { hijack(w, reset) }, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"}},
 	{"reset in the body", func(w http.ResponseWriter, _ *http.Request) {
 		hijack(w, func(c net.Conn) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ok\":true")
 		})
-	}, rules.Outcome{State: rules.Uncertain, Class: "server", Code: 200}},
+	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server", Code: 200}},
 	{"not HTTP at all", func(w http.ResponseWriter, _ *http.Request) {
 		hijack(w, func(c net.Conn) { io.WriteString(c, "220 mail.example ESMTP\r\n") })
-	}, rules.Outcome{State: rules.Uncertain, Class: "server"}},
+	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"}},
 	{"429", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "7")
 		w.WriteHeader(429)
@@ -144,7 +144,7 @@ var troubles = []struct {
 	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 307}},
 	{"200 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
 		flood(w)
-	}, rules.Outcome{State: rules.Uncertain, Class: "server", Code: 200}},
+	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server", Code: 200}},
 	{"500 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(500)
 		flood(w)
@@ -197,7 +197,7 @@ func sendAll(t *testing.T, s *shoutrrr.Sender, name string, want rules.Outcome) 
 			want = rules.Outcome{State: rules.Sent, Code: 200} // whoever it is may answer as he likes
 		}
 		all.Go(func() {
-			out := s.Send(context.Background(), channel(c.url), ordinary())
+			out := s.Send(context.Background(), notify.Channel{Name: c.name, URL: rules.NewSecret(c.url)}, ordinary())
 			if out != want {
 				t.Errorf("%s: outcome = %+v, want %+v", c.name, out, want)
 			}
@@ -336,7 +336,7 @@ func TestAnswers(t *testing.T) {
 		{"Pushover refuses", "pushover://x:" + canary + "@u/", `{"status":0,"errors":["x"]}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
 		{"Bark refuses", "bark://:" + canary + "@h/", `{"code":400}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
 		{"nobody waits for a year", telegram, `{"parameters":{"retry_after":1e300}}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 24 * time.Hour}},
-		{"an answer too long to be read is not trusted", telegram, `{"ok":true,"x":"` + strings.Repeat("x", 100<<10) + `"}`, 200, rules.Outcome{State: rules.Uncertain, Class: "server", Code: 200}},
+		{"an answer too long to be read is not trusted", telegram, `{"ok":true,"x":"` + strings.Repeat("x", 100<<10) + `"}`, 200, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server", Code: 200}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := toward(t, newInbox(t, says(tt.status, tt.body)).URL, time.Minute)
@@ -444,7 +444,7 @@ func TestEndsWithItsContext(t *testing.T) {
 	go func() { ended <- s.Send(ctx, channel("ntfy://h/t"), ordinary()) }()
 	<-arrived
 	cancel()
-	if out := <-ended; out.State != rules.Uncertain || out.Class != "timeout" {
+	if out := <-ended; !out.Unknown || out.Class != "timeout" {
 		t.Errorf("outcome = %+v", out)
 	}
 	if out := s.Send(ctx, channel("ntfy://h/t"), ordinary()); out.State != rules.Owed {

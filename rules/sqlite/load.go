@@ -188,7 +188,7 @@ func (s *snapshots) alerts(ctx context.Context) error {
 
 const (
 	notificationColumns = `SELECT n.id, n.rule_id, n.alert_id, n.channel, n.reason, n.state, n.held_by, n.booked_at, n.due,
-		n.attempts, n.error, n.code, n.done_at, n.fallback, n.facts, n.rowid AS place FROM `
+		n.attempts, n.message, n.unknown, n.error, n.code, n.done_at, n.fallback, n.facts, n.rowid AS place FROM `
 	notificationsOpen = notificationColumns + `open CROSS JOIN notifications n ON n.alert_id = open.id UNION ALL ` +
 		notificationColumns + `notifications n WHERE n.alert_id IS NULL AND n.state IN ('held', 'owed', 'sending')`
 	notificationsAll    = openAll + notificationsOpen + ` ORDER BY booked_at, place`
@@ -257,7 +257,7 @@ func scanAlert(rows *sql.Rows, a *rules.Alert) error {
 func scanNotification(rows *sql.Rows, n *rules.Notification) error {
 	var place int64
 	err := rows.Scan(&n.ID, &n.RuleID, orEmpty(&n.AlertID), &n.Channel, &n.Reason, &n.State, &n.HeldBy, moment(&n.BookedAt), moment(&n.Due),
-		&n.Attempts, &n.Error, &n.Code, moment(&n.DoneAt), &n.Fallback, document(&n.Facts), &place)
+		&n.Attempts, &n.Message, &n.Unknown, &n.Error, &n.Code, moment(&n.DoneAt), &n.Fallback, document(&n.Facts), &place)
 	if err != nil {
 		return fmt.Errorf("read notification %s: %w", n.ID, err)
 	}

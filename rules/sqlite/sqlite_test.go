@@ -332,6 +332,44 @@ func TestMigrationsRunFromTheOldestSchema(t *testing.T) {
 	}
 }
 
+// TestWhatNobodyAnsweredForIsNotShownAsDelivered after an upgrade either.
+func TestWhatNobodyAnsweredForIsNotShownAsDelivered(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tocsin.db")
+	old := fstest.MapFS{}
+	for _, name := range []string{"0001_init.sql", "0002_delivery.sql", "0003_matched.sql", "0004_tokens.sql", "0005_audit.sql"} {
+		text, err := fs.ReadFile(migrations.SQLite(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[name] = &fstest.MapFile{Data: text}
+	}
+	s, err := sqlite.OpenWith(t.Context(), path, serve, old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := raw(t, path)
+	for id, was := range map[string][2]string{"lost": {"unknown", "timeout"}, "again": {"owed", "unknown: server"}, "busy": {"owed", "server"}} {
+		_, err := db.Exec(`INSERT INTO notifications (id, rule_id, channel, reason, state, held_by, attempts, error, facts)
+			VALUES (?, '', 'phone', 'operational', ?, '', 1, ?, '{}')`, id, was[0], was[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(db.Close(), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	now := open(t, path, serve)
+	for id, want := range map[string]rules.Notification{
+		"lost": {State: rules.Dead, Unknown: true, Error: "timeout"}, "again": {State: rules.Owed, Unknown: true, Error: "server"},
+		"busy": {State: rules.Owed, Error: "server"},
+	} {
+		n, err := now.Notification(t.Context(), id)
+		if err != nil || n.State != want.State || n.Unknown != want.Unknown || n.Error != want.Error {
+			t.Errorf("%s is %s, unknown %v, %q, %v", id, n.State, n.Unknown, n.Error, err)
+		}
+	}
+}
+
 func TestAMigrationIsPrecededByABackup(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	s := open(t, path, serve)
@@ -474,7 +512,7 @@ func TestSizeFallsWithPruneAndVacuumShrinksTheFile(t *testing.T) {
 		}
 		l.Observe(rules.Setting{Now: at}, []rules.Observation{{Verdict: verdict, Value: 5}}, nil)
 		l.Notifications(func(n *rules.Notification) bool {
-			if l.Take(n.ID) {
+			if l.Take(n.ID, "m") {
 				l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, time.Time{}, at)
 			}
 			return true

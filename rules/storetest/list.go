@@ -35,6 +35,17 @@ var listTests = []clause{
 		_, err = s.Notification(t.Context(), "nobody")
 		wantCode(t, err, rules.NotFound)
 	}},
+	{"a notification that may have arrived keeps its message", func(t *testing.T, open func() app.Store) {
+		s := open()
+		l := firing(simple("a"), noon)
+		id := messagesOf(l)[0].ID
+		l.Take(id, "m7")
+		l.Deliver(id, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, noon, noon)
+		save(t, s, l)
+		if got, err := s.Notification(t.Context(), id); err != nil || got.Message != "m7" || !got.Unknown || got.Error != "timeout" {
+			t.Errorf("Notification returned %+v, %v", got, err)
+		}
+	}},
 }
 
 // named returns the names of rules.

@@ -134,7 +134,7 @@ func testChannels(t *testing.T, open func() app.Store) {
 // attempt books a message on a channel and records what became of it.
 func attempt(l *rules.Ledger, channel string, o rules.Outcome, at time.Time) {
 	n := l.Book(channel, rules.Test, rules.Facts{Text: at.String()}, at)
-	l.Take(n.ID)
+	l.Take(n.ID, "m")
 	l.Deliver(n.ID, o, at.Add(time.Minute), at)
 }
 
@@ -170,7 +170,7 @@ func testDeadLetters(t *testing.T, open func() app.Store) {
 	for i, channel := range []string{"phone", "mail", "phone"} {
 		at := noon.Add(time.Duration(i) * time.Minute)
 		n := l.Book(channel, rules.Operational, rules.Facts{Title: "news"}, at)
-		l.Take(n.ID)
+		l.Take(n.ID, "m")
 		l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, at, at)
 		l.Divert(n.ID, "pager", at)
 	}

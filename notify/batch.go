@@ -1,0 +1,79 @@
+package notify
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// batch is what goes as one message.
+type batch struct {
+	id   string
+	list []rules.Notification
+}
+
+// mostRepeats is how many messages that may have arrived are repeated as they
+// were. When there are more, the service has not answered for long, and they are
+// told as one.
+const mostRepeats = 3
+
+// nextBatch picks what goes next of what a channel is owed. What may have
+// arrived is repeated as it was, under the ID it had, so that its receiver can
+// tell, unless there is other news about its alerts. What was tried less often goes
+// first, so that a message which its service cannot bear keeps no other back.
+func nextBatch(list []rules.Notification) batch {
+	repeats := unknown(list)
+	if len(repeats) == 0 {
+		return batch{messageID(list), list}
+	}
+	if messages(repeats) <= mostRepeats {
+		repeats = only(repeats, func(n rules.Notification) bool { return n.Message == repeats[0].Message })
+	}
+	about := map[string]bool{}
+	for _, n := range repeats {
+		about[subject(n)] = true
+	}
+	goes := only(list, func(n rules.Notification) bool { return about[subject(n)] })
+	rest := only(list, func(n rules.Notification) bool { return !about[subject(n)] })
+	if len(rest) > 0 && slices.MinFunc(rest, byAttempts).Attempts < slices.MaxFunc(goes, byAttempts).Attempts {
+		return nextBatch(rest)
+	}
+	if len(unknown(goes)) == len(goes) && messages(goes) == 1 {
+		return batch{cmp.Or(goes[0].Message, messageID(goes)), goes}
+	}
+	return batch{messageID(goes), goes}
+}
+
+// messageID is the ID of a message about list: the notification's own where there
+// is one thing to tell.
+func messageID(list []rules.Notification) string {
+	items := merge(list)
+	if len(items) == 1 {
+		return items[0].ID
+	}
+	return foldedID(items)
+}
+
+// unknown lists what may have arrived.
+func unknown(list []rules.Notification) []rules.Notification {
+	return only(list, func(n rules.Notification) bool { return n.Unknown })
+}
+
+// messages counts the messages that list went in last.
+func messages(list []rules.Notification) int {
+	ids := map[string]bool{}
+	for _, n := range list {
+		ids[n.Message] = true
+	}
+	return len(ids)
+}
+
+// subject is what a notification is about: its alert, or itself.
+func subject(n rules.Notification) string { return cmp.Or(n.AlertID, n.ID) }
+
+func byAttempts(a, b rules.Notification) int { return cmp.Compare(a.Attempts, b.Attempts) }
+
+func only(list []rules.Notification, which func(rules.Notification) bool) []rules.Notification {
+	return slices.DeleteFunc(slices.Clone(list), func(n rules.Notification) bool { return !which(n) })
+}
