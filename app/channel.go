@@ -86,7 +86,7 @@ func (a *App) listChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 
 // describe adds how a channel is used.
 func (a *App) describe(info rules.ChannelInfo, s notify.Settings) rules.ChannelInfo {
-	info.Fallback, info.Rate = s.Fallback, s.Rate
+	info.Fallback, info.Rate, info.Timeout = s.Fallback, s.Rate, s.Timeout
 	if s.Quiet != nil {
 		info.Quiet, info.QuietNow = s.Quiet.String(), s.Quiet.Covers(a.now())
 	}

@@ -34,6 +34,11 @@ func checkRate(text string) error {
 	return sentence(err)
 }
 
+func checkTimeout(text string) error {
+	_, err := notify.ParseTimeout(text)
+	return sentence(err)
+}
+
 func sentence(err error) error {
 	var ours *rules.Error
 	if errors.As(err, &ours) {

@@ -20,6 +20,7 @@ channels:
     fallback: mail
     rate: 10/m
     never_twice: true
+    timeout: 90s
     quiet: {hours: "22:00-07:00", days: mon-fri, except: [critical, high]}
     template:
       title: "{{.severity}}: {{.title}}"
@@ -34,7 +35,7 @@ heartbeat: {url: "https://hc-ping.com/s3cr3t", every: 5m}
 		t.Fatal(err)
 	}
 	want := notify.Settings{
-		Fallback: "mail", Rate: "10/m", NeverTwice: true,
+		Fallback: "mail", Rate: "10/m", NeverTwice: true, Timeout: "90s",
 		Quiet: &notify.Quiet{
 			Active: rules.Active{Hours: "22:00-07:00", Days: "mon-fri", Zone: "Europe/Berlin"},
 			Except: []rules.Severity{rules.Critical, rules.High},
@@ -57,6 +58,7 @@ func TestChannelSettingsThatCannotBeHaveTheirLine(t *testing.T) {
 	for _, tt := range []struct{ name, file, want string }{
 		{"an unknown key", head + "    falback: mail\n", "line 4, column 5: channels.phone.falback: no such key; did you mean fallback?"},
 		{"itself", head + "    fallback: phone\n", "line 4, column 15: channels.phone.fallback: is the channel itself"},
+		{"a timeout", head + "    timeout: 1h\n", "line 4, column 14: channels.phone.timeout: must be a duration from 1s to 10m; for example timeout: 60s"},
 		{"a rate", head + "    rate: 10\n", "line 4, column 11: channels.phone.rate: must be a number of messages from 1 to 1000 in a minute or an hour; for example rate: 10/m"},
 		{"quiet hours", head + "    quiet: {hours: 22-7}\n", "line 4, column 20: channels.phone.quiet.hours: must be two times such as 07:00-22:00"},
 		{"an unknown key of quiet", head + "    quiet: {hour: 22-7}\n", "line 4, column 13: channels.phone.quiet.hour: no such key; did you mean hours?"},

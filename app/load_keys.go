@@ -79,6 +79,7 @@ var channelKeys = []configKey[ChannelConfig]{
 	{"quiet", `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`, readQuiet},
 	{"template", `{title: "{{.severity}}: {{.title}}"}`, readTemplate},
 	{"never_twice", "true", aFlag(func(c *ChannelConfig) *bool { return &c.Settings.NeverTwice })},
+	{"timeout", "60s", aText(func(c *ChannelConfig) *string { return &c.Settings.Timeout }, checkTimeout)},
 }
 
 func keyNames[T any](keys []configKey[T]) (out []string) {

@@ -134,6 +134,7 @@ type ChannelInfo struct {
 	LastError   string    `json:"last_error,omitempty"` // its class
 	Fallback    string    `json:"fallback,omitempty"`   // the channel that is told when this one fails
 	Rate        string    `json:"rate,omitempty"`       // the most messages in a time, such as 10/m
+	Timeout     string    `json:"timeout,omitempty"`    // how long an answer is awaited, such as 90s
 	Quiet       string    `json:"quiet,omitempty"`      // when messages wait, in words
 	QuietNow    bool      `json:"quiet_now,omitempty"`
 	DeadLetters int       `json:"dead_letters,omitempty"` // messages that it could not deliver

@@ -185,7 +185,7 @@ func namesOf(f notify.Form) (out []string) {
 
 // settingFlags say how a channel is used.
 type settingFlags struct {
-	fallback, rate                      string
+	fallback, rate, timeout             string
 	quiet, quietDays, quietZone, except string
 	title, text                         string
 	neverTwice                          bool
@@ -195,6 +195,7 @@ func (f *settingFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.fallback, "fallback", "", "the channel that is told when this one fails")
 	flags.StringVar(&f.rate, "rate", "", "the most messages in a time, such as 10/m or 60/h")
+	flags.StringVar(&f.timeout, "timeout", "", "how long an answer is awaited before a message may be sent again, such as 90s (default 60s)")
 	flags.StringVar(&f.quiet, "quiet", "", "hours in which messages wait, such as 22:00-07:00")
 	flags.StringVar(&f.quietDays, "quiet-days", "", "days of the quiet hours, such as sat,sun (default every day)")
 	flags.StringVar(&f.quietZone, "quiet-zone", "", "time zone of the quiet hours (default the config's)")
@@ -208,7 +209,9 @@ func (f *settingFlags) define(cmd *cobra.Command) {
 // setting away.
 func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
 	given := cmd.Flags().Changed
-	for flag, at := range map[string][2]*string{"fallback": {&f.fallback, &s.Fallback}, "rate": {&f.rate, &s.Rate}} {
+	for flag, at := range map[string][2]*string{
+		"fallback": {&f.fallback, &s.Fallback}, "rate": {&f.rate, &s.Rate}, "timeout": {&f.timeout, &s.Timeout},
+	} {
 		if given(flag) {
 			*at[1] = *at[0]
 		}

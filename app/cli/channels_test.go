@@ -48,7 +48,7 @@ func TestHowAChannelIsUsedCanBeSaidAndChanged(t *testing.T) {
 	h := newHouse(t, plain)
 	h.in = url
 	h.ok("channels", "add", "phone", "--url-stdin", "--fallback", "mail", "--rate", "10/m", "--quiet", "22:00-07:00", "--quiet-zone", "Europe/Berlin",
-		"--quiet-except", "critical,high", "--title-template", "{{.severity}} {{.title}}", "--never-twice")
+		"--quiet-except", "critical,high", "--title-template", "{{.severity}} {{.title}}", "--never-twice", "--timeout", "2m")
 	h.ok("channels", "set", "phone", "--rate", "", "--quiet-except", "critical")
 	s, err := sqlite.Open(t.Context(), h.database(), sqlite.Options{})
 	if err != nil {
@@ -60,7 +60,7 @@ func TestHowAChannelIsUsedCanBeSaidAndChanged(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	got := list[0].Settings
-	if got.Fallback != "mail" || got.Rate != "" || got.Quiet.Hours != "22:00-07:00" || len(got.Quiet.Except) != 1 || got.Template.Title == "" || !got.NeverTwice || len(list[0].Sealed) == 0 {
+	if got.Fallback != "mail" || got.Rate != "" || got.Quiet.Hours != "22:00-07:00" || len(got.Quiet.Except) != 1 || got.Template.Title == "" || !got.NeverTwice || got.Timeout != "2m" || len(list[0].Sealed) == 0 {
 		t.Errorf("settings = %+v", got)
 	}
 	if out := h.ok("channels", "list"); !strings.Contains(out, "FALLBACK  QUIET\n") || !strings.Contains(out, "-     mail      22:00-07:00 Europe/Berlin, except critical") {

@@ -20,7 +20,7 @@ func (s *Sender) Chats(ctx context.Context, token rules.Secret) ([]notify.Chat, 
 	if !botToken.MatchString(token.Reveal()) {
 		return nil, rules.FieldErrorf("token", "must be what @BotFather gave: digits, a colon, letters")
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout) // a person waits
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.telegram.org/bot"+url.PathEscape(token.Reveal())+"/getUpdates", nil)
 	if err != nil {

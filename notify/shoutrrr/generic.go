@@ -100,8 +100,19 @@ func hookWebhook(a address, props bool) (webhook, error) {
 	return w, nil
 }
 
+// messageHeader tells what comes again where the body has no room for it. It is
+// not Idempotency-Key, which would let net/http send a request twice by itself.
+const messageHeader = "X-Message-Id"
+
 func (w webhook) dress(m notify.Message) []parcel {
-	p := post{url: w.url, method: w.method, contentType: w.contentType, header: w.header}
+	header := map[string]string{}
+	if m.ID != "" {
+		header[messageHeader] = m.ID
+	}
+	for name, value := range w.header {
+		header[headerKey(name)] = value // the channel's own goes before
+	}
+	p := post{url: w.url, method: w.method, contentType: w.contentType, header: header}
 	if strings.HasPrefix(w.contentType, "text/") {
 		text := plain(webhookLimit, inBytes)
 		text.untitled = false

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptrace"
 	"sync"
-	"sync/atomic"
 )
 
 // marker is the header that tells the guard which delivery a request belongs
@@ -81,15 +79,12 @@ func (g *guard) pass(req *http.Request) (*http.Response, error) {
 }
 
 func (g *guard) trip(ctx context.Context, req *http.Request) (r reply) {
-	var left atomic.Bool
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		WroteRequest: func(w httptrace.WroteRequestInfo) { left.Store(w.Err == nil) },
-	})
-	out := req.Clone(ctx)
+	var way crossing
+	out := req.Clone(way.watch(ctx))
 	out.Header.Del(marker)
 	resp, err := g.base.RoundTrip(out)
 	if err != nil {
-		return reply{err: err, left: left.Load()}
+		return reply{err: err, left: way.left()}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	_ = resp.Body.Close() // what was read counts, and err says if it was cut short

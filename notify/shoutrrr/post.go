@@ -31,6 +31,14 @@ type post struct {
 
 func (p post) target() string { return p.to }
 
+func (p post) host() string {
+	u, err := url.Parse(p.url)
+	if err != nil {
+		return "" // carry refuses it
+	}
+	return u.Host
+}
+
 func (p post) carry(ctx context.Context, s *Sender) rules.Outcome {
 	id := rand.Text()
 	address, err := p.generic(id)

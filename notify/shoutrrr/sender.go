@@ -28,7 +28,7 @@ var _ notify.Sender = (*Sender)(nil)
 // Options bound what a Sender does. The zero value is right.
 type Options struct {
 	Timeout     time.Duration     // of one request or one mail where the channel has none; a minute if zero
-	MaxInFlight int               // deliveries at a time; 16 if zero
+	MaxInFlight int               // to one service at a time; 100 if zero
 	Transport   http.RoundTripper // carries the requests; one of its own if nil
 }
 
@@ -36,7 +36,7 @@ type Options struct {
 // while Guard is in place.
 type Sender struct {
 	timeout time.Duration
-	slots   chan struct{}
+	slots   *slots
 	guard   *guard
 	guarded atomic.Int32
 	reached *lru.Cache[string, struct{}] // which targets of a message have it already
@@ -57,7 +57,7 @@ func New(o Options) *Sender {
 	}
 	return &Sender{
 		timeout: cmp.Or(o.Timeout, time.Minute),
-		slots:   make(chan struct{}, cmp.Or(o.MaxInFlight, 16)),
+		slots:   newSlots(cmp.Or(o.MaxInFlight, 100)),
 		guard:   newGuard(o.Transport),
 		reached: reached,
 	}
@@ -68,10 +68,12 @@ func New(o Options) *Sender {
 // nor unsent.
 func transport() *http.Transport {
 	return &http.Transport{
-		Proxy:             http.ProxyFromEnvironment,
-		DisableKeepAlives: true,
-		ForceAttemptHTTP2: true,
-		TLSClientConfig:   &tls.Config{MinVersion: tls.VersionTLS12},
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dial,
+		DisableKeepAlives:   true,
+		ForceAttemptHTTP2:   true,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: dialTimeout,
 	}
 }
 
@@ -117,12 +119,6 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if err != nil {
 		return dead("invalid", 0)
 	}
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	case <-ctx.Done():
-		return owed("timeout", 0, 0)
-	}
 	return s.sendAll(ctx, c, m.ID, service.dress(tidy(m)))
 }
 
@@ -130,6 +126,8 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 type parcel interface {
 	// target names the receiver among those of its channel.
 	target() string
+	// host names the server that takes it, with the port.
+	host() string
 	// carry delivers the parcel through a guard and says what became of it.
 	carry(ctx context.Context, s *Sender) rules.Outcome
 }
@@ -160,13 +158,19 @@ func (s *Sender) sendAll(ctx context.Context, c notify.Channel, id string, parce
 	return all
 }
 
-// carry bounds one parcel in time and turns a panic into an outcome.
+// carry bounds one parcel in time, once its service has a slot for it, and turns
+// a panic into an outcome.
 func (s *Sender) carry(ctx context.Context, timeout time.Duration, p parcel) (out rules.Outcome) {
 	defer func() {
 		if recover() != nil {
 			out = dead("panic", 0)
 		}
 	}()
+	leave, ok := s.slots.enter(ctx, p.host())
+	if !ok {
+		return owed("timeout", 0, 0)
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	return p.carry(ctx, s)

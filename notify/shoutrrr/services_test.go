@@ -412,7 +412,7 @@ func TestHeadersOfWebhooks(t *testing.T) {
 	address := "generic+" + in.URL + "/a%2Fb/c?@X-API-Key=k&@userAgent=me&template=theirs&messagekey=theirs&q=1&q=2"
 	wantSent(t, guarded(t, options()).Send(context.Background(), channel(address), ordinary()))
 	g := in.one(t)
-	if g.header.Get("X-Api-Key") != "k" || g.header.Get("User-Agent") != "me" {
+	if g.header.Get("X-Api-Key") != "k" || g.header.Get("User-Agent") != "me" || g.header.Get("X-Message-Id") != "n1" {
 		t.Errorf("headers = %v", g.header)
 	}
 	if q := g.query.Encode(); q != "messagekey=theirs&q=1&q=2&template=theirs" || g.path != "/a%2Fb/c" {

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"mime/multipart"
 	"mime/quotedprintable"
+	"net"
 	"net/mail"
 	"net/textproto"
 	"regexp"
@@ -182,6 +183,8 @@ type letter struct {
 }
 
 func (l letter) target() string { return l.to }
+
+func (l letter) host() string { return net.JoinHostPort(l.server.host, l.server.port) }
 
 // carry has shoutrrr send the letter to a relay of ours, which sends it on.
 func (l letter) carry(ctx context.Context, _ *Sender) rules.Outcome {

@@ -123,7 +123,7 @@ func (s mailServer) submit(ctx context.Context, from, to string, letter []byte) 
 }
 
 func (s mailServer) dial(ctx context.Context) (net.Conn, error) {
-	raw, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(s.host, s.port))
+	raw, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", net.JoinHostPort(s.host, s.port))
 	if err != nil {
 		return nil, fmt.Errorf("dial the mail server: %w", err)
 	}

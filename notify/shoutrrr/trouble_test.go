@@ -452,25 +452,60 @@ func TestEndsWithItsContext(t *testing.T) {
 	}
 }
 
-func TestInFlight(t *testing.T) {
-	arrived := make(chan struct{})
-	goOn := make(chan struct{})
-	in := newInbox(t, func(http.ResponseWriter, *http.Request) { arrived <- struct{}{}; <-goOn })
+// TestServicesHaveSlotsOfTheirOwn: who waits, waits for others of the same
+// service, and not for the time that a slow one may take.
+func TestServicesHaveSlotsOfTheirOwn(t *testing.T) {
+	arrived, goOn := make(chan struct{}), make(chan struct{})
+	in := newInbox(t, func(_ http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Meant-For"), "slow.example") {
+			arrived <- struct{}{}
+			<-goOn
+		}
+	})
 	to, err := url.Parse(in.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := guarded(t, shoutrrr.Options{MaxInFlight: 1, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
-	first := make(chan rules.Outcome)
-	go func() { first <- s.Send(context.Background(), channel("https://h/t"), ordinary()) }()
+	s := guarded(t, shoutrrr.Options{MaxInFlight: 1, Timeout: time.Minute, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
+	slow := make(chan rules.Outcome)
+	send := func() { slow <- s.Send(context.Background(), channel("https://slow.example/t"), ordinary()) }
+	go send()
 	<-arrived
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
-	defer cancel()
-	if out := s.Send(ctx, channel("https://h/t"), ordinary()); out.State != rules.Owed || out.Class != "timeout" {
-		t.Errorf("the second: outcome = %+v", out)
+	wantSent(t, s.Send(context.Background(), channel("https://quick.example/t"), ordinary()))
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if out := s.Send(ctx, channel("https://slow.example/t"), ordinary()); out.State != rules.Owed || out.Unknown {
+		t.Errorf("without a slot: outcome = %+v", out)
 	}
-	close(goOn)
-	wantSent(t, <-first)
+	go send()
+	goOn <- struct{}{}
+	<-arrived
+	goOn <- struct{}{}
+	wantSent(t, <-slow)
+	wantSent(t, <-slow)
+}
+
+// TestAChannelsTimeoutIsForAnAnswer: one that comes late, and within it, settles
+// the try.
+func TestAChannelsTimeoutIsForAnAnswer(t *testing.T) {
+	answer := make(chan struct{})
+	in := newInbox(t, func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-answer:
+		case <-r.Context().Done():
+		}
+	})
+	s := toward(t, in.URL, time.Nanosecond)
+	patient, hasty := channel("https://h/t"), channel("https://h/t")
+	patient.Timeout, hasty.Timeout = time.Minute, 50*time.Millisecond
+	if out := s.Send(context.Background(), hasty, ordinary()); !out.Unknown || out.Class != "timeout" {
+		t.Errorf("outcome = %+v", out)
+	}
+	close(answer)
+	wantSent(t, s.Send(context.Background(), patient, ordinary()))
+	if n := len(in.got()); n != 2 {
+		t.Errorf("%d requests, want 2", n)
+	}
 }
 
 func TestGuardIsForOurOwnRequests(t *testing.T) {
