@@ -156,7 +156,14 @@ func deadProblems(list []DeadLetter) (out []string) {
 		count[d.Channel]++
 	}
 	for _, name := range order {
-		out = append(out, fmt.Sprintf("channel %s: %d dead letters: `tocsin channels dead` lists them; send them again with `tocsin channels resend --all %s`, or let go of them with `tocsin channels dead --drop %s`", name, count[name], name, name))
+		out = append(out, fmt.Sprintf("channel %s: %s: `tocsin channels dead` lists them; send them again with `tocsin channels resend --all %s`, or let go of them with `tocsin channels dead --drop %s`", name, deadLetters(count[name]), name, name))
 	}
 	return out
+}
+
+func deadLetters(n int) string {
+	if n == 1 {
+		return "1 dead letter"
+	}
+	return fmt.Sprintf("%d dead letters", n)
 }

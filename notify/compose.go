@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -42,7 +43,8 @@ type item struct {
 }
 
 // merge makes one item of what is owed about the same alert: the newest news,
-// and whether its beginning is told with it.
+// and whether its beginning is told with it. The worst is the first, and tocsin's
+// own messages are the last.
 func merge(list []rules.Notification) []item {
 	var out []item
 	at := map[string]int{}
@@ -62,20 +64,41 @@ func merge(list []rules.Notification) []item {
 			out[i].Reason = was.Reason // a first that was late is still a first
 		}
 	}
+	slices.SortStableFunc(out, func(a, b item) int {
+		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt))
+	})
 	return out
 }
 
 func (c Composer) single(it item, now time.Time) Message {
 	f := it.Facts
-	m := Message{ID: it.ID, Thread: it.AlertID, Severity: f.Severity, Tone: tone(it), Link: f.Runbook, At: it.BookedAt}
+	m := Message{ID: it.ID, Threads: threads([]item{it}), Severity: f.Severity, Tone: tone(it), Link: f.Runbook, At: it.BookedAt}
+	m.Title = subjectLine(it)
 	if it.AlertID == "" {
-		m.Title, m.Text = f.Title, f.Text
+		m.Text = f.Text
 		return m
 	}
-	m.Title = headline(it) + name(f)
 	m.Text = strings.Join(c.lines(it, now), "\n")
 	m.Fields = c.fields(it)
 	return m
+}
+
+// subjectLine says in a line what an item is about.
+func subjectLine(it item) string {
+	if it.AlertID == "" {
+		return it.Facts.Title
+	}
+	return headline(it) + name(it.Facts)
+}
+
+// threads names the alerts of items, as many as a message lists.
+func threads(items []item) (out []string) {
+	for _, it := range items {
+		if it.AlertID != "" && len(out) < digestOver {
+			out = append(out, it.AlertID)
+		}
+	}
+	return out
 }
 
 func tone(it item) Tone {
@@ -303,12 +326,11 @@ func rangeOf(values []float64) string {
 	return rules.FormatNumber(slices.Min(values)) + " to " + rules.FormatNumber(slices.Max(values))
 }
 
-// rank puts what fires before what is over, and the severe first.
+// rank puts what fires before what is over, that before tocsin's own, and the
+// severe first.
 func rank(it item) int {
-	if it.Reason == rules.Resolved || it.AlertID == "" {
-		return -1
-	}
-	return it.Facts.Severity.Rank()
+	kind := map[Tone]int{Notice: 0, Relief: 10, Alarm: 20}[tone(it)]
+	return kind + it.Facts.Severity.Rank()
 }
 
 func (c Composer) oneLine(it item, now time.Time) string {

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -114,7 +115,7 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		},
 		{"what goes bad together is one message, the worst first", []rules.Notification{
 			news("b", rules.Resolved, nil), news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Severity = rules.Low }), news("c", rules.FirstNews, nil),
-		}, "Freezer too warm, all with sensor=a: 2 firing, 1 resolved", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+		}, "Freezer too warm (sensor=a), and 2 more, all with sensor=a: 2 firing, 1 resolved", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
 			"• low Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n• Resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min", notify.Alarm},
 		{
 			"what another channel should have told says so",
@@ -131,7 +132,7 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"several escalations too",
 			[]rules.Notification{news("a", rules.Escalated, nil), news("b", rules.Escalated, nil)},
-			"Freezer too warm, all with sensor=a: 2 firing", "• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+			"Nobody has acknowledged: Freezer too warm (sensor=a), and 1 more, all with sensor=a: 2 firing", "• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
 				"• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
 				"To stop reminders, acknowledge them: tocsin alerts list --status firing names them, or ask Claude to.", notify.Alarm,
 		},
@@ -178,7 +179,7 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"beside other news too",
 			[]rules.Notification{silent("a", 40), silent("b", 90), news("x", rules.FirstNews, nil)},
-			"3 alerts: 3 firing", "• Sensor silent: 2 of 14 sensors are silent, the longest since 10:30:00; a, b\n" +
+			"Sensor silent (sensor=a), and 2 more: 3 firing", "• Sensor silent: 2 of 14 sensors are silent, the longest since 10:30:00; a, b\n" +
 				"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00", notify.Alarm,
 		},
 		{
@@ -196,6 +197,69 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 	}
 }
 
+// own is a message of tocsin's own that was booked at the minute.
+func own(title string, minute int) rules.Notification {
+	return rules.Notification{
+		ID: title, Reason: rules.Operational, BookedAt: noon.Add(time.Duration(minute) * time.Minute),
+		Facts: rules.Facts{Title: title, Text: "It is so."},
+	}
+}
+
+// TestTheWorstAlertNamesTheMessage, whatever came first, and tocsin's own never
+// do where there is an alert.
+func TestTheWorstAlertNamesTheMessage(t *testing.T) {
+	severe := func(s rules.Severity) func(*rules.Notification) {
+		return func(n *rules.Notification) {
+			n.Facts.Severity, n.Facts.Title, n.Facts.Series, n.Facts.Runbook = s, string(s)+" fire", "", "https://x"
+		}
+	}
+	first := func(s rules.Severity) rules.Notification { return news(string(s), rules.FirstNews, severe(s)) }
+	over := func(s rules.Severity) rules.Notification { return news(string(s), rules.Resolved, severe(s)) }
+	down, away := own("Source home is down", -9), own("tocsin was away", -8)
+	for _, tt := range []struct {
+		name    string
+		list    []rules.Notification
+		title   string
+		tone    notify.Tone
+		threads string
+	}{
+		{"one beside two of tocsin's own", []rules.Notification{down, away, first(rules.Critical)}, "critical fire, and 2 more: 1 firing, 2 of tocsin's own", notify.Alarm, "critical"},
+		{"the worst of several", []rules.Notification{first(rules.Low), down, first(rules.Critical), first(rules.High)}, "critical fire, and 3 more: 3 firing, 1 of tocsin's own", notify.Alarm, "critical high low"},
+		{"what fires before what is over", []rules.Notification{over(rules.Critical), first(rules.Low)}, "low fire, and 1 more: 1 firing, 1 resolved", notify.Alarm, "low critical"},
+		{"the worst of what is over", []rules.Notification{down, over(rules.Low), over(rules.High)}, "Resolved: high fire, and 2 more: 2 resolved, 1 of tocsin's own", notify.Relief, "high low"},
+		{"tocsin's own alone", []rules.Notification{away, down}, "Source home is down, and 1 more: 2 of tocsin's own", notify.Notice, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := notify.Composer{Zone: time.UTC}
+			m := c.Compose(tt.list, noon)
+			if m.Title != tt.title || m.Tone != tt.tone || strings.Join(m.Threads, " ") != tt.threads {
+				t.Errorf("title %q, tone %s, threads %v", m.Title, m.Tone, m.Threads)
+			}
+			if m.Tone != notify.Notice && m.Link != "https://x" {
+				t.Errorf("runbook %q", m.Link)
+			}
+			if morning := c.Morning(tt.list, noon); !strings.Contains(morning.Title, tt.title[:strings.Index(tt.title, ":")+1]) {
+				t.Errorf("in the morning %q", morning.Title)
+			}
+		})
+	}
+}
+
+// TestADigestTellsWhatTocsinHasToSay in its own words, not as alerts.
+func TestADigestTellsWhatTocsinHasToSay(t *testing.T) {
+	list := []rules.Notification{own("Source home is down", -9)}
+	for i := range 21 {
+		list = append(list, news(strings.Repeat("x", i+1), rules.FirstNews, func(n *rules.Notification) { n.Facts.Title = fmt.Sprint("rule ", i) }))
+	}
+	m := notify.Composer{Zone: time.UTC}.Compose(list, noon)
+	if !strings.HasSuffix(m.Text, "\nand 1 more rule\n• Source home is down: It is so.") {
+		t.Errorf("%q\n%s", m.Title, m.Text)
+	}
+	if len(m.Threads) != 20 {
+		t.Errorf("%d threads", len(m.Threads))
+	}
+}
+
 // TestStormIsCounted: over twenty alerts are counted by rule, not listed.
 func TestStormIsCounted(t *testing.T) {
 	var list []rules.Notification
@@ -207,7 +271,7 @@ func TestStormIsCounted(t *testing.T) {
 		}))
 	}
 	m := notify.Composer{Zone: time.UTC}.Compose(list, noon)
-	if m.Title != "300 alerts, all with sensor=a: 300 firing" ||
+	if m.Title != "Disk full (sensor=a), and 299 more, all with sensor=a: 300 firing" ||
 		m.Text != "• Disk full: 100 firing, the worst high\n• Freezer too warm: 200 firing, the worst high" {
 		t.Errorf("%q\n%s", m.Title, m.Text)
 	}
@@ -239,7 +303,7 @@ func TestMorningTellsWhatTheNightBrought(t *testing.T) {
 	m := notify.Composer{Zone: time.UTC}.Morning([]rules.Notification{
 		news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil), news("b", rules.Resolved, nil), news("c", rules.FirstNews, nil),
 	}, noon)
-	if m.Title != "Quiet hours are over: 1 still wrong, 1 came and went, 1 over" {
+	if m.Title != "Quiet hours are over: Freezer too warm (sensor=a), and 2 more: 1 still wrong, 1 came and went, 1 over" {
 		t.Errorf("title = %q", m.Title)
 	}
 	if want := "Still wrong:\n• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +

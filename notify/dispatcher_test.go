@@ -219,7 +219,7 @@ func TestFoldingNeverDelaysTheFirst(t *testing.T) {
 		after(3 * time.Second)
 		b.owe(on("phone", "three"))
 		after(20 * time.Second)
-		want(t, "told", s.heard(), "0s phone one\n10s phone 2 alerts: 2 firing")
+		want(t, "told", s.heard(), "0s phone one\n10s phone two, and 1 more: 2 firing")
 		want(t, "states", b.states(), "sent sent sent")
 	})
 }
@@ -228,7 +228,7 @@ func TestOneCommitIsOneMessage(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
 		b.owe(on("phone", "one"), on("phone", "two"), on("mail", "one"))
 		after(time.Second)
-		if got := s.heard(); !strings.Contains(got, "0s phone 2 alerts: 2 firing") || !strings.Contains(got, "0s mail one") {
+		if got := s.heard(); !strings.Contains(got, "0s phone one, and 1 more: 2 firing") || !strings.Contains(got, "0s mail one") {
 			t.Error(got)
 		}
 	})
@@ -276,7 +276,7 @@ func TestAfterASuccessAllThatWaitsIsTold(t *testing.T) {
 		b.owe(on("phone", "two"))
 		after(time.Minute)
 		want(t, "states", b.states(), "sent sent")
-		if got := s.heard(); !strings.HasSuffix(got, "2 alerts: 2 firing") {
+		if got := s.heard(); !strings.HasSuffix(got, "one, and 1 more: 2 firing") {
 			t.Error(got)
 		}
 	})

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -14,11 +13,8 @@ import (
 // folded is one message about several alerts: the worst first. What is many of
 // one kind is a line, and over digestOver lines are counted by rule.
 func (c Composer) folded(items []item, now time.Time) Message {
-	slices.SortStableFunc(items, func(a, b item) int {
-		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt))
-	})
 	m := Message{
-		ID: foldedID(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items), Link: runbook(items),
+		ID: foldedID(items), Threads: threads(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items), Link: runbook(items),
 	}
 	groups := grouped(items)
 	text := ""
@@ -33,10 +29,10 @@ func (c Composer) folded(items []item, now time.Time) Message {
 	return m
 }
 
-// runbook is the one that all items share, "" when they do not.
+// runbook is the one that all alerts share, "" when they do not.
 func runbook(items []item) string {
 	for _, it := range items {
-		if it.Facts.Runbook != items[0].Facts.Runbook {
+		if it.AlertID != "" && it.Facts.Runbook != items[0].Facts.Runbook {
 			return ""
 		}
 	}
@@ -46,7 +42,7 @@ func runbook(items []item) string {
 // listed is a line for each group, or the counts when there are too many.
 func (c Composer) listed(groups [][]item, items []item, now time.Time) string {
 	if len(groups) > digestOver {
-		return countByRule(items)
+		return c.digest(items, now)
 	}
 	var lines []string
 	for _, g := range groups {
@@ -144,6 +140,7 @@ func instead(items []item) string {
 	return fmt.Sprintf("Told here because %s %s %s not work.", plural(len(names), "channel", "channels"), strings.Join(names, ", "), plural(len(names), "does", "do"))
 }
 
+// foldedTitle is that of the worst, with what there is besides.
 func foldedTitle(items []item) string {
 	firing, over, own := 0, 0, 0
 	for _, it := range items {
@@ -156,27 +153,17 @@ func foldedTitle(items []item) string {
 			own++
 		}
 	}
-	title := fmt.Sprintf("%d alerts", firing+over)
-	if one := oneTitle(items); one != "" {
-		title = one
-	}
-	switch {
-	case firing+over == 0:
-		title = fmt.Sprintf("%d messages", own)
-	case own == 0 && shared(items) != "":
-		title += ", all with " + shared(items)
+	title := withMore(items)
+	if common := shared(items); own == 0 && common != "" {
+		title += ", all with " + common
 	}
 	return title + ": " + counts([]int{firing, over, own}, "firing", "resolved", "of tocsin's own")
 }
 
-// oneTitle is what all items are about, "" when that is not one thing.
-func oneTitle(items []item) string {
-	for _, it := range items {
-		if it.AlertID == "" || it.Facts.Title != items[0].Facts.Title {
-			return ""
-		}
-	}
-	return items[0].Facts.Title
+// withMore names the worst of several items, which are sorted, and counts the
+// others.
+func withMore(items []item) string {
+	return fmt.Sprintf("%s, and %d more", subjectLine(items[0]), len(items)-1)
 }
 
 // counts joins the counts that are not zero.
@@ -218,7 +205,7 @@ type tally struct {
 }
 
 func (t *tally) add(it item) {
-	if rank(it) < 0 {
+	if tone(it) == Relief {
 		t.over++
 		return
 	}
@@ -243,11 +230,16 @@ func (t *tally) String() string {
 	return strings.Join(parts, "; ")
 }
 
-// countByRule is the text of a storm: how many alerts of each rule, and how bad.
-func countByRule(items []item) string {
-	var order []string
+// digest is the text of a storm: how many alerts of each rule, and how bad, and
+// then tocsin's own messages.
+func (c Composer) digest(items []item, now time.Time) string {
+	var order, own []string
 	byTitle := map[string]*tally{}
 	for _, it := range items {
+		if it.AlertID == "" {
+			own = append(own, "• "+c.oneLine(it, now))
+			continue
+		}
 		t := byTitle[it.Facts.Title]
 		if t == nil {
 			t = &tally{}
@@ -259,10 +251,17 @@ func countByRule(items []item) string {
 	for _, title := range order {
 		lines = append(lines, "• "+title+": "+byTitle[title].String())
 	}
-	if more := len(lines) - digestOver; more > 0 {
-		lines = append(lines[:digestOver], fmt.Sprintf("and %d more rules", more))
+	return strings.Join(append(atMost(lines, "rule", "rules"), atMost(own, "message of tocsin's own", "messages of tocsin's own")...), "\n")
+}
+
+// atMost cuts lines that are too many for a digest, and says how many are left
+// out of what.
+func atMost(lines []string, one, many string) []string {
+	more := len(lines) - digestOver
+	if more <= 0 {
+		return lines
 	}
-	return strings.Join(lines, "\n")
+	return append(lines[:digestOver], fmt.Sprintf("and %d more %s", more, plural(more, one, many)))
 }
 
 // Morning is the message at the end of quiet hours: what is still wrong, what
@@ -272,7 +271,7 @@ func (c Composer) Morning(list []rules.Notification, now time.Time) Message {
 	if len(items) == 1 {
 		return c.single(items[0], now)
 	}
-	m := c.folded(slices.Clone(items), now)
+	m := c.folded(items, now)
 	var sections [4][]item
 	for _, it := range items {
 		switch {
@@ -294,7 +293,7 @@ func (c Composer) Morning(list []rules.Notification, now time.Time) Message {
 			text = append(text, heading, c.listed(grouped(sections[i]), sections[i], now))
 		}
 	}
-	m.Title = "Quiet hours are over: " + counts(n, "still wrong", "came and went", "over", "of tocsin's own")
+	m.Title = "Quiet hours are over: " + withMore(items) + ": " + counts(n, "still wrong", "came and went", "over", "of tocsin's own")
 	m.Text = strings.Join(append(text, c.footnotes(items)...), "\n")
 	return m
 }

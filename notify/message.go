@@ -42,10 +42,10 @@ type Field struct {
 // plain, untrusted text; the Sender escapes it for its service and cuts it to
 // the service's limits.
 type Message struct {
-	ID       string // stable over retries; services that know idempotency use it
-	Thread   string // of all messages about one alert; "" where there are several
-	Title    string // one line
-	Text     string // the body without the title; lines
+	ID       string   // stable over retries; services that know idempotency use it
+	Threads  []string // the alerts that it tells of, the worst first
+	Title    string   // one line
+	Text     string   // the body without the title; lines
 	Fields   []Field
 	Severity rules.Severity
 	Tone     Tone

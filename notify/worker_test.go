@@ -225,7 +225,7 @@ func TestTwentyAlertsAMinuteAreNoStorm(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
 		b.owe(alerts("phone", 0, 20)...)
 		after(5 * time.Minute)
-		want(t, "told", s.heard(), "0s phone 20 alerts: 20 firing")
+		want(t, "told", s.heard(), "0s phone alert0, and 19 more: 20 firing")
 	})
 }
 
@@ -237,7 +237,7 @@ func TestARateBudgetIsKeptAndWhatWaitsIsFolded(t *testing.T) {
 			after(time.Minute)
 		}
 		after(2 * time.Hour)
-		want(t, "told", s.heard(), "0s phone alert0\n1m0s phone alert1\n30m0s phone 8 alerts: 8 firing")
+		want(t, "told", s.heard(), "0s phone alert0\n1m0s phone alert1\n30m0s phone alert2, and 7 more: 8 firing")
 	})
 }
 
@@ -255,11 +255,11 @@ func TestQuietHoursHoldBackWhatIsNotSevereAndEndWithADigest(t *testing.T) {
 		after(5 * time.Hour)
 		b.owe(on("phone", "two"), over)
 		after(59 * time.Minute)
-		if got := s.heard(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "0s phone 1 alerts: 1 firing, 1 of tocsin's own") {
+		if got := s.heard(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "0s phone fire, and 1 more: 1 firing, 1 of tocsin's own") {
 			t.Errorf("in the night:\n%s", got)
 		}
 		after(2 * time.Minute) // it is seven in Berlin
-		if got := s.heard(); !strings.HasSuffix(got, "6h0m0s phone Quiet hours are over: 1 still wrong, 1 came and went") {
+		if got := s.heard(); !strings.HasSuffix(got, "6h0m0s phone Quiet hours are over: two, and 1 more: 1 still wrong, 1 came and went") {
 			t.Errorf("in the morning:\n%s", got)
 		}
 		after(time.Hour)
@@ -319,7 +319,7 @@ func TestAfterADayWithoutTheReceiverAllIsToldFoldedAndWithinTheBudget(t *testing
 		before := strings.Count(s.heard(), "\n") + 1
 		after(10 * time.Minute)
 		told := strings.Split(s.heard(), "\n")[before:]
-		if len(told) == 0 || !strings.Contains(told[0], "144 alerts: 72 firing, 72 resolved") || len(told) > 3 {
+		if len(told) == 0 || !strings.Contains(told[0], "alert1, and 143 more: 72 firing, 72 resolved") || len(told) > 3 {
 			t.Errorf("told after the day:\n%s", strings.Join(told, "\n"))
 		}
 		if strings.Contains(b.states(), "owed") {

@@ -55,7 +55,7 @@ func (c *call) dropDead(ctx context.Context, name string, yes bool) error {
 		return err
 	}
 	a := countAnswer{n, c.Warnings()}
-	return c.answer(a, a.Warnings, func() { c.line("Let go of %d dead letters.", n) })
+	return c.answer(a, a.Warnings, func() { c.line("Let go of %s.", plural(n, "dead letter", "dead letters")) })
 }
 
 func (c *call) showDead(list []app.DeadLetter) {
@@ -97,7 +97,7 @@ func (d *door) channelsResend() *cobra.Command {
 				return err
 			}
 			a := countAnswer{n, c.Warnings()}
-			return c.answer(a, a.Warnings, func() { c.line("%d messages are owed again.", n) })
+			return c.answer(a, a.Warnings, func() { c.line("%s owed again.", plural(n, "message is", "messages are")) })
 		}),
 	}
 	cmd.Flags().StringVar(&all, "all", "", "all dead letters of this channel")

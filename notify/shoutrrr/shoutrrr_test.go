@@ -150,7 +150,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // ordinary is what most messages are like.
 func ordinary() notify.Message {
 	return notify.Message{
-		ID: "n1", Thread: "a1", Title: "Freezer too warm", Text: "kitchen is at -9 °C\nshould be below -15 °C",
+		ID: "n1", Threads: []string{"a1"}, Title: "Freezer too warm", Text: "kitchen is at -9 °C\nshould be below -15 °C",
 		Fields:   []notify.Field{{Name: "sensor", Value: "kitchen"}, {Name: "Recent", Value: "-18 to -9", Graph: "▁▃█"}},
 		Severity: rules.Critical, Tone: notify.Alarm, Link: "https://wiki.example/freezer?a=1&b=2", At: noon,
 	}

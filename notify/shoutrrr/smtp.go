@@ -12,6 +12,7 @@ import (
 	"net/mail"
 	"net/textproto"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -107,17 +108,33 @@ func (b mailbox) headers(to string, m notify.Message, boundary string) []string 
 		"X-Auto-Response-Suppress: All",
 	}
 	if id := notInID.ReplaceAllString(m.ID, ""); id != "" {
-		_, domain, _ := strings.Cut(b.from.Address, "@")
-		headers = append(headers, "Message-ID: <"+id+"@"+domain+">")
+		headers = append(headers, "Message-ID: <"+id+"@"+b.domain()+">")
 	}
-	if thread := notInID.ReplaceAllString(m.Thread, ""); thread != "" {
-		_, domain, _ := strings.Cut(b.from.Address, "@")
-		headers = append(headers, "References: <"+thread+"@"+domain+">")
+	if references := b.references(m.Threads); references != "" {
+		headers = append(headers, "References: "+references)
 	}
 	if urgency(m) == 4 {
 		headers = append(headers, "X-Priority: 1", "Importance: high")
 	}
 	return headers
+}
+
+// references names the threads of a mail, the worst last: that is the one it is
+// taken to answer to.
+func (b mailbox) references(threads []string) string {
+	var out []string
+	for _, thread := range slices.Backward(threads) {
+		if thread = notInID.ReplaceAllString(thread, ""); thread != "" {
+			out = append(out, "<"+thread+"@"+b.domain()+">")
+		}
+	}
+	return strings.Join(out, "\r\n ")
+}
+
+// domain is the one of the sender, whose IDs are its own.
+func (b mailbox) domain() string {
+	_, domain, _ := strings.Cut(b.from.Address, "@")
+	return domain
 }
 
 var notInID = regexp.MustCompile(`[^A-Za-z0-9_.=+-]`)

@@ -416,3 +416,19 @@ func TestMailToSeveral(t *testing.T) {
 		t.Errorf("mails went to %s", got)
 	}
 }
+
+// TestAMailAboutSeveralAlertsIsInAllTheirThreads, and answers to the worst.
+func TestAMailAboutSeveralAlertsIsInAllTheirThreads(t *testing.T) {
+	p := openPostOffice(t, &postOffice{})
+	m := ordinary()
+	m.Threads = nil
+	for i := range 20 {
+		m.Threads = append(m.Threads, fmt.Sprint("a", i, strings.Repeat("x", 64)))
+	}
+	m.Threads = append(m.Threads, "<\r\n>")
+	wantSent(t, mustCode(t, 250, guarded(t, options()).Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", ""), m)))
+	references := strings.Fields(parseMail(t, p.mails[0]).Header.Get("References"))
+	if len(references) != 20 || references[19] != "<"+m.Threads[0]+"@home.example>" || references[0] != "<"+m.Threads[19]+"@home.example>" {
+		t.Errorf("References = %v", references)
+	}
+}
