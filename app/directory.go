@@ -18,26 +18,27 @@ type Directory struct {
 	vault  *notify.Vault // nil where no credential may be opened
 	log    *slog.Logger
 
-	mu     sync.Mutex
-	stored map[string]StoredChannel // nil: to be read
-
+	mu       sync.Mutex
+	stored   map[string]StoredChannel
+	stale    bool                     // the stored ones are to be read again
 	policies map[string]notify.Policy // as they were read
 }
 
 // NewDirectory returns the directory of a config and a store. Without a vault
 // it knows names only.
 func NewDirectory(c *Config, store Store, vault *notify.Vault, log *slog.Logger) *Directory {
-	return &Directory{config: c.Channels, store: store, vault: vault, log: log, policies: map[string]notify.Policy{}}
+	return &Directory{config: c.Channels, store: store, vault: vault, log: log, stale: true, policies: map[string]notify.Policy{}}
 }
 
-// Forget makes the directory read the stored channels again.
+// Forget makes the directory read the stored channels again. Until that can be
+// done, those that it knows stay.
 func (d *Directory) Forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.stored = nil
-	clear(d.policies)
+	d.stale = true
 }
 
+// read returns the stored channels, as well as they are known.
 func (d *Directory) read() map[string]StoredChannel {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -45,18 +46,19 @@ func (d *Directory) read() map[string]StoredChannel {
 }
 
 func (d *Directory) readLocked() map[string]StoredChannel {
-	if d.stored != nil {
+	if !d.stale {
 		return d.stored
 	}
 	list, err := d.store.Channels(context.Background())
 	if err != nil {
 		d.log.Error("stored channels not read", "error", err)
-		return nil
+		return d.stored
 	}
-	d.stored = map[string]StoredChannel{}
+	d.stored, d.stale = map[string]StoredChannel{}, false
 	for _, c := range list {
 		d.stored[c.Name] = c
 	}
+	clear(d.policies)
 	return d.stored
 }
 
@@ -72,22 +74,30 @@ func (d *Directory) Names() []string {
 	return names
 }
 
-// Open returns a channel with its credential; false when there is none, or
-// its credential cannot be opened.
-func (d *Directory) Open(name string) (notify.Channel, bool) {
+// Open returns a channel with its credential; rules.NotFound when there is none
+// or its credential cannot be opened, rules.Unavailable when nobody can tell now.
+func (d *Directory) Open(name string) (notify.Channel, error) {
 	if c, ok := d.config[name]; ok {
-		return notify.Channel{Name: name, Kind: c.Kind, URL: c.URL}, !c.URL.IsZero()
+		if c.URL.IsZero() {
+			return notify.Channel{}, rules.Errorf(rules.NotFound, "channel %q has no url in the config", name)
+		}
+		return notify.Channel{Name: name, Kind: c.Kind, URL: c.URL}, nil
 	}
-	c, ok := d.read()[name]
-	if !ok || d.vault == nil {
-		return notify.Channel{}, false
+	d.mu.Lock()
+	c, ok := d.readLocked()[name]
+	stale := d.stale
+	d.mu.Unlock()
+	switch {
+	case !ok && stale:
+		return notify.Channel{}, rules.Errorf(rules.Unavailable, "the stored channels cannot be read now")
+	case !ok || d.vault == nil:
+		return notify.Channel{}, rules.Errorf(rules.NotFound, "no channel %q", name)
 	}
 	url, err := d.vault.Open(c.ID, c.Kind, c.Sealed)
 	if err != nil {
-		d.log.Error("channel not opened", "channel", name, "error", err)
-		return notify.Channel{}, false
+		return notify.Channel{}, rules.Errorf(rules.NotFound, "channel %q: %s", name, rules.Sentence(err))
 	}
-	return notify.Channel{Name: name, Kind: c.Kind, URL: url}, true
+	return notify.Channel{Name: name, Kind: c.Kind, URL: url}, nil
 }
 
 // Opens reports whether the credential of a stored channel can be opened.
@@ -103,13 +113,14 @@ func (d *Directory) Opens(c StoredChannel) bool {
 func (d *Directory) Policy(name string) notify.Policy {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	stored := d.readLocked()
 	if p, ok := d.policies[name]; ok {
 		return p
 	}
 	kind, settings := "", notify.Settings{}
 	if c, ok := d.config[name]; ok {
 		kind, settings = c.Kind, c.Settings
-	} else if c, ok := d.readLocked()[name]; ok {
+	} else if c, ok := stored[name]; ok {
 		kind, settings = c.Kind, c.Settings
 	} else {
 		return notify.Policy{} // none, or none that can be read now

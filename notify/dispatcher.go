@@ -16,7 +16,7 @@ import (
 type Dispatcher struct {
 	outbox  Outbox
 	sender  Sender
-	channel func(name string) (Channel, bool)
+	channel func(name string) (Channel, error)
 	log     *slog.Logger
 	options Options
 
@@ -58,8 +58,9 @@ type Options struct {
 	Told func(channel string, m Message, o rules.Outcome)
 }
 
-// NewDispatcher returns a dispatcher; channel opens a channel by name.
-func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, bool), log *slog.Logger, o Options) *Dispatcher {
+// NewDispatcher returns a dispatcher; channel opens a channel by name, or says
+// rules.NotFound when there is no hope that it could later.
+func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, error), log *slog.Logger, o Options) *Dispatcher {
 	orElse(&o.Fold, 10*time.Second)
 	orElse(&o.Backoff, time.Second)
 	orElse(&o.BackoffMax, 5*time.Minute)

@@ -132,6 +132,7 @@ type service struct {
 	answers  map[string][]rules.Outcome // by channel; then Sent
 	slow     map[string]time.Duration
 	away     time.Time // before this nothing gets through
+	unread   time.Time // before this no channel can be opened
 }
 
 func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
@@ -182,7 +183,15 @@ func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outco
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &box{bell: make(chan struct{}, 100)}
 		s := &service{began: time.Now(), answers: answers, slow: map[string]time.Duration{}}
-		open := func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, name != "gone" }
+		open := func(name string) (notify.Channel, error) {
+			switch {
+			case name == "gone":
+				return notify.Channel{}, rules.Errorf(rules.NotFound, "no such channel")
+			case time.Now().Before(s.unread):
+				return notify.Channel{}, rules.Errorf(rules.Unavailable, "not now")
+			}
+			return notify.Channel{Name: name}, nil
+		}
 		d := notify.NewDispatcher(b, s, open, slog.New(slog.DiscardHandler), o)
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
@@ -328,7 +337,7 @@ func TestTheEndWaitsForWhatIsUnderWay(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &box{bell: make(chan struct{}, 1)}
 		s := &service{began: time.Now(), slow: map[string]time.Duration{"phone": 2 * time.Second, "mail": time.Hour}}
-		d := notify.NewDispatcher(b, s, func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, true },
+		d := notify.NewDispatcher(b, s, func(name string) (notify.Channel, error) { return notify.Channel{Name: name}, nil },
 			slog.New(slog.DiscardHandler), notify.Options{})
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()

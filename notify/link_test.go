@@ -155,7 +155,7 @@ func TestMessagesCarryLinks(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b, sent := &box{bell: make(chan struct{}, 1)}, make(catcher, 1)
 				b.owe(tt.owed...)
-				open := func(name string) (notify.Channel, bool) { return notify.Channel{Name: name}, true }
+				open := func(name string) (notify.Channel, error) { return notify.Channel{Name: name}, nil }
 				d := notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler), notify.Options{Links: func(list []rules.Notification) []notify.Action {
 					label := list[0].Channel
 					for _, n := range list {

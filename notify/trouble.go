@@ -127,6 +127,7 @@ var troubles = map[string]string{
 	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential", "rejected": "it refuses the message or does not know the address",
 	"server": "it has trouble itself", "invalid": "the channel's address cannot be used", "panic": "tocsin failed to write the message for it",
 	"gave_up": "it took nothing for three days", "no_such_channel": "there is no such channel, or its credential cannot be opened", "restart": "tocsin was ended meanwhile",
+	"unread": "tocsin cannot read its own database now",
 }
 
 // Trouble says in words what the class of a failure means, in a clause about the

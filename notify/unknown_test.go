@@ -199,3 +199,13 @@ func TestEachChannelHasItsTimeout(t *testing.T) {
 		}
 	})
 }
+
+func TestWhileChannelsCannotBeReadMessagesWait(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		s.unread = time.Now().Add(5 * time.Second)
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		want(t, "told", s.heard(), "7s phone one")
+		want(t, "states", b.states(), "sent")
+	})
+}

@@ -140,9 +140,13 @@ func (w *worker) compose(p Policy, list []rules.Notification, now time.Time) Mes
 // send delivers one message. The end of the program gives it three seconds
 // more, because a request that has left is better answered than unknown.
 func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
-	c, ok := w.channel(w.name)
-	if !ok {
-		return rules.Outcome{State: rules.Dead, Class: "no_such_channel"}
+	c, err := w.channel(w.name)
+	if err != nil {
+		w.log.Error("channel not opened", "channel", w.name, "error", err)
+		if rules.CodeOf(err) == rules.NotFound {
+			return rules.Outcome{State: rules.Dead, Class: "no_such_channel"}
+		}
+		return rules.Outcome{State: rules.Owed, Class: "unread"}
 	}
 	c.Timeout = p.Timeout
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))

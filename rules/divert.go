@@ -64,7 +64,8 @@ func (l *Ledger) knows(n *Notification, channel string) bool {
 func (l *Ledger) Resend(list []Notification, now time.Time) int {
 	dead := l.exhume(list)
 	for _, n := range dead {
-		n.State, n.HeldBy, n.BookedAt, n.Due, n.DoneAt, n.Attempts, n.Error, n.Code = Owed, "", now, now, time.Time{}, 0, "", 0
+		n.State, n.HeldBy, n.BookedAt, n.Due, n.DoneAt = Owed, "", now, now, time.Time{}
+		n.Attempts, n.Message, n.Unknown, n.Error, n.Code = 0, "", false, "", 0
 		if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
 			n.State, n.HeldBy = Held, a.HeldBy
 		}

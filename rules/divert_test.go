@@ -118,3 +118,15 @@ func TestADeadLetterCanBeSentAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatIsSentAgainIsNoRepeat: a person who sends it again wants it said, also
+// where it may have arrived.
+func TestWhatIsSentAgainIsNoRepeat(t *testing.T) {
+	p := broken(t).run("b")
+	n := p.owed()[0]
+	p.l.Take(n.ID, "m")
+	p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "timeout", Unknown: true}, p.now, p.now)
+	if p.l.Resend([]rules.Notification{*n}, p.now) != 1 || n.Unknown || n.Message != "" || n.State != rules.Owed {
+		t.Errorf("sent again it is %s, unknown %v, in message %q", n.State, n.Unknown, n.Message)
+	}
+}

@@ -60,8 +60,8 @@ func (service) Send(_ context.Context, c notify.Channel, _ notify.Message) rules
 // deliver runs the daemon's dispatcher on the house.
 func (h *house) deliver() {
 	h.t.Helper()
-	open := func(name string) (notify.Channel, bool) {
-		return notify.Channel{Name: name, Kind: "ntfy", URL: h.app.Config.Channels[name].URL}, true
+	open := func(name string) (notify.Channel, error) {
+		return notify.Channel{Name: name, Kind: "ntfy", URL: h.app.Config.Channels[name].URL}, nil
 	}
 	d := notify.NewDispatcher(notify.BookOutbox{Book: h.app.Book}, service{}, open, slog.New(slog.DiscardHandler), notify.Options{})
 	ctx, end := context.WithCancel(context.Background())

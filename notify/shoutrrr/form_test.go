@@ -101,7 +101,7 @@ func TestNoSpecialCharacterBreaksABuiltURL(t *testing.T) {
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			in := newInbox(t, says(http.StatusOK, tt.answer))
-			s := toward(t, in.URL, time.Second)
+			s := toward(t, in.URL, time.Minute)
 			built, err := s.Build(tt.kind, secrets(tt.fields))
 			if err != nil {
 				t.Fatal(err)
@@ -200,7 +200,7 @@ func TestTelegramTellsWhoWroteToTheBot(t *testing.T) {
 	in := newInbox(t, says(http.StatusOK, `{"ok":true,"result":[
 		{"message":{"chat":{"id":42,"first_name":"Ann"}}},{"message":{"chat":{"id":42,"first_name":"Ann"}}},
 		{"channel_post":{"chat":{"id":-1001,"title":"Alarms"}}},{"my_chat_member":{"chat":{"id":-7,"title":"Home"}}},{"poll":{}}]}`))
-	chats, err := toward(t, in.URL, time.Second).Chats(t.Context(), rules.NewSecret("123:abc"))
+	chats, err := toward(t, in.URL, time.Minute).Chats(t.Context(), rules.NewSecret("123:abc"))
 	if err != nil || len(chats) != 3 || chats[0].ID != "42" || chats[0].Name != "Ann" || chats[1].ID != "-1001" || chats[2].Name != "Home" {
 		t.Errorf("chats = %+v, %v", chats, err)
 	}
@@ -219,7 +219,7 @@ func TestTelegramsRefusalsShowNoToken(t *testing.T) {
 		{401, "{}", "none that Telegram knows"}, {409, "{}", "@userinfobot"}, {502, "<html>", "try again later"}, {200, "<html>", "try again later"},
 	} {
 		in := newInbox(t, says(tt.status, tt.body))
-		_, err := toward(t, in.URL, time.Second).Chats(t.Context(), rules.NewSecret(token))
+		_, err := toward(t, in.URL, time.Minute).Chats(t.Context(), rules.NewSecret(token))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), canary) {
 			t.Errorf("%d: %v", tt.status, err)
 		}
@@ -227,7 +227,7 @@ func TestTelegramsRefusalsShowNoToken(t *testing.T) {
 	gone := newInbox(t, nil)
 	gone.Close()
 	for _, text := range []string{token, canary} {
-		_, err := toward(t, gone.URL, time.Second).Chats(t.Context(), rules.NewSecret(text))
+		_, err := toward(t, gone.URL, time.Minute).Chats(t.Context(), rules.NewSecret(text))
 		if err == nil || strings.Contains(err.Error(), canary) {
 			t.Errorf("%v", err)
 		}

@@ -19,7 +19,7 @@ func TestRelayServesNobodyElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	out := r.through(ctx, func() error {
 		address, err := url.Parse(r.address("a@b", "c@d"))

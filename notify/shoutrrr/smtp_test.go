@@ -25,7 +25,6 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/notify"
-	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -37,6 +36,7 @@ type postOffice struct {
 	cert    *tls.Config
 	inTLS   bool   // from the start
 	host    string // where it listens; 127.0.0.1 if empty
+	hung    func() // called when it hangs
 
 	mu    sync.Mutex
 	mails []string
@@ -97,6 +97,7 @@ func (p *postOffice) serve(raw net.Conn) {
 		p.mu.Unlock()
 		switch answer {
 		case "hang":
+			p.hung()
 			io.Copy(io.Discard, conn)
 			return false
 		case "reset":
@@ -331,10 +332,13 @@ func TestMailSessions(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			quiet(t)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			tt.office.hung = cancel
 			p := openPostOffice(t, tt.office)
-			s := guarded(t, shoutrrr.Options{Timeout: patience(tt.want)})
+			s := guarded(t, options())
 			before := runtime.NumGoroutine()
-			out := s.Send(context.Background(), mailChannel(tt.host, p.port(), tt.login, tt.options), ordinary())
+			out := s.Send(ctx, mailChannel(tt.host, p.port(), tt.login, tt.options), ordinary())
 			if out != tt.want {
 				t.Errorf("outcome = %+v, want %+v", out, tt.want)
 			}
@@ -355,14 +359,6 @@ func TestMailSessions(t *testing.T) {
 			}
 		})
 	}
-}
-
-// patience is short where a hang is waited for.
-func patience(want rules.Outcome) time.Duration {
-	if want.Class == "timeout" {
-		return 200 * time.Millisecond
-	}
-	return 20 * time.Second
 }
 
 // TestLoginNeedsTLS reaches the server under an address that is not the

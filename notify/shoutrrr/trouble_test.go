@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func noCanary(t *testing.T, text string) {
 // settled waits until no more goroutines run than before.
 func settled(t *testing.T, before int) {
 	t.Helper()
-	tick, end := time.NewTicker(5*time.Millisecond), time.After(5*time.Second)
+	tick, end := time.NewTicker(5*time.Millisecond), time.After(30*time.Second)
 	defer tick.Stop()
 	for runtime.NumGoroutine() > before {
 		select {
@@ -174,9 +175,21 @@ func TestTrouble(t *testing.T) {
 				in = newInbox(t, trouble.answer)
 				address = in.URL
 			}
-			s := toward(t, address, patience(trouble.want))
+			to, err := url.Parse(address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			carrier := &carrier{RoundTripper: astray{to, &http.Transport{DisableKeepAlives: true}}}
+			s := guarded(t, shoutrrr.Options{Timeout: time.Minute, Transport: carrier})
 			before := runtime.NumGoroutine()
-			sendAll(t, s, trouble.name, trouble.want)
+			ctx, cancel := context.WithCancel(context.Background())
+			defer cancel()
+			if trouble.want.Class == "timeout" {
+				go cancelWhen(cancel, func() bool {
+					return len(in.got()) == len(channels) && (trouble.want.Code == 0 || int(carrier.answers.Load()) == len(channels))
+				})
+			}
+			sendAll(ctx, t, s, trouble.name, trouble.want)
 			if in != nil {
 				if n := len(in.got()); n != len(channels) {
 					t.Errorf("%d requests for %d messages", n, len(channels))
@@ -187,8 +200,35 @@ func TestTrouble(t *testing.T) {
 	}
 }
 
+// carrier counts the answers that have begun to come.
+type carrier struct {
+	http.RoundTripper
+	answers atomic.Int32
+}
+
+func (c *carrier) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := c.RoundTripper.RoundTrip(req)
+	c.answers.Add(1)
+	return resp, err
+}
+
+// cancelWhen ends what hangs once it is seen to, in place of a timeout that
+// would be too short on a busy machine.
+func cancelWhen(cancel context.CancelFunc, hangs func() bool) {
+	defer cancel()
+	tick, end := time.NewTicker(5*time.Millisecond), time.After(time.Minute)
+	defer tick.Stop()
+	for !hangs() {
+		select {
+		case <-tick.C:
+		case <-end:
+			return
+		}
+	}
+}
+
 // sendAll sends a message through every channel, which must all fare the same.
-func sendAll(t *testing.T, s *shoutrrr.Sender, name string, want rules.Outcome) {
+func sendAll(ctx context.Context, t *testing.T, s *shoutrrr.Sender, name string, want rules.Outcome) {
 	t.Helper()
 	var all sync.WaitGroup
 	for _, c := range channels {
@@ -197,7 +237,7 @@ func sendAll(t *testing.T, s *shoutrrr.Sender, name string, want rules.Outcome) 
 			want = rules.Outcome{State: rules.Sent, Code: 200} // whoever it is may answer as he likes
 		}
 		all.Go(func() {
-			out := s.Send(context.Background(), notify.Channel{Name: c.name, URL: rules.NewSecret(c.url)}, ordinary())
+			out := s.Send(ctx, notify.Channel{Name: c.name, URL: rules.NewSecret(c.url)}, ordinary())
 			if out != want {
 				t.Errorf("%s: outcome = %+v, want %+v", c.name, out, want)
 			}
@@ -223,7 +263,7 @@ func TestTroubleWithTLS(t *testing.T) {
 			quiet(t)
 			s := toward(t, address, time.Minute)
 			before := runtime.NumGoroutine()
-			sendAll(t, s, name, rules.Outcome{State: rules.Owed, Class: "tls"})
+			sendAll(context.Background(), t, s, name, rules.Outcome{State: rules.Owed, Class: "tls"})
 			settled(t, before)
 		})
 	}
@@ -498,14 +538,11 @@ func TestAChannelsTimeoutIsForAnAnswer(t *testing.T) {
 	s := toward(t, in.URL, time.Nanosecond)
 	patient, hasty := channel("https://h/t"), channel("https://h/t")
 	patient.Timeout, hasty.Timeout = time.Minute, 50*time.Millisecond
-	if out := s.Send(context.Background(), hasty, ordinary()); !out.Unknown || out.Class != "timeout" {
+	if out := s.Send(context.Background(), hasty, ordinary()); out.State != rules.Owed || out.Class != "timeout" {
 		t.Errorf("outcome = %+v", out)
 	}
 	close(answer)
 	wantSent(t, s.Send(context.Background(), patient, ordinary()))
-	if n := len(in.got()); n != 2 {
-		t.Errorf("%d requests, want 2", n)
-	}
 }
 
 func TestGuardIsForOurOwnRequests(t *testing.T) {
