@@ -247,3 +247,33 @@ func TestAllIsWellWhileNothingIsStuck(t *testing.T) {
 		t.Errorf("with a closed database: %v", errors.Unwrap(err))
 	}
 }
+
+// TestWhatNobodyConfirmedIsNotDelivered, wherever it is asked for.
+func TestWhatNobodyConfirmedIsNotDelivered(t *testing.T) {
+	o := newOffice(t, map[string]rules.Outcome{"phone": {State: rules.Owed, Unknown: true, Class: "timeout"}})
+	o.observe(rules.Bad)
+	shown := func(state, channel string) {
+		t.Helper()
+		tick, end := time.NewTicker(time.Millisecond), time.After(30*time.Second)
+		defer tick.Stop()
+		for {
+			list, _, err := o.Alerts(t.Context(), app.AlertFilter{})
+			o.must(err)
+			got := list[0].Delivery
+			if got.State == "delivered" && state != "delivered" {
+				t.Fatalf("shown as %+v", got)
+			}
+			if got.State == state && got.Channels["phone"] == channel {
+				return
+			}
+			select {
+			case <-tick.C:
+			case <-end:
+				t.Fatalf("shown as %+v, want %s and phone %s", got, state, channel)
+			}
+		}
+	}
+	shown("pending", "owed (timeout), may have arrived")
+	o.mend("phone")
+	shown("delivered", "sent")
+}

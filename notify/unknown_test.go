@@ -209,3 +209,17 @@ func TestWhileChannelsCannotBeReadMessagesWait(t *testing.T) {
 		want(t, "states", b.states(), "sent")
 	})
 }
+
+// TestWhatWasOnItsWayAtAKillIsRepeatedUnderItsID, by the daemon after it.
+func TestWhatWasOnItsWayAtAKillIsRepeatedUnderItsID(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		flying := []rules.Notification{on("phone", "one"), on("phone", "two")}
+		for i := range flying {
+			flying[i].Unknown, flying[i].Error, flying[i].Attempts, flying[i].Message = true, "restart", 1, "m7"
+		}
+		b.owe(flying...)
+		after(time.Second)
+		want(t, "ids", strings.Join(s.ids, " "), "m7")
+		want(t, "states", b.states(), "sent sent")
+	})
+}

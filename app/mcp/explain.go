@@ -183,7 +183,11 @@ func (s *Server) messageLine(m app.MessageView) string {
 		text += " by " + m.HeldBy
 	}
 	if m.Error != "" {
-		text += fmt.Sprintf(" (%s, %d attempts)", m.Error, m.Attempts)
+		attempts := "attempts"
+		if m.Attempts == 1 {
+			attempts = "attempt"
+		}
+		text += fmt.Sprintf(" (%s, %d %s)", m.Error, m.Attempts, attempts)
 	}
 	if m.Unknown {
 		text += ", may have arrived"

@@ -231,13 +231,13 @@ func TestADeliveryThatFailsIsExplained(t *testing.T) {
 		if !l.Take(owed[0].ID, "m") {
 			return errors.New("not owed")
 		}
-		l.Deliver(owed[0].ID, rules.Outcome{State: rules.Owed, Class: "timeout"}, h.now.Add(time.Minute), h.now)
+		l.Deliver(owed[0].ID, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, h.now.Add(time.Minute), h.now)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, fmt.Sprint(h.why(`{"rule":"fridge_too_warm"}`)["messages"]), "first to phone: owed (timeout, 1 attempts), due 2026-03-02T13:01:00+01:00 (in 1 min)")
+	wants(t, fmt.Sprint(h.why(`{"rule":"fridge_too_warm"}`)["messages"]), "first to phone: owed (timeout, 1 attempt), may have arrived, due 2026-03-02T13:01:00+01:00 (in 1 min)")
 }
 
 func TestWrongQuestionsAboutAlertsAreMended(t *testing.T) {
