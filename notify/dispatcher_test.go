@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -19,6 +20,7 @@ type box struct {
 	mu   sync.Mutex
 	list []*rules.Notification
 	bell chan struct{}
+	deaf int // outcomes that it does not take
 }
 
 func (b *box) owe(list ...rules.Notification) {
@@ -74,6 +76,10 @@ func (b *box) Take(_ context.Context, list []rules.Notification, message string)
 
 // Deliver does as a ledger does.
 func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outcome) error {
+	if b.deaf > 0 {
+		b.deaf--
+		return errors.New("not now")
+	}
 	b.change(list, func(n *rules.Notification) {
 		if !n.Failed() {
 			n.Due = time.Now()

@@ -223,3 +223,19 @@ func TestWhatWasOnItsWayAtAKillIsRepeatedUnderItsID(t *testing.T) {
 		want(t, "states", b.states(), "sent sent")
 	})
 }
+
+// TestWhatCannotBeBuriedNowIsBuriedLater, and not tried all the time.
+func TestWhatCannotBeBuriedNowIsBuriedLater(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{NeverTwice: true})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		b.deaf = 5
+		flying := on("phone", "one")
+		flying.Unknown, flying.Error, flying.Attempts, flying.Message = true, "restart", 1, "m"
+		b.owe(flying)
+		after(4500 * time.Millisecond)
+		want(t, "states at first", b.states(), "owed")
+		after(time.Second)
+		want(t, "states", b.states(), "dead")
+		want(t, "told", s.heard(), "")
+	})
+}

@@ -190,6 +190,9 @@ func (w *worker) backOff(asked time.Duration) {
 func (w *worker) record(ctx context.Context, list []rules.Notification, o rules.Outcome) {
 	if err := w.outbox.Deliver(context.WithoutCancel(ctx), list, o); err != nil {
 		w.log.Error("outcome of a delivery not saved", "channel", w.name, "error", err)
+		if soon := time.Now().Add(w.options.Backoff); w.notSoon.Before(soon) {
+			w.notSoon = soon // it may be owed still
+		}
 	}
 }
 
