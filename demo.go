@@ -219,6 +219,9 @@ func (s *screen) say(format string, args ...any) {
 // Check takes every address.
 func (s *screen) Check(rules.Secret) (string, error) { return "screen", nil }
 
+// Targets is the screen alone.
+func (s *screen) Targets(rules.Secret) []string { return []string{""} }
+
 // Send prints the message.
 func (s *screen) Send(_ context.Context, _ notify.Channel, m notify.Message) rules.Outcome {
 	mark := map[notify.Tone]string{notify.Alarm: "🔔", notify.Relief: "✅", notify.Notice: "ℹ️ "}[m.Tone]

@@ -33,7 +33,7 @@ var importers = map[string][]string{
 	"github.com/expr-lang/expr":       {"evaluator"},
 	"github.com/goccy/go-yaml":        {"app", "app/cli"},
 	"github.com/gofrs/flock":          {"app"},
-	"github.com/hashicorp/golang-lru": {"evaluator", "notify/shoutrrr"},
+	"github.com/hashicorp/golang-lru": {"evaluator"},
 	"github.com/robfig/cron":          {"evaluator"},
 
 	"github.com/InfluxCommunity/influxdb3-go": {"evaluator/influx3"},

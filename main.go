@@ -97,7 +97,8 @@ func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() er
 		sender := shoutrrr.New(shoutrrr.Options{})
 		a.Sender, a.Builder = sender, sender
 		if vault, err := notify.OpenVault(keyPath(c), false); err == nil {
-			a.Opens = app.NewDirectory(c, store, vault, slog.Default()).Opens
+			keyed := app.NewDirectory(c, store, vault, slog.Default())
+			a.Opens, a.Targets = keyed.Opens, keyed.Targets(sender)
 		} else if _, err := os.Stat(keyPath(c)); errors.Is(err, fs.ErrNotExist) {
 			a.Opens = func(app.StoredChannel) bool { return false }
 		}

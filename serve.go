@@ -235,6 +235,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	engine := d.newEngine(c, book, directory, sources)
 	a := &app.App{
 		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine, Clock: d.clock,
+		Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return append(d.store.notes(), unsaved(book)...) },
 	}

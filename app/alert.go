@@ -34,12 +34,6 @@ type AlertView struct {
 	Evidence       rules.Evidence          `json:"evidence"`
 }
 
-// DeliveryView says how far the messages of an alert have come.
-type DeliveryView struct {
-	State    string            `json:"state"` // pending, delivered, failed, held, none
-	Channels map[string]string `json:"channels"`
-}
-
 // Alerts lists alerts, the newest first, with the total before the page was
 // cut.
 func (a *App) Alerts(ctx context.Context, f AlertFilter) ([]AlertView, int, error) {
@@ -106,32 +100,6 @@ func given(t time.Time) *time.Time {
 		return nil
 	}
 	return &t
-}
-
-// deliveryView takes the newest message of each channel; the whole is as good
-// as its worst channel.
-func deliveryView(list []rules.Notification) DeliveryView {
-	newest := map[string]rules.Notification{}
-	for _, n := range list {
-		if was, ok := newest[n.Channel]; n.State != rules.Cancelled && (!ok || !n.BookedAt.Before(was.BookedAt)) {
-			newest[n.Channel] = n
-		}
-	}
-	order := []string{"none", "delivered", "held", "pending", "failed"}
-	v, worst := DeliveryView{Channels: map[string]string{}}, 0
-	for channel, n := range newest {
-		rank := map[rules.Delivery]int{rules.Sent: 1, rules.Held: 2, rules.Owed: 3, rules.Sending: 3, rules.Dead: 4}[n.State]
-		v.Channels[channel] = string(n.State)
-		if n.Error != "" && n.State != rules.Sent {
-			v.Channels[channel] += " (" + n.Error + ")"
-		}
-		if n.Unknown {
-			v.Channels[channel] += ", may have arrived"
-		}
-		worst = max(worst, rank)
-	}
-	v.State = order[worst]
-	return v
 }
 
 // AckRequest is how an alert is acknowledged.

@@ -33,6 +33,9 @@ type App struct {
 	// Opens reports whether the credential of a stored channel can be opened; nil
 	// where the key may not be read.
 	Opens func(c StoredChannel) bool
+	// Targets names those that a channel's messages go to; nil where the key may
+	// not be read.
+	Targets func(channel string) []string
 	// Links signs the links in messages and knows them again; nil where there
 	// is no public address.
 	Links *notify.Signer

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -68,17 +67,7 @@ func (a *App) listChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 		}
 	}
 	for i := range out {
-		h := health[out[i].Name]
-		out[i].LastSuccess, out[i].LastError = h.LastSuccess, h.LastError
-		switch {
-		case out[i].Health != "":
-		case h.LastError != "":
-			out[i].Health = "failing"
-		case !h.LastSuccess.IsZero():
-			out[i].Health = "ok"
-		default:
-			out[i].Health = "untried"
-		}
+		a.fares(&out[i], health)
 	}
 	slices.SortFunc(out, func(x, y rules.ChannelInfo) int { return strings.Compare(x.Name, y.Name) })
 	return out, nil
@@ -248,80 +237,4 @@ func (a *App) RemoveChannel(ctx context.Context, name string) error {
 		return rules.Errorf(rules.Conflict, "channel %q is in the config file; remove it there", name)
 	}
 	return a.Store.DeleteChannel(ctx, name)
-}
-
-// TestAnswer is what came of a test message.
-type TestAnswer struct {
-	Channel string `json:"channel"`
-	ID      string `json:"id"`
-	State   string `json:"state"`            // sent, owed, dead, or waiting when the daemon has not tried yet
-	Error   string `json:"error,omitempty"`  // the class of the failure
-	Status  int    `json:"status,omitempty"` // what the service answered: a status of HTTP or SMTP
-	Text    string `json:"text"`             // a sentence
-}
-
-// TestChannel books a test message and waits for the daemon to deliver it, at
-// most patience. Without a daemon nothing is booked: it would go out whenever
-// one starts, when nobody expects it.
-func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, patience time.Duration) (TestAnswer, error) {
-	if err := a.knownChannel(ctx, name); err != nil {
-		return TestAnswer{}, err
-	}
-	if a.Daemon != nil {
-		if _, running := a.Daemon(); !running {
-			return TestAnswer{}, rules.Errorf(rules.Unavailable, "channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
-		}
-	}
-	var n *rules.Notification
-	err := a.Book.Act(ctx, a.now(), "", func(s rules.Setting, l *rules.Ledger) error {
-		n = l.Book(name, rules.Test, rules.Facts{
-			Title: "Test from tocsin", Text: "This is a test of channel " + name + ", asked for by " + by.Name + " (" + by.Door + "). If you read this, it works.",
-		}, s.Now)
-		return nil
-	})
-	if err != nil {
-		return TestAnswer{}, err
-	}
-	return a.awaitTest(ctx, name, n.ID, patience)
-}
-
-func (a *App) awaitTest(ctx context.Context, name, id string, patience time.Duration) (TestAnswer, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	poll := time.NewTicker(200 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		n, err := a.Store.Notification(context.WithoutCancel(ctx), id)
-		if err != nil {
-			return TestAnswer{}, err
-		}
-		if n.State.Final() || n.State == rules.Owed && n.Error != "" {
-			return testAnswer(name, n), nil
-		}
-		select {
-		case <-poll.C:
-		case <-ctx.Done():
-			return TestAnswer{Channel: name, ID: id, State: "waiting", Text: "The daemon has not delivered it yet; look again in a while."}, nil
-		}
-	}
-}
-
-func testAnswer(name string, n rules.Notification) TestAnswer {
-	out := TestAnswer{Channel: name, ID: n.ID, State: string(n.State), Error: n.Error, Status: n.Code}
-	answered, failed := "", notify.Trouble(n.Error, n.Unknown)
-	if n.Code != 0 {
-		answered = fmt.Sprintf(" with status %d", n.Code)
-		failed += fmt.Sprintf(" (status %d)", n.Code)
-	}
-	switch {
-	case n.State == rules.Sent:
-		out.Text = "Delivered: the service took the message" + answered + "."
-	case n.State == rules.Owed:
-		out.Text = "Not delivered yet: " + failed + ". tocsin goes on trying."
-	case n.Unknown:
-		out.Text = "Perhaps delivered: " + failed + "; look whether it is there."
-	default:
-		out.Text = "Not delivered: " + failed + "; check the channel's address and credential."
-	}
-	return out
 }

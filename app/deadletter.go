@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -12,6 +14,7 @@ import (
 type DeadLetter struct {
 	ID       string       `json:"id"`
 	Channel  string       `json:"channel"`
+	Target   string       `json:"target,omitempty"` // who of several missed it
 	Reason   rules.Reason `json:"reason"`
 	Title    string       `json:"title"`
 	Series   rules.Series `json:"series,omitempty"`
@@ -34,8 +37,8 @@ func (a *App) DeadLetters(ctx context.Context, channel string) ([]DeadLetter, er
 	out := []DeadLetter{}
 	for _, n := range list {
 		out = append(out, DeadLetter{
-			ID: n.ID, Channel: n.Channel, Reason: n.Reason, Title: n.Facts.Title, Series: n.Facts.Series, AlertID: n.AlertID, RuleID: n.RuleID,
-			Error: n.Error, Unknown: n.Unknown, BookedAt: n.BookedAt, DoneAt: n.DoneAt, Fallback: n.Fallback,
+			ID: n.ID, Channel: n.Channel, Target: n.Target, Reason: n.Reason, Title: n.Facts.Title, Series: n.Facts.Series, AlertID: n.AlertID,
+			RuleID: n.RuleID, Error: n.Error, Unknown: n.Unknown, BookedAt: n.BookedAt, DoneAt: n.DoneAt, Fallback: n.Fallback,
 		})
 	}
 	return out, nil
@@ -107,6 +110,9 @@ func (a *App) resend(ctx context.Context, list []rules.Notification) (int, error
 		if err := a.bringUpToDate(ctx, &list[i]); err != nil {
 			return 0, err
 		}
+		if err := a.leaveOut(ctx, &list[i]); err != nil {
+			return 0, err
+		}
 	}
 	ids, byRule := lettersByRule(list)
 	count := 0
@@ -132,6 +138,25 @@ func (a *App) bringUpToDate(ctx context.Context, n *rules.Notification) error {
 	return nil
 }
 
+// leaveOut notes which targets have the message already: it goes to none of
+// them, also when the one that missed it is replaced meanwhile.
+func (a *App) leaveOut(ctx context.Context, n *rules.Notification) error {
+	if n.Target == "" {
+		return nil
+	}
+	all, err := a.Store.Spread(ctx, n.Root())
+	if err != nil {
+		return err
+	}
+	n.Facts.Had = nil
+	for _, other := range all {
+		if other.ID != n.ID {
+			n.Facts.Had = append(n.Facts.Had, other.Target)
+		}
+	}
+	return nil
+}
+
 func (a *App) knownChannel(ctx context.Context, name string) error {
 	known, err := a.channelNames(ctx)
 	if err != nil {
@@ -148,15 +173,23 @@ func (a *App) knownChannel(ctx context.Context, name string) error {
 // deadProblems tells of dead letters, for status and doctor.
 func deadProblems(list []DeadLetter) (out []string) {
 	count := map[string]int{}
+	missed := map[string][]string{}
 	var order []string
 	for _, d := range list {
 		if count[d.Channel] == 0 {
 			order = append(order, d.Channel)
 		}
 		count[d.Channel]++
+		if d.Target != "" && !slices.Contains(missed[d.Channel], d.Target) {
+			missed[d.Channel] = append(missed[d.Channel], d.Target)
+		}
 	}
 	for _, name := range order {
-		out = append(out, fmt.Sprintf("channel %s: %s: `tocsin channels dead` lists them; send them again with `tocsin channels resend --all %s`, or let go of them with `tocsin channels dead --drop %s`", name, deadLetters(count[name]), name, name))
+		whom := ""
+		if missed[name] != nil {
+			whom = " (for " + strings.Join(missed[name], ", ") + ")"
+		}
+		out = append(out, fmt.Sprintf("channel %s: %s%s: `tocsin channels dead` lists them; send them again with `tocsin channels resend --all %s`, or let go of them with `tocsin channels dead --drop %s`", name, deadLetters(count[name]), whom, name, name))
 	}
 	return out
 }

@@ -27,13 +27,16 @@ type post struct {
 
 func (p *post) Check(rules.Secret) (string, error) { return "test", nil }
 
+func (p *post) Targets(url rules.Secret) []string { return strings.Split(url.Reveal(), " ") }
+
 func (p *post) Send(_ context.Context, c notify.Channel, m notify.Message) rules.Outcome {
 	p.mu.Lock()
-	o, broken := p.broken[c.Name]
+	name := strings.TrimSpace(c.Name + " " + c.Target)
+	o, broken := p.broken[name]
 	p.mu.Unlock()
 	if !broken {
 		o = rules.Outcome{State: rules.Sent, Code: 200}
-		p.told <- c.Name + ": " + m.Title + "\n" + m.Text
+		p.told <- name + ": " + m.Title + "\n" + m.Text
 	}
 	return o
 }

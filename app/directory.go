@@ -100,6 +100,18 @@ func (d *Directory) Open(name string) (notify.Channel, error) {
 	return notify.Channel{Name: name, Kind: c.Kind, URL: url}, nil
 }
 
+// Targets names those that a channel's messages go to, as sender reads its URL;
+// none where it cannot be opened.
+func (d *Directory) Targets(sender notify.Sender) func(channel string) []string {
+	return func(channel string) []string {
+		c, err := d.Open(channel)
+		if err != nil {
+			return nil
+		}
+		return sender.Targets(c.URL)
+	}
+}
+
 // Opens reports whether the credential of a stored channel can be opened.
 func (d *Directory) Opens(c StoredChannel) bool {
 	if d.vault == nil {

@@ -96,8 +96,8 @@ func (a *App) channelFindings(ctx context.Context) (out []Finding) {
 	for _, c := range list {
 		f := Finding{What: "channel " + c.Name, OK: true, Text: c.Kind + ", works"}
 		switch c.Health {
-		case "failing":
-			f = Finding{What: f.What, Text: fmt.Sprintf("%s, fails: %s; try `tocsin channels test %s`", c.Kind, c.LastError, c.Name)}
+		case "failing", FailingInPart:
+			f = Finding{What: f.What, Text: fmt.Sprintf("%s, fails: %s; try `tocsin channels test %s`", c.Kind, TroubleOf(c), c.Name)}
 		case NeedsCredential:
 			f = Finding{What: f.What, Text: fmt.Sprintf("%s, needs its credential, which the key of this machine does not open; give it again with `tocsin channels add --replace %s`", c.Kind, c.Name)}
 		case "untried":

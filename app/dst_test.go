@@ -29,6 +29,8 @@ type diary struct {
 
 func (d *diary) Check(rules.Secret) (string, error) { return "test", nil }
 
+func (d *diary) Targets(rules.Secret) []string { return []string{""} }
+
 func (d *diary) Send(_ context.Context, c notify.Channel, m notify.Message) rules.Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -71,6 +71,7 @@ type ParentView struct {
 // MessageView is one message about an alert on one channel.
 type MessageView struct {
 	Channel  string         `json:"channel"`
+	Target   string         `json:"target,omitempty"` // of several that the channel has
 	Reason   rules.Reason   `json:"reason"`
 	State    rules.Delivery `json:"state"`
 	At       time.Time      `json:"at"` // done, or due
@@ -378,11 +379,11 @@ func (x *inquiry) messages() []MessageView {
 		})
 	})
 	sorted := slices.SortedFunc(maps.Values(list), func(a, b rules.Notification) int {
-		return cmp.Or(b.BookedAt.Compare(a.BookedAt), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(b.BookedAt.Compare(a.BookedAt), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Target, b.Target), cmp.Compare(a.ID, b.ID))
 	})
 	out := []MessageView{}
 	for _, n := range sorted {
-		v := MessageView{n.Channel, n.Reason, n.State, n.DoneAt, n.Attempts, n.Error, n.Unknown, n.HeldBy, n.Fallback}
+		v := MessageView{n.Channel, n.Target, n.Reason, n.State, n.DoneAt, n.Attempts, n.Error, n.Unknown, n.HeldBy, n.Fallback}
 		if v.At.IsZero() {
 			v.At = n.Due
 		}

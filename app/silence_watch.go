@@ -171,7 +171,7 @@ func (w *SilenceWatch) tell(ctx context.Context, name string, f rules.Facts, now
 	}
 	return w.app.Book.Act(ctx, now, "", func(s rules.Setting, l *rules.Ledger) error {
 		for _, channel := range channels {
-			l.BookOnce(name, channel, f, s.Now)
+			l.BookOnce(name, rules.Address{Channel: channel}, f, s.Now)
 		}
 		return nil
 	})
@@ -180,7 +180,7 @@ func (w *SilenceWatch) tell(ctx context.Context, name string, f rules.Facts, now
 // untold lists the operators' channels on which a message was never booked.
 func (w *SilenceWatch) untold(ctx context.Context, name string) (channels []string, err error) {
 	for _, channel := range w.tells() {
-		booked, err := w.app.booked(ctx, rules.OnceID(name, channel))
+		booked, err := w.app.booked(ctx, rules.OnceID(name, rules.Address{Channel: channel}))
 		switch {
 		case err != nil:
 			return nil, err

@@ -73,8 +73,8 @@ func (a *App) Status(ctx context.Context) Status {
 	}
 	for _, c := range s.Channels {
 		switch c.Health {
-		case "failing":
-			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s", c.Name, c.LastError))
+		case "failing", FailingInPart:
+			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s", c.Name, TroubleOf(c)))
 		case NeedsCredential:
 			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s; `tocsin channels add --replace %s`", c.Name, c.Health, c.Name))
 		}

@@ -44,14 +44,17 @@ type Store interface {
 	PutChannel(ctx context.Context, c StoredChannel) error
 	// DeleteChannel removes a channel; rules.NotFound when there is none.
 	DeleteChannel(ctx context.Context, name string) error
-	// ChannelHealth returns for each channel name the time of the last success
-	// and the class of the failure after it, from the notifications.
-	ChannelHealth(ctx context.Context) (map[string]rules.ChannelInfo, error)
+	// ChannelHealth returns how the last notifications of each address fared. What
+	// is owed after a failure has failed when it did so first.
+	ChannelHealth(ctx context.Context) (map[rules.Address]Health, error)
 	// DeadLetters lists what could not be delivered, tests left out, the newest
 	// first; of one channel when it is given, and at most limit, 0 for all.
 	DeadLetters(ctx context.Context, channel string, limit int) ([]rules.Notification, error)
 	// Notification returns one; rules.NotFound when there is none.
 	Notification(ctx context.Context, id string) (rules.Notification, error)
+	// Spread returns the one of that ID with those that were spread from it over
+	// the targets of its channel; rules.NotFound when there is none.
+	Spread(ctx context.Context, id string) ([]rules.Notification, error)
 
 	// Tokens lists the tokens by name.
 	Tokens(ctx context.Context) ([]Token, error)
@@ -119,6 +122,12 @@ type AlertFilter struct {
 	// Before and BeforeID begin the page after the alert that started then and has that id.
 	Before   time.Time
 	BeforeID string
+}
+
+// Health is how the notifications of an address fared.
+type Health struct {
+	LastSuccess, LastFailure time.Time
+	Error                    string // the class of the last failure
 }
 
 // AlertRow is an alert with what was sent about it.

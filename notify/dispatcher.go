@@ -11,8 +11,8 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Dispatcher sends what is owed. Each channel has a worker of its own, so a
-// slow channel delays nobody.
+// Dispatcher sends what is owed. Each channel has a worker of its own, and each
+// of its targets where it has several, so a slow one delays nobody.
 type Dispatcher struct {
 	outbox  Outbox
 	sender  Sender
@@ -21,8 +21,8 @@ type Dispatcher struct {
 	options Options
 
 	mu      sync.Mutex
-	workers map[string]*worker
-	failing map[string]time.Time // since when each channel has failed
+	workers map[rules.Address]*worker
+	failing map[rules.Address]time.Time // since when each has failed
 	wait    sync.WaitGroup
 }
 
@@ -81,7 +81,7 @@ func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, 
 	}
 	return &Dispatcher{
 		outbox: outbox, sender: sender, channel: channel, log: log, options: o,
-		workers: map[string]*worker{}, failing: map[string]time.Time{},
+		workers: map[rules.Address]*worker{}, failing: map[rules.Address]time.Time{},
 	}
 }
 
@@ -112,28 +112,29 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 // says what is due, may jump.
 const longestNap = time.Minute
 
-// rouse wakes the worker of every channel that is owed something, and says how
+// rouse wakes the worker of every address that is owed something, and says how
 // long it is until there may be more.
 func (d *Dispatcher) rouse(ctx context.Context) time.Duration {
 	now := time.Now()
-	var names []string
-	failed := map[string]time.Duration{} // for how long
+	var addresses []rules.Address
+	failed := map[rules.Address]time.Duration{} // for how long
 	for _, n := range d.outbox.Owed(now) {
-		if !slices.Contains(names, n.Channel) {
-			names = append(names, n.Channel)
+		to := n.Address()
+		if !slices.Contains(addresses, to) {
+			addresses = append(addresses, to)
 		}
 		if n.Failed() {
-			failed[n.Channel] = max(failed[n.Channel], now.Sub(n.Due))
+			failed[to] = max(failed[to], now.Sub(n.Due))
 		}
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, name := range names {
-		w := d.workers[name]
+	for _, to := range addresses {
+		w := d.workers[to]
 		if w == nil {
-			w = &worker{Dispatcher: d, name: name, wake: make(chan struct{}, 1)}
-			d.workers[name] = w
-			d.recall(name, failed[name], now)
+			w = &worker{Dispatcher: d, to: to, name: to.Channel, wake: make(chan struct{}, 1)}
+			d.workers[to] = w
+			d.recall(to, failed[to], now)
 			d.wait.Go(func() { w.run(ctx) })
 		}
 		select {
@@ -147,11 +148,11 @@ func (d *Dispatcher) rouse(ctx context.Context) time.Duration {
 	return longestNap
 }
 
-// recall makes a new worker know for how long its channel has failed, also under
+// recall makes a new worker know for how long its address has failed, also under
 // a dispatcher before this one.
-func (d *Dispatcher) recall(name string, failed time.Duration, now time.Time) {
-	if failed > 0 && d.failing[name].IsZero() {
-		d.failing[name] = now.Add(-failed)
+func (d *Dispatcher) recall(to rules.Address, failed time.Duration, now time.Time) {
+	if failed > 0 && d.failing[to].IsZero() {
+		d.failing[to] = now.Add(-failed)
 	}
 }
 
@@ -160,28 +161,28 @@ func (d *Dispatcher) recall(name string, failed time.Duration, now time.Time) {
 func (d *Dispatcher) Failing() (channel string, since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for name, t := range d.failing {
+	for to, t := range d.failing {
 		if channel == "" || t.Before(since) {
-			channel, since = name, t
+			channel, since = to.Channel, t
 		}
 	}
 	return channel, since
 }
 
-// failsSince returns since when a channel fails, zero when it does not.
-func (d *Dispatcher) failsSince(channel string) time.Time {
+// failsSince returns since when an address fails, zero when it does not.
+func (d *Dispatcher) failsSince(to rules.Address) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.failing[channel]
+	return d.failing[to]
 }
 
-// fares notes whether a channel takes messages.
-func (d *Dispatcher) fares(channel string, well bool) {
+// fares notes whether an address takes messages.
+func (d *Dispatcher) fares(to rules.Address, well bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if well {
-		delete(d.failing, channel)
-	} else if d.failing[channel].IsZero() {
-		d.failing[channel] = time.Now()
+		delete(d.failing, to)
+	} else if d.failing[to].IsZero() {
+		d.failing[to] = time.Now()
 	}
 }

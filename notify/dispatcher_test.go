@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,15 +93,40 @@ func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outc
 func (b *box) Divert(_ context.Context, list []rules.Notification, channel string) error {
 	b.change(list, func(n *rules.Notification) { n.Fallback = channel })
 	for _, n := range list {
-		n.Channel, n.Fallback, n.Attempts, n.Error, n.Unknown, n.Facts.Instead = channel, "", 0, "", false, []string{n.Channel}
+		n.Channel, n.Target, n.Fallback, n.Attempts, n.Error, n.Unknown, n.Facts.Instead = channel, "", "", 0, "", false, []string{n.Channel}
 		b.owe(n)
 	}
 	return nil
 }
 
-func (b *box) Tell(_ context.Context, _ string, channels []string, reason rules.Reason, f rules.Facts) error {
-	for _, name := range channels {
-		b.owe(rules.Notification{Channel: name, Reason: reason, Facts: f})
+func (b *box) Spread(_ context.Context, list []rules.Notification, targets []string) error {
+	for _, n := range list {
+		missing := slices.DeleteFunc(slices.Clone(targets), func(t string) bool { return slices.Contains(n.Facts.Had, t) })
+		n.Facts.Had = nil
+		b.change([]rules.Notification{n}, func(was *rules.Notification) { was.Target, was.Facts = missing[0], n.Facts })
+		for _, target := range missing[1:] {
+			n.Target = target
+			b.owe(n)
+		}
+	}
+	return nil
+}
+
+// held lists what was ever owed on a channel.
+func (b *box) held(channel string) (out []rules.Notification) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, n := range b.list {
+		if n.Channel == channel {
+			out = append(out, *n)
+		}
+	}
+	return out
+}
+
+func (b *box) Tell(_ context.Context, _ string, to []rules.Address, reason rules.Reason, f rules.Facts) error {
+	for _, a := range to {
+		b.owe(rules.Notification{Channel: a.Channel, Target: a.Target, Reason: reason, Facts: f})
 	}
 	return nil
 }
@@ -135,22 +161,28 @@ type service struct {
 	ids      []string // of the messages
 	timeouts []time.Duration
 	poison   string                     // a message of that title is never answered
-	answers  map[string][]rules.Outcome // by channel; then Sent
+	answers  map[string][]rules.Outcome // by channel, with its target where it has several; then Sent
 	slow     map[string]time.Duration
-	away     time.Time // before this nothing gets through
-	unread   time.Time // before this no channel can be opened
+	away     time.Time         // before this nothing gets through
+	unread   time.Time         // before this no channel can be opened
+	targets  map[string]string // of the channels that have several
+	failing  func() (channel string, since time.Time)
 }
 
 func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
 
+// Targets are the words of the URL.
+func (s *service) Targets(url rules.Secret) []string { return strings.Split(url.Reveal(), " ") }
+
 func (s *service) Send(ctx context.Context, c notify.Channel, m notify.Message) rules.Outcome {
 	s.mu.Lock()
-	s.said = append(s.said, fmt.Sprintf("%s %s %s", time.Since(s.began).Truncate(time.Second), c.Name, m.Title))
+	name := strings.TrimSpace(c.Name + " " + c.Target)
+	s.said = append(s.said, fmt.Sprintf("%s %s %s", time.Since(s.began).Truncate(time.Second), name, m.Title))
 	s.ids, s.timeouts = append(s.ids, m.ID), append(s.timeouts, c.Timeout)
-	wait := s.slow[c.Name]
+	wait := s.slow[name]
 	out := rules.Outcome{State: rules.Sent}
-	if list := s.answers[c.Name]; len(list) > 0 {
-		out, s.answers[c.Name] = list[0], list[1:]
+	if list := s.answers[name]; len(list) > 0 {
+		out, s.answers[name] = list[0], list[1:]
 	}
 	if s.poison != "" && m.Title == s.poison {
 		out = unknown
@@ -165,6 +197,18 @@ func (s *service) Send(ctx context.Context, c notify.Channel, m notify.Message) 
 		return rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}
 	}
 	return out
+}
+
+func (s *service) open(name string) (notify.Channel, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case name == "gone":
+		return notify.Channel{}, rules.Errorf(rules.NotFound, "no such channel")
+	case time.Now().Before(s.unread):
+		return notify.Channel{}, rules.Errorf(rules.Unavailable, "not now")
+	}
+	return notify.Channel{Name: name, URL: rules.NewSecret(s.targets[name])}, nil
 }
 
 func (s *service) heard() string {
@@ -188,17 +232,9 @@ func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outco
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &box{bell: make(chan struct{}, 100)}
-		s := &service{began: time.Now(), answers: answers, slow: map[string]time.Duration{}}
-		open := func(name string) (notify.Channel, error) {
-			switch {
-			case name == "gone":
-				return notify.Channel{}, rules.Errorf(rules.NotFound, "no such channel")
-			case time.Now().Before(s.unread):
-				return notify.Channel{}, rules.Errorf(rules.Unavailable, "not now")
-			}
-			return notify.Channel{Name: name}, nil
-		}
-		d := notify.NewDispatcher(b, s, open, slog.New(slog.DiscardHandler), o)
+		s := &service{began: time.Now(), answers: answers, slow: map[string]time.Duration{}, targets: map[string]string{"both": "me you"}}
+		d := notify.NewDispatcher(b, s, s.open, slog.New(slog.DiscardHandler), o)
+		s.failing = d.Failing
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
 		synctest.Wait()

@@ -125,19 +125,28 @@ func shortName(f rules.Facts) string {
 
 // instead says why a message comes through a channel that nobody chose for it.
 func instead(items []item) string {
-	var names []string
+	var broken, why []string
 	for _, it := range items {
-		for _, name := range it.Facts.Instead {
-			if !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+		failed := it.Facts.Instead
+		if last := len(failed) - 1; last >= 0 && it.Facts.Missed != nil {
+			why = append(why, "channel "+failed[last]+" did not reach "+strings.Join(it.Facts.Missed, ", "))
+			failed = failed[:last]
 		}
+		broken = append(broken, failed...)
 	}
-	if len(names) == 0 {
+	broken, why = distinct(broken), distinct(why)
+	if n := len(broken); n > 0 {
+		why = append(why, plural(n, "channel ", "channels ")+strings.Join(broken, ", ")+plural(n, " does", " do")+" not work")
+	}
+	if len(why) == 0 {
 		return ""
 	}
-	slices.Sort(names)
-	return fmt.Sprintf("Told here because %s %s %s not work.", plural(len(names), "channel", "channels"), strings.Join(names, ", "), plural(len(names), "does", "do"))
+	return "Told here because " + strings.Join(why, "; ") + "."
+}
+
+func distinct(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // foldedTitle is that of the worst, with what there is besides.

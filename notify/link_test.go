@@ -125,6 +125,8 @@ type catcher chan notify.Message
 
 func (catcher) Check(rules.Secret) (string, error) { return "test", nil }
 
+func (c catcher) Targets(rules.Secret) []string { return []string{""} }
+
 func (c catcher) Send(_ context.Context, _ notify.Channel, m notify.Message) rules.Outcome {
 	c <- m
 	return rules.Outcome{State: rules.Sent}

@@ -13,8 +13,11 @@ import (
 // Channel is a named place to send to, with its credential.
 type Channel struct {
 	Name string
-	Kind string // ntfy, smtp, slack, ...
-	URL  rules.Secret
+	// Target is which of the targets of its URL is meant, by its name; "" where
+	// there is one.
+	Target string
+	Kind   string // ntfy, smtp, slack, ...
+	URL    rules.Secret
 	// Timeout is how long an answer is awaited; 0 is what the Sender takes to be
 	// right.
 	Timeout time.Duration
@@ -59,6 +62,10 @@ type Sender interface {
 	// Check returns the kind of the service that url names. Its error is fit
 	// to be shown: it never repeats url or a part of it.
 	Check(url rules.Secret) (kind string, err error)
+	// Targets names those that url has messages go to, such as the recipients of
+	// mail; "" is one that needs no name. A name is fit to be shown: of what might
+	// open something it shows no more than tells it from the others.
+	Targets(url rules.Secret) []string
 	// Send delivers m and says what became of it. It returns soon after ctx
 	// ends. It never panics, and nothing in the outcome is foreign text.
 	Send(ctx context.Context, c Channel, m Message) rules.Outcome

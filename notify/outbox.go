@@ -24,9 +24,12 @@ type Outbox interface {
 	// Divert owes messages that their channel cannot deliver on another one too,
 	// each of them once.
 	Divert(ctx context.Context, list []rules.Notification, channel string) error
-	// Tell owes a message of tocsin's own on each of channels. Under a name it is
-	// owed only once while it is not out.
-	Tell(ctx context.Context, name string, channels []string, reason rules.Reason, f rules.Facts) error
+	// Spread makes notifications that are owed to all targets of their channel
+	// owed to each of them.
+	Spread(ctx context.Context, list []rules.Notification, targets []string) error
+	// Tell owes a message of tocsin's own at each address. Under a name it is owed
+	// only once while it is not out.
+	Tell(ctx context.Context, name string, to []rules.Address, reason rules.Reason, f rules.Facts) error
 	// Bell is rung when more may be owed.
 	Bell() <-chan struct{}
 }
@@ -85,14 +88,26 @@ func (o BookOutbox) Divert(ctx context.Context, list []rules.Notification, chann
 	})
 }
 
-// Tell owes a message of tocsin's own on each of channels.
-func (o BookOutbox) Tell(ctx context.Context, name string, channels []string, reason rules.Reason, f rules.Facts) error {
+// Spread makes notifications that are owed to all targets of their channel owed
+// to each of them.
+func (o BookOutbox) Spread(ctx context.Context, list []rules.Notification, targets []string) error {
+	ids, byRule := group(list)
+	return o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
+		for _, id := range byRule[l.Rule.ID] {
+			l.Spread(id, targets, s.Now)
+		}
+		return nil
+	})
+}
+
+// Tell owes a message of tocsin's own at each address.
+func (o BookOutbox) Tell(ctx context.Context, name string, to []rules.Address, reason rules.Reason, f rules.Facts) error {
 	return o.Decide(ctx, time.Now().UTC(), []string{""}, func(s rules.Setting, l *rules.Ledger) error {
-		for _, channel := range channels {
+		for _, a := range to {
 			if name == "" {
-				l.Book(channel, reason, f, s.Now)
+				l.BookTo(a, reason, f, s.Now)
 			} else {
-				l.BookOnce(name, channel, f, s.Now)
+				l.BookOnce(name, a, f, s.Now)
 			}
 		}
 		return nil

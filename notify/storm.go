@@ -56,7 +56,7 @@ func alertsIn(list []rules.Notification) int {
 // endStorm tells that a storm is over, when a minute brought no more than can
 // be listed.
 func (w *worker) endStorm(ctx context.Context, list []rules.Notification, now time.Time) {
-	if !w.storm.on() || alertsIn(list) > digestOver || !w.failsSince(w.name).IsZero() {
+	if !w.storm.on() || alertsIn(list) > digestOver || !w.failsSince(w.to).IsZero() {
 		return
 	}
 	f := rules.Facts{
@@ -65,7 +65,7 @@ func (w *worker) endStorm(ctx context.Context, list []rules.Notification, now ti
 			w.storm.alerts, plural(w.storm.alerts, "alert", "alerts"), length(now.Sub(w.storm.began))),
 	}
 	w.storm = storm{}
-	if err := w.outbox.Tell(context.WithoutCancel(ctx), "", []string{w.name}, rules.Digest, f); err != nil {
+	if err := w.outbox.Tell(context.WithoutCancel(ctx), "", []rules.Address{w.to}, rules.Digest, f); err != nil {
 		w.log.Error("end of a storm not saved", "channel", w.name, "error", err)
 	}
 }

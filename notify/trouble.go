@@ -34,13 +34,13 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 	if w.trouble.dead == 0 || !w.trouble.deadTold.IsZero() && now.Sub(w.trouble.deadTold) < time.Hour {
 		return
 	}
-	text := fmt.Sprintf("%d %s could not be delivered: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
-		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), Trouble(o.Class, len(unknown(list)) > 0 || o.Unknown), w.name)
+	text := fmt.Sprintf("%d %s could not be delivered%s: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
+		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), strings.Replace(w.whom(), "for", "to", 1), Trouble(o.Class, len(unknown(list)) > 0 || o.Unknown), w.name)
 	if p.Fallback != "" {
 		text += " It was told on " + p.Fallback + " instead."
 	}
 	w.trouble.dead, w.trouble.deadTold = 0, now
-	w.tellOthers(ctx, p, "", "Channel "+w.name+" refuses messages", text)
+	w.tellOthers(ctx, p, "", "Channel "+w.name+" refuses messages"+w.whom(), text)
 }
 
 func (w *worker) divert(ctx context.Context, p Policy, list []rules.Notification) {
@@ -77,7 +77,7 @@ func (w *worker) untilDivert(p Policy, list []rules.Notification, wait time.Dura
 // untilStuck is how long it takes until the fallback is to be told of what is
 // owed; false while it need not be.
 func (w *worker) untilStuck(n rules.Notification, now time.Time) (time.Duration, bool) {
-	since := w.failsSince(w.name)
+	since := w.failsSince(w.to)
 	if n.Failed() && (since.IsZero() || n.Due.Before(since)) {
 		since = n.Due
 	}
@@ -87,38 +87,56 @@ func (w *worker) untilStuck(n rules.Notification, now time.Time) (time.Duration,
 // tellOfFailing tells the operators once that the channel has failed for long,
 // and that it is over.
 func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
-	since := w.failsSince(w.name)
+	since := w.failsSince(w.to)
 	switch {
 	case since.IsZero() && w.trouble.told:
 		w.trouble.told = false
-		w.tellOthers(ctx, p, "", "Channel "+w.name+" works again", "What had waited is told there now.")
+		w.tellOthers(ctx, p, "", "Channel "+w.name+" works again"+w.whom(), "What had waited is told there now.")
 	case !since.IsZero() && !w.trouble.told && time.Since(since) >= w.options.TroubleAfter:
 		w.trouble.told = true
 		// A second more or less is the same failure, as two dispatchers see it.
-		w.tellOthers(ctx, p, fmt.Sprintf("channel %s fails since %d", w.name, since.Round(time.Minute).Unix()), "Channel "+w.name+" fails",
+		w.tellOthers(ctx, p, fmt.Sprintf("channel %s fails since %d%s", w.name, since.Round(time.Minute).Unix(), w.whom()), "Channel "+w.name+" fails"+w.whom(),
 			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.", length(time.Since(since)), Trouble(o.Class, o.Unknown), w.name))
 	}
 }
 
-// tellOthers tells the operators through other channels than this one, or its
-// fallback when they have no other; what has a name, once.
+// tellOthers tells the operators through others than this one; what has a name,
+// once.
 func (w *worker) tellOthers(ctx context.Context, p Policy, name, title, text string) {
-	operators := w.options.Operators()
-	channels := slices.DeleteFunc(slices.Clone(operators), func(channel string) bool { return channel == w.name })
-	if len(operators) > 0 && len(channels) == 0 && p.Fallback != "" {
-		channels = []string{p.Fallback}
-	}
 	ctx = context.WithoutCancel(ctx)
-	channels = slices.DeleteFunc(channels, func(channel string) bool {
-		return name != "" && w.options.Known(ctx, rules.OnceID(name, channel))
+	to := slices.DeleteFunc(w.operators(p), func(a rules.Address) bool {
+		return name != "" && w.options.Known(ctx, rules.OnceID(name, a))
 	})
-	w.log.Warn("trouble with a channel", "channel", w.name, "trouble", title, "told", strings.Join(channels, ","))
-	if len(channels) == 0 {
+	w.log.Warn("trouble with a channel", "channel", w.name, "target", w.to.Target, "trouble", title, "told", to)
+	if len(to) == 0 {
 		return
 	}
-	if err := w.outbox.Tell(ctx, name, channels, rules.Operational, rules.Facts{Title: title, Text: text}); err != nil {
+	if err := w.outbox.Tell(ctx, name, to, rules.Operational, rules.Facts{Title: title, Text: text}); err != nil {
 		w.log.Error("message to the operators not saved", "error", err)
 	}
+}
+
+// operators are where the operators hear of this one: their other channels, or
+// else its fallback, or else those targets of its own channel that do well.
+func (w *worker) operators(p Policy) (to []rules.Address) {
+	all := w.options.Operators()
+	for _, channel := range all {
+		if channel != w.name {
+			to = append(to, rules.Address{Channel: channel})
+		}
+	}
+	switch {
+	case len(to) > 0 || len(all) == 0:
+	case p.Fallback != "":
+		to = []rules.Address{{Channel: p.Fallback}}
+	case w.to.Target != "":
+		for _, target := range w.targets() {
+			if a := (rules.Address{Channel: w.name, Target: target}); a != w.to && w.failsSince(a).IsZero() {
+				to = append(to, a)
+			}
+		}
+	}
+	return to
 }
 
 // troubles say in words what the classes of failures mean.
@@ -126,7 +144,8 @@ var troubles = map[string]string{
 	"refused": "it cannot be reached", "timeout": "it does not answer in time", "tls": "there is no safe connection to it (TLS)",
 	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential", "rejected": "it refuses the message or does not know the address",
 	"server": "it has trouble itself", "invalid": "the channel's address cannot be used", "panic": "tocsin failed to write the message for it",
-	"gave_up": "it took nothing for three days", "no_such_channel": "there is no such channel, or its credential cannot be opened", "restart": "tocsin was ended meanwhile",
+	"gave_up": "it took nothing for three days", "no_such_channel": "there is no such channel, or its credential cannot be opened",
+	"no_such_target": "the channel has other receivers by now", "restart": "tocsin was ended meanwhile",
 	"unread": "tocsin cannot read its own database now",
 }
 

@@ -3,15 +3,17 @@ package notify
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
 )
 
-// worker sends for one channel.
+// worker sends to one channel, or to one of the targets that it has.
 type worker struct {
 	*Dispatcher
-	name string
+	to   rules.Address
+	name string // of the channel
 	wake chan struct{}
 
 	failures int
@@ -46,9 +48,12 @@ const quietLook = 30 * time.Second
 // looks again; 0 is until it is woken.
 func (w *worker) work(ctx context.Context) time.Duration {
 	now := time.Now()
-	list := only(w.outbox.Owed(now), func(n rules.Notification) bool { return n.Channel == w.name })
+	list := w.owed(now)
 	if ctx.Err() != nil {
 		return 0
+	}
+	if w.spread(ctx, list) {
+		return max(time.Until(w.notSoon), time.Millisecond)
 	}
 	p := w.options.Policy(w.name)
 	w.divertStuck(ctx, p, list, now)
@@ -144,9 +149,12 @@ func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
 	if err != nil {
 		w.log.Error("channel not opened", "channel", w.name, "error", err)
 		if rules.CodeOf(err) == rules.NotFound {
-			return rules.Outcome{State: rules.Dead, Class: "no_such_channel"}
+			return w.gone("no_such_channel")
 		}
 		return rules.Outcome{State: rules.Owed, Class: "unread"}
+	}
+	if c.Target = w.to.Target; c.Target != "" && !slices.Contains(w.sender.Targets(c.URL), c.Target) {
+		return w.gone("no_such_target")
 	}
 	c.Timeout = p.Timeout
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -161,12 +169,12 @@ func (w *worker) settle(p Policy, o rules.Outcome) rules.Outcome {
 		o.State = rules.Dead
 	}
 	if o.State == rules.Owed {
-		w.fares(w.name, false)
+		w.fares(w.to, false)
 		w.backOff(o.Retry)
 		return o
 	}
 	if o.State == rules.Sent {
-		w.fares(w.name, true)
+		w.fares(w.to, true)
 	}
 	w.failures = 0
 	w.notSoon = time.Now().Add(w.options.Fold)
@@ -201,7 +209,7 @@ func (w *worker) report(m Message, o rules.Outcome, count int) {
 	if o.State != rules.Sent {
 		level = slog.LevelWarn
 	}
-	w.log.Log(context.Background(), level, "delivery", "channel", w.name, "message", m.ID, "notifications", count,
+	w.log.Log(context.Background(), level, "delivery", "channel", w.name, "target", w.to.Target, "message", m.ID, "notifications", count,
 		"outcome", o.State, "unknown", o.Unknown, "class", o.Class, "status", o.Code)
 	if w.options.Told != nil {
 		w.options.Told(w.name, m, o)

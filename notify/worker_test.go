@@ -169,7 +169,7 @@ func TestARestartDoesNotTellAgainThatAChannelFails(t *testing.T) {
 				t.Errorf("told %d times, want %d:\n%s", n, told, s.heard())
 			}
 			since := time.Now().Add(-3*time.Hour - time.Minute)
-			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()), "mail")}
+			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()), rules.Address{Channel: "mail"})}
 		})
 	}
 }

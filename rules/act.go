@@ -367,33 +367,38 @@ func (l *Ledger) tryAgain(n *Notification, due, now time.Time) {
 		return
 	}
 	acked := a.Ack != nil && (n.Reason == Reminder || n.Reason == Escalated)
-	over := !a.ResolvedAt.IsZero() && n.Reason.Announces() && l.arrived(a, n.Channel)
+	over := !a.ResolvedAt.IsZero() && n.Reason.Announces() && l.arrived(a, n.Address())
 	switch {
 	case acked || over:
 		n.State, n.DoneAt = Cancelled, now
 	case a.HeldBy != "":
 		n.State, n.HeldBy = Held, a.HeldBy
 	case !a.ResolvedAt.IsZero():
-		l.together(a, n.Channel)
+		l.together(a, n.Address())
 	}
 }
 
-// unannounce cancels the resolve on a channel that will not hear of the
+// unannounce cancels the resolve at an address that will not hear of the
 // episode, because its last message there could not be delivered.
 func (l *Ledger) unannounce(n *Notification, now time.Time) {
 	a := l.alerts[n.AlertID]
-	if a == nil || slices.Contains(l.heard(a), n.Channel) {
+	if a == nil || n.Address().MeetsAny(l.heard(a)) {
 		return
 	}
-	l.cancel(a, now, func(m *Notification) bool { return m.Reason == Resolved && m.Channel == n.Channel })
+	l.cancel(a, now, func(m *Notification) bool { return m.Reason == Resolved && m.Address() == n.Address() })
 }
 
 // Book owes a message that belongs to no alert: a test, or one of tocsin's
 // own.
 func (l *Ledger) Book(channel string, reason Reason, f Facts, now time.Time) *Notification {
+	return l.BookTo(Address{Channel: channel}, reason, f, now)
+}
+
+// BookTo is Book for an address.
+func (l *Ledger) BookTo(to Address, reason Reason, f Facts, now time.Time) *Notification {
 	n := &Notification{
-		ID:     "n" + digest(l.Rule.ID, channel, string(reason), f.Title, f.Text, strconv.FormatInt(now.UnixNano(), 10)),
-		RuleID: l.Rule.ID, Channel: channel, Reason: reason, State: Owed, BookedAt: now, Due: now, Facts: f,
+		ID:     "n" + digest(l.Rule.ID, to.Channel, to.Target, string(reason), f.Title, f.Text, strconv.FormatInt(now.UnixNano(), 10)),
+		RuleID: l.Rule.ID, Channel: to.Channel, Target: to.Target, Reason: reason, State: Owed, BookedAt: now, Due: now, Facts: f,
 	}
 	l.owe(n)
 	l.changed.notification(n)

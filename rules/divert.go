@@ -21,7 +21,7 @@ func (l *Ledger) Divert(id, channel string, now time.Time) {
 		return
 	}
 	for _, m := range l.owed[a.ID] {
-		if m.Reason == Resolved && m.Channel == n.Channel && m.State != Sent {
+		if m.Reason == Resolved && m.Address().Meets(n.Address()) && m.State != Sent {
 			l.divert(m, channel, now)
 		}
 	}
@@ -34,20 +34,45 @@ func (l *Ledger) divert(n *Notification, channel string, now time.Time) {
 	}
 	n.Fallback = channel
 	l.changed.notification(n)
+	id := "n" + digest(n.Root(), channel)
+	if l.messages[id] != nil {
+		l.alsoMissed(id, n)
+		return
+	}
 	if channel == n.Channel || slices.Contains(n.Facts.Instead, channel) || l.knows(n, channel) {
 		return
 	}
 	m := *n
-	m.ID, m.Channel, m.Fallback = "n"+digest(n.ID, channel), channel, ""
+	m.ID, m.Channel, m.Target, m.Origin, m.Fallback = id, channel, "", "", ""
 	m.BookedAt, m.Due, m.DoneAt = now, now, time.Time{}
 	m.Attempts, m.Message, m.Unknown, m.Error, m.Code = 0, "", false, "", 0
 	m.State, m.HeldBy = Owed, ""
 	m.Facts.Instead = append(slices.Clone(n.Facts.Instead), n.Channel)
+	m.Facts.Missed, m.Facts.Had = missed(n), nil
 	if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
 		m.State, m.HeldBy = Held, a.HeldBy
 	}
 	l.owe(&m)
 	l.changed.notification(&m)
+}
+
+// missed names the target that a message did not reach.
+func missed(n *Notification) []string {
+	if n.Target == "" {
+		return nil
+	}
+	return []string{n.Target}
+}
+
+// alsoMissed adds to what the fallback is owed already that another target
+// missed it too.
+func (l *Ledger) alsoMissed(id string, n *Notification) {
+	for _, m := range l.owed[n.AlertID] {
+		if m.Root() == id && (m.State == Owed || m.State == Held) && !slices.Contains(m.Facts.Missed, n.Target) {
+			m.Facts.Missed = append(slices.Clone(m.Facts.Missed), n.Target)
+			l.changed.notification(m)
+		}
+	}
 }
 
 // knows reports whether the same news was booked on a channel by itself.

@@ -1090,7 +1090,7 @@ func TestDelivery(t *testing.T) {
 		p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
 		p.l.Take(n.ID, "m")
 		p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "rejected"}, p.now, p.now)
-		if got := p.l.Announced(n.AlertID); len(got) != 1 || got[0] != "phone" {
+		if got := p.l.Announced(n.AlertID); len(got) != 1 || got[0].Channel != "phone" {
 			t.Errorf("announced on %v", got)
 		}
 		p.run("deaf:off g").told("0s first phone dead", "30s resolved phone sent")

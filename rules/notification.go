@@ -41,12 +41,15 @@ func (d Delivery) Final() bool {
 	return d == Sent || d == Dead || d == Cancelled
 }
 
-// Notification is one message owed to one channel.
+// Notification is one message owed to one channel, or to one of the targets
+// that it has.
 type Notification struct {
 	ID       string
 	RuleID   string // "" for tocsin's own and for tests
 	AlertID  string
 	Channel  string
+	Target   string // see Address
+	Origin   string // the ID of the one that it was spread from, "" for none
 	Reason   Reason
 	State    Delivery
 	HeldBy   string // cooldown, silence:ID, alert:ID, inactive
@@ -95,6 +98,8 @@ type Facts struct {
 	Known       int       `json:"known,omitempty"`    // of an absence: how many series the rule knows
 	GroupBy     []string  `json:"group_by,omitempty"` // of an absence: what those are
 	Instead     []string  `json:"instead,omitempty"`  // the channels that failed to tell it
+	Missed      []string  `json:"missed,omitempty"`   // those of their targets that it did not reach
+	Had         []string  `json:"had,omitempty"`      // of one sent again: the targets that have it
 	Worst       Severity  `json:"worst,omitempty"`    // the highest it had, where it is lower by now
 	After       After     `json:"after,omitempty"`    // what held it back until now
 	AfterBy     string    `json:"after_by,omitempty"` // who did, where that was a person
@@ -129,9 +134,10 @@ type ChannelInfo struct {
 	Name        string    `json:"name"`
 	Kind        string    `json:"kind"`   // ntfy, smtp, slack, ...
 	Origin      string    `json:"origin"` // config or stored
-	Health      string    `json:"health"` // ok, failing, untried
+	Health      string    `json:"health"` // ok, failing, failing in part, untried
 	LastSuccess time.Time `json:"last_success,omitzero"`
 	LastError   string    `json:"last_error,omitempty"` // its class
+	Failing     []string  `json:"failing,omitempty"`    // the targets that fail, where it has several
 	Fallback    string    `json:"fallback,omitempty"`   // the channel that is told when this one fails
 	Rate        string    `json:"rate,omitempty"`       // the most messages in a time, such as 10/m
 	Timeout     string    `json:"timeout,omitempty"`    // how long an answer is awaited, such as 90s

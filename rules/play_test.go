@@ -192,7 +192,7 @@ func (p *play) owed() []*rules.Notification {
 }
 
 func byBooking(a, b *rules.Notification) int {
-	return cmp.Or(a.BookedAt.Compare(b.BookedAt), strings.Compare(a.Channel+string(a.Reason), b.Channel+string(b.Reason)))
+	return cmp.Or(a.BookedAt.Compare(b.BookedAt), strings.Compare(a.Channel+string(a.Reason), b.Channel+string(b.Reason)), strings.Compare(a.Target, b.Target))
 }
 
 func (p *play) save() {
@@ -252,7 +252,7 @@ func (p *play) messages() []string {
 	all := slices.SortedFunc(maps.Values(p.log), byBooking)
 	out := make([]string, len(all))
 	for i, n := range all {
-		out[i] = fmt.Sprintf("%s %s %s %s", since(n.BookedAt), n.Reason, n.Channel, n.State)
+		out[i] = fmt.Sprintf("%s %s %s %s", since(n.BookedAt), n.Reason, strings.TrimSpace(n.Channel+" "+n.Target), n.State)
 		if n.State == rules.Held {
 			out[i] += " by " + n.HeldBy
 		}

@@ -126,13 +126,13 @@ func HeldBySilence(id string) string { return "silence:" + id }
 // BookOnce owes one of tocsin's own messages under a name that makes it the
 // same message however often it is booked; it returns nil when the ledger has
 // it already.
-func (l *Ledger) BookOnce(name, channel string, f Facts, now time.Time) *Notification {
-	id := OnceID(name, channel)
+func (l *Ledger) BookOnce(name string, to Address, f Facts, now time.Time) *Notification {
+	id := OnceID(name, to)
 	if l.messages[id] != nil {
 		return nil
 	}
 	n := &Notification{
-		ID: id, RuleID: l.Rule.ID, Channel: channel, Reason: Operational, State: Owed, BookedAt: now, Due: now, Facts: f,
+		ID: id, RuleID: l.Rule.ID, Channel: to.Channel, Target: to.Target, Reason: Operational, State: Owed, BookedAt: now, Due: now, Facts: f,
 	}
 	l.owe(n)
 	l.changed.notification(n)
@@ -140,4 +140,9 @@ func (l *Ledger) BookOnce(name, channel string, f Facts, now time.Time) *Notific
 }
 
 // OnceID is the ID of the message that BookOnce books.
-func OnceID(name, channel string) string { return "n" + digest("once", name, channel) }
+func OnceID(name string, to Address) string {
+	if to.Target == "" {
+		return "n" + digest("once", name, to.Channel)
+	}
+	return "n" + digest("once", name, to.Channel, to.Target)
+}

@@ -109,17 +109,17 @@ func TestASilenceThatCannotWorkIsRefused(t *testing.T) {
 
 func TestBookOnceOwesOneMessageWhateverItSays(t *testing.T) {
 	l := rules.OpenLedger(rules.Snapshot{})
-	first := l.BookOnce("silence s1 week 1", "phone", rules.Facts{Title: "4 alerts"}, noon)
-	if first == nil || first.ID != rules.OnceID("silence s1 week 1", "phone") || first.Reason != rules.Operational {
+	first := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone"}, rules.Facts{Title: "4 alerts"}, noon)
+	if first == nil || first.ID != rules.OnceID("silence s1 week 1", rules.Address{Channel: "phone"}) || first.Reason != rules.Operational {
 		t.Fatalf("booked %+v", first)
 	}
-	if again := l.BookOnce("silence s1 week 1", "phone", rules.Facts{Title: "5 alerts"}, noon.Add(time.Hour)); again != nil {
+	if again := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone"}, rules.Facts{Title: "5 alerts"}, noon.Add(time.Hour)); again != nil {
 		t.Errorf("booked again: %+v", again)
 	}
-	if other := l.BookOnce("silence s1 week 2", "phone", rules.Facts{}, noon); other == nil || other.ID == first.ID {
+	if other := l.BookOnce("silence s1 week 2", rules.Address{Channel: "phone"}, rules.Facts{}, noon); other == nil || other.ID == first.ID {
 		t.Errorf("another name booked %+v", other)
 	}
-	if other := l.BookOnce("silence s1 week 1", "mail", rules.Facts{}, noon); other == nil || other.ID == first.ID {
+	if other := l.BookOnce("silence s1 week 1", rules.Address{Channel: "mail"}, rules.Facts{}, noon); other == nil || other.ID == first.ID {
 		t.Errorf("another channel booked %+v", other)
 	}
 }

@@ -120,10 +120,14 @@ func randomRule(dice *rand.Rand) rules.Rule {
 // one message, which may fail, or stay on its way until a later round. Without
 // dice everything arrives.
 func deliver(p *play, dice *rand.Rand) {
+	spread(p, dice)
 	groups := map[string][]*rules.Notification{}
 	flying := map[string]bool{}
 	p.l.Notifications(func(n *rules.Notification) bool {
-		key := n.AlertID + n.Channel
+		if n.Channel == "phone" && n.Target == "" {
+			return true // not spread yet
+		}
+		key := n.AlertID + n.Channel + " " + n.Target
 		if n.State == rules.Sending || n.State == rules.Owed && !n.Due.After(p.now) {
 			groups[key] = append(groups[key], n)
 			flying[key] = flying[key] || n.State == rules.Sending
@@ -152,11 +156,30 @@ func deliver(p *play, dice *rand.Rand) {
 	p.save()
 }
 
-// ended reports whether the end of an episode was given to the channel on
-// which of announced it.
+// spread makes what is owed on the phone owed to each of its two targets. Now and
+// then the dispatcher comes to it only later.
+func spread(p *play, dice *rand.Rand) {
+	if dice != nil && dice.IntN(4) == 0 {
+		return
+	}
+	for _, n := range p.owed() {
+		if n.Channel == "phone" && n.Target == "" && !n.Due.After(p.now) {
+			p.l.Spread(n.ID, []string{"a", "b"}, p.now)
+		}
+	}
+	p.save()
+}
+
+// meets reports whether what went to one of two addresses went to the other too.
+func meets(n, m *rules.Notification) bool {
+	return n.Channel == m.Channel && (n.Target == m.Target || n.Target == "" || m.Target == "")
+}
+
+// ended reports whether the end of an episode was given to the address at which
+// of announced it.
 func ended(p *play, of *rules.Notification) bool {
 	for _, n := range p.log {
-		if n.AlertID == of.AlertID && n.Channel == of.Channel && n.Reason == rules.Resolved && n.State != rules.Cancelled {
+		if n.AlertID == of.AlertID && meets(n, of) && n.Reason == rules.Resolved && n.State != rules.Cancelled {
 			return true
 		}
 	}
@@ -173,7 +196,7 @@ func promises(p *play) error {
 			return fmt.Errorf("%s %s is %s, done at %v", n.Reason, n.Channel, n.State, n.DoneAt)
 		}
 		for _, m := range p.log {
-			twice := m != n && n.Reason == rules.FirstNews && m.Reason == rules.FirstNews && m.Channel == n.Channel
+			twice := m != n && n.Reason == rules.FirstNews && m.Reason == rules.FirstNews && meets(n, m)
 			if !twice || n.State == rules.Cancelled || m.State == rules.Cancelled {
 				continue
 			}
@@ -197,7 +220,7 @@ func promises(p *play) error {
 
 func announced(p *play, of *rules.Notification) bool {
 	for _, n := range p.log {
-		if n.AlertID == of.AlertID && n.Channel == of.Channel && n.Reason.Announces() && (n.State == rules.Sent || n.Unknown) {
+		if n.AlertID == of.AlertID && meets(n, of) && n.Reason.Announces() && (n.State == rules.Sent || n.Unknown) {
 			return true
 		}
 	}

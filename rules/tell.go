@@ -81,17 +81,20 @@ func (l *Ledger) book(s Setting, in *Instance, reason Reason) {
 }
 
 func (l *Ledger) bookHeld(s Setting, in *Instance, reason Reason, heldBy string, due time.Time) {
-	for _, channel := range l.channels(s, in.Alert, reason) {
-		l.bookOn(s, in, reason, channel, heldBy, due)
+	for _, to := range l.addresses(s, in.Alert, reason) {
+		l.bookOn(s, in, reason, to, heldBy, due)
 	}
 }
 
-func (l *Ledger) bookOn(s Setting, in *Instance, reason Reason, channel, heldBy string, due time.Time) {
+func (l *Ledger) bookOn(s Setting, in *Instance, reason Reason, to Address, heldBy string, due time.Time) {
 	a := in.Alert
 	n := &Notification{
-		ID:     "n" + digest(a.ID, channel, string(reason), strconv.FormatInt(s.Now.UnixMilli(), 10)),
-		RuleID: l.Rule.ID, AlertID: a.ID, Channel: channel, Reason: reason, State: Owed,
+		ID:     "n" + digest(a.ID, to.Channel, string(reason), strconv.FormatInt(s.Now.UnixMilli(), 10)),
+		RuleID: l.Rule.ID, AlertID: a.ID, Channel: to.Channel, Target: to.Target, Reason: reason, State: Owed,
 		BookedAt: s.Now, Due: due, Facts: l.facts(in, a),
+	}
+	if to.Target != "" {
+		n.ID, n.Origin = "n"+digest(n.ID, to.Target), n.ID
 	}
 	if heldBy != "" {
 		n.State, n.HeldBy = Held, heldBy
@@ -100,13 +103,21 @@ func (l *Ledger) bookOn(s Setting, in *Instance, reason Reason, channel, heldBy 
 	l.changed.notification(n)
 }
 
-// channels names where a message of this reason goes.
+// addresses are where a message of this reason goes.
+func (l *Ledger) addresses(s Setting, a *Alert, reason Reason) (out []Address) {
+	if reason == Resolved {
+		return l.heard(a)
+	}
+	for _, channel := range l.channels(s, a, reason) {
+		out = append(out, Address{Channel: channel})
+	}
+	return out
+}
+
+// channels names where a message of this reason goes, if it is no resolve.
 func (l *Ledger) channels(s Setting, a *Alert, reason Reason) []string {
 	if reason == Escalated {
 		return l.Rule.Escalate.Channels
-	}
-	if reason == Resolved {
-		return l.heard(a)
 	}
 	out := slices.Clone(l.Rule.Channels)
 	if len(out) == 0 && s.Route != nil {
@@ -119,36 +130,35 @@ func (l *Ledger) channels(s Setting, a *Alert, reason Reason) []string {
 	return slices.Compact(out)
 }
 
-// heard names the channels on which the episode was announced, or is about to
+// heard are the addresses at which the episode was announced, or is about to
 // be: a message that is owed for another reason than policy merges with the
 // resolve.
-func (l *Ledger) heard(a *Alert) []string {
-	var out []string
+func (l *Ledger) heard(a *Alert) []Address {
+	var out []Address
 	for _, n := range l.owed[a.ID] {
 		heard := n.told() || n.State == Sending || n.State == Owed || n.missed()
-		if heard && n.Reason.Announces() && !slices.Contains(out, n.Channel) {
-			out = append(out, n.Channel)
+		if heard && n.Reason.Announces() {
+			out = append(out, n.Address())
 		}
 	}
-	slices.Sort(out)
-	return out
+	return widest(out)
 }
 
-// Announced names the channels on which an alert's episode was announced.
-func (l *Ledger) Announced(alert string) []string {
-	var out []string
+// Announced are the addresses at which an alert's episode was announced.
+func (l *Ledger) Announced(alert string) []Address {
+	var out []Address
 	for _, n := range l.owed[alert] {
-		if n.told() && n.Reason.Announces() && !slices.Contains(out, n.Channel) {
-			out = append(out, n.Channel)
+		if n.told() && n.Reason.Announces() {
+			out = append(out, n.Address())
 		}
 	}
-	return out
+	return widest(out)
 }
 
-// arrived reports whether a channel took a message that announced the episode.
-func (l *Ledger) arrived(a *Alert, channel string) bool {
+// arrived reports whether an address took a message that announced the episode.
+func (l *Ledger) arrived(a *Alert, to Address) bool {
 	return slices.ContainsFunc(l.owed[a.ID], func(n *Notification) bool {
-		return n.State == Sent && n.Reason.Announces() && n.Channel == channel
+		return n.State == Sent && n.Reason.Announces() && n.Address().Meets(to)
 	})
 }
 
@@ -170,8 +180,8 @@ func (l *Ledger) resolve(s Setting, in *Instance, why string) {
 		l.release(a, s.Now, (*Notification).missed)
 	}
 	l.book(s, in, Resolved)
-	for _, channel := range l.heard(a) {
-		l.together(a, channel)
+	for _, to := range l.heard(a) {
+		l.together(a, to)
 	}
 	l.changed.alert(a)
 	l.calm(in, s.Now)
@@ -192,11 +202,11 @@ func (l *Ledger) release(a *Alert, now time.Time, which func(*Notification) bool
 	}
 }
 
-// together makes what a resolved alert owes a channel due at one time, so that
-// a first that is to be tried again and the resolve go as one message.
-func (l *Ledger) together(a *Alert, channel string) {
+// together makes what a resolved alert owes at an address due at one time, so
+// that a first that is to be tried again and the resolve go as one message.
+func (l *Ledger) together(a *Alert, to Address) {
 	var due time.Time
-	ours := func(n *Notification) bool { return n.State == Owed && n.Channel == channel }
+	ours := func(n *Notification) bool { return n.State == Owed && n.Address().Meets(to) }
 	for _, n := range l.owed[a.ID] {
 		if ours(n) {
 			due = later(due, n.Due)
@@ -210,20 +220,20 @@ func (l *Ledger) together(a *Alert, channel string) {
 	}
 }
 
-// merge leaves at most one unsent message on each channel, to be told together
+// merge leaves at most one unsent message for each address, to be told together
 // with the resolve, and none where the episode is announced already.
 func (l *Ledger) merge(a *Alert, now time.Time) {
-	var told []string
+	var told []Address
 	for _, n := range l.owed[a.ID] {
 		if n.Reason.Announces() && (n.State == Sent || n.State == Sending) {
-			told = append(told, n.Channel)
+			told = append(told, n.Address())
 		}
 	}
 	l.cancel(a, now, func(n *Notification) bool {
-		if n.State != Owed || slices.Contains(told, n.Channel) {
+		if n.State != Owed || n.Address().MeetsAny(told) {
 			return n.State == Owed
 		}
-		told = append(told, n.Channel)
+		told = append(told, n.Address())
 		return false
 	})
 }
@@ -400,7 +410,7 @@ func (l *Ledger) endCooldown(s Setting, in *Instance) {
 	}
 	l.cancel(in.Alert, s.Now, func(n *Notification) bool { return n.State == Held })
 	for _, channel := range missing {
-		l.bookOn(s, in, FirstNews, channel, "", s.Now)
+		l.bookOn(s, in, FirstNews, Address{Channel: channel}, "", s.Now)
 	}
 	l.firstIsDue(s, in)
 }
@@ -445,7 +455,7 @@ func (l *Ledger) close(s Setting, a *Alert) {
 	l.changed.alert(a)
 	heard := l.heard(a)
 	l.release(a, s.Now, func(n *Notification) bool {
-		return n.missed() || n.State == Held && n.Reason == Resolved && slices.Contains(heard, n.Channel)
+		return n.missed() || n.State == Held && n.Reason == Resolved && n.Address().MeetsAny(heard)
 	})
 	l.cancel(a, s.Now, func(n *Notification) bool { return n.State == Held })
 }

@@ -121,7 +121,7 @@ func (c *call) showAlerts(a alertsAnswer) {
 	var rows [][]string
 	for _, v := range a.Alerts {
 		rows = append(rows, []string{
-			short(v.ID), string(v.Status), severityText(v), v.Title, seriesText(v.Series), value(v.Value, v.Text), ago(v.StartedAt, c.clock()), v.Delivery.State,
+			short(v.ID), string(v.Status), severityText(v), v.Title, seriesText(v.Series), value(v.Value, v.Text), ago(v.StartedAt, c.clock()), v.Delivery.String(),
 		})
 	}
 	c.table([]string{"ID", "STATUS", "SEVERITY", "TITLE", "SERIES", "VALUE", "STARTED", "DELIVERY"}, rows)

@@ -63,7 +63,7 @@ func (c *call) showChannels(list []rules.ChannelInfo) {
 	var rows [][]string
 	for _, i := range list {
 		rows = append(rows, []string{
-			i.Name, i.Kind, i.Origin, i.Health, ago(i.LastSuccess, c.clock()), dash(i.LastError), deadCount(i.DeadLetters), dash(i.Fallback), quietText(i),
+			i.Name, i.Kind, i.Origin, i.Health, ago(i.LastSuccess, c.clock()), dash(app.TroubleOf(i)), deadCount(i.DeadLetters), dash(i.Fallback), quietText(i),
 		})
 	}
 	c.table([]string{"NAME", "KIND", "FROM", "HEALTH", "LAST SUCCESS", "LAST ERROR", "DEAD", "FALLBACK", "QUIET"}, rows)

@@ -106,6 +106,36 @@ func (h *house) bury(channel string, titles ...string) {
 	h.must(s.Save(h.Context(), list, func(*rules.Ledger) error { return nil }))
 }
 
+func TestADeadLetterOfOneTargetNamesIt(t *testing.T) {
+	h := newHouse(t, plain)
+	s, err := sqlite.Open(h.Context(), h.database(), sqlite.Options{})
+	h.must(err)
+	defer func() { h.must(s.Close()) }()
+	list, err := s.Load(h.Context(), "")
+	h.must(err)
+	n := list[0].Book("mail", rules.Operational, rules.Facts{Title: "news"}, noon)
+	list[0].Spread(n.ID, []string{"me@example.org", "you@example.org"}, noon)
+	list[0].Notifications(func(n *rules.Notification) bool {
+		list[0].Take(n.ID, n.ID)
+		o := rules.Outcome{State: rules.Sent, Code: 250}
+		if n.Target == "you@example.org" {
+			o = rules.Outcome{State: rules.Dead, Class: "rejected", Code: 550}
+		}
+		list[0].Deliver(n.ID, o, noon, noon)
+		return true
+	})
+	h.must(s.Save(h.Context(), list, func(*rules.Ledger) error { return nil }))
+	if out := h.ok("channels", "dead"); !strings.Contains(out, "mail     you@example.org  rejected  now   nobody        operational  news") || strings.Contains(out, "me@example.org") {
+		t.Errorf("printed\n%s", out)
+	}
+	if out := h.ok("channels", "list"); !strings.Contains(out, "failing in part") || !strings.Contains(out, "rejected for you@example.org  1") {
+		t.Errorf("printed\n%s", out)
+	}
+	if out := h.ok("status"); !strings.Contains(out, "channel mail: 1 dead letter (for you@example.org)") || !strings.Contains(out, "channel mail: rejected for you@example.org") {
+		t.Errorf("printed\n%s", out)
+	}
+}
+
 func TestDeadLettersAreListedSentAgainAndDropped(t *testing.T) {
 	h := newHouse(t, plain)
 	if out := h.ok("channels", "dead"); out != "There are no dead letters.\n" {
@@ -113,7 +143,7 @@ func TestDeadLettersAreListedSentAgainAndDropped(t *testing.T) {
 	}
 	h.bury("mail", "one", "two")
 	out := h.ok("channels", "dead")
-	if !strings.Contains(out, "mail     auth   now   nobody        operational  one") {
+	if !strings.Contains(out, "mail     -    auth   now   nobody        operational  one") {
 		t.Errorf("printed\n%s", out)
 	}
 	if out := h.ok("status"); !strings.Contains(out, "channel mail: 2 dead letters") {

@@ -73,9 +73,9 @@ func (c *call) showDead(list []app.DeadLetter) {
 		if l.Unknown {
 			failed += ", may have arrived"
 		}
-		rows = append(rows, []string{l.ID, l.Channel, failed, ago(l.DoneAt, c.clock()), told, string(l.Reason), l.Title})
+		rows = append(rows, []string{l.ID, l.Channel, dash(l.Target), failed, ago(l.DoneAt, c.clock()), told, string(l.Reason), l.Title})
 	}
-	c.table([]string{"ID", "CHANNEL", "ERROR", "WHEN", "TOLD INSTEAD", "REASON", "TITLE"}, rows)
+	c.table([]string{"ID", "CHANNEL", "FOR", "ERROR", "WHEN", "TOLD INSTEAD", "REASON", "TITLE"}, rows)
 }
 
 func (d *door) channelsResend() *cobra.Command {

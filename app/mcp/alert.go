@@ -109,7 +109,7 @@ func (s *Server) alert(v app.AlertView, full bool) shortAlert {
 	out := shortAlert{
 		ID: v.ID, RuleID: v.RuleID, Title: cleaned(v.Title, dataSize), Series: cleanLabels(v.Series), Status: v.Status, Severity: v.Severity,
 		Value: v.Value, Text: cleaned(v.Text, dataSize), StartedAt: s.when(v.StartedAt), ResolvedAt: s.whenGiven(v.ResolvedAt), Reason: v.Reason,
-		AcknowledgedBy: cleaned(v.AcknowledgedBy, dataSize), Until: s.whenGiven(v.Until), Note: cleaned(v.Note, noteSize), Delivery: v.Delivery.State,
+		AcknowledgedBy: cleaned(v.AcknowledgedBy, dataSize), Until: s.whenGiven(v.Until), Note: cleaned(v.Note, noteSize), Delivery: cleaned(v.Delivery.String(), noteSize),
 	}
 	if full {
 		out.alertDetail = s.detail(v)

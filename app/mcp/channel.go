@@ -68,7 +68,7 @@ func (s *Server) listChannels(ctx context.Context, a *arguments) (any, error) {
 	for _, c := range page {
 		out.Channels = append(out.Channels, shownChannel{
 			Name: c.Name, Kind: c.Kind, Origin: c.Origin, OK: c.Health == "ok" || c.Health == "untried", Health: c.Health,
-			LastSuccess: s.when(c.LastSuccess), LastError: c.LastError,
+			LastSuccess: s.when(c.LastSuccess), LastError: cleaned(app.TroubleOf(c), noteSize),
 		})
 	}
 	out.Summary = paged(len(page), len(all), "channel", next)

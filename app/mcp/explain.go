@@ -178,7 +178,7 @@ func parentLine(v app.ParentView) string {
 }
 
 func (s *Server) messageLine(m app.MessageView) string {
-	text := fmt.Sprintf("%s to %s: %s", m.Reason, m.Channel, m.State)
+	text := fmt.Sprintf("%s to %s: %s", m.Reason, strings.TrimSpace(m.Channel+" "+cleaned(m.Target, dataSize)), m.State)
 	if m.HeldBy != "" {
 		text += " by " + m.HeldBy
 	}

@@ -324,5 +324,5 @@ func stateOf(v app.AlertView) string {
 	if v.Until != nil {
 		until = v.Until.String()
 	}
-	return fmt.Sprintf("%q", []string{v.ID, string(v.Status), string(v.Severity), v.AcknowledgedBy, until, v.Note, v.HeldBy, fmt.Sprint(v.Delivery)})
+	return fmt.Sprintf("%q", []string{v.ID, string(v.Status), string(v.Severity), v.AcknowledgedBy, until, v.Note, v.HeldBy, fmt.Sprint(v.Delivery.State, v.Delivery.Channels)})
 }

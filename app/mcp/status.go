@@ -104,7 +104,7 @@ func (s *Server) status(ctx context.Context, a *arguments) (any, error) {
 		out.Sources = append(out.Sources, one)
 	}
 	for _, c := range v.Channels {
-		one := shownChannelHealth{Name: c.Name, Kind: c.Kind, Health: c.Health, LastError: c.LastError}
+		one := shownChannelHealth{Name: c.Name, Kind: c.Kind, Health: c.Health, LastError: cleaned(app.TroubleOf(c), noteSize)}
 		if full || c.LastError != "" {
 			one.LastSuccess = s.when(c.LastSuccess)
 		}

@@ -133,7 +133,7 @@ func (t teller) channels(s app.Status) {
 	dead := maps.Clone(s.DeadBy)
 	for _, c := range s.Channels {
 		dead[c.Name] += 0
-		if c.Health == "ok" || c.Health == "failing" {
+		if c.Health == "ok" || c.Health == "failing" || c.Health == app.FailingInPart {
 			t.gauge("channel_up", "Whether the channel took the last message.", truth(c.Health == "ok"), label{"channel", c.Name})
 		}
 	}

@@ -109,8 +109,10 @@ func TestNoSpecialCharacterBreaksABuiltURL(t *testing.T) {
 			if kind, err := s.Check(built); err != nil || kind != tt.kind {
 				t.Errorf("Check = %s, %v", kind, err)
 			}
-			if out := s.Send(t.Context(), channel(built.Reveal()), ordinary()); out.State != rules.Sent {
-				t.Errorf("outcome = %+v", out)
+			for _, target := range s.Targets(built) {
+				if out := s.Send(t.Context(), at(channel(built.Reveal()), target), ordinary()); out.State != rules.Sent {
+					t.Errorf("outcome = %+v", out)
+				}
 			}
 			if g := in.got(); len(g) == 0 || !tt.want(g[0]) {
 				t.Errorf("arrived: %+v", g)

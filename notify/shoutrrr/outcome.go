@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -27,20 +26,6 @@ func owed(class string, code int, retry time.Duration) rules.Outcome {
 // unknown is for a request that left and was not answered for.
 func unknown(class string, code int) rules.Outcome {
 	return rules.Outcome{State: rules.Owed, Unknown: true, Class: class, Code: code}
-}
-
-// worse joins the outcomes of two targets. What can still be mended decides;
-// where one was sent and one refused, it is sent, and says why not to all.
-func worse(a, b rules.Outcome) rules.Outcome {
-	order := []rules.Delivery{"", rules.Dead, rules.Sent, rules.Owed}
-	if slices.Index(order, b.State) < slices.Index(order, a.State) {
-		a, b = b, a
-	}
-	if b.State == rules.Sent && a.State != "" && b.Class == "" {
-		b.Class, b.Code = a.Class, a.Code
-	}
-	b.Unknown = a.Unknown || b.Unknown
-	return b
 }
 
 // reply is what came back through the guard for one request.

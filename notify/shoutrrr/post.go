@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/containrrr/shoutrrr/pkg/router"
@@ -29,7 +30,20 @@ type post struct {
 	read        func(body []byte) string // see reply.outcome; nil takes every 2xx
 }
 
-func (p post) target() string { return p.to }
+func (p post) target() string { return fitRunes(oneLine(p.to), 100) }
+
+// masked names one of ids, which might open something, by its end; by its place
+// where that would show too much or not tell it from the others.
+func masked(what string, ids []string, i int) string {
+	const shown = 4
+	id := ids[i]
+	end := id[max(0, len(id)-shown):]
+	alike := func(other string) bool { return other != id && strings.HasSuffix(other, end) }
+	if len(id) < 4*shown || slices.ContainsFunc(ids, alike) {
+		return fmt.Sprintf("%s %d", what, i+1)
+	}
+	return what + " …" + end
+}
 
 func (p post) host() string {
 	u, err := url.Parse(p.url)

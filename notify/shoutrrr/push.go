@@ -69,8 +69,13 @@ func barkTook(body []byte) string {
 	return ""
 }
 
-// join is a set of devices with the Join app.
-type join struct{ key, devices, icon string }
+// join is devices with the Join app. One request could name them all, but its
+// answer would not tell which of them it was for.
+type join struct {
+	key     string
+	devices []string
+	icon    string
+}
 
 // readJoin reads join://shoutrrr:KEY@join/?devices=….
 func readJoin(a address) (service, error) {
@@ -79,23 +84,31 @@ func readJoin(a address) (service, error) {
 		return nil, err
 	}
 	key, _ := a.User.Password()
-	devices := strings.Join(list(q.Get("devices")), ",")
-	if key == "" || devices == "" {
+	devices := list(q.Get("devices"))
+	if key == "" || devices == nil {
 		return nil, wrong("must be join://shoutrrr:API-KEY@join/?devices=DEVICE,DEVICE")
 	}
 	return join{key: key, devices: devices, icon: q.Get("icon")}, nil
 }
 
 func (j join) dress(m notify.Message) []parcel {
+	var parcels []parcel
 	quiet := tame(m)
-	q := url.Values{
-		"apikey": {j.key}, "deviceIds": {j.devices}, "title": {fitBytes(titled(quiet).Title, 250)},
-		"text": {cmp.Or(pushText.body(quiet), icon(m))},
+	for i, device := range j.devices {
+		q := url.Values{
+			"apikey": {j.key}, "deviceId": {device}, "title": {fitBytes(titled(quiet).Title, 250)},
+			"text": {cmp.Or(pushText.body(quiet), icon(m))},
+		}
+		if j.icon != "" {
+			q.Set("icon", j.icon)
+		}
+		to := masked("device", j.devices, i)
+		if strings.HasPrefix(device, "group.") {
+			to = device
+		}
+		parcels = append(parcels, post{to: to, url: "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode(), body: "{}", read: joinTook})
 	}
-	if j.icon != "" {
-		q.Set("icon", j.icon)
-	}
-	return []parcel{post{url: "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode(), body: "{}", read: joinTook}}
+	return parcels
 }
 
 func joinTook(body []byte) string {
@@ -141,8 +154,9 @@ func readPushbullet(a address) (service, error) {
 func (p pushbullet) dress(m notify.Message) []parcel {
 	var parcels []parcel
 	m = tame(m)
-	for _, to := range p.targets {
+	for i, to := range p.targets {
 		content := map[string]any{"type": "note", "title": fitBytes(titled(m).Title, 250), "body": pushText.body(m)}
+		name := to
 		switch {
 		case strings.HasPrefix(to, "#"):
 			content["channel_tag"] = to[1:]
@@ -150,12 +164,13 @@ func (p pushbullet) dress(m notify.Message) []parcel {
 			content["email"] = to
 		case to != "":
 			content["device_iden"] = to
+			name = masked("device", p.targets, i)
 		}
 		if m.ID != "" {
 			content["guid"] = m.ID // it knows what comes again by this
 		}
 		parcels = append(parcels, post{
-			to: to, url: "https://api.pushbullet.com/v2/pushes", header: map[string]string{"Access-Token": p.token},
+			to: name, url: "https://api.pushbullet.com/v2/pushes", header: map[string]string{"Access-Token": p.token},
 			body: asJSON(content), read: notHTML,
 		})
 	}

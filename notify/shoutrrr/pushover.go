@@ -9,11 +9,13 @@ import (
 	"github.com/9bikes/tocsin/notify"
 )
 
-// pushover is a user or group of Pushover.
+// pushover is users or groups of Pushover. The devices are one target: a message
+// to one that is not there goes to all devices of its user.
 type pushover struct {
-	token, user, devices, sound string
-	fixed                       *int // priority, when the channel sets one
-	retry, expire               int  // seconds; of an emergency, 0 for none
+	token, devices, sound string
+	users                 []string
+	fixed                 *int // priority, when the channel sets one
+	retry, expire         int  // seconds; of an emergency, 0 for none
 }
 
 // readPushover reads pushover://shoutrrr:TOKEN@USER. With retry and expire,
@@ -24,10 +26,10 @@ func readPushover(a address) (service, error) {
 		return nil, err
 	}
 	token, _ := a.User.Password()
-	if token == "" || a.Host == "" {
+	if token == "" || list(a.Host) == nil {
 		return nil, wrong("must be pushover://shoutrrr:API-TOKEN@USER-KEY/")
 	}
-	p := pushover{token: token, user: a.Host, devices: strings.Join(list(q.Get("devices")), ","), sound: q.Get("sound")}
+	p := pushover{token: token, users: list(a.Host), devices: strings.Join(list(q.Get("devices")), ","), sound: q.Get("sound")}
 	if p.retry, err = number(q, "retry", 0, 30, 10800); err != nil {
 		return nil, err
 	}
@@ -64,7 +66,7 @@ var pushoverText = plain(1024, inBytes)
 
 func (p pushover) dress(m notify.Message) []parcel {
 	priority := p.priority(m)
-	content := map[string]any{"token": p.token, "user": p.user, "priority": priority}
+	content := map[string]any{"token": p.token, "priority": priority}
 	if url, title := pushoverLink(&m); url != "" {
 		content["url"], content["url_title"] = url, title
 	}
@@ -84,7 +86,16 @@ func (p pushover) dress(m notify.Message) []parcel {
 		content["timestamp"] = m.At.Unix()
 	}
 	api := url.URL{Scheme: "https", Host: "api.pushover.net", Path: "/1/messages.json"}
-	return []parcel{post{url: api.String(), body: asJSON(content), read: pushoverTook}}
+	var parcels []parcel
+	for i, user := range p.users {
+		content["user"] = user
+		to := ""
+		if len(p.users) > 1 {
+			to = masked("user", p.users, i)
+		}
+		parcels = append(parcels, post{to: to, url: api.String(), body: asJSON(content), read: pushoverTook})
+	}
+	return parcels
 }
 
 // pushoverLink takes out of m the one link that has a place of its own: to

@@ -14,10 +14,9 @@ import (
 	"context"
 	"crypto/tls"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -39,19 +38,10 @@ type Sender struct {
 	slots   *slots
 	guard   *guard
 	guarded atomic.Int32
-	reached *lru.Cache[string, struct{}] // which targets of a message have it already
 }
-
-// remembered is how many targets of messages that are still under way a Sender
-// keeps in mind, so that a retry does not go again to those who have it.
-const remembered = 4096
 
 // New returns a Sender. It changes nothing outside itself; see Guard.
 func New(o Options) *Sender {
-	reached, err := lru.New[string, struct{}](remembered)
-	if err != nil {
-		panic(err) // only for a size below one
-	}
 	if o.Transport == nil {
 		o.Transport = transport()
 	}
@@ -59,7 +49,6 @@ func New(o Options) *Sender {
 		timeout: cmp.Or(o.Timeout, time.Minute),
 		slots:   newSlots(cmp.Or(o.MaxInFlight, 100)),
 		guard:   newGuard(o.Transport),
-		reached: reached,
 	}
 }
 
@@ -102,10 +91,27 @@ func (s *Sender) Check(url rules.Secret) (kind string, err error) {
 	return kind, err
 }
 
-// Send delivers m to every target of the channel. A target that got m before
-// is left out, so that a retry goes to the others only. The outcome is Owed
-// while a target should be tried again, Unknown if one may have it, then Sent if
-// one has it, with the class of the failure when another refused it for good.
+// Targets names those that messages to url go to.
+func (s *Sender) Targets(url rules.Secret) (names []string) {
+	defer func() {
+		if recover() != nil {
+			names = []string{""}
+		}
+	}()
+	_, service, err := parse(url.Reveal())
+	if err != nil {
+		return []string{""}
+	}
+	for _, p := range service.dress(notify.Message{}) {
+		if !slices.Contains(names, p.target()) {
+			names = append(names, p.target())
+		}
+	}
+	return names
+}
+
+// Send delivers m to the target of the channel that it names, or to the only one
+// that there is. Where there are several and none is named, nothing is sent.
 func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (out rules.Outcome) {
 	defer func() {
 		if recover() != nil {
@@ -119,43 +125,23 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if err != nil {
 		return dead("invalid", 0)
 	}
-	return s.sendAll(ctx, c, m.ID, service.dress(tidy(m)))
+	parcels := service.dress(tidy(m))
+	i := slices.IndexFunc(parcels, func(p parcel) bool { return p.target() == c.Target || len(parcels) == 1 && c.Target == "" })
+	if i < 0 {
+		return owed("invalid", 0, 0)
+	}
+	return s.carry(ctx, cmp.Or(c.Timeout, s.timeout), parcels[i])
 }
 
 // parcel is a message dressed for one target.
 type parcel interface {
-	// target names the receiver among those of its channel.
+	// target names the receiver among those of its channel; see
+	// notify.Sender.
 	target() string
 	// host names the server that takes it, with the port.
 	host() string
 	// carry delivers the parcel through a guard and says what became of it.
 	carry(ctx context.Context, s *Sender) rules.Outcome
-}
-
-// sendAll carries the parcels in turn. One that fails for the whole service
-// ends the round: the others would only fail the same way, later.
-func (s *Sender) sendAll(ctx context.Context, c notify.Channel, id string, parcels []parcel) rules.Outcome {
-	var all rules.Outcome
-	for _, p := range parcels {
-		key := c.Name + "\x00" + id + "\x00" + p.target()
-		one := rules.Outcome{State: rules.Sent}
-		if !s.reached.Contains(key) {
-			one = s.carry(ctx, cmp.Or(c.Timeout, s.timeout), p)
-		}
-		if one.State == rules.Sent && id != "" {
-			s.reached.Add(key, struct{}{})
-		}
-		all = worse(all, one)
-		if one.State != rules.Sent && one.Class != "rejected" {
-			break
-		}
-	}
-	if all.State == rules.Sent || all.State == rules.Dead {
-		for _, p := range parcels {
-			s.reached.Remove(c.Name + "\x00" + id + "\x00" + p.target())
-		}
-	}
-	return all
 }
 
 // carry bounds one parcel in time, once its service has a slot for it, and turns

@@ -197,7 +197,7 @@ var channels = []struct {
 	{"googlechat", "googlechat", "googlechat://chat.googleapis.com/v1/spaces/S/messages?key=k&token=" + canary, `{"name":"x"}`, 200},
 	{"zulip", "zulip", "zulip://bot%40z.example:" + canary + "@z.example/?stream=ops&topic=alerts", `{"result":"success"}`, 200},
 	{"bark", "bark", "bark://:" + canary + "@bark.example/", `{"code":200}`, 200},
-	{"join", "join", "join://shoutrrr:" + canary + "@join/?devices=d1,d2", `{"success":true}`, 200},
+	{"join", "join", "join://shoutrrr:" + canary + "@join/?devices=d1", `{"success":true}`, 200},
 	{"pushbullet", "pushbullet", "pushbullet://" + canary + "/device1", `{"iden":"x"}`, 200},
 	{"opsgenie", "opsgenie", "opsgenie://api.eu.opsgenie.com/" + canary, `{"result":"Request will be processed"}`, 202},
 }

@@ -74,7 +74,7 @@ func (b mailbox) dress(m notify.Message) []parcel {
 	m = tame(m)
 	var parcels []parcel
 	for _, to := range b.to {
-		parcels = append(parcels, letter{server: b.server, from: b.from.Address, to: to, text: b.write(to, m)})
+		parcels = append(parcels, letter{box: b, to: to, message: m})
 	}
 	return parcels
 }
@@ -192,22 +192,23 @@ func mailHTML(m notify.Message) string {
 	return out.String()
 }
 
-// letter is a mail to one recipient, written out.
+// letter is a mail to one recipient.
 type letter struct {
-	server   mailServer
-	from, to string
-	text     []byte
+	box     mailbox
+	to      string
+	message notify.Message
 }
 
 func (l letter) target() string { return l.to }
 
-func (l letter) host() string { return net.JoinHostPort(l.server.host, l.server.port) }
+func (l letter) host() string { return net.JoinHostPort(l.box.server.host, l.box.server.port) }
 
 // carry has shoutrrr send the letter to a relay of ours, which sends it on.
 func (l letter) carry(ctx context.Context, _ *Sender) rules.Outcome {
-	r, err := newRelay(l.server)
+	r, err := newRelay(l.box.server)
 	if err != nil {
 		return owed("refused", 0, 0)
 	}
-	return r.through(ctx, func() error { return send(r.address(l.from, l.to), string(l.text)) })
+	text := string(l.box.write(l.to, l.message))
+	return r.through(ctx, func() error { return send(r.address(l.box.from.Address, l.to), text) })
 }

@@ -388,31 +388,6 @@ func TestLoginNeedsTLS(t *testing.T) {
 	}
 }
 
-func TestMailToSeveral(t *testing.T) {
-	p := openPostOffice(t, &postOffice{answers: map[string]string{"b@x.example": "550 no", "c@x.example": "450 later"}})
-	s := guarded(t, options())
-	to := channel("smtp://127.0.0.1:" + p.port() + "/?from=t@x.example&to=a@x.example,b@x.example,c@x.example")
-	if out := s.Send(context.Background(), to, ordinary()); out.State != rules.Owed || out.Code != 450 {
-		t.Errorf("outcome = %+v", out)
-	}
-	p.mu.Lock()
-	delete(p.answers, "c@x.example")
-	p.mu.Unlock()
-	if out := s.Send(context.Background(), to, ordinary()); out.State != rules.Sent || out.Class != "rejected" || out.Code != 550 {
-		t.Errorf("outcome = %+v", out)
-	}
-	var receivers []string
-	for _, text := range p.mails {
-		receivers = append(receivers, parseMail(t, text).Header.Get("To"))
-		if id := parseMail(t, text).Header.Get("Message-Id"); id != "<n1@x.example>" {
-			t.Errorf("Message-ID = %s", id)
-		}
-	}
-	if got := strings.Join(receivers, " "); got != "<a@x.example> <c@x.example>" {
-		t.Errorf("mails went to %s", got)
-	}
-}
-
 // TestAMailAboutSeveralAlertsIsInAllTheirThreads, and answers to the worst.
 func TestAMailAboutSeveralAlertsIsInAllTheirThreads(t *testing.T) {
 	p := openPostOffice(t, &postOffice{})

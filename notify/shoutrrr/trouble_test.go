@@ -419,40 +419,6 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-func TestSeveralTargets(t *testing.T) {
-	broken := true
-	in := newInbox(t, nil)
-	in.next = func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		switch {
-		case bytes.Contains(body, []byte(`"chat_id":"2"`)):
-			says(400, `{"ok":false}`)(w, r)
-		case bytes.Contains(body, []byte(`"chat_id":"3"`)) && broken:
-			says(502, "")(w, r)
-		default:
-			says(200, `{"ok":true}`)(w, r)
-		}
-	}
-	s := toward(t, in.URL, time.Minute)
-	to := channel("telegram://1:A@telegram?chats=1,2,3,4")
-	if out := s.Send(context.Background(), to, ordinary()); out.State != rules.Owed || out.Code != 502 {
-		t.Fatalf("outcome = %+v, want owed", out)
-	}
-	broken = false
-	out := s.Send(context.Background(), to, ordinary())
-	if out.State != rules.Sent || out.Class != "rejected" || out.Code != 400 {
-		t.Fatalf("outcome = %+v, want sent, with the class of the one that refused", out)
-	}
-	var chats []string
-	for _, g := range in.got() {
-		_, chat, _ := strings.Cut(g.body, `"chat_id":"`)
-		chats = append(chats, chat[:1])
-	}
-	if got := strings.Join(chats, ""); got != "123"+"234" {
-		t.Errorf("chats were asked in the order %s: nobody gets a message twice", got)
-	}
-}
-
 type panics struct{}
 
 func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("boom " + canary) }

@@ -116,49 +116,52 @@ func (s *Store) Notification(ctx context.Context, id string) (n rules.Notificati
 	return n, err
 }
 
-// ChannelHealth returns how the channels do; see app.Store. What is still
-// owed after a failure counts as failed shortly before it is due again.
-func (s *Store) ChannelHealth(ctx context.Context) (map[string]rules.ChannelInfo, error) {
-	health := map[string]rules.ChannelInfo{}
+// Spread returns a notification and those that were spread from it; see
+// app.Store.
+func (s *Store) Spread(ctx context.Context, id string) (list []rules.Notification, err error) {
+	err = s.read(ctx, "find notifications", func(q querier) error {
+		const query = notificationColumns + `notifications n WHERE n.id = ?1 OR n.origin = ?1 AND n.origin <> '' ORDER BY n.target`
+		return each(ctx, q, query, []any{id}, func(rows *sql.Rows) error {
+			var n rules.Notification
+			list = append(list, n)
+			return scanNotification(rows, &list[len(list)-1])
+		})
+	})
+	if err == nil && len(list) == 0 {
+		err = rules.Errorf(rules.NotFound, "no notification %q; alerts list theirs", id)
+	}
+	return list, err
+}
+
+// ChannelHealth returns how messages fared; see app.Store.
+func (s *Store) ChannelHealth(ctx context.Context) (map[rules.Address]app.Health, error) {
+	health := map[rules.Address]app.Health{}
+	const (
+		successes = `SELECT channel, target, MAX(done_at), '' FROM notifications WHERE state = 'sent' GROUP BY channel, target`
+		failures  = `SELECT channel, target, COALESCE(done_at, due) AS failed_at, error FROM notifications
+			WHERE error <> '' AND state <> 'sent' ORDER BY failed_at`
+	)
+	note := func(q querier, query string, set func(h *app.Health, at time.Time, class string)) error {
+		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+			var to rules.Address
+			var class string
+			var at time.Time
+			if err := rows.Scan(&to.Channel, &to.Target, moment(&at), &class); err != nil {
+				return err
+			}
+			h := health[to]
+			set(&h, at, class)
+			health[to] = h
+			return nil
+		})
+	}
 	err := s.read(ctx, "read the health of channels", func(q querier) error {
-		if err := readSuccesses(ctx, q, health); err != nil {
+		if err := note(q, successes, func(h *app.Health, at time.Time, _ string) { h.LastSuccess = at }); err != nil {
 			return err
 		}
-		return readFailures(ctx, q, health)
+		return note(q, failures, func(h *app.Health, at time.Time, class string) { h.LastFailure, h.Error = at, class })
 	})
 	return health, err
-}
-
-func readSuccesses(ctx context.Context, q querier, health map[string]rules.ChannelInfo) error {
-	const query = `SELECT channel, MAX(done_at) FROM notifications WHERE state = 'sent' GROUP BY channel`
-	return each(ctx, q, query, nil, func(rows *sql.Rows) error {
-		var c rules.ChannelInfo
-		if err := rows.Scan(&c.Name, moment(&c.LastSuccess)); err != nil {
-			return err
-		}
-		c.Health = "ok"
-		health[c.Name] = c
-		return nil
-	})
-}
-
-func readFailures(ctx context.Context, q querier, health map[string]rules.ChannelInfo) error {
-	const query = `SELECT channel, error, COALESCE(done_at, due) AS failed_at FROM notifications
-		WHERE error <> '' AND state <> 'sent' ORDER BY failed_at`
-	return each(ctx, q, query, nil, func(rows *sql.Rows) error {
-		var channel, class string
-		var at time.Time
-		if err := rows.Scan(&channel, &class, moment(&at)); err != nil {
-			return err
-		}
-		c := health[channel]
-		c.Name = channel
-		if at.After(c.LastSuccess) {
-			c.Health, c.LastError = "failing", class
-		}
-		health[channel] = c
-		return nil
-	})
 }
 
 // Prune deletes what ended before t and owes nothing; see app.Store.

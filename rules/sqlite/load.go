@@ -187,8 +187,8 @@ func (s *snapshots) alerts(ctx context.Context) error {
 }
 
 const (
-	notificationColumns = `SELECT n.id, n.rule_id, n.alert_id, n.channel, n.reason, n.state, n.held_by, n.booked_at, n.due,
-		n.attempts, n.message, n.unknown, n.error, n.code, n.done_at, n.fallback, n.facts, n.rowid AS place FROM `
+	notificationColumns = `SELECT n.id, n.rule_id, n.alert_id, n.channel, n.target, n.origin, n.reason, n.state, n.held_by,
+		n.booked_at, n.due, n.attempts, n.message, n.unknown, n.error, n.code, n.done_at, n.fallback, n.facts, n.rowid AS place FROM `
 	notificationsOpen = notificationColumns + `open CROSS JOIN notifications n ON n.alert_id = open.id UNION ALL ` +
 		notificationColumns + `notifications n WHERE n.alert_id IS NULL AND n.state IN ('held', 'owed', 'sending')`
 	notificationsAll    = openAll + notificationsOpen + ` ORDER BY booked_at, place`
@@ -256,8 +256,9 @@ func scanAlert(rows *sql.Rows, a *rules.Alert) error {
 // scanNotification reads the columns of notificationColumns.
 func scanNotification(rows *sql.Rows, n *rules.Notification) error {
 	var place int64
-	err := rows.Scan(&n.ID, &n.RuleID, orEmpty(&n.AlertID), &n.Channel, &n.Reason, &n.State, &n.HeldBy, moment(&n.BookedAt), moment(&n.Due),
-		&n.Attempts, &n.Message, &n.Unknown, &n.Error, &n.Code, moment(&n.DoneAt), &n.Fallback, document(&n.Facts), &place)
+	err := rows.Scan(&n.ID, &n.RuleID, orEmpty(&n.AlertID), &n.Channel, &n.Target, &n.Origin, &n.Reason, &n.State, &n.HeldBy,
+		moment(&n.BookedAt), moment(&n.Due), &n.Attempts, &n.Message, &n.Unknown, &n.Error, &n.Code, moment(&n.DoneAt), &n.Fallback,
+		document(&n.Facts), &place)
 	if err != nil {
 		return fmt.Errorf("read notification %s: %w", n.ID, err)
 	}

@@ -261,13 +261,14 @@ func (c *commit) notification(ctx context.Context, n *rules.Notification) error 
 	if err != nil {
 		return fmt.Errorf("write notification %s: %w", n.ID, err)
 	}
-	_, err = c.pinned.exec(ctx, `INSERT INTO notifications (id, rule_id, alert_id, channel, reason, state, held_by, booked_at, due,
-		attempts, message, unknown, error, code, done_at, fallback, facts)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET state = excluded.state, held_by = excluded.held_by, booked_at = excluded.booked_at,
-			due = excluded.due, attempts = excluded.attempts, message = excluded.message, unknown = excluded.unknown,
-			error = excluded.error, code = excluded.code, done_at = excluded.done_at, fallback = excluded.fallback, facts = excluded.facts`,
-		n.ID, n.RuleID, orNull(n.AlertID), n.Channel, string(n.Reason), string(n.State), n.HeldBy, millis(n.BookedAt), millis(n.Due),
-		n.Attempts, n.Message, n.Unknown, n.Error, n.Code, millis(n.DoneAt), n.Fallback, string(facts))
+	_, err = c.pinned.exec(ctx, `INSERT INTO notifications (id, rule_id, alert_id, channel, target, origin, reason, state, held_by,
+		booked_at, due, attempts, message, unknown, error, code, done_at, fallback, facts)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (id) DO UPDATE SET target = excluded.target, state = excluded.state, held_by = excluded.held_by,
+			booked_at = excluded.booked_at, due = excluded.due, attempts = excluded.attempts, message = excluded.message,
+			unknown = excluded.unknown, error = excluded.error, code = excluded.code, done_at = excluded.done_at,
+			fallback = excluded.fallback, facts = excluded.facts`,
+		n.ID, n.RuleID, orNull(n.AlertID), n.Channel, n.Target, n.Origin, string(n.Reason), string(n.State), n.HeldBy,
+		millis(n.BookedAt), millis(n.Due), n.Attempts, n.Message, n.Unknown, n.Error, n.Code, millis(n.DoneAt), n.Fallback, string(facts))
 	return err
 }

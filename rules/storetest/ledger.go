@@ -163,7 +163,7 @@ func testHistoryStays(t *testing.T, open func() app.Store) {
 	l.Observe(silent, []rules.Observation{{Series: a.Series, Verdict: rules.Good, Value: 1}}, nil)
 	save(t, s, l)
 	got := load(t, s, l.Rule.ID)
-	if heard := got.Announced(a.ID); len(heard) != 1 || heard[0] != "phone" {
+	if heard := got.Announced(a.ID); len(heard) != 1 || heard[0].Channel != "phone" {
 		t.Errorf("announced on %v; the resolve would get lost", heard)
 	}
 	if len(messagesOf(got)) != 2 {

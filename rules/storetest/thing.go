@@ -75,6 +75,7 @@ var thingTests = []clause{
 	{"channels are listed by name and their names are taken once", testChannels},
 	{"the health of channels comes from what was sent", testHealth},
 	{"prune deletes what is over and owes nothing, the oldest first", testPrune},
+	{"what goes to several targets is kept for each", testTargets},
 	{"dead letters are listed until they are sent again", testDeadLetters},
 	{"prune keeps what is owed", testPruneKeeps},
 	{"a store that works passes its check", func(t *testing.T, open func() app.Store) {
@@ -149,19 +150,75 @@ func testHealth(t *testing.T, open func() app.Store) {
 	attempt(l, "broken", refused, noon.Add(time.Hour))
 	attempt(l, "trying", rules.Outcome{State: rules.Owed, Class: "timeout"}, noon)
 	l.Book("new", rules.Test, rules.Facts{}, noon)
+	several := l.Book("several", rules.Test, rules.Facts{}, noon)
+	l.Spread(several.ID, []string{"me", "you"}, noon)
+	for _, n := range spread(l, several) {
+		l.Take(n.ID, n.ID)
+		l.Deliver(n.ID, map[string]rules.Outcome{"me": sent, "you": refused}[n.Target], noon, noon)
+	}
 	save(t, s, l)
 	got, err := s.ChannelHealth(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]rules.ChannelInfo{
-		"mended": {Name: "mended", Health: "ok", LastSuccess: noon.Add(time.Hour)},
-		"broken": {Name: "broken", Health: "failing", LastSuccess: noon, LastError: "auth"},
-		"trying": {Name: "trying", Health: "failing", LastError: "timeout"},
+	want := map[rules.Address]app.Health{
+		{Channel: "mended"}:                 {LastSuccess: noon.Add(time.Hour), LastFailure: noon, Error: "auth"},
+		{Channel: "broken"}:                 {LastSuccess: noon, LastFailure: noon.Add(time.Hour), Error: "auth"},
+		{Channel: "trying"}:                 {LastFailure: noon.Add(time.Minute), Error: "timeout"},
+		{Channel: "several", Target: "me"}:  {LastSuccess: noon},
+		{Channel: "several", Target: "you"}: {LastFailure: noon, Error: "auth"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("ChannelHealth returned %+v, want %+v", got, want)
 	}
+}
+
+// spread lists a notification and those that were spread from it.
+func spread(l *rules.Ledger, of *rules.Notification) (out []*rules.Notification) {
+	l.Notifications(func(n *rules.Notification) bool {
+		if n.Root() == of.ID {
+			out = append(out, n)
+		}
+		return true
+	})
+	return out
+}
+
+func testTargets(t *testing.T, open func() app.Store) {
+	s := open()
+	l := load(t, s, "")
+	n := l.Book("mail", rules.Operational, rules.Facts{Title: "news"}, noon)
+	l.Spread(n.ID, []string{"me", "you"}, noon)
+	for _, m := range spread(l, n) {
+		l.Take(m.ID, m.ID)
+		l.Deliver(m.ID, map[string]rules.Outcome{"me": {State: rules.Sent}, "you": {State: rules.Dead, Class: "rejected", Code: 550}}[m.Target], noon, noon)
+	}
+	save(t, s, l)
+	all, err := s.Spread(t.Context(), n.ID)
+	if err != nil || len(all) != 2 || all[0].Target != "me" || all[0].State != rules.Sent || all[1].Root() != n.ID {
+		t.Fatalf("Spread returned %+v, %v", all, err)
+	}
+	if one, err := s.Spread(t.Context(), all[1].ID); err != nil || len(one) != 1 {
+		t.Errorf("Spread of one that was spread returned %+v, %v", one, err)
+	}
+	if _, err := s.Spread(t.Context(), "nobody"); rules.CodeOf(err) != rules.NotFound {
+		t.Errorf("Spread of nothing: %v", err)
+	}
+	letters, err := s.DeadLetters(t.Context(), "mail", 0)
+	if err != nil || len(letters) != 1 || letters[0].Target != "you" || letters[0].Origin != n.ID {
+		t.Fatalf("DeadLetters returned %+v, %v", letters, err)
+	}
+	l = load(t, s, "")
+	if n := l.Resend(letters, noon.Add(time.Hour)); n != 1 {
+		t.Errorf("Resend owes %d", n)
+	}
+	save(t, s, l)
+	load(t, s, "").Notifications(func(n *rules.Notification) bool {
+		if n.State != rules.Owed || n.Target != "you" {
+			t.Errorf("owed again: %+v", n)
+		}
+		return true
+	})
 }
 
 func testDeadLetters(t *testing.T, open func() app.Store) {
@@ -234,7 +291,7 @@ func testPrune(t *testing.T, open func() app.Store) {
 		t.Errorf("Prune deleted %d at last, %v", n, err)
 	}
 	health, err := s.ChannelHealth(t.Context())
-	if err != nil || !health["phone"].LastSuccess.Equal(at(9)) {
+	if err != nil || !health[rules.Address{Channel: "phone"}].LastSuccess.Equal(at(9)) {
 		t.Errorf("the young message of no alert is gone: %+v, %v", health, err)
 	}
 }

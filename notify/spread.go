@@ -1,0 +1,75 @@
+package notify
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// spread has what is owed to a channel with several targets owed to each of
+// them, before it is tried; so has what is sent again to one that was replaced.
+// It reports whether there was something to spread.
+func (w *worker) spread(ctx context.Context, list []rules.Notification) bool {
+	targets, list := w.toSpread(list)
+	if len(list) == 0 {
+		return false
+	}
+	err := w.outbox.Spread(ctx, list, targets)
+	if err != nil { // memory may know what could not be saved
+		if _, list = w.toSpread(w.owed(time.Now())); len(list) > 0 {
+			w.log.Error("messages not made for the targets of a channel", "channel", w.name, "error", err)
+			w.backOff(0)
+			return true
+		}
+	}
+	w.failures, w.notSoon = 0, time.Time{}
+	w.rouse(ctx)
+	return true
+}
+
+// toSpread picks what is to be spread, with the targets to spread it over.
+func (w *worker) toSpread(list []rules.Notification) (targets []string, out []rules.Notification) {
+	if len(list) > 0 {
+		targets = w.targets()
+	}
+	if len(targets) == 0 {
+		return nil, nil
+	}
+	return targets, only(list, func(n rules.Notification) bool {
+		several := n.Target == "" && len(targets) > 1
+		replaced := n.Target != "" && len(n.Facts.Had) > 0 && !slices.Contains(targets, n.Target)
+		return several || replaced
+	})
+}
+
+// owed lists what is owed and due here.
+func (w *worker) owed(now time.Time) []rules.Notification {
+	return only(w.outbox.Owed(now), func(n rules.Notification) bool { return n.Address() == w.to })
+}
+
+// targets names those of the channel, none where it cannot be opened.
+func (w *worker) targets() []string {
+	c, err := w.channel(w.name)
+	if err != nil {
+		return nil // the one who sends tells of it
+	}
+	return w.sender.Targets(c.URL)
+}
+
+// gone is the outcome where there is nobody to send to any more. Who is not there
+// does not fail.
+func (w *worker) gone(class string) rules.Outcome {
+	w.fares(w.to, true)
+	w.trouble.told = false
+	return rules.Outcome{State: rules.Dead, Class: class}
+}
+
+// whom says for which target of its channel the worker speaks.
+func (w *worker) whom() string {
+	if w.to.Target == "" {
+		return ""
+	}
+	return " for " + w.to.Target
+}
