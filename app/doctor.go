@@ -55,7 +55,9 @@ func (a *App) sourceFindings(ctx context.Context) (out []Finding) {
 	}
 	for _, v := range views {
 		f := Finding{What: "source " + v.Name, OK: v.OK, Text: fmt.Sprintf("%s answers in %s", v.Version, v.Took)}
-		if !v.OK {
+		if h := v.Health; v.OK && h != nil && !h.OK {
+			f.OK, f.Text = false, fmt.Sprintf("answers a ping and fails the rules since %s: %s", h.DownSince.In(zoneOr(a.Config)).Format("2006-01-02 15:04"), h.Error)
+		} else if !v.OK {
 			f.Text = v.Error
 		} else if text := a.emptySource(ctx, v.Name); text != "" {
 			f.OK, f.Text = false, text

@@ -448,7 +448,7 @@ func (x *inquiry) query() {
 		x.out.Trouble = v.Error
 	}
 	if t, ok := x.app.trouble(x.rule); ok && x.out.Trouble == "" {
-		x.out.Trouble = told(t.Err)
+		x.out.Trouble = t.Text()
 	}
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
@@ -39,6 +40,9 @@ type DaemonView struct {
 type RuleCounts struct {
 	Total   int `json:"total"`
 	Enabled int `json:"enabled"`
+	// Unjudged are the enabled ones that were not judged for three of their
+	// intervals, as far as the daemon answers.
+	Unjudged int `json:"unjudged"`
 }
 
 // Status gathers how everything is doing. What cannot be read is a problem in
@@ -128,6 +132,12 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 		problems = append(problems, a.ruleProblems(r, never)...)
 		problems = append(problems, orphaned(r, known)...)
 	}
+	unjudged, err := a.Unjudged(ctx)
+	if err != nil {
+		return append(problems, "rules: "+err.Error())
+	}
+	s.Rules.Unjudged = len(unjudged)
+	problems = append(problems, unjudgedProblem(unjudged)...)
 	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
 		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
 		if err != nil {
@@ -163,7 +173,7 @@ func (a *App) ruleProblems(r rules.Rule, never map[string]bool) (out []string) {
 		out = append(out, fmt.Sprintf("rule %s: its source %q is not in the config", r.Name, r.Source))
 	}
 	if t, ok := a.trouble(r); ok && a.now().Sub(t.Since) >= troubleAfter {
-		out = append(out, fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, t.Since.In(zoneOr(a.Config)).Format("2006-01-02 15:04"), told(t.Err)))
+		out = append(out, fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, t.Since.In(zoneOr(a.Config)).Format("2006-01-02 15:04"), t.Text()))
 	}
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		if l.Refused > 0 {
@@ -173,17 +183,37 @@ func (a *App) ruleProblems(r rules.Rule, never map[string]bool) (out []string) {
 	return out
 }
 
+// Unjudged lists by name the enabled rules that were not judged for three of
+// their intervals. Outside the daemon nobody knows, and there are none.
+func (a *App) Unjudged(ctx context.Context) ([]string, error) {
+	if a.Engine == nil {
+		return nil, nil
+	}
+	stored, err := a.Store.Watched(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return a.Engine.Unjudged(stored, a.now()), nil
+}
+
+// mostNamed is how many rules one sentence names.
+const mostNamed = 5
+
+// unjudgedProblem says which rules are not judged; nothing when all are.
+func unjudgedProblem(names []string) []string {
+	if len(names) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%d of the enabled rules are not judged, for three of their intervals or longer, so what they watch is alerted on by nobody: %s",
+		len(names), strings.Join(names[:min(len(names), mostNamed)], ", "))
+	if more := len(names) - mostNamed; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return []string{text}
+}
+
 // troubleAfter is how long a rule may fail before it is called so.
 const troubleAfter = time.Minute
-
-// told is what people are told of an error that a rule met; what is not ours
-// to word is in the log alone.
-func told(err error) string {
-	if rules.CodeOf(err) == rules.Internal {
-		return "its source fails on it; the log says why"
-	}
-	return rules.Sentence(err)
-}
 
 // trouble is what keeps a rule from being judged, as far as the engine of this
 // process knows.
@@ -218,11 +248,16 @@ func (a *App) Ready(ctx context.Context) error {
 const stuckAfter = time.Hour
 
 // Well reports whether ticks and deliveries make progress, for a heartbeat to
-// the outside: the daemon is ready, and no channel has failed for long. failing
-// tells which one has for the longest time.
+// the outside: the daemon is ready, no source is down, and no channel has failed
+// for long. failing tells which one has for the longest time.
 func (a *App) Well(ctx context.Context, failing func() (channel string, since time.Time)) error {
 	if err := a.Ready(ctx); err != nil {
 		return err
+	}
+	for _, source := range a.ListSources() {
+		if h := source.Health; h != nil && h.Outage {
+			return rules.Errorf(rules.Unavailable, "source %s is down since %s", source.Name, h.DownSince.Format(time.RFC3339))
+		}
 	}
 	if channel, since := failing(); channel != "" && time.Since(since) > stuckAfter {
 		return rules.Errorf(rules.Unavailable, "channel %s has failed for %s", channel, time.Since(since).Round(time.Minute))

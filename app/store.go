@@ -23,6 +23,8 @@ type Store interface {
 	// the page was cut.
 	Versions(ctx context.Context, f VersionFilter) (list []rules.Version, total int, err error)
 
+	// Watched lists the enabled rules by name, without reading what they say.
+	Watched(ctx context.Context) ([]evaluator.WatchedRule, error)
 	// Unmatched lists the ids of enabled rules for which no series ever had a
 	// value.
 	Unmatched(ctx context.Context) ([]string, error)

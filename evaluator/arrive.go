@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -15,25 +16,22 @@ import (
 func (e *Engine) Arrive(ctx context.Context, source string, t time.Time) (judged bool, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if err := e.replan(ctx); err != nil {
-		return true, err
-	}
+	unread := e.replan(ctx)
 	f, due := e.sources[source], map[string]bool{"": true}
 	if f == nil || !f.plan.Load().any(due) {
-		return true, nil
+		return true, unread
 	}
 	if !f.busy.TryLock() {
-		return false, nil
+		return false, unread
 	}
 	defer f.busy.Unlock()
 	if e.lags(f, t) {
-		return false, nil
+		return false, unread
 	}
 	asking, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	errs := e.pose(asking, f, f.plan.Load(), due, t.Add(-f.Delay))
-	e.stats.aside(len(errs))
-	return true, e.decide(ctx, t, f.out, nil)
+	e.stats.aside(e.pose(asking, f, f.plan.Load(), due, t.Add(-f.Delay)))
+	return true, errors.Join(unread, e.decide(ctx, t, f.out, nil))
 }
 
 // lags reports whether something before t is to be judged first.

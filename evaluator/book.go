@@ -31,6 +31,9 @@ type Book struct {
 	owing   map[string]struct{}      // ids of ledgers with alerts or unsent messages
 	unsaved map[string]*rules.Ledger // left the cache, or failed to be saved
 	silence []rules.Silence
+	unread  Moved  // what others changed and was not read to the end yet
+	deaf    bool   // what others change cannot be asked now
+	missed  error  // why something was not read at the last decision
 	version uint64 // moves when a rule comes, goes or changes
 	trouble error  // of the last save; nil after one that went well
 }
@@ -125,14 +128,6 @@ func (b *Book) evicted(id string, l *rules.Ledger) {
 	}
 }
 
-func (b *Book) readSilences(ctx context.Context) (err error) {
-	if b.options.Silences == nil {
-		return nil
-	}
-	b.silence, err = b.options.Silences(ctx)
-	return err
-}
-
 // admit puts a ledger into the cache and the indexes.
 func (b *Book) admit(l *rules.Ledger) {
 	id := l.Rule.ID
@@ -174,20 +169,37 @@ func (b *Book) Ring() {
 
 // Watched calls use with the enabled rules, unless version is the present
 // number, and returns that one: it moves whenever one of them comes, goes or
-// changes. The rules must not be changed, and not be read after use except by a
-// Decider.
+// changes. Its error says that some of what others changed could not be read;
+// the rules are then as they were. They must not be changed, and not be read
+// after use except by a Decider.
 func (b *Book) Watched(ctx context.Context, version uint64, use func([]*rules.Rule)) (uint64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.refresh(ctx); err != nil || b.version == version {
-		return b.version, err
+	err := b.refresh(ctx)
+	if b.version == version {
+		return version, err
 	}
 	list := make([]*rules.Rule, 0, len(b.rules))
 	for _, l := range b.rules {
 		list = append(list, l.rule)
 	}
 	use(list)
-	return b.version, nil
+	return b.version, err
+}
+
+// Judged calls f with each watched rule and the last tick at which it was
+// judged, which is not known where its ledger is not in memory. f must neither
+// change the rule nor ask the Book.
+func (b *Book) Judged(f func(r *rules.Rule, last time.Time, inMemory bool)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, known := range b.rules {
+		if l, ok := b.cache.Peek(id); ok {
+			f(known.rule, l.Judged, true)
+		} else {
+			f(known.rule, time.Time{}, false)
+		}
+	}
 }
 
 // Version returns the number that Watched returns, after a look at what
@@ -199,47 +211,10 @@ func (b *Book) Version(ctx context.Context) (uint64, error) {
 	return b.version, err
 }
 
-// refresh reads again what others committed.
-func (b *Book) refresh(ctx context.Context) error {
-	moved, err := b.store.Moved(ctx)
-	if err != nil {
-		return fmt.Errorf("see what others changed: %w", err)
-	}
-	if len(moved.Ledgers) > 0 {
-		fresh, err := b.store.Load(ctx, moved.Ledgers...)
-		if err != nil {
-			return fmt.Errorf("read changed ledgers: %w", err)
-		}
-		for _, l := range fresh {
-			b.replace(l)
-		}
-		b.Ring()
-		b.committed()
-	}
-	if moved.Channels && b.options.ChannelsMoved != nil {
-		b.options.ChannelsMoved()
-	}
-	if moved.Silences {
-		return b.readSilences(ctx)
-	}
-	return nil
-}
-
 func (b *Book) committed() {
 	if b.options.Committed != nil {
 		b.options.Committed()
 	}
-}
-
-// replace takes a ledger that was read anew in the place of the cached one.
-func (b *Book) replace(fresh *rules.Ledger) {
-	if old, ok := b.cache.Peek(fresh.Rule.ID); ok {
-		if old.Revision >= fresh.Revision {
-			return
-		}
-		fresh.Remember(old)
-	}
-	b.admit(fresh)
 }
 
 // roll is a list of ledgers to decide on. It remembers where they are, so that
@@ -313,9 +288,7 @@ func (b *Book) Decide(ctx context.Context, now time.Time, ids []string, decide D
 func (b *Book) decide(ctx context.Context, now time.Time, r *roll, decide func(s rules.Setting, place int, l *rules.Ledger) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.refresh(ctx); err != nil && len(r.ids) == 1 {
-		return err
-	}
+	b.missed = b.refresh(ctx)
 	if err := b.find(ctx, r); err != nil {
 		return err
 	}
@@ -337,11 +310,16 @@ func (b *Book) decide(ctx context.Context, now time.Time, r *roll, decide func(s
 	return errors.Join(append(errs, b.save(ctx, r.ledgers, again))...)
 }
 
-// Act is Decide for one rule; rules.NotFound when there is none.
+// Act is Decide for one rule; rules.NotFound when there is none. It is refused
+// while what others changed of the rule cannot be read: people do not act on
+// what may be old.
 func (b *Book) Act(ctx context.Context, now time.Time, id string, act Decider) error {
 	found := false
 	err := b.Decide(ctx, now, []string{id}, func(s rules.Setting, l *rules.Ledger) error {
 		found = true
+		if b.missed != nil && b.stale(id) {
+			return b.missed
+		}
 		return act(s, l)
 	})
 	if err == nil && !found {

@@ -152,11 +152,11 @@ func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
 	for _, f := range e.sources {
 		f.mu.Lock()
 		h := f.health
-		news := !h.OK && !f.told && t.Sub(h.DownSince) >= e.options.OutageAfter
+		news, does := !h.OK && !f.told && t.Sub(h.DownSince) >= e.options.OutageAfter, f.does()
 		f.told = f.told || news
 		f.mu.Unlock()
 		if news {
-			e.Tell(ctx, fmt.Sprintf("Source %s does not answer since %s UTC", f.name, h.DownSince.Format("15:04:05")),
+			e.Tell(ctx, fmt.Sprintf("Source %s %s since %s UTC", f.name, does, h.DownSince.Format("15:04:05")),
 				fmt.Sprintf("%s. Its %d rules are not judged until it is back; then the time between is judged from its history.", h.Error, len(f.plan.Load().rules)), t)
 		}
 	}
@@ -170,7 +170,7 @@ func (e *Engine) Tell(ctx context.Context, title, text string, t time.Time) {
 	}
 	names := e.options.Operators()
 	e.log.Info("message of tocsin's own", "title", title, "text", text, "told", names)
-	err := e.book.Act(ctx, t, "", func(s rules.Setting, l *rules.Ledger) error {
+	err := e.book.Decide(ctx, t, []string{""}, func(s rules.Setting, l *rules.Ledger) error {
 		for _, name := range names {
 			l.Book(name, rules.Operational, rules.Facts{Title: title, Text: text}, s.Now)
 		}

@@ -6,6 +6,7 @@ package evaluator
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -29,6 +30,7 @@ type Engine struct {
 	timetable atomic.Pointer[timetable]
 	stats     statsKeeper
 	troubles  troubles
+	inPieces  atomic.Bool    // a source refused what it takes now: plans were split for nothing
 	behind    sync.WaitGroup // rounds that outlive their tick
 	jumps     atomic.Int64   // how often the wall clock jumped; moves under mu
 
@@ -124,9 +126,7 @@ func (e *Engine) Tick(ctx context.Context, t time.Time) error {
 // tick is Tick under the lock.
 func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	began := time.Now()
-	if err := e.replan(ctx); err != nil {
-		return err
-	}
+	unread := e.replan(ctx) // then the rules are judged as they were
 	done, late := e.gather(e.ask(ctx, t))
 	var answers []*Answer
 	for _, r := range done {
@@ -134,6 +134,7 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	}
 	err := e.decide(ctx, t, answers, nil)
 	e.tellOutages(ctx, t)
+	e.tellTroubles(ctx, t)
 	for _, r := range done {
 		r.feed.judged(t, r.judged)
 		r.feed.busy.Unlock()
@@ -145,16 +146,22 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	if e.options.Alive != nil && err == nil {
 		e.options.Alive(t)
 	}
-	return err
+	return errors.Join(unread, err)
 }
 
-// replan makes plans and timetable anew when rules have changed.
+// replan makes plans and timetable anew when rules have changed, or when a
+// source has refused whole queries and their plan is in pieces. Its error says
+// that not every change could be read.
 func (e *Engine) replan(ctx context.Context) error {
-	version, err := e.book.Watched(ctx, e.planned, e.plan)
+	planned := e.planned
+	if e.inPieces.Swap(false) {
+		planned = 0
+	}
+	version, err := e.book.Watched(ctx, planned, e.plan)
+	e.planned = version
 	if err != nil {
 		return fmt.Errorf("read the rules: %w", err)
 	}
-	e.planned = version
 	return nil
 }
 
@@ -174,6 +181,7 @@ func (e *Engine) plan(list []*rules.Rule) {
 		f.plan.Store(NewPlan(mine))
 	}
 	e.timetable.Store(table)
+	e.troubles.keep(list)
 }
 
 // round is one source being asked at one tick.
@@ -302,7 +310,7 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 	if !s.Now.After(l.Judged) {
 		return
 	}
-	switch news := e.troubles.note(l.Rule.ID, s.Now, a.Err); {
+	switch news := e.troubles.note(&l.Rule, s.Now, a.Err, a.unanswered); {
 	case news && a.Err != nil:
 		e.log.Warn("rule cannot be judged", "rule", l.Rule.ID, "error", a.Err)
 	case news:

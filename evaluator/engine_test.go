@@ -26,6 +26,7 @@ type house struct {
 	now    time.Time
 
 	options evaluator.EngineOptions
+	silence func(context.Context) ([]rules.Silence, error)
 	cache   int              // ledgers in memory, 0 for the usual
 	source  evaluator.Source // points, unless a test puts another in its place
 	meddler *meddled
@@ -80,7 +81,9 @@ func (h *house) open(migrate bool) {
 		}
 	})
 	h.store, h.meddler = store, &meddled{Store: store}
-	h.book, err = evaluator.OpenBook(h.Context(), h.meddler, evaluator.BookOptions{Cache: h.cache, Route: func(rules.Severity) []string { return []string{"phone"} }})
+	h.book, err = evaluator.OpenBook(h.Context(), h.meddler, evaluator.BookOptions{
+		Cache: h.cache, Silences: h.silence, Route: func(rules.Severity) []string { return []string{"phone"} },
+	})
 	if err != nil {
 		h.Fatal(err)
 	}

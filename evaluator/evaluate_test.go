@@ -184,6 +184,26 @@ func TestExpressionsSeeOnlyTheirInputs(t *testing.T) {
 type meddled struct {
 	evaluator.Store
 	before func()
+	moved  func() error             // nil is no error
+	load   func(ids []string) error // likewise
+}
+
+func (m *meddled) Moved(ctx context.Context) (evaluator.Moved, error) {
+	if m.moved != nil {
+		if err := m.moved(); err != nil {
+			return evaluator.Moved{}, err
+		}
+	}
+	return m.Store.Moved(ctx)
+}
+
+func (m *meddled) Load(ctx context.Context, ids ...string) ([]*rules.Ledger, error) {
+	if m.load != nil {
+		if err := m.load(ids); err != nil {
+			return nil, err
+		}
+	}
+	return m.Store.Load(ctx, ids...)
 }
 
 func (m *meddled) Save(ctx context.Context, batch []*rules.Ledger, again func(*rules.Ledger) error) error {

@@ -48,6 +48,7 @@ type feed struct {
 	settles time.Time   // after an outage, not to be judged before
 	leapt   []time.Time // wall-clock ticks that a jump leapt over
 	told    bool        // people know that it is down
+	refuses bool        // it fails by answering with errors
 }
 
 // SourceHealth is how a source has been doing.
@@ -56,6 +57,7 @@ type SourceHealth struct {
 	OK        bool      `json:"ok"`
 	Error     string    `json:"error,omitempty"`
 	DownSince time.Time `json:"down_since,omitzero"` // the first tick that it failed
+	Outage    bool      `json:"outage,omitempty"`    // it has failed for so long that people are told
 	LastOK    time.Time `json:"last_ok,omitzero"`    // the last tick that it answered
 }
 
@@ -80,17 +82,17 @@ func (e *Engine) query(ctx context.Context, r *round, plan *Plan, due map[string
 	f := r.feed
 	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
 	defer cancel()
-	errs := e.pose(ctx, f, plan, due, r.tick.Add(-f.Delay))
+	e.pose(ctx, f, plan, due, r.tick.Add(-f.Delay))
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the program ends; that says nothing about the source
 	}
 	r.answers = f.out
-	e.judgeHealth(r, errs)
+	e.judgeHealth(r)
 }
 
 // pose asks a source what the due rules of a plan need in windows that end at
-// end; the answers are in f.out.
-func (e *Engine) pose(ctx context.Context, f *feed, plan *Plan, due map[string]bool, end time.Time) []error {
+// end; the answers are in f.out. It returns how many queries that took.
+func (e *Engine) pose(ctx context.Context, f *feed, plan *Plan, due map[string]bool, end time.Time) (queries int) {
 	if f.asked != plan {
 		f.asked, f.answers = plan, make([]Answer, len(plan.rules))
 	}
@@ -104,12 +106,12 @@ func (e *Engine) pose(ctx context.Context, f *feed, plan *Plan, due map[string]b
 		}
 	}
 	f.shapes = append(f.shapes[:0], plan.shapes...)
-	errs := e.put(ctx, f, plan, f.shapes, end)
+	queries = e.put(ctx, f, plan, f.shapes, end)
 	readOwn(ctx, f.Source, f.own(plan), end)
 	for _, a := range f.out {
 		a.finish()
 	}
-	return errs
+	return queries
 }
 
 // own lists the answers of due rules with a statement of their own.
@@ -124,7 +126,7 @@ func (f *feed) own(plan *Plan) (out []*Answer) {
 
 // put asks the shapes that a due rule takes. One that is refused is split and
 // asked again, so that no rule sees the error of another.
-func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, end time.Time) []error {
+func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, end time.Time) (queries int) {
 	shapes = slices.DeleteFunc(shapes, func(s *shape) bool {
 		return !slices.ContainsFunc(s.takers, func(t taker) bool { return f.answers[t.rule].due })
 	})
@@ -149,23 +151,24 @@ func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, 
 			parts = plan.split(shapes[i])
 		}
 		for _, t := range shapes[i].takers {
-			a := &f.answers[t.rule]
-			if a.Err = err; parts != nil {
-				a.empty()
-				a.Err = nil
+			if a := &f.answers[t.rule]; parts == nil {
+				a.Err = err
+			} else {
+				a.discard(t.need)
 			}
 		}
 		again = append(again, parts...)
 	}
+	queries = len(shapes)
 	if len(again) > 0 {
-		errs = append(errs, e.put(ctx, f, plan, again, end)...)
+		queries += e.put(ctx, f, plan, again, end)
 	}
-	return errs
+	return queries
 }
 
 // judgeHealth keeps how the source does, and says of the round whether it
 // counts and whether ticks were missed before it.
-func (e *Engine) judgeHealth(r *round, errs []error) {
+func (e *Engine) judgeHealth(r *round) {
 	f := r.feed
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,26 +176,19 @@ func (e *Engine) judgeHealth(r *round, errs []error) {
 		r.answers = nil
 		return
 	}
-	h := &f.health
-	down := slices.IndexFunc(errs, func(err error) bool { return rules.CodeOf(err) == rules.Unavailable })
-	if down >= 0 {
-		if h.OK {
-			e.log.Warn("source does not answer", "source", f.name, "error", errs[down])
-			h.OK, h.DownSince = false, r.now
-		}
-		h.Error = errs[down].Error()
-		var ours *rules.Error
-		if errors.As(errs[down], &ours) {
-			h.Error = ours.Text
-		}
+	if err := f.failure(); err != nil {
+		e.fail(r, err)
 		return
 	}
+	counts := !e.leavesGap(r)
 	if r.tick.Before(r.now) {
-		r.judged = true
+		r.judged = counts
 		return
 	}
+	h := &f.health
 	if !h.OK {
 		e.log.Info("source is back", "source", f.name, "down_since", h.DownSince)
+		e.inPieces.Store(true)
 		if r.tick.Sub(h.DownSince) >= e.options.OutageAfter {
 			f.settles = r.tick.Add(e.options.Settle)
 		}
@@ -202,8 +198,96 @@ func (e *Engine) judgeHealth(r *round, errs []error) {
 		r.answers = nil // late points are still on their way
 		return
 	}
-	r.judged = true
-	r.behind = !f.through.IsZero() && (len(f.leapt) > 0 || len(e.missed(f, f.through, r.tick)) > 0)
+	r.judged = counts
+	r.behind = counts && !f.through.IsZero() && (len(f.leapt) > 0 || len(e.missed(f, f.through, r.tick)) > 0)
+}
+
+// failure is why the source counts as failing: less than a tenth of what it was
+// just asked could be judged, because it does not answer, or because it refuses
+// nearly all that it was last asked for its rules. What refuses a few rules alone
+// is not the source.
+func (f *feed) failure() (why error) {
+	asked, judged := tally(f.out)
+	if !few(judged, asked) {
+		return nil
+	}
+	for _, a := range f.out {
+		if rules.CodeOf(a.Err) == rules.Unavailable {
+			return a.Err
+		}
+		if why == nil {
+			why = a.Err
+		}
+	}
+	last := make([]*Answer, len(f.answers))
+	for i := range f.answers {
+		last[i] = &f.answers[i]
+	}
+	if asked, judged = tally(last); !few(judged, asked) {
+		return nil
+	}
+	return why
+}
+
+// tally counts the answers of rules that were asked, and those of them without
+// an error.
+func tally(answers []*Answer) (asked, judged int) {
+	for _, a := range answers {
+		if a.Rule == nil {
+			continue
+		}
+		if asked++; a.Err == nil {
+			judged++
+		}
+	}
+	return asked, judged
+}
+
+// few is less than a tenth.
+func few(part, whole int) bool { return part*10 < whole }
+
+// fail notes that the source failed in a round.
+func (e *Engine) fail(r *round, err error) {
+	f, h := r.feed, &r.feed.health
+	f.refuses = rules.CodeOf(err) != rules.Unavailable
+	if h.OK {
+		e.log.Warn("source fails", "source", f.name, "it", f.does(), "error", err)
+		h.OK, h.DownSince = false, r.now
+	}
+	h.Error = Trouble{Err: err}.Text()
+	for _, a := range r.answers {
+		a.unanswered = rules.CodeOf(a.Err) == rules.Unavailable
+	}
+}
+
+// does is what the source does while it fails.
+func (f *feed) does() string {
+	if f.refuses {
+		return "answers with errors"
+	}
+	return "does not answer"
+}
+
+// leavesGap reports whether a rule was not answered that may be the next time:
+// then the tick is to be judged again from history. One that has waited nearly
+// as long as it takes to call a source down holds up the others no more.
+func (e *Engine) leavesGap(r *round) bool {
+	patience := e.options.OutageAfter - e.options.Every
+	return slices.ContainsFunc(r.feed.out, func(a *Answer) bool {
+		if rules.CodeOf(a.Err) != rules.Unavailable {
+			return false
+		}
+		since := e.troubles.since(a.plan.ids[a.place])
+		return since.IsZero() || r.now.Sub(since) < patience
+	})
+}
+
+// well reports whether the source does not fail, and people do not believe that
+// it does.
+func (f *feed) well() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.health.OK && !f.told
 }
 
 // judged notes that a tick was decided.
@@ -227,7 +311,9 @@ func (e *Engine) Health() []SourceHealth {
 	var out []SourceHealth
 	for _, f := range e.sources {
 		f.mu.Lock()
-		out = append(out, f.health)
+		h := f.health
+		h.Outage = f.told && !h.OK
+		out = append(out, h)
 		f.mu.Unlock()
 	}
 	slices.SortFunc(out, func(a, b SourceHealth) int { return strings.Compare(a.Name, b.Name) })

@@ -220,6 +220,7 @@ type Answer struct {
 	Err    error
 
 	due        bool
+	unanswered bool // by a source that answers nobody: that says nothing of the rule
 	plan       *Plan
 	place      int // of the rule in the plan
 	end        time.Time
@@ -237,7 +238,7 @@ func (a *Answer) version() int { return a.plan.versions[a.place] }
 
 // begin makes the answer ready for another round, keeping its memory.
 func (a *Answer) begin(r *rules.Rule, needs []need, end time.Time) {
-	a.Rule, a.Err, a.due, a.needs, a.end = r, nil, true, needs, end
+	a.Rule, a.Err, a.due, a.unanswered, a.needs, a.end = r, nil, true, false, needs, end
 	if len(a.Points) != len(needs) {
 		a.Points = make([][]Point, len(needs))
 	}
@@ -249,6 +250,17 @@ func (a *Answer) empty() {
 		a.Points[i] = a.Points[i][:0]
 	}
 	a.forget()
+}
+
+// discard throws away what came for one need, which is to be asked again.
+func (a *Answer) discard(need int) {
+	a.Points[need] = a.Points[need][:0]
+	parts := slices.DeleteFunc(slices.Clone(a.parts), func(p part) bool { return p.need == need })
+	a.forget()
+	for _, p := range parts {
+		a.places[partKey{p.need, p.series, p.at.UnixNano()}] = len(a.parts)
+		a.parts = append(a.parts, p)
+	}
 }
 
 func (a *Answer) forget() {

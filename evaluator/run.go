@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -116,7 +117,7 @@ func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 func (k *statsKeeper) jumped(d time.Duration) (last time.Time) {
 	k.change(func(s *Stats) {
 		if !s.LastTick.IsZero() {
-			s.LastTick = s.LastTick.Add(d)
+			s.LastTick, k.first = s.LastTick.Add(d), k.first.Add(d)
 		}
 		last = s.LastTick
 	})
@@ -197,15 +198,15 @@ func earliest(a, b time.Time) time.Time {
 // it was last asked, so that cron must be told.
 func (e *Engine) replanned(ctx context.Context, seen *uint64) bool {
 	version, err := e.book.Version(ctx)
-	if err != nil || version == *seen {
+	if version == *seen {
 		return false
 	}
 	*seen = version
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	before := e.timetable.Load()
-	if err := e.replan(ctx); err != nil {
-		return false
+	if err = errors.Join(err, e.replan(ctx)); err != nil {
+		e.log.Debug("not every change of the rules was read; the next tick says why", "error", err)
 	}
 	same := func(a, b cron.Schedule) bool { return a == nil == (b == nil) }
 	return !maps.EqualFunc(before.schedules, e.timetable.Load().schedules, same)

@@ -140,12 +140,17 @@ func (t *timetable) gap(r *rules.Rule, at time.Time) time.Duration {
 	if r.Every == "" {
 		return time.Duration(t.base)
 	}
-	s := t.schedules[scheduleKey(r)]
+	s := t.of(r)
 	if i, ok := s.(interval); ok {
 		return time.Duration(i)
 	}
-	if s == nil {
-		return time.Duration(t.base)
-	}
 	return s.Next(at).Sub(at)
+}
+
+// of is the schedule of a rule.
+func (t *timetable) of(r *rules.Rule) cron.Schedule {
+	if s := t.schedules[scheduleKey(r)]; s != nil {
+		return s
+	}
+	return t.base
 }

@@ -26,6 +26,7 @@ type Stats struct {
 type statsKeeper struct {
 	mu    sync.Mutex
 	stats Stats
+	first time.Time // the nominal time of the first tick
 	asks  int
 }
 
@@ -38,9 +39,19 @@ func (k *statsKeeper) change(f func(*Stats)) {
 func (k *statsKeeper) ticked(t time.Time, took time.Duration, judged int) {
 	k.change(func(s *Stats) {
 		s.Ticks++
+		if k.first.IsZero() {
+			k.first = t
+		}
 		s.LastTick, s.LastTook, s.Rules, s.Finished = t, rules.Duration(took.Round(time.Millisecond)), judged, time.Now()
 		s.Queries, k.asks = k.asks, 0
 	})
+}
+
+// began is the first tick; zero before it.
+func (k *statsKeeper) began() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.first
 }
 
 // late adds what was judged after its tick, because the source was slow.

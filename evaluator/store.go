@@ -16,8 +16,9 @@ type Store interface {
 	Load(ctx context.Context, ids ...string) ([]*rules.Ledger, error)
 
 	// Moved returns what other processes, or other parts of this one through
-	// other methods than Save, committed since it was last called. While
-	// nothing moved it reads no table.
+	// other methods than Save, committed since it last returned without an
+	// error: who called it keeps that until it is read. While nothing moved it
+	// reads no table.
 	Moved(ctx context.Context) (Moved, error)
 
 	// Save writes the changes of every ledger of the batch in one transaction
@@ -29,11 +30,4 @@ type Store interface {
 	// name is taken by another of the same owner, not deleted, is a
 	// rules.Conflict.
 	Save(ctx context.Context, batch []*rules.Ledger, again func(fresh *rules.Ledger) error) error
-}
-
-// Moved is what others changed.
-type Moved struct {
-	Ledgers  []string // ids of rules
-	Silences bool
-	Channels bool
 }

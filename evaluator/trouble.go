@@ -1,6 +1,12 @@
 package evaluator
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -8,11 +14,23 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Trouble is why a rule is not judged although its source answers: what the
-// source says of its query.
+// Trouble is why a rule is not judged although its source answers others: what
+// the source says of its query.
 type Trouble struct {
 	Since time.Time // the nominal time of the first tick
 	Err   error
+
+	rule, source string // their names
+	told         bool   // people know of it
+}
+
+// Text is what people are told of the error; what is not ours to word is in the
+// log alone.
+func (t Trouble) Text() string {
+	if rules.CodeOf(t.Err) == rules.Internal {
+		return "its source fails on it; the log says why"
+	}
+	return rules.Sentence(t.Err)
 }
 
 // troubles are those of the rules that cannot be judged now.
@@ -20,30 +38,78 @@ type troubles struct {
 	count  atomic.Int32 // of byRule, so that a rule in no trouble waits for nobody
 	mu     sync.Mutex
 	byRule map[string]Trouble
+	over   []Trouble // people were told of them, and not yet that they are over
 }
 
 // note keeps what became of a rule at a tick, and reports whether that is news.
-// A source that does not answer is no trouble of a rule.
-func (t *troubles) note(rule string, tick time.Time, err error) (news bool) {
-	if err == nil && t.count.Load() == 0 || rules.CodeOf(err) == rules.Unavailable {
+// What a source leaves unanswered that answers nobody is no trouble of a rule.
+func (t *troubles) note(r *rules.Rule, tick time.Time, err error, unanswered bool) (news bool) {
+	if err == nil && t.count.Load() == 0 || unanswered {
 		return false
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	was, had := t.byRule[rule]
+	was, had := t.byRule[r.ID]
+	now := Trouble{Since: tick, Err: err, rule: r.Name, source: r.Source}
+	if had {
+		now.Since, now.told = was.Since, was.told
+	}
 	switch {
-	case err == nil:
-		delete(t.byRule, rule)
-	case had:
-		t.byRule[rule] = Trouble{was.Since, err}
-	default:
+	case err != nil:
 		if t.byRule == nil {
 			t.byRule = map[string]Trouble{}
 		}
-		t.byRule[rule] = Trouble{tick, err}
+		t.byRule[r.ID] = now
+	case had:
+		delete(t.byRule, r.ID)
+		if was.told {
+			t.over = append(t.over, was)
+		}
 	}
 	t.count.Store(int32(len(t.byRule)))
 	return had != (err != nil)
+}
+
+// keep forgets the troubles of rules that are not watched any more.
+func (t *troubles) keep(list []*rules.Rule) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.byRule) == 0 {
+		return
+	}
+	watched := make(map[string]bool, len(list))
+	for _, r := range list {
+		watched[r.ID] = true
+	}
+	maps.DeleteFunc(t.byRule, func(id string, _ Trouble) bool { return !watched[id] })
+	t.count.Store(int32(len(t.byRule)))
+}
+
+// since tells when the trouble of a rule began; zero when it has none.
+func (t *troubles) since(rule string) time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.byRule[rule].Since
+}
+
+// news returns the troubles that have lasted since a time, at sources that are
+// well, and those that are over; people are to be told of them.
+func (t *troubles) news(since time.Time, well func(source string) bool) (lasting, over []Trouble) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	over, t.over = t.over, nil
+	for id, one := range t.byRule {
+		if one.told || one.Since.After(since) || !well(one.source) {
+			continue
+		}
+		lasting = append(lasting, one)
+		one.told = true
+		t.byRule[id] = one
+	}
+	for _, list := range [][]Trouble{lasting, over} {
+		slices.SortFunc(list, func(a, b Trouble) int { return cmp.Compare(a.rule, b.rule) })
+	}
+	return lasting, over
 }
 
 // Trouble tells what keeps a rule from being judged; false when it is judged.
@@ -52,4 +118,43 @@ func (e *Engine) Trouble(rule string) (Trouble, bool) {
 	defer e.troubles.mu.Unlock()
 	t, ok := e.troubles.byRule[rule]
 	return t, ok
+}
+
+// tellTroubles says once of the rules that their source refuses for as long as
+// it takes to call a source down, and once that it is over. Where the source
+// itself is failing, that is told instead.
+func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
+	lasting, over := e.troubles.news(t.Add(-e.options.OutageAfter), func(source string) bool {
+		f := e.sources[source]
+		return f != nil && f.well()
+	})
+	if len(lasting) > 0 {
+		e.Tell(ctx, headline(lasting, "cannot be judged"), named(lasting, func(one Trouble) string {
+			return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, one.Since.Format("15:04:05"), one.Text())
+		})+". What they watch is alerted on by nobody until then.", t)
+	}
+	if len(over) > 0 {
+		e.Tell(ctx, headline(over, "judged again"), named(over, func(one Trouble) string {
+			return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, one.Since.Format("15:04:05"), t.Format("15:04:05"))
+		})+".", t)
+	}
+}
+
+func headline(list []Trouble, what string) string {
+	if len(list) == 1 {
+		return "Rule " + list[0].rule + ": " + what
+	}
+	return fmt.Sprintf("%d rules: %s", len(list), what)
+}
+
+// named says something of each, up to what a message bears.
+func named(list []Trouble, say func(Trouble) string) string {
+	var out []string
+	for _, one := range list[:min(len(list), mostEpisodes)] {
+		out = append(out, say(one))
+	}
+	if more := len(list) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(out, "; ")
 }

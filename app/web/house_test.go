@@ -67,6 +67,7 @@ func newHouse(t *testing.T) *house {
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy", URL: rules.NewSecret(channelURL)}},
 		},
 		Store: h.store, Book: book, Sources: sources, Engine: engine, Version: "v1.2.3", Started: time.Now(),
+		Now:    func() time.Time { return noon.Add(30 * time.Second) },
 		Daemon: func() (int, bool) { return 42, true },
 	}
 	return h

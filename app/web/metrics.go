@@ -121,6 +121,7 @@ func (t teller) counts(s app.Status) {
 	const help = "Rules, by whether they are enabled."
 	t.gauge("rules", help, float64(s.Rules.Enabled), label{"enabled", "true"})
 	t.gauge("rules", help, float64(s.Rules.Total-s.Rules.Enabled), label{"enabled", "false"})
+	t.gauge("rules_unjudged", "Enabled rules that were not judged for three of their intervals.", float64(s.Rules.Unjudged))
 	for status, n := range s.Alerts {
 		t.gauge("alerts", "Alerts that are not resolved, by status.", float64(n), label{"status", status})
 	}

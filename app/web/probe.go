@@ -1,6 +1,8 @@
 package web
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -17,14 +19,14 @@ func (h *Handler) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	h.answer(w, http.StatusOK, health{Status: "ok"})
 }
 
-// serveReady says whether the daemon does its work. A source that is down is
-// no reason to take the other doors out of service.
+// serveReady says whether the daemon does its work. A source that is down, or a
+// rule that is not judged, is no reason to take the other doors out of service.
 func (h *Handler) serveReady(w http.ResponseWriter, r *http.Request) {
 	if err := h.app.Ready(r.Context()); err != nil {
 		h.answer(w, http.StatusServiceUnavailable, health{"down", err.Error()})
 		return
 	}
-	if troubles := h.troubles(); len(troubles) > 0 {
+	if troubles := h.troubles(r.Context()); len(troubles) > 0 {
 		h.answer(w, http.StatusOK, health{"degraded", strings.Join(troubles, "; ")})
 		return
 	}
@@ -32,12 +34,18 @@ func (h *Handler) serveReady(w http.ResponseWriter, r *http.Request) {
 }
 
 // troubles are what the daemon goes on with. Everybody may read them, so they
-// name sources and not where they are.
-func (h *Handler) troubles() (out []string) {
+// name sources and not where they are, and count rules.
+func (h *Handler) troubles(ctx context.Context) (out []string) {
 	for _, source := range h.app.ListSources() {
 		if !source.OK {
 			out = append(out, "source "+source.Name+" is down")
 		}
+	}
+	switch unjudged, err := h.app.Unjudged(ctx); {
+	case err != nil:
+		out = append(out, "whether all rules are judged cannot be read")
+	case len(unjudged) > 0:
+		out = append(out, fmt.Sprintf("%d of the enabled rules are not judged", len(unjudged)))
 	}
 	if h.app.Notes != nil {
 		out = append(out, h.app.Notes()...)

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -157,6 +158,21 @@ func (s *Store) Versions(ctx context.Context, f app.VersionFilter) (list []rules
 		})
 	})
 	return list, total, err
+}
+
+// Watched lists the enabled rules; see app.Store.
+func (s *Store) Watched(ctx context.Context) (list []evaluator.WatchedRule, err error) {
+	const query = `SELECT r.id, r.name, l.judged FROM rules r JOIN ledgers l ON l.rule_id = r.id
+		WHERE r.enabled AND r.deleted_at IS NULL ORDER BY r.name`
+	err = s.read(ctx, "list watched rules", func(q querier) error {
+		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+			var r evaluator.WatchedRule
+			err := rows.Scan(&r.ID, &r.Name, moment(&r.Judged))
+			list = append(list, r)
+			return err
+		})
+	})
+	return list, err
 }
 
 // Unmatched lists rules that no series ever matched; see app.Store.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -16,6 +17,7 @@ var listTests = []clause{
 	{"rules are found by what a filter names", testRuleFilter},
 	{"a rule is found by name or id", testFindRule},
 	{"rules that never matched a series are listed", testUnmatched},
+	{"enabled rules are listed with the tick they were judged at", testWatched},
 	{"versions are listed, the newest first", testVersions},
 	{"alerts are listed newest first, in pages", testAlertPages},
 	{"alerts are found by what a filter names", testAlertFilter},
@@ -242,6 +244,22 @@ func testAlertFilter(t *testing.T, open func() app.Store) {
 		if err != nil || strings.Join(got, " ") != tt.want || total != len(list) {
 			t.Errorf("%s: %v of %d, %v; want %s", tt.name, got, total, err, tt.want)
 		}
+	}
+}
+
+func testWatched(t *testing.T, open func() app.Store) {
+	s := open()
+	off, gone := simple("off"), rules.NewLedger(simple("gone"), ann, noon)
+	off.Enabled = false
+	gone.Delete(setting(noon), ann)
+	judged := rules.NewLedger(simple("judged"), ann, noon)
+	save(t, s, gone, rules.NewLedger(off, ann, noon), rules.NewLedger(simple("new"), ann, noon), judged)
+	observe(judged, noon.Add(time.Minute), "a", rules.Good, 1)
+	judged.Flush()
+	save(t, s, judged)
+	want := []evaluator.WatchedRule{{ID: "id-judged", Name: "judged", Judged: noon.Add(time.Minute)}, {ID: "id-new", Name: "new", Judged: noon}}
+	if got, err := s.Watched(t.Context()); err != nil || !slices.Equal(got, want) {
+		t.Errorf("watched are %v, %v; want %v", got, err, want)
 	}
 }
 

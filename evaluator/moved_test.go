@@ -1,0 +1,217 @@
+package evaluator_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// twoProcesses are a daemon and a command on one database.
+func twoProcesses(t *testing.T) (daemon, command *house) {
+	command = newHouse(t)
+	first := *command
+	command.open(false)
+	return &first, command
+}
+
+func warmRule(title string) rules.Doc {
+	return rules.Doc{
+		"title": title, "measurement": "temperature", "field": "celsius",
+		"condition": rules.Doc{"aggregation": "mean", "window": "30s", "operator": ">", "value": -15.0},
+	}
+}
+
+// TestACallThatIsCutLosesNoChange: whoever is the first to see a change reads it
+// for all, whatever becomes of the call.
+func TestACallThatIsCutLosesNoChange(t *testing.T) {
+	daemon, command := twoProcesses(t)
+	cut, cancel := context.WithCancel(t.Context())
+	cancel()
+	for i := range 30 {
+		command.rule(warmRule(fmt.Sprintf("Rule %d", i)))
+		_, _ = daemon.book.Version(cut) //nolint:errcheck // the caller is gone
+	}
+	daemon.tick("temperature celsius=-2")
+	if got := len(daemon.owed()); got != 30 {
+		t.Errorf("%d of 30 rules were judged", got)
+	}
+}
+
+// TestWhatCouldNotBeReadIsReadTheNextTime: a change is done with when it was
+// read, not when it was seen.
+func TestWhatCouldNotBeReadIsReadTheNextTime(t *testing.T) {
+	for _, err := range []error{errors.New("a page cannot be read"), rules.Errorf(rules.Unavailable, "the disk does not answer")} {
+		daemon, command := twoProcesses(t)
+		command.rule(warmRule("Too warm"))
+		daemon.meddler.load = func([]string) error { return err }
+		if _, got := daemon.book.Version(t.Context()); !errors.Is(got, err) {
+			t.Errorf("seen with %v, want %v", got, err)
+		}
+		daemon.meddler.load = nil
+		daemon.tick("temperature celsius=-2")
+		daemon.wantOwed(rules.FirstNews)
+	}
+}
+
+// TestOneLedgerThatCannotBeReadKeepsNoOtherBack: it stays as it was, and is
+// told of at each tick.
+func TestOneLedgerThatCannotBeReadKeepsNoOtherBack(t *testing.T) {
+	daemon, command := twoProcesses(t)
+	damaged := errors.New("this body is no JSON")
+	daemon.meddler.load = func(ids []string) error {
+		if slices.Contains(ids, "rdamaged") {
+			return damaged
+		}
+		return nil
+	}
+	command.rule(warmRule("Damaged"))
+	command.rule(warmRule("Sound"))
+	for range 2 {
+		daemon.now = daemon.now.Add(30 * time.Second)
+		daemon.write("temperature celsius=-2")
+		if err := daemon.engine.Tick(t.Context(), daemon.now); !errors.Is(err, damaged) {
+			t.Errorf("the tick says %v", err)
+		}
+	}
+	daemon.wantOwed(rules.FirstNews)
+	if err := daemon.book.Act(t.Context(), daemon.now, "rsound", func(rules.Setting, *rules.Ledger) error { return nil }); err != nil {
+		t.Errorf("an act on the sound one: %v", err)
+	}
+	if err := daemon.book.Act(t.Context(), daemon.now, "rdamaged", func(rules.Setting, *rules.Ledger) error { return nil }); !errors.Is(err, damaged) {
+		t.Errorf("an act on the damaged one: %v", err)
+	}
+	daemon.meddler.load = nil
+	daemon.tick("temperature celsius=-2")
+	daemon.wantOwed(rules.FirstNews)
+}
+
+// TestRulesAreJudgedWhileChangesCannotBeSeen: as they were last known.
+func TestRulesAreJudgedWhileChangesCannotBeSeen(t *testing.T) {
+	h := newHouse(t)
+	h.rule(warmRule("Too warm"))
+	h.tick("temperature celsius=-18")
+	gone := errors.New("the database is gone")
+	h.meddler.moved = func() error { return gone }
+	h.now = h.now.Add(30 * time.Second)
+	h.write("temperature celsius=-2")
+	if err := h.engine.Tick(t.Context(), h.now); !errors.Is(err, gone) {
+		t.Errorf("the tick says %v", err)
+	}
+	var reasons []string
+	for _, n := range h.book.Owed(h.now) {
+		reasons = append(reasons, string(n.Reason))
+	}
+	if got := strings.Join(reasons, " "); got != "first" {
+		t.Errorf("owed: %q", got)
+	}
+}
+
+// TestSilencesThatCannotBeReadStayInForce: else everything they hold comes
+// through at once.
+func TestSilencesThatCannotBeReadStayInForce(t *testing.T) {
+	h := newHouse(t)
+	var unreadable error
+	h.silence = func(ctx context.Context) ([]rules.Silence, error) {
+		list, err := h.store.Silences(ctx, h.now)
+		return list, errors.Join(unreadable, err)
+	}
+	h.restart()
+	h.rule(warmRule("Too warm"))
+	put := func(id string, until time.Time) {
+		all := rules.Silence{ID: id, By: rules.Actor{Name: "test", Door: "cli"}, CreatedAt: h.now, From: h.now.Add(-time.Hour), Until: until}
+		if err := h.store.PutSilence(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("s1", h.now.Add(time.Hour))
+	h.tick("temperature celsius=-18")
+	unreadable = errors.New("a page cannot be read")
+	put("s2", h.now.Add(time.Hour))
+	h.now = h.now.Add(30 * time.Second)
+	h.write("temperature celsius=-2")
+	if err := h.engine.Tick(t.Context(), h.now); !errors.Is(err, unreadable) {
+		t.Errorf("the tick says %v", err)
+	}
+	h.wantOwed()
+	unreadable = nil
+	put("s1", h.now)
+	put("s2", h.now)
+	h.tick("temperature celsius=-2")
+	h.wantOwed(rules.FirstNews)
+}
+
+// swallowing is a store that loses what others changed.
+type swallowing struct{ evaluator.Store }
+
+func (s swallowing) Moved(ctx context.Context) (evaluator.Moved, error) {
+	_, err := s.Store.Moved(ctx)
+	return evaluator.Moved{}, err
+}
+
+// TestARuleThatIsNotJudgedIsNamed: also one that the engine has never heard of.
+func TestARuleThatIsNotJudgedIsNamed(t *testing.T) {
+	daemon, command := twoProcesses(t)
+	daemon.meddler.Store = swallowing{daemon.store}
+	unjudged := func() string {
+		t.Helper()
+		stored, err := command.store.Watched(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(daemon.engine.Unjudged(stored, daemon.now.Add(time.Second)), " ")
+	}
+	daemon.rule(warmRule("Known"))
+	slow := warmRule("Slow")
+	slow["every"] = "10m"
+	daemon.rule(slow)
+	daemon.tick()
+	command.rule(warmRule("Unheard"))
+	for i, want := range []string{"", "", "unheard", "unheard"} {
+		daemon.tick()
+		if got := unjudged(); got != want {
+			t.Errorf("after %d ticks %q are unjudged, want %q", i+1, got, want)
+		}
+	}
+	daemon.meddler.Store = daemon.store
+	if err := command.book.Act(t.Context(), daemon.now, "runheard", func(s rules.Setting, l *rules.Ledger) error {
+		next := l.Rule
+		next.Title = "Heard"
+		l.Edit(s, next, rules.Actor{Name: "test", Door: "cli"})
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	daemon.tick()
+	if got := unjudged(); got != "" {
+		t.Errorf("%q are unjudged after all were judged", got)
+	}
+}
+
+// TestRulesOfASourceThatFailsAreUnjudged once three of their ticks were missed.
+func TestRulesOfASourceThatFailsAreUnjudged(t *testing.T) {
+	h, source := gapHouse(t)
+	h.rule(hotRule())
+	h.tick("temperature,sensor=a celsius=-18")
+	source.down.Store(true)
+	for i, want := range []int{0, 0, 1, 1} {
+		h.tick()
+		stored, err := h.store.Watched(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := h.engine.Unjudged(stored, h.now.Add(time.Second)); len(got) != want {
+			t.Errorf("%d ticks into the outage %q are unjudged, want %d", i+1, got, want)
+		}
+	}
+	h.restart()
+	if got := h.engine.Unjudged(nil, h.now.Add(time.Hour)); len(got) != 0 {
+		t.Errorf("before the first tick %q are unjudged", got)
+	}
+}
