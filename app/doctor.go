@@ -22,6 +22,9 @@ func (a *App) Doctor(ctx context.Context) []Finding {
 	out := []Finding{a.daemonFinding(), a.databaseFinding(ctx)}
 	out = append(out, a.sourceFindings(ctx)...)
 	out = append(out, a.channelFindings(ctx)...)
+	for _, text := range a.Status(ctx).Rules.problems() {
+		out = append(out, Finding{What: "rules", Text: text})
+	}
 	return append(out, a.ruleFindings(ctx)...)
 }
 

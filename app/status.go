@@ -42,7 +42,8 @@ type RuleCounts struct {
 	Enabled int `json:"enabled"`
 	// Unjudged are the enabled ones that were not judged for three of their
 	// intervals, as far as the daemon answers.
-	Unjudged int `json:"unjudged"`
+	Unjudged int      `json:"unjudged"`
+	Named    []string `json:"unjudged_rules,omitempty"` // the first few of them by name
 }
 
 // Status gathers how everything is doing. What cannot be read is a problem in
@@ -136,8 +137,8 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 	if err != nil {
 		return append(problems, "rules: "+err.Error())
 	}
-	s.Rules.Unjudged = len(unjudged)
-	problems = append(problems, unjudgedProblem(unjudged)...)
+	s.Rules.Unjudged, s.Rules.Named = len(unjudged), unjudged[:min(len(unjudged), mostNamed)]
+	problems = append(problems, s.Rules.problems()...)
 	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
 		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
 		if err != nil {
@@ -199,14 +200,14 @@ func (a *App) Unjudged(ctx context.Context) ([]string, error) {
 // mostNamed is how many rules one sentence names.
 const mostNamed = 5
 
-// unjudgedProblem says which rules are not judged; nothing when all are.
-func unjudgedProblem(names []string) []string {
-	if len(names) == 0 {
+// problems says which rules are not judged; nothing when all are.
+func (c RuleCounts) problems() []string {
+	if c.Unjudged == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%d of the enabled rules are not judged, for three of their intervals or longer, so what they watch is alerted on by nobody: %s",
-		len(names), strings.Join(names[:min(len(names), mostNamed)], ", "))
-	if more := len(names) - mostNamed; more > 0 {
+	text := fmt.Sprintf("%d of %d enabled rules not judged for three of their intervals or longer, so nobody is told of what they watch: %s",
+		c.Unjudged, c.Enabled, strings.Join(c.Named, ", "))
+	if more := c.Unjudged - len(c.Named); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return []string{text}

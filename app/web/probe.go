@@ -45,7 +45,7 @@ func (h *Handler) troubles(ctx context.Context) (out []string) {
 	case err != nil:
 		out = append(out, "whether all rules are judged cannot be read")
 	case len(unjudged) > 0:
-		out = append(out, fmt.Sprintf("%d of the enabled rules are not judged", len(unjudged)))
+		out = append(out, fmt.Sprintf("%d of the enabled rules not judged", len(unjudged)))
 	}
 	if h.app.Notes != nil {
 		out = append(out, h.app.Notes()...)

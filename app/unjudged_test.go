@@ -1,0 +1,109 @@
+package app_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// deaf is a store that never hears of what others changed.
+type deaf struct{ app.Store }
+
+func (d deaf) Moved(ctx context.Context) (evaluator.Moved, error) {
+	_, err := d.Store.Moved(ctx)
+	return evaluator.Moved{}, err
+}
+
+// TestRulesThatNobodyJudgesAreAProblem: one that another process stored and the
+// daemon never heard of is counted too.
+func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
+	n := newNight(t)
+	book, err := evaluator.OpenBook(t.Context(), deaf{n.daemon.Store}, evaluator.BookOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.daemon.Book = book
+	n.daemon.Engine = evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
+	n.tick()
+	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+		doc := rules.Doc{"name": name, "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 90}}
+		if _, err := n.beside.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	problem := func() string {
+		for _, p := range n.daemon.Status(t.Context()).Problems {
+			if strings.Contains(p, "rules not judged") {
+				return p
+			}
+		}
+		return ""
+	}
+	for i, want := range []string{"", "", "6 of 7 enabled rules not judged for three of their intervals or longer, so nobody is told of what they watch: a, b, c, d, e and 1 more"} {
+		n.tick()
+		n.now = n.now.Add(time.Second)
+		if got := problem(); got != want {
+			t.Errorf("after %d ticks the problem is %q, want %q", i+1, got, want)
+		}
+		n.now = n.now.Add(-time.Second)
+	}
+	n.now = n.now.Add(time.Second)
+	s := n.daemon.Status(t.Context())
+	if s.Rules.Unjudged != 6 || s.Status != "degraded" {
+		t.Errorf("status %s counts %+v", s.Status, s.Rules)
+	}
+	found := n.daemon.Doctor(t.Context())
+	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules not judged") }) {
+		t.Errorf("the doctor finds %+v", found)
+	}
+	n.beside.Ask = func(context.Context) (app.Status, error) { return s, nil }
+	n.beside.Daemon = func() (int, bool) { return s.Daemon.PID, true }
+	found = n.beside.Doctor(t.Context())
+	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules not judged") }) {
+		t.Errorf("beside the daemon the doctor finds %+v", found)
+	}
+}
+
+// failing is a source whose ping is answered and whose queries are refused.
+type failing struct{ evaluator.Source }
+
+func (failing) Query(_ context.Context, queries []evaluator.Query, _ func(int, evaluator.Row)) []error {
+	errs := make([]error, len(queries))
+	for i := range errs {
+		errs[i] = rules.Errorf(rules.Invalid, "InfluxDB refuses the query")
+	}
+	return errs
+}
+
+// TestNothingIsWellWhileASourceIsDown: the heartbeat to the outside stops, and
+// a ping that is answered does not deceive the doctor.
+func TestNothingIsWellWhileASourceIsDown(t *testing.T) {
+	n := newNight(t)
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine.Add("home", failing{n.points}, evaluator.SourceOptions{})
+	n.daemon.Config.Every = rules.Hour // the wall clock is not that of the ticks
+	none := func() (string, time.Time) { return "", time.Time{} }
+	for i := range 6 {
+		n.tick()
+		if err := n.daemon.Well(t.Context(), none); (err != nil) != (i >= 4) {
+			t.Errorf("%d ticks into it: %v", i+1, err)
+		}
+	}
+	if err := n.daemon.Well(t.Context(), none); err == nil || !strings.Contains(err.Error(), "source home is down since 2026-03-14T12:") {
+		t.Errorf("well: %v", err)
+	}
+	found := n.daemon.Doctor(t.Context())
+	if !slices.ContainsFunc(found, func(f app.Finding) bool {
+		return f.What == "source home" && !f.OK && strings.Contains(f.Text, "answers a ping and fails the rules since 2026-03-14 12:00: InfluxDB refuses the query")
+	}) {
+		t.Errorf("the doctor finds %+v", found)
+	}
+}

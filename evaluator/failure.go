@@ -1,0 +1,95 @@
+package evaluator
+
+import (
+	"slices"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// failure is why the source counts as failing: less than a tenth of what it was
+// just asked could be judged, because it does not answer, or because it refuses
+// nearly all that it was last asked for its rules. What refuses a few rules alone
+// is not the source.
+func (f *feed) failure() (why error) {
+	asked, judged := tally(f.out)
+	if !few(judged, asked) {
+		return nil
+	}
+	for _, a := range f.out {
+		if rules.CodeOf(a.Err) == rules.Unavailable {
+			return a.Err
+		}
+		if why == nil {
+			why = a.Err
+		}
+	}
+	last := make([]*Answer, len(f.answers))
+	for i := range f.answers {
+		last[i] = &f.answers[i]
+	}
+	if asked, judged = tally(last); !few(judged, asked) {
+		return nil
+	}
+	return why
+}
+
+// tally counts the answers of rules that were asked, and those of them without
+// an error.
+func tally(answers []*Answer) (asked, judged int) {
+	for _, a := range answers {
+		if a.Rule == nil {
+			continue
+		}
+		if asked++; a.Err == nil {
+			judged++
+		}
+	}
+	return asked, judged
+}
+
+// few is less than a tenth.
+func few(part, whole int) bool { return part*10 < whole }
+
+// fail notes that the source failed in a round.
+func (e *Engine) fail(r *round, err error) {
+	f, h := r.feed, &r.feed.health
+	f.refuses = rules.CodeOf(err) != rules.Unavailable
+	if h.OK {
+		e.log.Warn("source fails", "source", f.name, "it", f.does(), "error", err)
+		h.OK, h.DownSince = false, r.now
+	}
+	h.Error = Trouble{Err: err}.Text()
+	for _, a := range r.answers {
+		a.unanswered = rules.CodeOf(a.Err) == rules.Unavailable
+	}
+}
+
+// does is what the source does while it fails.
+func (f *feed) does() string {
+	if f.refuses {
+		return "answers with errors"
+	}
+	return "does not answer"
+}
+
+// leavesGap reports whether a rule was not answered that may be the next time:
+// then the tick is to be judged again from history. One that has waited nearly
+// as long as it takes to call a source down holds up the others no more.
+func (e *Engine) leavesGap(r *round) bool {
+	patience := e.options.OutageAfter - e.options.Every
+	return slices.ContainsFunc(r.feed.out, func(a *Answer) bool {
+		if rules.CodeOf(a.Err) != rules.Unavailable {
+			return false
+		}
+		since := e.troubles.since(a.plan.ids[a.place])
+		return since.IsZero() || r.now.Sub(since) < patience
+	})
+}
+
+// well reports whether the source does not fail, and people do not believe that
+// it does.
+func (f *feed) well() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.health.OK && !f.told
+}
