@@ -54,6 +54,7 @@ type site struct {
 	dir, config, listen string
 	influx              *sourcetest.Server
 	hook                *hook
+	env                 []string // of the daemon, besides the test's own
 }
 
 func newSite(t *testing.T) *site {
@@ -94,7 +95,7 @@ func (s *site) serve() *daemon {
 	s.Helper()
 	d := &daemon{Cmd: exec.Command(binary, "serve", "--config", s.config), log: &logbook{}, done: make(chan error, 1)}
 	d.Stderr, d.Stdout = d.log, d.log
-	d.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+s.dir)
+	d.Env = append(append(os.Environ(), "RUNTIME_DIRECTORY="+s.dir), s.env...)
 	if err := d.Start(); err != nil {
 		s.Fatal(err)
 	}
@@ -152,7 +153,7 @@ func (s *site) until(what string, ok func() bool) {
 func (s *site) run(args ...string) (out string, code int) {
 	s.Helper()
 	cmd := exec.Command(binary, append(args, "--config", s.config)...)
-	cmd.Env = append(os.Environ(), "RUNTIME_DIRECTORY="+s.dir)
+	cmd.Env = append(append(os.Environ(), "RUNTIME_DIRECTORY="+s.dir), s.env...)
 	text, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
 		s.Fatal(err)

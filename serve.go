@@ -291,7 +291,7 @@ func (d *daemon) newDispatcher(a *app.App, directory *app.Directory, probes *web
 func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory, sources map[string]evaluator.Source) *evaluator.Engine {
 	options := evaluator.EngineOptions{
 		Every: c.Every.Std(), Operators: directory.Operators(c), Since: d.alive.since(), Alive: d.alive.touch,
-		Clocks: app.MachineClocks(),
+		Clocks: app.MachineClocks(), OutageAfter: c.OutageAfter.Std(), Settle: c.OutageAfter.Std() / 2,
 	}
 	if d.clock != nil {
 		options.Sure, options.Blind, options.Jumped = d.clock.Sure, d.clock.Blind, d.clock.Doubt

@@ -15,6 +15,12 @@ type rememberingSource struct {
 	fields map[string]remembered[map[string]string]
 }
 
+// rememberingReader is one that takes users' own queries.
+type rememberingReader struct {
+	rememberingSource
+	evaluator.Reader
+}
+
 type remembered[T any] struct {
 	answer T
 	err    error
@@ -23,7 +29,11 @@ type remembered[T any] struct {
 func remembering(sources map[string]evaluator.Source) map[string]evaluator.Source {
 	out := map[string]evaluator.Source{}
 	for name, s := range sources {
-		out[name] = rememberingSource{s, map[string]remembered[[]string]{}, map[string]remembered[map[string]string]{}}
+		remembers := rememberingSource{s, map[string]remembered[[]string]{}, map[string]remembered[map[string]string]{}}
+		out[name] = remembers
+		if reader, ok := s.(evaluator.Reader); ok {
+			out[name] = rememberingReader{remembers, reader}
+		}
 	}
 	return out
 }

@@ -12,18 +12,20 @@ import (
 
 // Config is what the config file and the environment say.
 type Config struct {
-	DataDir   string                   // where the database, key and lock live
-	Listen    string                   // host:port of the daemon
-	Every     rules.Duration           // the base interval
-	Zone      string                   // IANA zone of times in messages; "" is the machine's
-	Log       string                   // debug, info, warn, error
-	Token     rules.Secret             // opens everything beyond loopback
-	Hosts     []string                 // further names the listener answers to
-	PublicURL string                   // where people reach the daemon, for the links in messages; "" for no links
-	Sources   map[string]SourceConfig  // by name
-	Channels  map[string]ChannelConfig // by name
-	Notify    map[string][]string      // channels by severity or "default", for rules that name none
-	Operators []string                 // channels for tocsin's own messages
+	DataDir string         // where the database, key and lock live
+	Listen  string         // host:port of the daemon
+	Every   rules.Duration // the base interval
+	// OutageAfter is how long a source fails until people are told.
+	OutageAfter rules.Duration
+	Zone        string                   // IANA zone of times in messages; "" is the machine's
+	Log         string                   // debug, info, warn, error
+	Token       rules.Secret             // opens everything beyond loopback
+	Hosts       []string                 // further names the listener answers to
+	PublicURL   string                   // where people reach the daemon, for the links in messages; "" for no links
+	Sources     map[string]SourceConfig  // by name
+	Channels    map[string]ChannelConfig // by name
+	Notify      map[string][]string      // channels by severity or "default", for rules that name none
+	Operators   []string                 // channels for tocsin's own messages
 
 	Heartbeat HeartbeatConfig // no URL: none
 

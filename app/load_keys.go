@@ -42,6 +42,7 @@ var configKeys = []configKey[Config]{
 	{"data_dir", "/var/lib/tocsin", aPath(func(c *Config) *string { return &c.DataDir })},
 	{"listen", "127.0.0.1:8627", aText(func(c *Config) *string { return &c.Listen }, checkListen)},
 	{"every", "30s", aLength(func(c *Config) *rules.Duration { return &c.Every }, rules.Second, rules.Hour)},
+	{"outage_after", "2m", aLength(func(c *Config) *rules.Duration { return &c.OutageAfter }, 10*rules.Second, rules.Hour)},
 	{"zone", "Europe/Berlin", aText(func(c *Config) *string { return &c.Zone }, checkZone)},
 	{"log", "info", aText(func(c *Config) *string { return &c.Log }, oneOf("debug", "info", "warn", "error"))},
 	{"token", `"..."`, aSecret(func(c *Config) *rules.Secret { return &c.Token })},

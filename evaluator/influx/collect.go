@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -115,14 +116,26 @@ func (c *collector) failed(statement int, text string) error {
 	return nil
 }
 
-func (c *collector) begin(statement int, _, tags, _ []byte) error {
+func (c *collector) begin(statement int, name, tags, _ []byte) error {
 	t, err := c.task(statement)
 	if err != nil {
 		return err
 	}
+	if !names(name, t.q.Measurement) {
+		return fmt.Errorf("statement %d asked about %q, and is answered about %s", statement, t.q.Measurement, name)
+	}
 	c.flush()
 	c.series, err = t.labels.of(tags)
 	return err
+}
+
+// names reports whether a JSON text is a measurement's name, or not given at all.
+func names(text []byte, measurement string) bool {
+	if len(text) < 2 || string(text[1:len(text)-1]) == measurement {
+		return true
+	}
+	var name string
+	return json.Unmarshal(text, &name) == nil && name == measurement
 }
 
 func (c *collector) row(statement int, cells []cell) error {

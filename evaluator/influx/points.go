@@ -133,6 +133,9 @@ func (c *Client) askPart(ctx context.Context, q evaluator.Query) (*sums, error) 
 	if err == nil && said+s.refused != "" {
 		err = c.statementError(said + s.refused)
 	}
+	if err == nil && !s.answer {
+		err = c.statementError(orNotExecuted(""))
+	}
 	s.close()
 	return s, err
 }
@@ -148,6 +151,7 @@ type sums struct {
 	rows    []reducedRow
 	values  []float64 // of all rows
 	refused string
+	answer  bool // there is one, be it without a row
 }
 
 type reducedRow struct {
@@ -165,7 +169,10 @@ func newSums(q evaluator.Query, l *labels) *sums {
 
 var _ receiver = (*sums)(nil)
 
-func (s *sums) begin(_ int, _, tags, _ []byte) error {
+func (s *sums) begin(statement int, _, tags, _ []byte) error {
+	if statement != 0 {
+		return errOther
+	}
 	s.close()
 	series, err := s.labels.of(tags)
 	s.series = append(s.series, series)
@@ -200,7 +207,10 @@ func (s *sums) close() {
 	s.sum.count = 0
 }
 
-func (s *sums) answered(int) error { return nil }
+func (s *sums) answered(int) error {
+	s.answer = true
+	return nil
+}
 
 func (s *sums) failed(_ int, text string) error {
 	s.refused = text

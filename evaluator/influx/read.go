@@ -3,6 +3,7 @@ package influx
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -31,6 +32,8 @@ func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(eval
 		return err
 	case said+l.refused != "":
 		return c.statementError(said + l.refused)
+	case !l.answer:
+		return c.statementError(orNotExecuted(""))
 	case len(l.found) > 0 && !l.told:
 		return rules.FieldErrorf("condition.column", "%q is not in the answer, which has %s", s.Column, strings.Join(l.names, ", "))
 	}
@@ -66,12 +69,18 @@ type lastRows struct {
 	found   map[rules.Series]reading
 	rows    int
 	told    bool // some series has the column
+	answer  bool // there is one, be it without a row
 	refused string
 }
 
 var _ receiver = (*lastRows)(nil)
 
-func (l *lastRows) begin(_ int, _, tags, columns []byte) error {
+var errOther = errors.New("it is the answer to another statement")
+
+func (l *lastRows) begin(statement int, _, tags, columns []byte) error {
+	if statement != 0 {
+		return errOther
+	}
 	l.names, l.tags = nil, nil
 	if err := json.Unmarshal(columns, &l.names); err != nil {
 		return fmt.Errorf("read the names of the columns: %w", err)
@@ -147,4 +156,7 @@ func (l *lastRows) failed(_ int, text string) error {
 	return nil
 }
 
-func (l *lastRows) answered(int) error { return nil }
+func (l *lastRows) answered(int) error {
+	l.answer = true
+	return nil
+}
