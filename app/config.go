@@ -15,7 +15,7 @@ type Config struct {
 	DataDir string         // where the database, key and lock live
 	Listen  string         // host:port of the daemon
 	Every   rules.Duration // the base interval
-	// OutageAfter is how long a source fails until people are told.
+	// OutageAfter is how long a source fails until people are told; 0 is 2 min.
 	OutageAfter rules.Duration
 	Zone        string                   // IANA zone of times in messages; "" is the machine's
 	Log         string                   // debug, info, warn, error

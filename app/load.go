@@ -34,7 +34,6 @@ type LoadOptions struct {
 const (
 	DefaultListen  = "127.0.0.1:8627"
 	DefaultEvery   = 30 * rules.Second
-	DefaultOutage  = 2 * rules.Minute
 	DefaultDataDir = "/var/lib/tocsin"
 )
 
@@ -57,7 +56,7 @@ func LoadConfig(path string, o LoadOptions) (*Config, error) {
 		return nil, err
 	}
 	root.addEnv(o.Env)
-	c := &Config{Listen: DefaultListen, Every: DefaultEvery, OutageAfter: DefaultOutage, Log: "info", Sources: map[string]SourceConfig{}, Channels: map[string]ChannelConfig{}, Path: path}
+	c := &Config{Listen: DefaultListen, Every: DefaultEvery, Log: "info", Sources: map[string]SourceConfig{}, Channels: map[string]ChannelConfig{}, Path: path}
 	r := &reading{options: o, dir: filepath.Dir(path), home: lookup(o.Env, "HOME")}
 	readTable(r, root, "", configKeys, c)
 	if err := errors.Join(r.errs...); err != nil {

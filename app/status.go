@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,27 +119,38 @@ func (a *App) daemonView() DaemonView {
 	return v
 }
 
-// count fills in the numbers and returns what is wrong with them.
-func (a *App) count(ctx context.Context, s *Status) (problems []string) {
+// countRules fills in the numbers of the rules and returns what is wrong with
+// them.
+func (a *App) countRules(ctx context.Context, s *Status) (problems []string, err error) {
 	list, total, err := a.Store.Rules(ctx, RuleFilter{})
 	if err != nil {
-		return []string{"rules: " + err.Error()}
+		return nil, err
 	}
 	s.Rules.Total = total
 	never, known := a.neverMatched(ctx), ruleNamesOf(list)
+	var troubles []string
 	for _, r := range list {
 		if r.Enabled {
 			s.Rules.Enabled++
 		}
-		problems = append(problems, a.ruleProblems(r, never)...)
+		problems = append(problems, a.ruleFaults(r, never)...)
 		problems = append(problems, orphaned(r, known)...)
+		troubles = append(troubles, a.troubleProblem(r)...)
+	}
+	if more := len(troubles) - mostNamed; more > 0 {
+		troubles = append(troubles[:mostNamed], fmt.Sprintf("and %d more rules cannot be judged", more))
 	}
 	unjudged, err := a.Unjudged(ctx)
+	s.Rules.Unjudged, s.Rules.Named = len(unjudged), unjudged[:min(len(unjudged), mostNamed)]
+	return slices.Concat(problems, troubles, s.Rules.problems()), err
+}
+
+// count fills in the numbers and returns what is wrong with them.
+func (a *App) count(ctx context.Context, s *Status) []string {
+	problems, err := a.countRules(ctx, s)
 	if err != nil {
 		return append(problems, "rules: "+err.Error())
 	}
-	s.Rules.Unjudged, s.Rules.Named = len(unjudged), unjudged[:min(len(unjudged), mostNamed)]
-	problems = append(problems, s.Rules.problems()...)
 	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
 		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
 		if err != nil {
@@ -159,22 +171,34 @@ func (a *App) count(ctx context.Context, s *Status) (problems []string) {
 	}
 	countDead(s.Channels, dead)
 	problems = append(problems, deadProblems(dead)...)
-	if len(s.Channels) == 0 && total > 0 {
+	if len(s.Channels) == 0 && s.Rules.Total > 0 {
 		problems = append(problems, "there is no channel, so nobody is told; add one with `tocsin channels add`")
 	}
 	return problems
 }
 
 // ruleProblems says what keeps a rule from doing its work.
-func (a *App) ruleProblems(r rules.Rule, never map[string]bool) (out []string) {
+func (a *App) ruleProblems(r rules.Rule, never map[string]bool) []string {
+	return append(a.ruleFaults(r, never), a.troubleProblem(r)...)
+}
+
+// troubleProblem says why a rule is not judged, if its source refuses it.
+func (a *App) troubleProblem(r rules.Rule) []string {
+	t, ok := a.trouble(r)
+	if !ok || a.now().Sub(t.Since) < troubleAfter {
+		return nil
+	}
+	since := t.Since.In(zoneOr(a.Config)).Format("2006-01-02 15:04")
+	return []string{fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, since, t.Text())}
+}
+
+// ruleFaults are what in the rule itself keeps it from doing its work.
+func (a *App) ruleFaults(r rules.Rule, never map[string]bool) (out []string) {
 	if a.lost(r, never) {
 		out = append(out, fmt.Sprintf("rule %s: no series ever matched %s; is a name misspelt?", r.Name, r.What()))
 	}
 	if r.Enabled && a.Sources[r.Source] == nil {
 		out = append(out, fmt.Sprintf("rule %s: its source %q is not in the config", r.Name, r.Source))
-	}
-	if t, ok := a.trouble(r); ok && a.now().Sub(t.Since) >= troubleAfter {
-		out = append(out, fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, t.Since.In(zoneOr(a.Config)).Format("2006-01-02 15:04"), t.Text()))
 	}
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		if l.Refused > 0 {

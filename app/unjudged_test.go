@@ -2,6 +2,8 @@ package app_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -81,6 +83,64 @@ func (failing) Query(_ context.Context, queries []evaluator.Query, _ func(int, e
 		errs[i] = rules.Errorf(rules.Invalid, "InfluxDB refuses the query")
 	}
 	return errs
+}
+
+// TestManyRulesThatAreRefusedAreAFewLines: status is read by people, and by
+// models that pay for each word.
+func TestManyRulesThatAreRefusedAreAFewLines(t *testing.T) {
+	n := newNight(t)
+	for i := range 30 {
+		doc := rules.Doc{"name": fmt.Sprintf("r%02d", i), "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 90}}
+		if _, err := n.daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine.Add("home", failing{n.points}, evaluator.SourceOptions{})
+	for range 4 {
+		n.tick()
+	}
+	problems := n.daemon.Status(t.Context()).Problems
+	if got := strings.Join(problems, "\n"); len(problems) > 8 || !strings.Contains(got, "and 26 more rules cannot be judged") || !strings.Contains(got, "source home: InfluxDB refuses the query") {
+		t.Errorf("%d problems:\n%s", len(problems), got)
+	}
+}
+
+// TestChannelsThatCannotBeReadStayKnown: who is to be told does not hang on a
+// page of the database.
+func TestChannelsThatCannotBeReadStayKnown(t *testing.T) {
+	n := newNight(t)
+	store := &forgetful{Store: n.daemon.Store}
+	if err := store.PutChannel(t.Context(), app.StoredChannel{ID: "c1", Name: "pager", Kind: "ntfy", Sealed: []byte("x"), CreatedAt: n.now}); err != nil {
+		t.Fatal(err)
+	}
+	d := app.NewDirectory(&app.Config{}, store, nil, slog.New(slog.DiscardHandler))
+	for _, unreadable := range []bool{false, true, false} {
+		store.unreadable = unreadable
+		d.Forget()
+		if got := strings.Join(d.Names(), " "); got != "pager" {
+			t.Errorf("unreadable %v: channels are %q", unreadable, got)
+		}
+	}
+	if err := store.DeleteChannel(t.Context(), "pager"); err != nil {
+		t.Fatal(err)
+	}
+	if d.Forget(); len(d.Names()) != 0 {
+		t.Errorf("a channel that was removed is known: %q", d.Names())
+	}
+}
+
+// forgetful is a store whose channels cannot be read at times.
+type forgetful struct {
+	app.Store
+	unreadable bool
+}
+
+func (f *forgetful) Channels(ctx context.Context) ([]app.StoredChannel, error) {
+	if f.unreadable {
+		return nil, errors.New("a page cannot be read")
+	}
+	return f.Store.Channels(ctx)
 }
 
 // TestNothingIsWellWhileASourceIsDown: the heartbeat to the outside stops, and
