@@ -97,7 +97,7 @@ func TestASourceThatRefusesItsRulesIsDown(t *testing.T) {
 				h.tick(lines...)
 				h.settled()
 			}
-			if got := h.told(); strings.Count(got, "\n") != 0 || !strings.HasPrefix(got, "Source live is back; it was away") {
+			if got := h.told(); strings.Count(got, "\n") != 0 || !strings.HasPrefix(got, "Source live is back; it ") {
 				t.Errorf("told afterwards: %q", got)
 			}
 			if got := h.health(); !got.OK || got.Outage || got.Error != "" {
