@@ -36,6 +36,7 @@ type Book struct {
 	missed  error  // why something was not read at the last decision
 	version uint64 // moves when a rule comes, goes or changes
 	trouble error  // of the last save; nil after one that went well
+	retired bool
 }
 
 // listed is a watched rule as the indexes know it. An act changes a rule in
@@ -288,7 +289,9 @@ func (b *Book) Decide(ctx context.Context, now time.Time, ids []string, decide D
 func (b *Book) decide(ctx context.Context, now time.Time, r *roll, decide func(s rules.Setting, place int, l *rules.Ledger) error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.missed = b.refresh(ctx)
+	if b.missed = b.refresh(ctx); b.retired {
+		return b.missed
+	}
 	if err := b.find(ctx, r); err != nil {
 		return err
 	}
@@ -332,6 +335,9 @@ func (b *Book) Act(ctx context.Context, now time.Time, id string, act Decider) e
 func (b *Book) Create(ctx context.Context, l *rules.Ledger) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.retired {
+		return errRetired
+	}
 	if err := b.store.Save(ctx, []*rules.Ledger{l}, func(*rules.Ledger) error { return nil }); err != nil {
 		return err
 	}
@@ -405,6 +411,20 @@ func (b *Book) Trouble() error {
 	defer b.mu.Unlock()
 	return b.trouble
 }
+
+// Retire ends the Book before another is opened on the same store. What others
+// changed must be seen by that one, and what this one changed would not be. A
+// nil Book has nothing to end.
+func (b *Book) Retire() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.retired = true
+}
+
+var errRetired = rules.Errorf(rules.Unavailable, "tocsin is reading its config again; try once more")
 
 // Inherit takes over what the Book before could not save, be it on the same
 // store or on a copy of it; the next save writes it. A nil Book has nothing.

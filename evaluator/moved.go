@@ -28,6 +28,9 @@ func (m *Moved) add(more Moved) {
 // caller's ctx does not stop it. What cannot be read leaves in force what was
 // read before, and is tried again the next time.
 func (b *Book) refresh(ctx context.Context) error {
+	if b.retired {
+		return errRetired
+	}
 	ctx = context.WithoutCancel(ctx)
 	moved, err := b.store.Moved(ctx)
 	if b.deaf = err != nil; b.deaf {

@@ -147,6 +147,42 @@ func TestSilencesThatCannotBeReadStayInForce(t *testing.T) {
 	h.wantOwed(rules.FirstNews)
 }
 
+// TestABookThatIsReplacedTakesNothingAway: a call that began before a reload
+// neither takes the changes that the next Book must see, nor makes any.
+func TestABookThatIsReplacedTakesNothingAway(t *testing.T) {
+	daemon, command := twoProcesses(t)
+	before := daemon.book
+	before.Retire()
+	next, err := evaluator.OpenBook(t.Context(), daemon.meddler, evaluator.BookOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Inherit(before)
+	command.rule(warmRule("Too warm"))
+	if _, err := before.Version(t.Context()); rules.CodeOf(err) != rules.Unavailable {
+		t.Errorf("the old one is asked: %v", err)
+	}
+	r, err := rules.Parse(warmRule("Late"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.ID = "rlate"
+	if err := before.Create(t.Context(), rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, daemon.now)); rules.CodeOf(err) != rules.Unavailable {
+		t.Errorf("the old one takes a rule: %v", err)
+	}
+	if err := before.Act(t.Context(), daemon.now, "", func(rules.Setting, *rules.Ledger) error { return nil }); rules.CodeOf(err) != rules.Unavailable {
+		t.Errorf("the old one acts: %v", err)
+	}
+	var known []string
+	if _, err := next.Watched(t.Context(), 0, func(list []*rules.Rule) {
+		for _, r := range list {
+			known = append(known, r.Name)
+		}
+	}); err != nil || strings.Join(known, " ") != "too_warm" {
+		t.Errorf("the new one knows %q (%v)", known, err)
+	}
+}
+
 // swallowing is a store that loses what others changed.
 type swallowing struct{ evaluator.Store }
 
