@@ -305,7 +305,7 @@ func grouped(n int) []byte {
 
 func BenchmarkDecode10000Rows(b *testing.B) {
 	text := grouped(10_000)
-	p := &progress{plan: plan{statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}}, columns: []column{{}}, slots: 1}}
+	p := &progress{plan: plan{q: evaluator.Query{Measurement: "cpu"}, statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}}, columns: []column{{}}, slots: 1}}
 	r := &reader{books: books{}}
 	p.labels = r.books.of([]string{"dc", "host"})
 	var sum float64
@@ -327,7 +327,7 @@ func BenchmarkDecode10000Rows(b *testing.B) {
 
 func TestRowsCostNoAllocation(t *testing.T) {
 	text := grouped(1000)
-	p := &progress{plan: plan{statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}}, columns: []column{{}}, slots: 1}}
+	p := &progress{plan: plan{q: evaluator.Query{Measurement: "cpu"}, statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}}, columns: []column{{}}, slots: 1}}
 	r := &reader{books: books{}}
 	p.labels = r.books.of([]string{"dc", "host"})
 	rows, in := 0, bytes.NewReader(text)

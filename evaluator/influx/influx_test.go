@@ -2,7 +2,10 @@ package influx_test
 
 import (
 	"fmt"
+	"io"
 	"math"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -230,6 +233,40 @@ func BenchmarkQuery10000Series(b *testing.B) {
 			}
 			if rows != 10_000 {
 				b.Fatalf("%d rows, want 10000", rows)
+			}
+		})
+	}
+}
+
+// TestAnAnswerToSomethingElseIsNone: neither silence nor the values of another
+// measurement may be taken for what was asked.
+func TestAnAnswerToSomethingElseIsNone(t *testing.T) {
+	const about = `{"results":[{"statement_id":%d,"series":[{"name":%q,"columns":["time","v"],"values":[[1,5]]}]}]}`
+	for name, body := range map[string]string{
+		"nothing":                `{}`,
+		"no result":              `{"results":[]}`,
+		"another statement":      fmt.Sprintf(about, 1, "m"),
+		"of another measurement": fmt.Sprintf(about, 0, "other"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+			defer server.Close()
+			c, err := influx.New(influx.Options{URL: server.URL, Database: "db"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			to := time.Unix(1_800_000_000, 0)
+			rows := 0
+			q := evaluator.Query{Measurement: "m", Columns: []evaluator.Column{{Field: "v", Aggregation: rules.Count}}, From: to.Add(-time.Minute), To: to}
+			if errs := c.Query(t.Context(), []evaluator.Query{q}, func(int, evaluator.Row) { rows++ }); rules.CodeOf(errs[0]) != rules.Unavailable || rows > 0 {
+				t.Errorf("a query: %d rows, %v", rows, errs)
+			}
+			if name == "of another measurement" {
+				return // a user's own statement may be about several
+			}
+			own := evaluator.Statement{Language: "influxql", Text: `SELECT count(v) AS v FROM m WHERE time > $from AND time <= $to`, Column: "v", From: q.From, To: to}
+			if err := c.Read(t.Context(), own, func(evaluator.Row) { rows++ }); rules.CodeOf(err) != rules.Unavailable || rows > 0 {
+				t.Errorf("a statement: %d rows, %v", rows, err)
 			}
 		})
 	}
