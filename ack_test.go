@@ -44,7 +44,10 @@ func (s *site) links() map[string]string {
 		if len(actions) == 0 {
 			continue
 		}
-		_, sensor, _ := strings.Cut(strings.TrimSuffix(fmt.Sprint(doc["title"]), ")"), "(sensor=")
+		_, sensor, _ := strings.Cut(fmt.Sprint(doc["title"]), "(sensor=")
+		if sensor = strings.TrimSuffix(sensor, ")"); strings.Contains(sensor, ", and ") {
+			sensor = "" // it is of all
+		}
 		out[sensor] = strings.TrimPrefix(fmt.Sprint(actions[0].(map[string]any)["url"]), "https://bell.example")
 	}
 	return out

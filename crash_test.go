@@ -198,8 +198,8 @@ func (s *site) judgeCrashes(h *flakyHook, kills int) {
 	for i := range crashSensors {
 		var total, open, told, lost int
 		err := db.QueryRow(`SELECT COUNT(*), COUNT(*) FILTER (WHERE resolved_at IS NULL),
-			COUNT(*) FILTER (WHERE EXISTS (SELECT 1 FROM notifications n WHERE n.alert_id = a.id AND n.state IN ('sent', 'unknown'))),
-			COUNT(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.alert_id = a.id AND (n.state IN ('sent', 'unknown') OR n.held_by = 'replay')))
+			COUNT(*) FILTER (WHERE EXISTS (SELECT 1 FROM notifications n WHERE n.alert_id = a.id AND n.state = 'sent')),
+			COUNT(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM notifications n WHERE n.alert_id = a.id AND (n.state = 'sent' OR n.held_by = 'replay')))
 			FROM alerts a JOIN rules r ON r.id = a.rule_id WHERE r.title = ?`, fmt.Sprint("Hot ", i)).Scan(&total, &open, &told, &lost)
 		if err != nil {
 			s.Fatal(err)
