@@ -130,6 +130,8 @@ type readable struct {
 
 func (r *readable) CheckStatement(evaluator.Statement) error { return nil }
 
+func (r *readable) ExplainStatement(s evaluator.Statement) string { return s.Text }
+
 func (r *readable) Read(_ context.Context, _ evaluator.Statement, each func(evaluator.Row)) error {
 	for _, row := range r.rows {
 		each(row)

@@ -363,13 +363,9 @@ func overlookSilence(l *rules.Ledger, obs []rules.Observation) []rules.Observati
 }
 
 func (e *Engine) evidence(a *Answer) rules.Evidence {
-	q := a.Query()
-	out := rules.Evidence{From: q.From, To: q.To, Condition: a.Rule.Condition.String(), Clock: "sure"}
-	if !e.options.Sure() {
+	out := a.evidence(e.sources[a.Rule.Source].Source)
+	if out.Clock = "sure"; !e.options.Sure() {
 		out.Clock = "unsure"
-	}
-	if f := e.sources[a.Rule.Source]; f != nil {
-		out.Query = f.Explain(q)
 	}
 	return out
 }

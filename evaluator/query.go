@@ -102,6 +102,9 @@ type Reader interface {
 	// CheckStatement refuses, as rules.Invalid with the cure, what is not one
 	// read statement in a language of this source that uses $from and $to.
 	CheckStatement(s Statement) error
+	// ExplainStatement tells the text that the statement is asked as, with the
+	// times of its window; as it was written where it cannot be asked.
+	ExplainStatement(s Statement) string
 	// Read checks the statement, asks it, and calls each with a row for every
 	// label set of the GroupBy columns or tags; the last row of a set counts.
 	// A missing or null value is NaN.

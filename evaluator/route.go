@@ -230,9 +230,6 @@ type Answer struct {
 	places     map[partKey]int
 }
 
-// Query is the first need of the rule, as it alone would ask it.
-func (a *Answer) Query() Query { return a.needs[0].query(a.end) }
-
 // version is that of the rule when it was planned.
 func (a *Answer) version() int { return a.plan.versions[a.place] }
 

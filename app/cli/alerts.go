@@ -246,8 +246,10 @@ func (c *call) showEvidence(e rules.Evidence) {
 	if !e.To.IsZero() {
 		c.line("  window     %s to %s", stamp(e.From, c.zone()), stamp(e.To, c.zone()))
 	}
-	if e.Query != "" {
-		c.line("  query      %s", e.Query)
+	for i, query := range strings.Split(e.Query, "\n") {
+		if query != "" {
+			c.line("  %-9s  %s", map[int]string{0: "query"}[i], query)
+		}
 	}
 	if e.Clock != "" {
 		c.line("  clock      %s", e.Clock)

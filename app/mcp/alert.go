@@ -121,7 +121,7 @@ func (s *Server) detail(v app.AlertView) *alertDetail {
 	d := &alertDetail{
 		Peak: v.Peak, Since: s.when(v.Since), AcknowledgedAt: s.whenGiven(v.AcknowledgedAt), HeldBy: v.HeldBy, Channels: v.Delivery.Channels,
 		Evidence: evidence{
-			Query: cleaned(v.Evidence.Query, 2*noteSize), From: s.when(v.Evidence.From), To: s.when(v.Evidence.To),
+			Query: cleaned(v.Evidence.Query, querySize), From: s.when(v.Evidence.From), To: s.when(v.Evidence.To),
 			Condition: cleaned(v.Evidence.Condition, noteSize), Clock: v.Evidence.Clock,
 			Values: v.Evidence.Values[max(0, len(v.Evidence.Values)-samples):],
 		},

@@ -27,6 +27,7 @@ import (
 const (
 	dataSize  = 200
 	noteSize  = 500
+	querySize = 8000 // what a source was asked: an expression has many inputs
 	errorSize = 3000
 )
 

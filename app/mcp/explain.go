@@ -107,7 +107,7 @@ func (s *Server) explainAlert(ctx context.Context, a *arguments) (any, error) {
 		out.Recent = append(out.Recent, s.sampleLine(sample))
 	}
 	for _, query := range x.Query {
-		out.Query = append(out.Query, cleaned(query, 2*noteSize))
+		out.Query = append(out.Query, cleaned(query, querySize))
 	}
 	for _, silence := range x.Silences {
 		out.Silences = append(out.Silences, s.silenceLine(silence))

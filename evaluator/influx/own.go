@@ -40,6 +40,15 @@ func (c *Client) CheckStatement(s evaluator.Statement) error {
 	return o.checkSeries()
 }
 
+// ExplainStatement returns the statement as it is sent.
+func (c *Client) ExplainStatement(s evaluator.Statement) string {
+	o, err := c.readOwn(s)
+	if err != nil {
+		return s.Text
+	}
+	return o.text()
+}
+
 func refuse(format string, args ...any) error {
 	return rules.FieldErrorf("condition.text", format, args...)
 }

@@ -19,6 +19,15 @@ func (c *Client) CheckStatement(s evaluator.Statement) error {
 	return err
 }
 
+// ExplainStatement returns the statement as it is sent.
+func (c *Client) ExplainStatement(s evaluator.Statement) string {
+	o, err := readOwn(s)
+	if err != nil {
+		return s.Text
+	}
+	return o.text(s.From, s.To)
+}
+
 func readOwn(s evaluator.Statement) (own, error) {
 	if s.Language != "sql" {
 		return nil, rules.FieldErrorf("condition.language", "must be sql: this source is asked in SQL; got %q", s.Language)
