@@ -20,8 +20,10 @@ type BacktestRequest struct {
 	Doc      rules.Doc // keys over it, or a whole rule
 	From, To time.Time // zero: the last seven days
 	Data     io.Reader // a CSV or line-protocol file instead of the source
-	Progress func(done float64)
-	Verdict  func(BacktestVerdict)
+	// Precision is what unix times in Data count; zero has it recognised.
+	Precision time.Duration
+	Progress  func(done float64)
+	Verdict   func(BacktestVerdict)
 }
 
 // BacktestVerdict is one line of a verdicts file.
@@ -72,7 +74,7 @@ func (a *App) Backtest(ctx context.Context, req BacktestRequest) (Backtest, erro
 	t := evaluator.Trial{Rule: r, Every: a.Config.Every.Std(), Progress: req.Progress}
 	var data *evaluator.Data
 	if req.Data != nil {
-		if data, err = a.openData(req.Data, &t.Rule); err != nil {
+		if data, err = a.openData(req, &t.Rule); err != nil {
 			return Backtest{}, err
 		}
 		t.Source, t.Ticks = data.Source, data.Ticks()
@@ -144,11 +146,11 @@ func checkTrial(r rules.Rule) error {
 	return nil
 }
 
-func (a *App) openData(file io.Reader, r *rules.Rule) (*evaluator.Data, error) {
+func (a *App) openData(req BacktestRequest, r *rules.Rule) (*evaluator.Data, error) {
 	if a.ReadData == nil {
 		return nil, rules.Errorf(rules.Unavailable, "this door takes no data file; use `tocsin backtest --data FILE`")
 	}
-	data, err := a.ReadData(file, r.Measurement)
+	data, err := a.ReadData(req.Data, r.Measurement, req.Precision)
 	if err != nil {
 		return nil, err
 	}

@@ -315,7 +315,7 @@ func (a *App) playTest(ctx context.Context, t RuleTest, known map[string]rules.R
 		if !ok {
 			return nil, RuleDoc{File: e.at}.placed(unknownRule(e.Rule, known))
 		}
-		data, err := a.ReadData(strings.NewReader(t.lines()), "")
+		data, err := a.ReadData(strings.NewReader(t.lines()), "", time.Nanosecond)
 		if err != nil {
 			return nil, RuleDoc{File: e.at}.placed(err)
 		}

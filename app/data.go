@@ -288,7 +288,7 @@ func newestValues(ctx context.Context, s evaluator.Source, v *MeasurementView, f
 			Measurement: v.Name, Columns: []evaluator.Column{{Field: field.Name, Aggregation: rules.Latest}}, From: from, To: to,
 		})
 	}
-	err = errors.Join(s.Query(ctx, queries, func(i int, row evaluator.Row) {
+	err = evaluator.Ask(ctx, s, queries, func(i int, row evaluator.Row) {
 		at := row.Last
 		if at.IsZero() {
 			at = row.At
@@ -300,7 +300,7 @@ func newestValues(ctx context.Context, s evaluator.Source, v *MeasurementView, f
 		if field.Latest != nil || field.Text != "" {
 			field.At = &at
 		}
-	})...)
+	})
 	newest = -1
 	for i, field := range v.Fields {
 		if field.At != nil && (newest < 0 || field.At.After(*v.Fields[newest].At)) {
@@ -322,11 +322,11 @@ func cadence(ctx context.Context, s evaluator.Source, v *MeasurementView, tags [
 			Measurement: v.Name, Columns: []evaluator.Column{{Field: field, Aggregation: rules.Count}}, GroupBy: tags,
 			From: last.Add(-back.Std()), To: last,
 		}
-		if err := errors.Join(s.Query(ctx, []evaluator.Query{q}, func(_ int, row evaluator.Row) {
+		if err := evaluator.Ask(ctx, s, []evaluator.Query{q}, func(_ int, row evaluator.Row) {
 			if n := row.Values[0]; n > 0 {
 				counts = append(counts, n)
 			}
-		})...); err != nil {
+		}); err != nil {
 			return err
 		}
 		slices.Sort(counts)
@@ -497,7 +497,7 @@ func (d *dataReader) figures(ctx context.Context, s evaluator.Source) error {
 		figures = d.query(0, rules.Count)
 	}
 	all := map[rules.Series]*DataSeries{}
-	if err := errors.Join(s.Query(ctx, []evaluator.Query{figures, d.query(0, rules.Latest)}, func(query int, row evaluator.Row) {
+	if err := evaluator.Ask(ctx, s, []evaluator.Query{figures, d.query(0, rules.Latest)}, func(query int, row evaluator.Row) {
 		one := all[row.Series]
 		if one == nil {
 			one = &DataSeries{Series: row.Series, Values: []DataValue{}}
@@ -513,7 +513,7 @@ func (d *dataReader) figures(ctx context.Context, s evaluator.Source) error {
 		if one.Points = int(row.Values[0]); len(row.Values) > 1 {
 			one.Min, one.Mean, one.Max = finite(row.Values[1]), finite(row.Values[2]), finite(row.Values[3])
 		}
-	})...); err != nil {
+	}); err != nil {
 		return err
 	}
 	maps.DeleteFunc(all, func(_ rules.Series, one *DataSeries) bool { return one.Points == 0 })
@@ -549,7 +549,7 @@ func (d *dataReader) values(ctx context.Context, s evaluator.Source, zone *time.
 	if d.req.Chart && d.answer.Type != "string" {
 		queries = append(queries, d.query(niceStep(d.req.To.Sub(d.req.From)/sketchParts), d.req.Aggregation))
 	}
-	err := errors.Join(s.Query(ctx, queries, func(query int, row evaluator.Row) {
+	err := evaluator.Ask(ctx, s, queries, func(query int, row evaluator.Row) {
 		i, ok := d.places[row.Series]
 		switch {
 		case !ok:
@@ -564,7 +564,7 @@ func (d *dataReader) values(ctx context.Context, s evaluator.Source, zone *time.
 				d.answer.Series[i].Values = append(d.answer.Series[i].Values, v)
 			}
 		}
-	})...)
+	})
 	for i := range d.answer.Series {
 		inOrder(d.answer.Series[i].Values)
 	}

@@ -2,6 +2,8 @@ package evaluator
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -52,6 +54,18 @@ type Row struct {
 // answers that it cannot serve now, rules.Invalid when it refuses the query.
 type Querier interface {
 	Query(ctx context.Context, queries []Query, each func(query int, row Row)) []error
+}
+
+// Ask asks a source and joins what it says against the queries, each sentence
+// once: sixty queries that were not answered in time are one trouble.
+func Ask(ctx context.Context, s Querier, queries []Query, each func(query int, row Row)) error {
+	var told []error
+	for _, err := range s.Query(ctx, queries, each) {
+		if err != nil && !slices.ContainsFunc(told, func(have error) bool { return have.Error() == err.Error() }) {
+			told = append(told, err)
+		}
+	}
+	return errors.Join(told...)
 }
 
 // Explainer tells the text that a source would be asked, for evidence and for

@@ -1,10 +1,11 @@
 package evaluator
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -105,14 +106,14 @@ func (t *tape) readOffsets(ctx context.Context, q Querier, step time.Duration, o
 	for i, end := range t.ends {
 		index[end.UnixNano()] = i
 	}
-	return errors.Join(q.Query(ctx, queries, func(_ int, row Row) {
+	return Ask(ctx, q, queries, func(_ int, row Row) {
 		at := row.At.UnixNano()
 		if t.need.step > 0 {
 			t.track(row.Series).step(at, row.Values[0])
 		} else if i, ok := index[at]; ok {
 			t.track(row.Series).set(i, row)
 		}
-	})...)
+	})
 }
 
 func (tr *track) set(i int, row Row) {
@@ -143,72 +144,98 @@ func (t *tape) readEach(ctx context.Context, q Querier) error {
 		for i, end := range part {
 			queries[i] = t.query(end.Add(-t.need.window), end, t.need.step)
 		}
-		if err := errors.Join(q.Query(ctx, queries, func(i int, row Row) {
+		if err := Ask(ctx, q, queries, func(i int, row Row) {
 			if t.need.step > 0 {
 				t.track(row.Series).step(row.At.UnixNano(), row.Values[0])
 				return
 			}
 			t.track(row.Series).set(from+i, row)
-		})...); err != nil {
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// step is what one step of a window holds; steps without points are left out,
+// so that memory grows with the points and not with the length of a window.
+type step struct {
+	at    int64 // its place
+	value [2]float64
+}
+
 // readSliding asks one query whose steps are the time between ticks, and
 // merges as many of them as a window has. It reports when the values are
 // words, which it cannot keep.
 func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) (words bool, err error) {
-	size := int(t.need.window / every)
 	query := t.query(t.ends[0].Add(-t.need.window), t.ends[len(t.ends)-1], every)
 	query.Columns = taker{asks: &t.need, merge: true}.parts()
-	steps := len(t.ends) + size - 1
 	first := query.From.Add(every)
-	cells := map[rules.Series][][2]float64{}
+	steps := map[rules.Series]*[]step{}
 	var last rules.Series
-	var row [][2]float64
-	err = errors.Join(q.Query(ctx, []Query{query}, func(_ int, r Row) {
+	var list *[]step
+	err = Ask(ctx, q, []Query{query}, func(_ int, r Row) {
 		words = words || r.Texts != nil
-		if row == nil || r.Series != last {
-			last = r.Series
-			if row = cells[last]; row == nil {
-				row = emptyCells(steps)
-				cells[last] = row
-				t.order = append(t.order, last)
+		if list == nil || r.Series != last {
+			if list, last = steps[r.Series], r.Series; list == nil {
+				list = new([]step)
+				steps[last], t.order = list, append(t.order, last)
 			}
 		}
-		i := int(r.At.Sub(first) / every)
-		if i < 0 || i >= steps {
-			return
-		}
-		row[i][0] = r.Values[0]
-		if len(r.Values) > 1 {
-			row[i][1] = r.Values[1]
-		}
-	})...)
+		s := step{at: int64(r.At.Sub(first) / every)}
+		copy(s.value[:], r.Values)
+		*list = append(*list, s)
+	})
 	if err != nil || words {
 		t.order = nil
 		return words, err
 	}
+	size := int64(t.need.window / every)
 	for _, series := range t.order {
-		t.tracks[series] = &track{values: slide(cells[series], size, t.need.Aggregation)}
+		list := *steps[series]
+		slices.SortFunc(list, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+		t.tracks[series] = &track{values: slide(list, len(t.ends), size, t.need.Aggregation)}
+		delete(steps, series)
 	}
 	return false, nil
 }
 
-func emptyCells(n int) [][2]float64 {
-	out := make([][2]float64, n)
-	for i := range out {
-		out[i] = [2]float64{math.NaN(), math.NaN()}
+var nothing = [2]float64{math.NaN(), math.NaN()}
+
+// slide merges the steps of every window of some size, of which there is one
+// for each tick. It keeps two stacks, so that each step is merged a few times
+// whatever the size of the window, and nothing is ever subtracted.
+func slide(steps []step, ticks int, size int64, a rules.Aggregation) []float64 {
+	join := joiner(a)
+	out := make([]float64, 0, ticks)
+	var front []step // each merges what leaves from it on; the oldest is on top
+	back, from, to := nothing, 0, 0
+	for tick := range int64(ticks) {
+		for ; to < len(steps) && steps[to].at < tick+size; to++ {
+			back = join(back, steps[to].value)
+		}
+		for len(front) > 0 && front[len(front)-1].at < tick {
+			front = front[:len(front)-1]
+		}
+		if len(front) == 0 && from < to && steps[from].at < tick {
+			back = nothing
+			for i, sum := to-1, nothing; i >= from && steps[i].at >= tick; i-- {
+				sum = join(steps[i].value, sum)
+				front = append(front, step{steps[i].at, sum})
+			}
+			from = to
+		}
+		whole := back
+		if len(front) > 0 {
+			whole = join(front[len(front)-1].value, back)
+		}
+		out = append(out, merged(whole, a))
 	}
 	return out
 }
 
-// slide merges every run of size cells. It keeps two stacks, so that each cell
-// is merged a few times whatever the size of the window, and nothing is ever
-// subtracted.
-func slide(cells [][2]float64, size int, a rules.Aggregation) []float64 {
+// joiner merges the two values of an older and a newer part of a window.
+func joiner(a rules.Aggregation) func(older, newer [2]float64) [2]float64 {
 	first, with := combiners(a)
 	if with == nil {
 		with = plus
@@ -219,29 +246,7 @@ func slide(cells [][2]float64, size int, a rules.Aggregation) []float64 {
 	case rules.First:
 		first = func(older, newer float64) float64 { return either(older, newer, older) }
 	}
-	join := func(x, y [2]float64) [2]float64 { return [2]float64{first(x[0], y[0]), with(x[1], y[1])} }
-	nothing := [2]float64{math.NaN(), math.NaN()}
-	out := make([]float64, 0, len(cells)-size+1)
-	front := make([][2]float64, 0, size) // front[i] merges what leaves after i more
-	back := nothing
-	for i, cell := range cells {
-		back = join(back, cell)
-		if i+1 < size {
-			continue
-		}
-		if len(front) == 0 {
-			sum := nothing
-			for j := i; j > i-size; j-- {
-				sum = join(cells[j], sum)
-				front = append(front, sum)
-			}
-			back = nothing
-		}
-		whole := join(front[len(front)-1], back)
-		front = front[:len(front)-1]
-		out = append(out, merged(whole, a))
-	}
-	return out
+	return func(x, y [2]float64) [2]float64 { return [2]float64{first(x[0], y[0]), with(x[1], y[1])} }
 }
 
 func merged(v [2]float64, a rules.Aggregation) float64 {

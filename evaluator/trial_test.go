@@ -7,12 +7,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
@@ -158,4 +161,38 @@ func episode(s rules.Series, times ...time.Time) string {
 		}
 	}
 	return out
+}
+
+// TestATrialsMemoryGrowsWithThePoints: neither with how close they lie nor with
+// how long the windows are.
+func TestATrialsMemoryGrowsWithThePoints(t *testing.T) {
+	for name, every := range map[string]time.Duration{"seconds read as nanoseconds": 10 * time.Nanosecond, "1 kHz": time.Millisecond} {
+		for _, how := range []string{"mean", "latest", "max", "p95"} {
+			t.Run(name+" "+how, func(t *testing.T) {
+				var lines strings.Builder
+				begin := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+				for i := range 2000 {
+					fmt.Fprintf(&lines, "m f=%d %d\n", i%7, begin.Add(time.Duration(i)*every).UnixNano())
+				}
+				data, err := live.ReadData(strings.NewReader(lines.String()), "m", 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := rules.Parse(rules.Doc{"title": "t", "measurement": "m", "field": "f", "condition": rules.Doc{"operator": ">", "value": 5.0, "window": "1w", "aggregation": how}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				got, err := evaluator.Trial{Rule: r, Source: data.Source, Ticks: data.Ticks(), From: begin.Add(-1), To: begin.Add(time.Hour)}.Run(t.Context())
+				runtime.ReadMemStats(&after)
+				if err != nil || got.Values != 2000 {
+					t.Fatalf("%+v, %v, want 2000 values", got, err)
+				}
+				if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 {
+					t.Errorf("used %d MB for 2000 points", used>>20)
+				}
+			})
+		}
+	}
 }

@@ -19,9 +19,12 @@ import (
 
 // backtestFlags say what to try a rule on.
 type backtestFlags struct {
-	rule                     ruleFlags
-	from, to, data, verdicts string
+	rule                                ruleFlags
+	from, to, data, precision, verdicts string
 }
+
+// precisions are what the unix times of a file may count.
+var precisions = map[string]time.Duration{"": 0, "ns": time.Nanosecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second}
 
 func (d *door) backtest() *cobra.Command {
 	var f backtestFlags
@@ -53,6 +56,7 @@ tocsin backtest --file freezer.yaml --data history.csv --verdicts out.csv`,
 	flags.StringVar(&f.from, "from", "", "begin: a duration ago such as 30d, or a time (default 7d)")
 	flags.StringVar(&f.to, "to", "", "end: a duration ago, or a time (default now)")
 	flags.StringVar(&f.data, "data", "", "CSV or line-protocol file to try the rule on, - for standard input")
+	flags.StringVar(&f.precision, "precision", "", "what unix times in --data count: ns, us, ms or s (default: recognised)")
 	flags.StringVar(&f.verdicts, "verdicts", "", "write every verdict to this CSV: timestamp,series,value,score,state")
 	return cmd
 }
@@ -100,6 +104,10 @@ func (f *backtestFlags) request(c *call) (req app.BacktestRequest, err error) {
 	}
 	if req.Rule == "" && f.data != "" && req.Doc["measurement"] == nil {
 		req.Doc["measurement"] = "data"
+	}
+	known := false
+	if req.Precision, known = precisions[f.precision]; !known {
+		return req, rules.Errorf(rules.Invalid, "--precision must be one of ns, us, ms, s; got %q", f.precision)
 	}
 	now := c.clock()
 	if req.From, err = past("--from", f.from, now, c.zone()); err != nil {

@@ -52,8 +52,9 @@ type Program struct {
 	// Restore puts a backup in the place of the database, and tells where the
 	// one before is kept, if there was one, and whether the keys came with it.
 	Restore func(ctx context.Context, c *app.Config, file string) (kept string, withKeys bool, err error)
-	// ReadData reads a file of points to try rules on.
-	ReadData func(file io.Reader, measurement string) (*evaluator.Data, error)
+	// ReadData reads a file of points to try rules on. Zero has it recognise what
+	// unix times count.
+	ReadData func(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error)
 	// Demo shows tocsin at work on made-up data.
 	Demo func(ctx context.Context, out io.Writer) error
 }

@@ -25,7 +25,9 @@ const mostData = 50_000_000
 // ReadData reads a CSV or line-protocol file into a source of its own. In a
 // CSV the column timestamp or time is the time, columns of numbers are fields,
 // columns of text are tags, and all of it belongs to the given measurement.
-func ReadData(r io.Reader, measurement string) (*evaluator.Data, error) {
+// Unix times count precision; where that is zero it is recognised.
+func ReadData(r io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error) {
+	stamps := stamps{unit: precision, given: precision > 0}
 	in := bufio.NewReaderSize(r, 64<<10)
 	head, err := in.Peek(4096)
 	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
@@ -33,9 +35,9 @@ func ReadData(r io.Reader, measurement string) (*evaluator.Data, error) {
 	}
 	line, _, _ := strings.Cut(string(head), "\n")
 	if _, ok := timeColumn(strings.Split(strings.TrimSpace(line), ",")); ok {
-		return readCSV(in, measurement)
+		return readCSV(in, measurement, &stamps)
 	}
-	return readLines(in)
+	return readLines(in, &stamps)
 }
 
 func timeColumn(header []string) (int, bool) {
@@ -56,7 +58,7 @@ type table struct {
 	number []bool
 }
 
-func readCSV(r io.Reader, measurement string) (*evaluator.Data, error) {
+func readCSV(r io.Reader, measurement string, stamps *stamps) (*evaluator.Data, error) {
 	reader := csv.NewReader(r)
 	reader.Comment = '#'
 	all, err := reader.ReadAll()
@@ -75,7 +77,7 @@ func readCSV(r io.Reader, measurement string) (*evaluator.Data, error) {
 	for c := range t.header {
 		t.number[c] = c != t.at && t.isNumber(c)
 	}
-	return t.load(measurement)
+	return t.load(measurement, stamps)
 }
 
 // isNumber reports whether every cell of a column is a number or empty.
@@ -94,7 +96,7 @@ func (t *table) isNumber(column int) bool {
 }
 
 // load writes the table into a store.
-func (t *table) load(measurement string) (*evaluator.Data, error) {
+func (t *table) load(measurement string, stamps *stamps) (*evaluator.Data, error) {
 	d := &evaluator.Data{}
 	for c, name := range t.header {
 		switch {
@@ -112,9 +114,9 @@ func (t *table) load(measurement string) (*evaluator.Data, error) {
 	encoder.SetPrecision(lineprotocol.Nanosecond)
 	encoder.SetLax(true)
 	for n, row := range t.rows {
-		at, err := parseStamp(row[t.at])
+		at, err := stamps.read(row[t.at])
 		if err != nil {
-			return nil, rules.Errorf(rules.Invalid, "line %d: %q is no time; write 2026-11-23T10:00:00Z, 2026-11-23 10:00:00 (UTC) or a unix time", n+2, row[t.at])
+			return nil, rules.Errorf(rules.Invalid, "line %d: %v", n+2, err)
 		}
 		labels := rules.Labels{}
 		encoder.StartLine(measurement)
@@ -131,7 +133,7 @@ func (t *table) load(measurement string) (*evaluator.Data, error) {
 	if err := encoder.Err(); err != nil {
 		return nil, rules.Errorf(rules.Invalid, "the CSV cannot be read: %v", err)
 	}
-	return d, fill(d, encoder.Bytes())
+	return d, fill(d, encoder.Bytes(), time.Nanosecond)
 }
 
 func (t *table) sortedTags() (out []int) {
@@ -158,7 +160,7 @@ func (t *table) addFields(encoder *lineprotocol.Encoder, row []string) {
 }
 
 // fill sorts the rows and puts the points into a store that forgets nothing.
-func fill(d *evaluator.Data, lines []byte) error {
+func fill(d *evaluator.Data, lines []byte, precision time.Duration) error {
 	slices.SortStableFunc(d.Rows, func(a, b evaluator.DataRow) int { return a.At.Compare(b.At) })
 	if len(d.Rows) == 0 {
 		return rules.Errorf(rules.Invalid, "the file has no points")
@@ -166,11 +168,11 @@ func fill(d *evaluator.Data, lines []byte) error {
 	store := New(Options{Retention: math.MaxInt64, MaxSeries: 1_000_000, MaxPoints: mostData})
 	d.Source = store
 	end := d.Rows[len(d.Rows)-1].At
-	return store.Write(lines, time.Nanosecond, end)
+	return store.Write(lines, precision, end)
 }
 
-// readLines reads line protocol with stamps in nanoseconds.
-func readLines(r io.Reader) (*evaluator.Data, error) {
+// readLines reads line protocol.
+func readLines(r io.Reader, stamps *stamps) (*evaluator.Data, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("read the data: %w", err)
@@ -182,12 +184,18 @@ func readLines(r io.Reader) (*evaluator.Data, error) {
 			continue
 		}
 		row, err := readLine(line)
+		if err == nil {
+			row.At, err = stamps.read(row.Text)
+		}
+		if errors.Is(err, errPrecision) {
+			return nil, rules.Errorf(rules.Invalid, "line %d: %v", n+1, err)
+		}
 		if err != nil {
 			return nil, rules.Errorf(rules.Invalid, "line %d is neither line protocol with a time stamp nor a CSV with a column timestamp or time: %v", n+1, err)
 		}
 		d.Rows = append(d.Rows, row)
 	}
-	return d, fill(d, text)
+	return d, fill(d, text, stamps.unit)
 }
 
 func readLine(line []byte) (row evaluator.DataRow, err error) {
@@ -218,36 +226,10 @@ func readLine(line []byte) (row evaluator.DataRow, err error) {
 			break
 		}
 	}
-	row.At, err = dec.Time(lineprotocol.Nanosecond, time.Time{})
-	if err == nil && row.At.IsZero() {
+	at, err := dec.TimeBytes()
+	if err == nil && len(at) == 0 {
 		err = errors.New("it has no time stamp")
 	}
-	row.Text = strconv.FormatInt(row.At.UnixNano(), 10)
+	row.Text = string(at)
 	return row, err
-}
-
-var stampLayouts = []string{time.RFC3339Nano, "2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", "2006-01-02 15:04", "2006-01-02", "2006-01-02 15:04:05.999999999Z07:00"}
-
-// parseStamp reads a time as files write it; a bare one is UTC.
-func parseStamp(text string) (time.Time, error) {
-	text = strings.TrimSpace(text)
-	for _, layout := range stampLayouts {
-		if t, err := time.Parse(layout, text); err == nil {
-			return t.UTC(), nil
-		}
-	}
-	n, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return time.Time{}, err
-	}
-	switch {
-	case math.Abs(n) >= 1e17:
-		i, err := strconv.ParseInt(text, 10, 64)
-		return time.Unix(0, i).UTC(), err
-	case math.Abs(n) >= 1e14:
-		return time.UnixMicro(int64(n)).UTC(), nil
-	case math.Abs(n) >= 1e11:
-		return time.UnixMilli(int64(n)).UTC(), nil
-	}
-	return time.Unix(0, int64(n*1e9)).UTC(), nil
 }

@@ -82,8 +82,8 @@ func (a *reckoning) begin(q evaluator.Query) error {
 		return rules.Errorf(rules.Invalid, "a query needs a measurement and at least one field with an aggregation")
 	}
 	// So that no sum of them overflows.
-	if q.From.Year() < 1900 || q.To.Year() > 2150 || q.Step < 0 || q.Step > 36500*24*time.Hour {
-		return rules.Errorf(rules.Invalid, "the window must lie between the years 1900 and 2150, and the step must be from 0 to 100 years")
+	if q.From.Year() < firstYear || q.To.Year() > lastYear || q.Step < 0 || q.Step > 36500*24*time.Hour {
+		return rules.Errorf(rules.Invalid, "the window must lie between the years %d and %d, and the step must be from 0 to 100 years", firstYear, lastYear)
 	}
 	a.from, a.to, a.step = q.From.UnixNano(), q.To.UnixNano(), int64(q.Step)
 	a.wanted = a.wanted[:0]

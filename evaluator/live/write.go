@@ -148,7 +148,8 @@ func (b *refusals) error(kept int) error {
 func (s *Store) insert(p *point, now time.Time) error {
 	keep := s.spanAt(now)
 	if p.at < keep.oldest {
-		return fmt.Errorf("%w: older than %s", errTooOld, rules.Duration(s.limits.Retention))
+		return fmt.Errorf("%w: %s is older than %s; give precision= if stamps are not in nanoseconds",
+			errTooOld, time.Unix(0, p.at).UTC().Format(time.RFC3339), rules.Duration(s.limits.Retention))
 	}
 	if p.at > keep.newest {
 		return fmt.Errorf("the time %s is more than %s ahead of this machine's; set its clock, or give precision= if stamps are not in nanoseconds",
