@@ -50,6 +50,7 @@ type SourceConfig struct {
 	Password  rules.Secret
 	Delay     rules.Duration // how long late points are waited for
 	Timeout   rules.Duration // of one round of queries
+	MaxAnswer int            // bytes of the answer to one request; zero is the source's own
 	Vitals    bool           // live: read this machine's own CPU, memory, disks and temperature
 	KeepFor   rules.Duration // live: how long points are kept in memory
 }

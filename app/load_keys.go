@@ -68,6 +68,7 @@ var sourceKeys = []configKey[SourceConfig]{
 	{"password_file", "/etc/tocsin/influx.password", aSecretFile(func(s *SourceConfig) *rules.Secret { return &s.Password })},
 	{"delay", "10s", aLength(func(s *SourceConfig) *rules.Duration { return &s.Delay }, 0, rules.Hour)},
 	{"timeout", "10s", aLength(func(s *SourceConfig) *rules.Duration { return &s.Timeout }, rules.Second, 10*rules.Minute)},
+	{"max_answer", "64MB", aSize(func(s *SourceConfig) *int { return &s.MaxAnswer }, 1<<20, 1<<30)},
 	{"vitals", "true", aFlag(func(s *SourceConfig) *bool { return &s.Vitals })},
 	{"keep_for", "1h", aLength(func(s *SourceConfig) *rules.Duration { return &s.KeepFor }, rules.Minute, rules.Week)},
 }

@@ -37,7 +37,7 @@ hosts: [tocsin.lan, bell]
 public_url: "https://bell.example/tocsin/"
 sources:
   home: {kind: influxdb, url: "http://127.0.0.1:8086/", database: telegraf, token_file: influx.token, delay: 10s}
-  tsdb: {kind: influxdb3, url: "http://127.0.0.1:8181", database: home, token: "three"}
+  tsdb: {kind: influxdb3, url: "http://127.0.0.1:8181", database: home, token: "three", max_answer: 8 mb}
   old:
     kind: influxdb
     url: https://influx.lan
@@ -46,6 +46,7 @@ sources:
     username: me
     password_file: influx.token
     timeout: 20s
+    max_answer: 1GB
   live: {kind: live, vitals: true, keep_for: 2h}
 channels:
   hook: {url: "generic://127.0.0.1:9999/alerts?disabletls=yes&template=json"}
@@ -69,10 +70,10 @@ func TestWholeFileIsRead(t *testing.T) {
 		Token: rules.NewSecret("door"), Hosts: []string{"tocsin.lan", "bell"}, PublicURL: "https://bell.example/tocsin",
 		Sources: map[string]app.SourceConfig{
 			"home": {Kind: "influxdb", URL: "http://127.0.0.1:8086", Database: "telegraf", Token: rules.NewSecret("one"), Delay: 10 * rules.Second},
-			"tsdb": {Kind: "influxdb3", URL: "http://127.0.0.1:8181", Database: "home", Token: rules.NewSecret("three")},
+			"tsdb": {Kind: "influxdb3", URL: "http://127.0.0.1:8181", Database: "home", Token: rules.NewSecret("three"), MaxAnswer: 8 << 20},
 			"old": {
 				Kind: "influxdb", URL: "https://influx.lan", Database: "db", Retention: "autogen",
-				Username: "me", Password: rules.NewSecret("one"), Timeout: 20 * rules.Second,
+				Username: "me", Password: rules.NewSecret("one"), Timeout: 20 * rules.Second, MaxAnswer: 1 << 30,
 			},
 			"live": {Kind: "live", Vitals: true, KeepFor: 2 * rules.Hour},
 		},
@@ -241,6 +242,10 @@ func TestRefusalsNamePlaceAndCure(t *testing.T) {
 		{"a scalar for a table", "sources:\n  home: x\n", "line 2, column 9: sources.home: must have keys below it; known: kind, url, "},
 		{"sources as a list", "sources: [a]\n", "sources: must be a table of names; for example sources: {home: {kind: influxdb, "},
 		{"no unit", "every: 30\n", `line 1, column 8: every: must be a duration with a unit, such as 30s, 5m or 2h; got "30"; for example every: 30s`},
+		{"too small an answer", source + "max_answer: 1KB}\n", "sources.home.max_answer: must be a size with a unit, from 1MB to 1GB; got \"1KB\"; for example max_answer: 64MB"},
+		{"too large an answer", source + "max_answer: 9999999999999GB}\n", "sources.home.max_answer: must be a size with a unit, from 1MB to 1GB"},
+		{"an answer of what", source + "max_answer: 64}\n", "sources.home.max_answer: must be a size with a unit, from 1MB to 1GB; got \"64\""},
+		{"a live answer", "sources:\n  live: {kind: live, max_answer: 64MB}\n", "sources.live.max_answer: does not belong to a source of kind live; leave it out"},
 		{"too short", "every: 10ms\n", "every: must be between 1s and 1h; got 10ms; for example every: 30s"},
 		{"a port alone", "listen: 8627\n", `listen: must be host:port, with a port up to 65535; got "8627"; for example listen: 127.0.0.1:8627`},
 		{"a port too high", "listen: a:70000\n", "listen: must be host:port, with a port up to 65535"},

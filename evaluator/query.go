@@ -3,6 +3,7 @@ package evaluator
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -111,6 +112,13 @@ type Statement struct {
 	From, To time.Time
 }
 
+// farthest is how far a statement may look back where its rule does not say.
+const farthest = 31 * 24 * time.Hour
+
+// Reach is how far from To a statement may ask for points, back or ahead: 31 days,
+// or the window where that is longer.
+func (s Statement) Reach() time.Duration { return max(farthest, s.To.Sub(s.From)) }
+
 // Reader is a source that takes users' own queries.
 type Reader interface {
 	// CheckStatement refuses, as rules.Invalid with the cure, what is not one
@@ -124,3 +132,22 @@ type Reader interface {
 	// A missing or null value is NaN.
 	Read(ctx context.Context, s Statement, each func(Row)) error
 }
+
+// tooMuch marks an error that asking for less may cure.
+type tooMuch struct{ error }
+
+func (t tooMuch) Unwrap() error { return t.error }
+
+// TooMuch marks the error of a source that did not answer in time, or would
+// have answered more than it may: asked for less at once, it may answer.
+func TooMuch(err error) error { return tooMuch{err} }
+
+// IsTooMuch reports whether all that was wrong is that too much was asked for.
+func IsTooMuch(err error) bool {
+	var t tooMuch
+	return errors.As(err, &t)
+}
+
+// GiveBack returns to the system, a little later, the memory that an answer
+// took which was refused for its size: left alone, it would stay for minutes.
+func GiveBack() { time.AfterFunc(2*time.Second, debug.FreeOSMemory) }

@@ -76,9 +76,15 @@ func (s *shape) routesOf(series rules.Series) []route {
 			out = append(out, route{i, project(series, s.takers[i].asks.groupBy, s.GroupBy)})
 		}
 	}
+	if len(s.routes) >= mostRoutes {
+		s.routes = map[rules.Series][]route{}
+	}
 	s.routes[series] = out
 	return out
 }
+
+// mostRoutes is how many series a shape remembers the way of.
+const mostRoutes = 50_000
 
 // project keeps the labels of some tags; all of them need no work.
 func project(series rules.Series, tags, all []string) rules.Series {
@@ -197,8 +203,14 @@ func either(x, y, both float64) float64 {
 	return both
 }
 
-// finish turns merged groups into points.
+// finish turns merged groups into points. What came of a failed answer is let go
+// of, with its room: it may be all that a source could send.
 func (a *Answer) finish() {
+	if a.Err != nil {
+		a.parts, a.places = nil, nil
+		clear(a.Points)
+		return
+	}
 	for _, p := range a.parts {
 		value := p.first
 		switch a.needs[p.need].Aggregation {

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
@@ -27,6 +28,7 @@ type Options struct {
 
 	Timeout     time.Duration // of one request, 10 s when zero
 	Concurrency int           // requests at once, 3 when zero
+	MaxAnswer   int           // bytes of the answer to one request, 64 MiB when zero
 }
 
 // Client asks one InfluxDB database. It is safe for concurrent use.
@@ -37,6 +39,11 @@ type Client struct {
 	gate    chan struct{}   // holds a token for each request on its way
 	readers chan *reader    // idle ones, with what they remember
 	texts   chan []byte     // idle buffers for statements
+	pace    pace
+
+	// The server calls long answers partial that are whole: they are asked for
+	// in chunks, where the word has one meaning.
+	longWhole atomic.Bool
 
 	mu     sync.Mutex
 	major  string // the first number of the version, empty while unknown
@@ -53,6 +60,7 @@ type reader struct {
 	decoder
 	collector
 	books books
+	spent bool // an answer that broke off may have filled its memory
 }
 
 // New checks the options and makes a Client. It asks nothing yet.
@@ -69,6 +77,9 @@ func New(o Options) (*Client, error) {
 	}
 	if o.Concurrency <= 0 {
 		o.Concurrency = 3
+	}
+	if o.MaxAnswer <= 0 {
+		o.MaxAnswer = mostAnswer
 	}
 	return &Client{
 		options: o, base: *base, http: transport(o.Concurrency),
@@ -131,6 +142,9 @@ func (c *Client) reader() *reader {
 }
 
 func (c *Client) release(r *reader) {
+	if r.spent {
+		return
+	}
 	r.each, r.in = nil, nil
 	clear(r.tasks)
 	select {

@@ -15,11 +15,12 @@ import (
 // progress is a plan that is being asked.
 type progress struct {
 	plan
-	labels *labels
-	parts  parts // where its statements meet, when there are several
-	begun  bool  // rows were handed on
-	done   bool
-	err    error
+	labels  *labels
+	parts   parts // where its statements meet, when there are several
+	begun   bool  // rows were handed on
+	chunked bool  // it is asked for in chunks
+	done    bool
+	err     error
 }
 
 // streams reports that a row is whole when it is read.
@@ -69,6 +70,7 @@ type collector struct {
 	each  func(query int, row evaluator.Row)
 
 	series rules.Series
+	rows   int   // of it
 	raw    *task // whose points are being added up
 	until  int64 // the end of their window
 	steps  steps
@@ -102,7 +104,6 @@ func (c *collector) answered(statement int) error {
 	if err != nil {
 		return err
 	}
-	c.flush()
 	t.answered = true
 	return nil
 }
@@ -125,6 +126,7 @@ func (c *collector) begin(statement int, name, tags, _ []byte) error {
 		return fmt.Errorf("statement %d asked about %q, and is answered about %s", statement, t.q.Measurement, name)
 	}
 	c.flush()
+	c.rows = 0
 	c.series, err = t.labels.of(tags)
 	return err
 }
@@ -140,6 +142,9 @@ func names(text []byte, measurement string) bool {
 
 func (c *collector) row(statement int, cells []cell) error {
 	t := &c.tasks[statement]
+	if c.rows++; c.rows > t.most() || (t.raw || t.q.Step > 0) && !t.within(cells[0].at) {
+		return errNotAsked
+	}
 	if got, asked := len(cells)-1, len(t.slots); got < asked || got > asked && !t.everything {
 		return fmt.Errorf("a row has %d columns, asked were %d", got, asked)
 	}
@@ -154,6 +159,23 @@ func (c *collector) row(statement int, cells []cell) error {
 		t.parts.texts[i] = fill(t.statement, cells, t.parts.slots[i], t.parts.texts[i])
 	}
 	return nil
+}
+
+// most is how many rows a series may have: one for each step. Of the points
+// themselves there may be any number.
+func (t *task) most() int {
+	switch {
+	case t.raw:
+		return math.MaxInt
+	case t.q.Step == 0:
+		return 1
+	}
+	return int(t.q.To.Sub(t.q.From)/t.q.Step) + 2
+}
+
+// within reports whether the time of a row lies in what was asked.
+func (t *task) within(at int64) bool {
+	return at >= t.q.From.UnixNano()-int64(t.q.Step) && at <= t.q.To.UnixNano()
 }
 
 // tellsNothing reports a row of nulls, which some versions send where a series

@@ -2,14 +2,15 @@ package influx
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"math"
+	"strconv"
 	"time"
 )
 
 const (
-	largest  = 256 << 20
 	mostTags = 4 << 10 // longer ones are read the slow way
 
 	partialText = "the answer is not whole: the server cut it at a limit of its own"
@@ -17,6 +18,11 @@ const (
 
 // afterTags cannot stand inside of tags, where its quotes would be escaped.
 var afterTags = []byte(`},"columns":`)
+
+var errPartial = errors.New(partialText)
+
+// errNotAsked ends what would fill the memory with nothing that was asked for.
+var errNotAsked = errors.New("the answer has rows that were not asked for")
 
 var errOrder = errors.New("the answer has its keys in an order that no InfluxDB uses")
 
@@ -66,19 +72,33 @@ type decoder struct {
 	cells     []cell
 	words     []byte
 	told      bool   // the values of the series are read
+	chunked   bool   // the answer comes in several documents
+	more      bool   // the statement goes on in another document
+	series    []byte // in chunks: the series that may go on in the next
 	refused   string // the error of the whole request
 }
 
 // decode hands the answer to a receiver. Its error says that the answer could
 // not be read to its end; refused is the error that the server states for the
 // whole request.
-func (d *decoder) decode(in io.Reader, most int, to receiver) (refused string, err error) {
+//
+// Partial means two things: of an answer in chunks, that more of it follows, and
+// of another, that it was cut, unless the server is an old one, which says so
+// of every series that has more rows than a chunk.
+func (d *decoder) decode(in io.Reader, most int, chunked bool, to receiver) (refused string, err error) {
 	d.reset(in, most)
-	d.to, d.refused = to, ""
-	d.head = d.head[:0]
+	d.to, d.refused, d.chunked, d.more = to, "", chunked, false
+	d.head, d.series = d.head[:0], d.series[:0]
 	d.object(d.document)
-	if d.err == nil && d.trailing() {
-		d.failf("there is more behind it")
+	for d.err == nil && d.trailing() {
+		if !chunked {
+			d.failf("there is more behind it")
+			break
+		}
+		d.object(d.document)
+	}
+	if d.err == nil && d.more {
+		d.fail(errPartial)
 	}
 	d.to, d.in = nil, nil
 	return d.refused, d.err
@@ -99,9 +119,11 @@ func (d *decoder) document(key []byte) {
 	case "results":
 		position := 0
 		d.array(func() {
-			d.statement = position
+			d.statement, d.more = position, false
 			d.object(d.result)
-			d.tell(func() error { return d.to.answered(d.statement) })
+			if !d.more {
+				d.tell(func() error { return d.to.answered(d.statement) })
+			}
 			position++
 		})
 	case "error":
@@ -132,7 +154,10 @@ func (d *decoder) result(key []byte) {
 }
 
 func (d *decoder) partial() {
-	if d.truth() {
+	switch yes := d.truth(); {
+	case yes && d.chunked:
+		d.more = true
+	case yes:
 		d.tell(func() error { return d.to.failed(d.statement, partialText) })
 	}
 }
@@ -197,7 +222,7 @@ func (d *decoder) expect() {
 // when the series is another or its head is not in the buffer as a whole.
 func (d *decoder) likeTheLast() bool {
 	rest := d.buf[d.pos:d.end]
-	if len(d.head) == 0 || !bytes.HasPrefix(rest, d.head) {
+	if d.chunked || len(d.head) == 0 || !bytes.HasPrefix(rest, d.head) {
 		return false
 	}
 	tags := rest[len(d.head):]
@@ -207,7 +232,7 @@ func (d *decoder) likeTheLast() bool {
 	}
 	d.pos += len(d.head) + size + len(d.middle)
 	d.depth++
-	if err := d.to.begin(d.statement, d.name, tags[:size], d.columns); err != nil {
+	if err := cmp.Or(d.limit.take(seriesCost), d.to.begin(d.statement, d.name, tags[:size], d.columns)); err != nil {
 		d.fail(err)
 		return true
 	}
@@ -224,8 +249,25 @@ func (d *decoder) values() {
 		d.word("null")
 		return
 	}
-	d.tell(func() error { return d.to.begin(d.statement, d.name, d.tags, d.columns) })
+	if !d.chunked || !d.goesOn() {
+		d.tell(func() error {
+			return cmp.Or(d.limit.take(seriesCost), d.to.begin(d.statement, d.name, d.tags, d.columns))
+		})
+	}
 	d.array(d.oneRow)
+}
+
+// goesOn reports whether a series is the one before it, which a chunk cut.
+func (d *decoder) goesOn() bool {
+	now := seriesKey(d.statement, d.name, d.tags, d.columns)
+	same := bytes.Equal(now, d.series)
+	d.series = now
+	return same
+}
+
+// seriesKey tells the series of an answer apart.
+func seriesKey(statement int, parts ...[]byte) []byte {
+	return bytes.Join(append(parts, strconv.AppendInt(nil, int64(statement), 10)), []byte{0})
 }
 
 func (d *decoder) oneRow() {
@@ -277,7 +319,9 @@ func (d *decoder) oneCell() {
 		c.kind = number
 		c.num, c.at, _ = d.number()
 	}
-	d.cells = append(d.cells, c)
+	if d.cells = append(d.cells, c); len(d.cells) > mostCells || len(d.words) > mostToken {
+		d.fail(errTooLarge)
+	}
 }
 
 // stamp reads a time that was written as text, which a proxy or another

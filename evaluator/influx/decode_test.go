@@ -78,7 +78,7 @@ func TestDecodeTellsWhatEncodingJSONTells(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got script
 			d := decoder{scanner: scanner{buf: make([]byte, 16)}}
-			if _, err := d.decode(in, 1<<20, &got); err != nil || got.String() != want {
+			if _, err := d.decode(in, 1<<20, false, &got); err != nil || got.String() != want {
 				t.Errorf("decode = %v\n%s\nwant\n%s", err, got.String(), want)
 			}
 		})
@@ -89,7 +89,7 @@ func TestDecodeRefusesWhatIsNotWhole(t *testing.T) {
 	for i := range len(wholeAnswer) - 2 {
 		var got script
 		var d decoder
-		if _, err := d.decode(strings.NewReader(wholeAnswer[:i]), 1<<20, &got); err == nil {
+		if _, err := d.decode(strings.NewReader(wholeAnswer[:i]), 1<<20, false, &got); err == nil {
 			t.Fatalf("the first %d bytes of %d are taken for whole", i, len(wholeAnswer))
 		}
 	}
@@ -105,7 +105,7 @@ func TestDecodeRefusesWhatIsNotWhole(t *testing.T) {
 	} {
 		var got script
 		var d decoder
-		if _, err := d.decode(strings.NewReader(tt.text), tt.most, &got); !errors.Is(err, tt.want) {
+		if _, err := d.decode(strings.NewReader(tt.text), tt.most, false, &got); !errors.Is(err, tt.want) {
 			t.Errorf("decode of %.40q: %v, want %v", tt.text, err, tt.want)
 		}
 	}
@@ -119,7 +119,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte, size byte) {
 		var got script
 		d := decoder{scanner: scanner{buf: make([]byte, 1+int(size))}}
-		refused, err := d.decode(bytes.NewReader(text), 1<<20, &got)
+		refused, err := d.decode(bytes.NewReader(text), 1<<20, false, &got)
 		if refused != "" {
 			fmt.Fprintf(&got, "refused %q\n", refused)
 		}
@@ -316,7 +316,7 @@ func BenchmarkDecode10000Rows(b *testing.B) {
 	for b.Loop() {
 		in.Reset(text)
 		r.start([]*progress{p}, each)
-		if _, err := r.decode(in, largest, &r.collector); err != nil {
+		if _, err := r.decode(in, mostAnswer, false, &r.collector); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -334,7 +334,7 @@ func TestRowsCostNoAllocation(t *testing.T) {
 	allocations := testing.AllocsPerRun(10, func() {
 		in.Reset(text)
 		r.start([]*progress{p}, func(_ int, row evaluator.Row) { rows++ })
-		if _, err := r.decode(in, largest, &r.collector); err != nil {
+		if _, err := r.decode(in, mostAnswer, false, &r.collector); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -360,7 +360,7 @@ func TestDecodeKnowsASeriesThatIsWrittenLikeTheLast(t *testing.T) {
 	for size := 1; size < 2*len(text); size += 7 {
 		var got script
 		d := decoder{scanner: scanner{buf: make([]byte, size)}}
-		if _, err := d.decode(bytes.NewReader(text), 1<<20, &got); err != nil || got.String() != want {
+		if _, err := d.decode(bytes.NewReader(text), 1<<20, false, &got); err != nil || got.String() != want {
 			t.Fatalf("with a buffer of %d: %v\n%s\nwant\n%s", size, err, got.String(), want)
 		}
 	}

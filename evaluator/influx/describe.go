@@ -42,8 +42,11 @@ func (c *Client) list(ctx context.Context, statement, column string) ([]string, 
 // show runs statements about the schema and returns, for each, rows of the
 // columns asked for.
 func (c *Client) show(ctx context.Context, statements []string, columns ...string) ([][][]string, error) {
-	t := table{wanted: columns, rows: make([][][]string, len(statements))}
-	said, err := c.receive(ctx, []byte(strings.Join(statements, ";")), asJSON, &t)
+	var t table
+	said, err := c.receive(ctx, []byte(strings.Join(statements, ";")), asJSON, func() receiver {
+		t = table{wanted: columns, rows: make([][][]string, len(statements))}
+		return &t
+	})
 	switch {
 	case err != nil:
 		return nil, err
@@ -53,24 +56,51 @@ func (c *Client) show(ctx context.Context, statements []string, columns ...strin
 	return t.rows, nil
 }
 
-// receive sends one request by itself and hands the answer to a receiver. It
-// returns what the server says against the whole request.
-func (c *Client) receive(ctx context.Context, text []byte, accept string, to receiver) (said string, err error) {
+// receive sends one request by itself and hands the answer to a receiver, which
+// is made anew when it is asked for once more, in chunks: one that is called
+// partial may be whole. It returns what the server says against the whole request.
+func (c *Client) receive(ctx context.Context, text []byte, accept string, begin func() receiver) (said string, err error) {
+	for _, chunked := range []bool{c.longWhole.Load(), true} {
+		to := &doubtful{receiver: begin()}
+		if said, err = c.once(ctx, text, form{accept, chunked}, to); err != nil || chunked || !to.cut {
+			break
+		}
+		c.longWhole.Store(true)
+	}
+	return said, err
+}
+
+// doubtful is a receiver that notes whether anything was called partial.
+type doubtful struct {
+	receiver
+	cut bool
+}
+
+func (d *doubtful) failed(statement int, text string) error {
+	d.cut = d.cut || text == partialText
+	return d.receiver.failed(statement, text)
+}
+
+func (c *Client) once(ctx context.Context, text []byte, as form, to receiver) (said string, err error) {
 	if err := c.enter(ctx); err != nil {
 		return "", err
 	}
 	defer c.leave()
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
-	resp, err := c.post(ctx, text, accept)
+	resp, err := c.post(ctx, text, as)
 	if err != nil {
 		return "", err
 	}
+	body := &limited{resp.Body, c.options.MaxAnswer}
 	if isPack(resp.Header.Get("Content-Type")) {
-		said, err = unpack(resp.Body, largest, to)
+		said, err = unpack(body, c.options.MaxAnswer, as.chunked, to)
 	} else {
 		var d decoder
-		said, err = d.decode(resp.Body, largest, to)
+		said, err = d.decode(body, c.options.MaxAnswer, as.chunked, to)
+	}
+	if err != nil {
+		c.relieve(c.options.MaxAnswer - body.left)
 	}
 	if closeErr := resp.Body.Close(); err == nil {
 		err = closeErr
@@ -93,6 +123,7 @@ type table struct {
 	name    string
 	at      []int
 	rows    [][][]string
+	count   int
 	refused string
 }
 
@@ -136,6 +167,9 @@ func (t *table) row(statement int, cells []cell) error {
 			return fmt.Errorf("a row has %d columns, too few", len(cells))
 		}
 		row[i] = string(cells[at].text)
+	}
+	if t.count++; t.count > mostTable {
+		return errTooLarge
 	}
 	t.rows[statement] = append(t.rows[statement], row)
 	return nil

@@ -2,7 +2,9 @@ package influx
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -20,8 +22,9 @@ const (
 
 // What a length in an answer may promise: room is made before it is read.
 const (
-	mostWord     = 16 << 20
-	mostElements = 64 << 20
+	mostWord     = 1 << 20
+	mostElements = mostCells
+	mostDepth    = 10
 )
 
 // isPack reports whether an answer came in MessagePack.
@@ -39,23 +42,43 @@ func packToJSON(body []byte) []byte {
 // unpacker reads an answer in MessagePack. Its keys come in the order in which
 // the server writes them: what describes a series stands before its values.
 type unpacker struct {
-	in    *msgp.Reader
-	to    receiver
-	at    int // the statement
-	cells []cell
+	in      *msgp.Reader
+	limit   *limited
+	to      receiver
+	at      int // the statement
+	cells   []cell
+	chunked bool
+	more    bool   // the statement goes on in another document
+	series  []byte // in chunks: the series that may go on in the next
 }
 
 // unpack hands an answer to a receiver, as decoder.decode does.
-func unpack(in io.Reader, most int64, to receiver) (refused string, err error) {
-	u := unpacker{in: msgp.NewReaderSize(io.LimitReader(in, most), 64<<10), to: to}
+func unpack(in io.Reader, most int, chunked bool, to receiver) (refused string, err error) {
+	limit := &limited{in, most}
+	u := unpacker{in: msgp.NewReaderSize(limit, 64<<10), limit: limit, to: to, chunked: chunked}
 	u.in.SetMaxStringLength(mostWord)
 	u.in.SetMaxElements(mostElements)
-	err = u.object(func(key string) error {
+	u.in.SetMaxRecursionDepth(mostDepth)
+	for err == nil {
+		refused, err = u.document(refused)
+		if _, over := u.in.R.Peek(1); !chunked || errors.Is(over, io.EOF) {
+			break
+		}
+	}
+	if err == nil && u.more {
+		err = errPartial
+	}
+	return refused, err
+}
+
+func (u *unpacker) document(refused string) (string, error) {
+	err := u.object(func(key string) error {
 		switch key {
 		case "results":
 			return u.array(u.result)
 		case "error":
-			refused, err = u.in.ReadString()
+			text, err := u.in.ReadString()
+			refused = text
 			return err
 		}
 		return u.in.Skip()
@@ -83,13 +106,14 @@ func (u *unpacker) array(item func() error) error {
 }
 
 func (u *unpacker) result() error {
+	u.more = false
 	err := u.object(func(key string) (err error) {
 		switch key {
 		case "statement_id":
 			u.at, err = u.in.ReadInt()
 			return err
 		case "series":
-			return u.array(u.series)
+			return u.array(u.oneSeries)
 		case "error":
 			text, err := u.in.ReadString()
 			if err != nil {
@@ -97,20 +121,29 @@ func (u *unpacker) result() error {
 			}
 			return u.to.failed(u.at, text)
 		case "partial":
-			if cut, err := u.in.ReadBool(); err != nil || !cut {
-				return err
-			}
-			return u.to.failed(u.at, partialText)
+			return u.partial()
 		}
 		return u.in.Skip()
 	})
-	if err != nil {
+	if err != nil || u.more {
 		return err
 	}
 	return u.to.answered(u.at)
 }
 
-func (u *unpacker) series() error {
+func (u *unpacker) partial() error {
+	cut, err := u.in.ReadBool()
+	switch {
+	case err != nil || !cut:
+		return err
+	case u.chunked:
+		u.more = true
+		return nil
+	}
+	return u.to.failed(u.at, partialText)
+}
+
+func (u *unpacker) oneSeries() error {
 	var name, tags, columns []byte
 	return u.object(func(key string) error {
 		switch key {
@@ -121,15 +154,15 @@ func (u *unpacker) series() error {
 		case "columns":
 			return u.toJSON(&columns)
 		case "values":
-			if err := u.to.begin(u.at, name, tags, columns); err != nil {
-				return err
+			if now := seriesKey(u.at, name, tags, columns); !u.chunked || !bytes.Equal(now, u.series) {
+				u.series = now
+				if err := cmp.Or(u.limit.take(seriesCost), u.to.begin(u.at, name, tags, columns)); err != nil {
+					return err
+				}
 			}
 			return u.array(u.row)
 		case "partial":
-			if cut, err := u.in.ReadBool(); err != nil || !cut {
-				return err
-			}
-			return u.to.failed(u.at, partialText)
+			return u.partial()
 		}
 		return u.in.Skip()
 	})
@@ -149,6 +182,9 @@ func (u *unpacker) row() error {
 	n, err := u.in.ReadArrayHeader()
 	if err != nil {
 		return err
+	}
+	if n > mostCells {
+		return errTooLarge
 	}
 	u.cells = u.cells[:0]
 	for i := range n {

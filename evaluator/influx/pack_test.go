@@ -42,11 +42,11 @@ func TestAPackedAnswerSaysWhatJSONSays(t *testing.T) {
 			}
 			var want, got script
 			var d decoder
-			wantSaid, err := d.decode(bytes.NewReader(text), largest, &want)
+			wantSaid, err := d.decode(bytes.NewReader(text), mostAnswer, false, &want)
 			if err != nil {
 				t.Fatal(err)
 			}
-			said, err := unpack(bytes.NewReader(packed(t, answer)), largest, &got)
+			said, err := unpack(bytes.NewReader(packed(t, answer)), mostAnswer, false, &got)
 			if err != nil || said != wantSaid || got.String() != want.String() {
 				t.Errorf("told\n%swith %q and %v, want\n%swith %q", got.String(), said, err, want.String(), wantSaid)
 			}
@@ -57,12 +57,12 @@ func TestAPackedAnswerSaysWhatJSONSays(t *testing.T) {
 func TestABrokenPackedAnswerIsAnError(t *testing.T) {
 	whole := packed(t, map[string]any{"results": []any{map[string]any{"series": []any{map[string]any{"values": []any{[]any{int64(1), 2.5}}}}}}})
 	for n := range whole {
-		if _, err := unpack(bytes.NewReader(whole[:n]), largest, &script{}); err == nil {
+		if _, err := unpack(bytes.NewReader(whole[:n]), mostAnswer, false, &script{}); err == nil {
 			t.Errorf("%d of %d bytes were taken for an answer", n, len(whole))
 		}
 	}
 	wrong := packed(t, map[string]any{"results": []any{map[string]any{"series": []any{map[string]any{"values": []any{[]any{"yesterday", 2.5}}}}}}})
-	if _, err := unpack(bytes.NewReader(wrong), largest, &script{}); err == nil {
+	if _, err := unpack(bytes.NewReader(wrong), mostAnswer, false, &script{}); err == nil {
 		t.Error("a time that is a word was taken")
 	}
 }
@@ -74,6 +74,6 @@ func FuzzUnpack(f *testing.F) {
 	_ = w.Flush() // into memory
 	f.Add(b.Bytes())
 	f.Fuzz(func(_ *testing.T, body []byte) {
-		_, _ = unpack(bytes.NewReader(body), 1<<20, &script{}) // it must end and not panic
+		_, _ = unpack(bytes.NewReader(body), 1<<20, false, &script{}) // it must end and not panic
 	})
 }

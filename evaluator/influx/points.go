@@ -124,11 +124,14 @@ func earlier(a, b time.Time) time.Time {
 func (c *Client) askPart(ctx context.Context, q evaluator.Query) (*sums, error) {
 	r := c.reader()
 	defer c.release(r)
-	s := newSums(q, r.books.of(q.GroupBy))
+	var s *sums
 	points := q
 	points.Step = 0
 	b := selection{expressions: []string{name(q.Columns[0].Field)}}.write(c.text(), points, exact)
-	said, err := c.receive(ctx, b, asPack, s)
+	said, err := c.receive(ctx, b, asPack, func() receiver {
+		s = newSums(q, r.books.of(q.GroupBy))
+		return s
+	})
 	c.reuse(b)
 	if err == nil && said+s.refused != "" {
 		err = c.statementError(said + s.refused)
@@ -143,6 +146,8 @@ func (c *Client) askPart(ctx context.Context, q evaluator.Query) (*sums, error) 
 // sums is a receiver that adds up the points of each step.
 type sums struct {
 	q       evaluator.Query
+	from    int64 // of q, with to
+	to      int64
 	reduce  []func(*sum) float64 // for each column
 	labels  *labels
 	series  []rules.Series
@@ -160,7 +165,7 @@ type reducedRow struct {
 }
 
 func newSums(q evaluator.Query, l *labels) *sums {
-	s := &sums{q: q, labels: l, rows: make([]reducedRow, 0, partPoints), values: make([]float64, 0, partPoints*len(q.Columns))}
+	s := &sums{q: q, from: q.From.UnixNano(), to: q.To.UnixNano(), labels: l, rows: make([]reducedRow, 0, partPoints), values: make([]float64, 0, partPoints*len(q.Columns))}
 	for _, c := range q.Columns {
 		s.reduce = append(s.reduce, reduced[c.Aggregation])
 	}
@@ -180,6 +185,9 @@ func (s *sums) begin(statement int, _, tags, _ []byte) error {
 }
 
 func (s *sums) row(_ int, cells []cell) error {
+	if at := cells[0].at; at <= s.from || at > s.to {
+		return errNotAsked
+	}
 	if len(cells) != 2 || cells[1].kind == word {
 		return rules.Errorf(rules.Invalid, "the field %q of %q is not a number everywhere", s.q.Columns[0].Field, s.q.Measurement)
 	}
@@ -188,8 +196,8 @@ func (s *sums) row(_ int, cells []cell) error {
 	}
 	if at := cells[0].at; s.sum.count == 0 || at > s.until {
 		s.close()
-		from, step := s.q.From.UnixNano(), s.q.Step.Nanoseconds()
-		s.until = from + (max(0, at-from-1)/step+1)*step
+		step := s.q.Step.Nanoseconds()
+		s.until = s.from + ((at-s.from-1)/step+1)*step
 	}
 	s.sum.add(cells[1].num)
 	return nil

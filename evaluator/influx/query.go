@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
-
-// mostStatements is how many statements go out in one request.
-const mostStatements = 200
 
 // Explain returns the statements that q is asked with, with times that people
 // can read. They can be run as they are.
@@ -50,6 +48,50 @@ func (c *Client) Query(ctx context.Context, queries []evaluator.Query, each func
 			return []error{err}
 		}
 	}
+	parts, whole := cut(queries)
+	if whole == nil {
+		return c.query(ctx, queries, each)
+	}
+	errs := make([]error, len(queries))
+	for i, err := range c.query(ctx, parts, func(part int, row evaluator.Row) { each(whole[part], row) }) {
+		if errs[whole[i]] == nil {
+			errs[whole[i]] = err
+		}
+	}
+	return errs
+}
+
+// mostSteps is how many steps are asked for in one statement, where it does not
+// make mostParts of a query: an old server calls a series of more rows partial,
+// and long statements take long.
+const (
+	mostSteps = 10_000
+	mostParts = 200
+)
+
+// long reports whether a query has more steps than a chunk has rows.
+func long(q evaluator.Query) bool { return q.Step > 0 && q.To.Sub(q.From)/q.Step > mostSteps }
+
+// cut cuts queries of many steps into several. It returns which query each part
+// is of, nil where there is nothing to cut.
+func cut(queries []evaluator.Query) (parts []evaluator.Query, whole []int) {
+	if !slices.ContainsFunc(queries, long) {
+		return queries, nil
+	}
+	for i, q := range queries {
+		steps := q.To.Sub(q.From)
+		if q.Step > 0 {
+			steps = max(mostSteps, q.To.Sub(q.From)/q.Step/mostParts) * q.Step
+		}
+		for end := q.To; q.From.Before(end); q.From = q.To {
+			q.To = earlier(end, q.From.Add(steps))
+			parts, whole = append(parts, q), append(whole, i)
+		}
+	}
+	return parts, whole
+}
+
+func (c *Client) query(ctx context.Context, queries []evaluator.Query, each func(query int, row evaluator.Row)) []error {
 	errs := make([]error, len(queries))
 	down := c.learn(ctx, queries)
 	slab := make([]progress, min(len(queries), mostAtOnce))
@@ -83,6 +125,7 @@ func (c *Client) prepare(ctx context.Context, queries []evaluator.Query, slab []
 		p, err := newPlan(i, q, c.known(q.Measurement))
 		if errs[i] = err; err == nil {
 			slab[i].plan = p
+			slab[i].chunked = long(q) || c.longWhole.Load() && slices.ContainsFunc(p.statements, func(s statement) bool { return s.raw })
 			plans = append(plans, &slab[i])
 		}
 	}
@@ -105,7 +148,7 @@ func (c *Client) askAll(ctx context.Context, plans []*progress, each func(int, e
 	for _, p := range plans {
 		p.labels = r.books.of(p.q.GroupBy)
 	}
-	batches := batchesOf(plans)
+	batches := batchesOf(plans, c.room())
 	answers := make(chan answer, len(batches))
 	for _, batch := range batches {
 		go func() { answers <- c.send(ctx, batch) }()
@@ -121,12 +164,16 @@ func (c *Client) askAll(ctx context.Context, plans []*progress, each func(int, e
 	return down
 }
 
-// batchesOf packs the plans into requests, never one into two.
-func batchesOf(plans []*progress) [][]*progress {
+// room is how many statements a request may hold.
+func (c *Client) room() int { return c.pace.room(c.options.Timeout, c.options.MaxAnswer) }
+
+// batchesOf packs the plans into requests of about so many statements, never
+// one into two.
+func batchesOf(plans []*progress, room int) [][]*progress {
 	var batches [][]*progress
 	from, statements := 0, 0
 	for i, p := range plans {
-		if n := len(p.statements); i > from && statements+n > mostStatements {
+		if n := len(p.statements); i > from && statements+n > room {
 			batches = append(batches, plans[from:i])
 			from, statements = i, 0
 		}
@@ -141,6 +188,8 @@ func batchesOf(plans []*progress) [][]*progress {
 // answer is what came of one request.
 type answer struct {
 	batch []*progress
+	as    form
+	took  time.Duration // until it began
 	resp  *http.Response
 	err   error
 	close func()
@@ -160,12 +209,22 @@ func (c *Client) send(ctx context.Context, batch []*progress) answer {
 		}
 		text = p.write(text, exact)
 	}
-	resp, err := c.post(ctx, text, asJSON)
+	as := form{asJSON, slices.ContainsFunc(batch, func(p *progress) bool { return p.chunked })}
+	began := time.Now()
+	resp, err := c.post(ctx, text, as)
 	c.reuse(text)
-	return answer{batch, resp, err, func() {
+	return answer{batch, as, time.Since(began), resp, err, func() {
 		cancel()
 		c.leave()
 	}}
+}
+
+// statements counts those of some plans.
+func statements(plans []*progress) (n int) {
+	for _, p := range plans {
+		n += len(p.statements)
+	}
+	return n
 }
 
 // read hands on the rows of an answer and marks the plans that are done. It
@@ -173,58 +232,79 @@ func (c *Client) send(ctx context.Context, batch []*progress) answer {
 func (c *Client) read(a answer, r *reader, each func(int, evaluator.Row)) error {
 	defer a.close()
 	if a.err != nil {
-		blame(a.batch, a.err)
-		return ifDown(a.err)
+		c.note(a, 0, a.err)
+		return blame(a.batch, a.err)
 	}
 	r.start(a.batch, each)
-	said, err := r.decode(a.resp.Body, largest, &r.collector)
+	said, err := r.decode(a.resp.Body, c.options.MaxAnswer, a.as.chunked, &r.collector)
+	size := c.options.MaxAnswer - r.limit.left
+	c.note(a, size, err)
 	if closeErr := a.resp.Body.Close(); err == nil {
 		err = closeErr
 	}
 	if said != "" {
-		err = c.statementError(said)
-		blame(a.batch, err)
-		return ifDown(err)
+		return blame(a.batch, c.statementError(said))
 	}
 	if err != nil {
+		r.spent = true
+		c.relieve(size)
 		err = c.unavailable(fmt.Errorf("read the answer: %w", err))
 	}
-	c.conclude(r, a.batch, err)
-	return err
+	c.conclude(r, a, err)
+	return ifDown(a.batch, err)
+}
+
+// note learns what the statements of an answer cost. One that broke off would
+// have cost more, nobody knows how much.
+func (c *Client) note(a answer, size int, broken error) {
+	if broken != nil {
+		a.took, size = 4*a.took, 4*size
+	}
+	c.pace.note(max(1, statements(a.batch)), a.took, size)
 }
 
 // blame gives an error about a whole request to the plans that are not done,
-// unless it may be the fault of one of several.
-func blame(batch []*progress, err error) {
+// unless it may be the fault of one of several. It returns the error when it is
+// about the server.
+func blame(batch []*progress, err error) (down error) {
+	down = ifDown(batch, err)
 	for _, p := range batch {
-		if !p.done && p.err == nil && (ifDown(err) != nil || len(batch) == 1) {
+		if !p.done && p.err == nil && (down != nil || len(batch) == 1) {
 			p.err = err
 		}
 	}
+	return down
 }
 
-// ifDown returns the error when it is about the server rather than the query.
-func ifDown(err error) error {
-	if rules.CodeOf(err) == rules.Invalid {
+// ifDown returns the error when it is about the server rather than the query,
+// or than how many were asked at once.
+func ifDown(batch []*progress, err error) error {
+	if rules.CodeOf(err) == rules.Invalid || evaluator.IsTooMuch(err) && len(batch) > 1 {
 		return nil
 	}
 	return err
 }
 
 // conclude finishes the plans whose statements were all answered. The others
-// get the error that broke the answer off, if one did.
-func (c *Client) conclude(r *reader, batch []*progress, broken error) {
+// get the error that broke the answer off, if one did. Those that are called
+// partial, which may be whole, are asked again, in chunks.
+func (c *Client) conclude(r *reader, a answer, broken error) {
+	r.flush()
 	tasks := r.tasks
-	for _, p := range batch {
+	for _, p := range a.batch {
 		mine := tasks[:len(p.statements)]
 		tasks = tasks[len(p.statements):]
 		i := slices.IndexFunc(mine, func(t task) bool { return t.failed != "" || !t.answered })
 		switch {
 		case i < 0:
 			r.finish(p)
-		case broken != nil:
+		case broken != nil && (p.begun || ifDown(a.batch, broken) != nil || len(a.batch) == 1):
 			p.err = broken
-		case p.begun || len(batch) == 1:
+		case broken != nil: // there was too much of it
+		case mine[i].failed == partialText && !a.as.chunked && !p.begun:
+			p.chunked = true
+			c.longWhole.Store(true)
+		case p.begun || len(a.batch) == 1:
 			// Its rows are out and cannot be taken back, or nobody else is to blame.
 			p.err = c.statementError(orNotExecuted(mine[i].failed))
 		}
@@ -239,8 +319,9 @@ func orNotExecuted(said string) string {
 }
 
 // settle asks again what a batch left open: one failing statement blanks every
-// later one, and may lose its own words. The first of the rest is suspect and
-// goes alone, the others go together.
+// later one, and may lose its own words; or all of them took too long. The first
+// of the rest is suspect and goes alone, which also shows what one costs; the
+// others go together.
 func (c *Client) settle(ctx context.Context, batch []*progress, down error, r *reader, each func(int, evaluator.Row)) {
 	for _, p := range batch {
 		if p.err != nil && down == nil {
@@ -248,14 +329,18 @@ func (c *Client) settle(ctx context.Context, batch []*progress, down error, r *r
 		}
 	}
 	for rest := open(batch); len(rest) > 0; rest = open(rest[1:]) {
-		if down == nil {
-			down = c.read(c.send(ctx, rest[:1]), r, each)
+		for range 2 { // the second time, if need be, in chunks
+			if down == nil && len(open(rest[:1])) > 0 {
+				down = c.read(c.send(ctx, rest[:1]), r, each)
+			}
 		}
 		if down == nil {
 			down = c.mend(ctx, rest[0], r, each)
 		}
-		if down == nil && len(rest) > 1 {
-			down = c.read(c.send(ctx, rest[1:]), r, each)
+		for others := rest[1:]; down == nil && len(others) > 0; {
+			some := batchesOf(others, c.room())[0]
+			down = c.read(c.send(ctx, some), r, each)
+			others = others[len(some):]
 		}
 		if down != nil {
 			blame(rest, down)
@@ -278,7 +363,7 @@ func open(plans []*progress) []*progress {
 // mend asks a refused query once more, if its fields turn out to hold
 // something else than was believed.
 func (c *Client) mend(ctx context.Context, p *progress, r *reader, each func(int, evaluator.Row)) (down error) {
-	if rules.CodeOf(p.err) != rules.Invalid || p.begun || !needsTypes(p.q) {
+	if rules.CodeOf(p.err) != rules.Invalid || evaluator.IsTooMuch(p.err) || p.begun || !needsTypes(p.q) {
 		return nil
 	}
 	c.unlearn(p.q.Measurement)

@@ -25,8 +25,11 @@ func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(eval
 	if err != nil {
 		return err
 	}
-	l := lastRows{column: s.Column, groupBy: o.sorted(), found: map[rules.Series]reading{}}
-	said, err := c.receive(ctx, []byte(o.text()), asJSON, &l)
+	var l lastRows
+	said, err := c.receive(ctx, []byte(o.text()), asJSON, func() receiver {
+		l = lastRows{column: s.Column, groupBy: o.sorted(), found: map[rules.Series]reading{}}
+		return &l
+	})
 	switch {
 	case err != nil:
 		return err

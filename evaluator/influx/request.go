@@ -12,15 +12,26 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
 const mostErrorText = 4 << 10
 
-// post sends statements and returns the answer, in the accepted form if the
-// server knows it, which the caller closes. Its error is fit to be shown.
-func (c *Client) post(ctx context.Context, statements []byte, accept string) (*http.Response, error) {
+// form is how an answer is asked for: what it is written in, if the server
+// knows that, and whether it comes in chunks.
+type form struct {
+	accept  string
+	chunked bool
+}
+
+// post sends statements and returns the answer, which the caller closes. Its
+// error is fit to be shown.
+func (c *Client) post(ctx context.Context, statements []byte, as form) (*http.Response, error) {
 	form := url.Values{"db": {c.options.Database}, "epoch": {"ns"}}
+	if as.chunked {
+		form.Set("chunked", "true")
+	}
 	if c.options.Retention != "" {
 		form.Set("rp", c.options.Retention)
 	}
@@ -29,7 +40,7 @@ func (c *Client) post(ctx context.Context, statements []byte, accept string) (*h
 		return nil, c.unavailable(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", accept)
+	req.Header.Set("Accept", as.accept)
 	// A query may be repeated: this lets the transport try again when the
 	// server closed an idle connection, as a restart does. It is not sent.
 	req.Header["Idempotency-Key"] = nil
@@ -144,12 +155,18 @@ func errorText(resp *http.Response) string {
 
 // unavailable is the error for a server that could not be asked.
 func (c *Client) unavailable(err error) error {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return c.tooLarge()
+	case errors.Is(err, errPartial):
+		return c.statementError(partialText)
+	}
 	c.forget()
 	switch {
 	case errors.Is(err, context.Canceled):
 		return rules.Errorf(rules.Unavailable, "InfluxDB at %s was not asked to the end: the call was given up", c.base.String())
 	case errors.Is(err, context.DeadlineExceeded):
-		return rules.Errorf(rules.Unavailable, "InfluxDB at %s did not answer in time", c.base.String())
+		return evaluator.TooMuch(rules.Errorf(rules.Unavailable, "InfluxDB at %s did not answer in time; a longer timeout of the source or a shorter window may help", c.base.String()))
 	}
 	return c.with(err.Error(), "InfluxDB at %s does not answer", c.base.String())
 }
@@ -189,7 +206,11 @@ func (c *Client) statementError(said string) error {
 		return c.with(said, "InfluxDB at %s has no database %q with the retention policy asked for; set database and retention of the source", c.base.String(), c.options.Database)
 	case has("not authorized", "authoriz", "unauthorized"):
 		return c.locked(said)
-	case has("timeout", "interrupted", "max-concurrent", "not executed", "closed", "shutdown", "cut it at a limit"):
+	case said == partialText:
+		return c.with(said, "InfluxDB at %s cut its answer at a limit of its own; set max-row-limit to 0 in its configuration, or ask for less", c.base.String())
+	case has("timeout"):
+		return evaluator.TooMuch(c.with(said, "InfluxDB at %s could not finish the query", c.base.String()))
+	case has("interrupted", "max-concurrent", "not executed", "closed", "shutdown"):
 		return c.with(said, "InfluxDB at %s could not finish the query", c.base.String())
 	}
 	return c.refused(said)

@@ -11,7 +11,6 @@ import (
 )
 
 var (
-	errTooLarge  = errors.New("the answer is larger than 256 MiB")
 	errTooDeep   = errors.New("the answer is nested too deeply")
 	errNotJSON   = errors.New("the answer is not JSON")
 	errTruncated = errors.New("the answer ends in the middle")
@@ -26,19 +25,20 @@ const (
 // again. Its first error stays; after it every method does nothing.
 type scanner struct {
 	in       io.Reader
+	limit    *limited
 	buf      []byte
 	pos, end int
 	mark     int // where a raw value begins that must stay in buf, or -1
-	left     int // how many bytes may still come
 	depth    int
 	err      error
 }
 
 func (s *scanner) reset(in io.Reader, most int) {
+	limit := &limited{in, most}
 	if s.buf == nil {
 		s.buf = make([]byte, firstBytes)
 	}
-	*s = scanner{in: in, buf: s.buf, mark: -1, left: most}
+	*s = scanner{in: limit, limit: limit, buf: s.buf, mark: -1}
 }
 
 func (s *scanner) fail(err error) {
@@ -64,17 +64,17 @@ func (s *scanner) more(keep int) (moved int, ok bool) {
 	}
 	s.end = copy(s.buf, s.buf[keep:s.end])
 	s.pos -= keep
+	if s.end > mostToken {
+		s.fail(errTooLarge)
+		return keep, false
+	}
 	if s.end == len(s.buf) {
 		s.buf = append(s.buf, make([]byte, len(s.buf))...)
 	}
 	for range 100 { // a Reader may return nothing now and then
 		n, err := s.in.Read(s.buf[s.end:])
 		s.end += n
-		s.left -= n
 		switch {
-		case s.left < 0:
-			s.fail(errTooLarge)
-			return keep, false
 		case n > 0:
 			return keep, true
 		case errors.Is(err, io.EOF):

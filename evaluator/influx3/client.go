@@ -29,6 +29,7 @@ type Options struct {
 	Token       rules.Secret  // may be left out when the server runs without authorization
 	Timeout     time.Duration // of one statement; zero means 10 s
 	Concurrency int           // how many statements are under way at once; zero means 4
+	MaxAnswer   int           // bytes of the answer to one statement; zero means 64 MiB
 }
 
 // Client asks one database of an InfluxDB 3. It connects when it is first
@@ -47,6 +48,7 @@ type Client struct {
 	token       string
 	timeout     time.Duration
 	concurrency int
+	maxAnswer   int
 }
 
 var (
@@ -62,8 +64,7 @@ const (
 	// any, and one with it refuses this as it would refuse none.
 	noToken = "none"
 
-	// gRPC takes 4 MiB by default, which some 20,000 series fill.
-	largestMessage = 256 << 20
+	defaultMaxAnswer = 64 << 20
 )
 
 // New returns a Client for the database. It refuses addresses that the driver
@@ -85,7 +86,7 @@ func New(o Options) (*Client, error) {
 	}
 	client := &Client{
 		base: base, database: o.Database, token: token,
-		timeout: o.Timeout, concurrency: o.Concurrency, known: map[string]knownKinds{},
+		timeout: o.Timeout, concurrency: o.Concurrency, maxAnswer: o.MaxAnswer, known: map[string]knownKinds{},
 	}
 	if client.timeout <= 0 {
 		client.timeout = defaultTimeout
@@ -93,6 +94,11 @@ func New(o Options) (*Client, error) {
 	if client.concurrency <= 0 {
 		client.concurrency = defaultConcurrency
 	}
+	if client.maxAnswer <= 0 {
+		client.maxAnswer = defaultMaxAnswer
+	}
+	useRoom()
+	room.raise(client.maxAnswer)
 	client.http = &http.Client{Timeout: client.timeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
 	client.db, err = client.open()
 	return client, err
@@ -172,15 +178,22 @@ func (c *Client) ask(ctx context.Context, sql string, seen func(arrow.RecordBatc
 	defer c.mu.RUnlock()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	answer, err := c.db.Query(ctx, sql, influxdb3.WithGrpcCallOption(grpc.MaxCallRecvMsgSize(largestMessage)))
+	// gRPC takes messages of 4 MiB by default, which some 20,000 series fill.
+	answer, err := c.db.Query(ctx, sql, influxdb3.WithGrpcCallOption(grpc.MaxCallRecvMsgSize(c.maxAnswer)))
 	if err != nil {
 		return c.refusal(ctx, err)
 	}
 	// The iterator above the reader panics on dictionaries, which tags are.
 	reader := answer.Raw()
 	defer reader.Release()
-	for reader.Next() {
+	for size := uint64(0); reader.Next(); {
 		batch := reader.RecordBatch()
+		for _, column := range batch.Columns() {
+			size += column.Data().SizeInBytes()
+		}
+		if size > uint64(c.maxAnswer) { //nolint:gosec // it is positive
+			return c.tooLarge()
+		}
 		batch.Retain()
 		if err := seen(batch); err != nil {
 			return err

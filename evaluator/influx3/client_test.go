@@ -356,7 +356,7 @@ func one(c *influx3.Client, q evaluator.Query) (rows []evaluator.Row, err error)
 // usage answers a cpu query with one row for each cell, all of host a.
 func usage(kind arrow.DataType, cells ...string) func(string) ([]arrow.RecordBatch, error) {
 	return func(string) ([]arrow.RecordBatch, error) {
-		b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{
+		b := array.NewRecordBuilder(memory.NewGoAllocator(), arrow.NewSchema([]arrow.Field{
 			{Name: "host", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}, Nullable: true},
 			{Name: "usage", Type: kind, Nullable: true},
 			{Name: "last", Type: &arrow.TimestampType{Unit: arrow.Nanosecond}, Nullable: true},

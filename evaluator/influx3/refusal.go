@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -28,7 +29,7 @@ func (c *Client) refusal(ctx context.Context, err error) error {
 func (c *Client) sentence(ctx context.Context, s *status.Status) error {
 	at := c.base.Host
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return rules.Errorf(rules.Unavailable, "InfluxDB 3 at %s did not answer in time", at)
+		return evaluator.TooMuch(rules.Errorf(rules.Unavailable, "InfluxDB 3 at %s did not answer in time; a longer timeout of the source or a shorter window may help", at))
 	}
 	switch s.Code() {
 	case codes.DeadlineExceeded, codes.Canceled:
@@ -42,21 +43,29 @@ func (c *Client) sentence(ctx context.Context, s *status.Status) error {
 	case codes.Unimplemented:
 		return rules.Errorf(rules.Invalid, "%s does not answer SQL over Flight; is it an InfluxDB 3? Older versions are asked in InfluxQL", at)
 	case codes.ResourceExhausted, codes.Internal, codes.Unknown:
-		return tooMuch(at, s)
+		return c.tooMuch(at, s)
 	}
 	return rules.Errorf(rules.Unavailable, "InfluxDB 3 at %s cannot be reached; look whether it runs and whether the address is right", at)
 }
 
 // tooMuch tells a query that asks for too much, which has no code of its own,
 // from a server in trouble.
-func tooMuch(at string, s *status.Status) error {
+func (c *Client) tooMuch(at string, s *status.Status) error {
 	switch text := s.Message(); {
 	case strings.Contains(text, "file limit"):
-		return rules.Errorf(rules.Invalid, "InfluxDB 3 at %s cannot look back that far: the query needs more files than --query-file-limit allows; ask for a shorter time", at)
-	case strings.Contains(text, "larger than max"):
-		return rules.Errorf(rules.Invalid, "the answer of InfluxDB 3 at %s is over %d MB; narrow the query with where or a shorter time", at, largestMessage>>20)
+		return evaluator.TooMuch(rules.Errorf(rules.Invalid, "InfluxDB 3 at %s cannot look back that far: the query needs more files than --query-file-limit allows; ask for a shorter time", at))
+	case strings.Contains(text, "larger than max"): // of gRPC, or errTooLarge
+		return c.tooLarge()
 	}
 	return rules.Errorf(rules.Unavailable, "InfluxDB 3 at %s is in trouble and could not serve the query", at)
+}
+
+// tooLarge is the error for an answer that is not read to its end.
+func (c *Client) tooLarge() error {
+	evaluator.GiveBack()
+	return evaluator.TooMuch(rules.Errorf(rules.Invalid,
+		"the answer of InfluxDB 3 at %s is larger than %d MB; narrow the query with where, fewer tags in group_by or a shorter window, or raise max_answer of the source",
+		c.base.Host, c.maxAnswer>>20))
 }
 
 // redacted keeps the words of a foreign error, without the token, which a

@@ -10,6 +10,7 @@ import (
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/flight"
 	"github.com/apache/arrow-go/v18/arrow/ipc"
+	"github.com/apache/arrow-go/v18/arrow/memory"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
@@ -27,6 +28,7 @@ const (
 type server struct {
 	flight.BaseFlightServer
 	answer func(sql string) ([]arrow.RecordBatch, error)
+	packed bool // record batches are compressed
 	ping   http.HandlerFunc
 	url    string
 
@@ -87,7 +89,11 @@ func (s *server) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGetS
 	s.mu.Unlock()
 	batches, err := s.answer(asked.SQL)
 	if len(batches) > 0 {
-		w := flight.NewRecordWriter(stream, ipc.WithSchema(batches[0].Schema()), ipc.WithDictionaryDeltas(false))
+		options := []ipc.Option{ipc.WithSchema(batches[0].Schema()), ipc.WithDictionaryDeltas(false), ipc.WithAllocator(memory.NewGoAllocator())}
+		if s.packed {
+			options = append(options, ipc.WithZstd())
+		}
+		w := flight.NewRecordWriter(stream, options...)
 		defer w.Close()
 		for _, b := range batches {
 			if err := w.Write(b); err != nil {
