@@ -24,20 +24,26 @@ func TestEvidenceIsAllThatWasAsked(t *testing.T) {
 	}{
 		"a threshold": {
 			rules.Doc{"measurement": "m", "field": "f", "condition": rules.Doc{"operator": ">", "value": 1.0, "window": "1m"}},
-			[]string{`"f"`}, time.Minute,
+			[]string{`"f"`},
+			time.Minute,
 		},
 		"a change": {
 			rules.Doc{"measurement": "m", "field": "f", "condition": rules.Doc{"type": "change", "ago": "5m", "operator": ">", "value": 1.0, "window": "1m", "aggregation": "max"}},
-			[]string{`"f"`, "\n", "$before"}, time.Minute,
+			[]string{`"f"`, "\n", "$before"},
+			time.Minute,
 		},
 		"an expression": {
 			rules.Doc{"condition": rules.Doc{"expr": "x > 1 and y > 1", "inputs": rules.Doc{"x": input("f", "1m"), "y": input("g", "4m")}}},
-			[]string{`"f"`, "\n", `"g"`}, 4 * time.Minute,
+			[]string{`"f"`, "\n", `"g"`},
+			4 * time.Minute,
 		},
 		"a query": {
-			rules.Doc{"condition": rules.Doc{"type": "query", "language": "influxql", "window": "2m", "column": "v", "operator": ">", "value": 1.0,
-				"text": "SELECT max(f) AS v FROM m WHERE time > $from AND time <= $to"}},
-			[]string{"SELECT max(f) AS v FROM m WHERE time > '$from' AND time <= '$to'"}, 2 * time.Minute,
+			rules.Doc{"condition": rules.Doc{
+				"type": "query", "language": "influxql", "window": "2m", "column": "v", "operator": ">", "value": 1.0,
+				"text": "SELECT max(f) AS v FROM m WHERE time > $from AND time <= $to",
+			}},
+			[]string{"SELECT max(f) AS v FROM m WHERE time > '$from' AND time <= '$to'"},
+			2 * time.Minute,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

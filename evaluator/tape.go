@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -286,5 +287,17 @@ func (t *tape) window(i int, series rules.Series, tr *track, out []Point) []Poin
 	return out
 }
 
-// String names the tape in errors.
-func (t *tape) String() string { return fmt.Sprintf("%s of %s", t.need.Aggregation, t.need.Field) }
+// trouble is what people are told when the past cannot be read: what was asked,
+// and what may help where it was too much.
+func (t *tape) trouble(err error) error {
+	n, from, to := t.need, t.ends[0], t.ends[len(t.ends)-1]
+	asked := fmt.Sprintf("asked was %s of %s over %s, at %d ticks from %s to %s", n.Aggregation, strings.Trim(n.measurement+"."+n.Field, "."),
+		rules.Duration(n.window), len(t.ends), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+	switch {
+	case IsTooMuch(err):
+		return TooMuch(rules.Errorf(rules.CodeOf(err), "%s; %s; try a shorter time, a longer every, a shorter window or fewer series", rules.Sentence(err), asked))
+	case rules.CodeOf(err) == rules.Invalid:
+		return rules.Errorf(rules.Invalid, "%s; %s", rules.Sentence(err), asked)
+	}
+	return fmt.Errorf("read the past, %s: %w", asked, err)
+}

@@ -66,6 +66,10 @@ const (
 	firstSpan  = 256       // ticks that are read before the series are known
 	spanValues = 1_000_000 // that are read at a time: it bounds the memory
 	leastSpan  = 64
+
+	slowSpan   = 16              // ticks that a slow source is asked for at least
+	spanTime   = 5 * time.Second // that a span should take
+	mostGrowth = 16              // from one to the next
 )
 
 // Run tries the rule.
@@ -163,27 +167,53 @@ func (p *player) playAll(ctx context.Context, ticks []time.Time) error {
 	return nil
 }
 
-// readAll reads span by span, until ctx ends at the latest.
+// readAll reads span by span, until ctx ends at the latest. A span that was too
+// much for the source is read again in parts.
 func (p *player) readAll(ctx context.Context, ticks []time.Time, reels chan<- reel) {
 	for size := firstSpan; len(ticks) > 0; {
 		r := reel{ticks: ticks[:min(size, len(ticks))]}
-		ticks = ticks[len(r.ticks):]
+		began := time.Now()
 		if p.Rule.Condition.Type != rules.Query {
 			r.tapes, r.err = p.read(ctx, r.ticks)
 		}
-		series := 1
-		for _, t := range r.tapes {
-			if t != nil {
-				series += len(t.order)
-			}
+		if least := leastAfter(r.err); len(r.ticks) > least && ctx.Err() == nil {
+			size = max(least, len(r.ticks)/16)
+			continue
 		}
-		size = max(leastSpan, spanValues/series)
+		ticks = ticks[len(r.ticks):]
+		size = r.next(time.Since(began))
 		select {
 		case reels <- r:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// leastAfter is how few ticks may be read where an error says that it was too
+// much. A source that hangs is not waited for again and again.
+func leastAfter(err error) int {
+	switch {
+	case !IsTooMuch(err):
+		return math.MaxInt
+	case rules.CodeOf(err) == rules.Unavailable:
+		return slowSpan
+	}
+	return 1
+}
+
+// next is how many ticks are read after a reel that took so long to read: as
+// many as fit into the memory, and are read in a few seconds.
+func (r *reel) next(took time.Duration) int {
+	series := 1
+	for _, t := range r.tapes {
+		if t != nil {
+			series += len(t.order)
+		}
+	}
+	size := max(leastSpan, spanValues/series)
+	grown := float64(len(r.ticks)) * min(mostGrowth, float64(spanTime)/float64(max(took, 1)))
+	return min(size, max(1, int(grown)))
 }
 
 // read reads what the needs were at some ticks.
@@ -196,7 +226,7 @@ func (p *player) read(ctx context.Context, ticks []time.Time) ([]*tape, error) {
 		}
 		var err error
 		if tapes[i], err = readTape(ctx, p.Source, n, ends); err != nil {
-			return nil, fmt.Errorf("read the past of %s: %w", tapes[i], err)
+			return nil, tapes[i].trouble(err)
 		}
 	}
 	return tapes, nil

@@ -31,6 +31,9 @@ func NewRemote(base, name string, token rules.Secret) *Remote {
 	return &Remote{url: base + "/live/" + name, token: token, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
 }
 
+// mostAnswer bounds what the daemon answers.
+const mostAnswer = 64 << 20
+
 // question is what a Remote asks; the daemon answers it with an answer.
 type question struct {
 	Ask         string        `json:"ask"` // query, measurements, fields, tags, values, ping
@@ -80,11 +83,18 @@ func (r *Remote) ask(ctx context.Context, q question) (a answer, err error) {
 		req.Header.Set("Authorization", "Bearer "+r.token.Reveal())
 	}
 	resp, err := r.client.Do(req)
+	var slow interface{ Timeout() bool }
+	if errors.As(err, &slow) && slow.Timeout() {
+		return a, evaluator.TooMuch(rules.Errorf(rules.Unavailable, "the daemon did not answer for its live source in time"))
+	}
 	if err != nil {
 		return a, rules.Errorf(rules.Unavailable, "the live source is in the daemon, which does not answer at %s; start it with `tocsin serve`", r.url)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
+	if len(text) > mostAnswer {
+		return a, evaluator.TooMuch(rules.Errorf(rules.Invalid, "the answer of the live source is larger than %d MB; ask for a shorter time or fewer series", mostAnswer>>20))
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &a)
 	}

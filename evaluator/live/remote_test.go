@@ -30,3 +30,18 @@ func TestRemoteTellsTheCureWithoutADaemon(t *testing.T) {
 		t.Errorf("error = %v", err)
 	}
 }
+
+func TestARemoteAnswerThatIsTooLargeIsSaidToBe(t *testing.T) {
+	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for row := []byte(strings.Repeat(" ", 1<<20)); ; {
+			if _, err := w.Write(row); err != nil {
+				return
+			}
+		}
+	}))
+	defer daemon.Close()
+	_, err := live.NewRemote(daemon.URL, "live", rules.Secret{}).Measurements(t.Context())
+	if rules.CodeOf(err) != rules.Invalid || !evaluator.IsTooMuch(err) || !strings.Contains(err.Error(), "ask for a shorter time") {
+		t.Errorf("error = %v, want that it is too large", err)
+	}
+}
