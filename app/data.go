@@ -398,6 +398,10 @@ type DataValue struct {
 // lookBack is how far back values are shown when nobody says.
 const lookBack = 6 * time.Hour
 
+// farthestData is the longest time that values are asked of: all of it is work
+// for the source.
+const farthestData = 366 * rules.Day
+
 // QueryData tells what a field was, in few numbers.
 func (a *App) QueryData(ctx context.Context, req DataRequest) (DataAnswer, error) {
 	source, s, err := a.holder(ctx, req.Source, req.Measurement)
@@ -447,6 +451,9 @@ func (a *App) settleData(req *DataRequest, kind string) error {
 	span := req.To.Sub(req.From)
 	if span <= 0 {
 		return rules.FieldErrorf("since", "must be before until; got %s and %s", req.From.Format(time.RFC3339), req.To.Format(time.RFC3339))
+	}
+	if span > farthestData.Std() {
+		return rules.FieldErrorf("since", "must be at most %s before until; got %s", farthestData, rules.Duration(span.Round(time.Second)))
 	}
 	if most := span / time.Duration(max(1, req.Values)); req.Step == 0 {
 		req.Step = niceStep(most)

@@ -64,7 +64,7 @@ func (c *Client) readOwn(s evaluator.Statement) (*own, error) {
 	o := &own{s, tree}
 	for _, check := range []func() error{
 		o.checkNames, o.checkFaithful, func() error { return checkSources(tree, c.options.Database) },
-		func() error { return checkBounds(tree, bounds{}) }, o.checkColumn, o.checkGroups,
+		func() error { return checkBounds(tree, bounds{window: s.To.Sub(s.From), most: s.Reach()}) }, o.checkColumn, o.checkGroups,
 	} {
 		if err := check(); err != nil {
 			return nil, err
@@ -243,19 +243,34 @@ func checkSources(tree *influxql.SelectStatement, database string) (err error) {
 	return err
 }
 
-// bounds tells which ends of the window limit a SELECT.
-type bounds struct{ from, to bool }
+// bounds tells which ends of the window limit a SELECT, and how far beyond them
+// it reaches.
+type bounds struct {
+	from, to bool
+	window   time.Duration
+	most     time.Duration // that it may look back or ahead
+	far      bool          // a limit lies further off, and is none
 
-// checkBounds demands that everything that is read lies in the window; what
-// limits a SELECT limits what it selects from.
+	back, ahead float64 // how far it does from $to, in nanoseconds
+}
+
+// checkBounds demands that everything that is read lies in the window, or not
+// far from it; what limits a SELECT limits what it selects from.
 func checkBounds(tree *influxql.SelectStatement, b bounds) error {
 	b.limit(tree.Condition)
+	if every, err := tree.GroupByInterval(); err == nil && every > 0 && b.from && b.to && (b.back+b.ahead)/float64(every) > mostOwnRows {
+		return refuse("must not cut so much time into steps of %s, which makes more than %d rows; group by a longer time", rules.Duration(every), mostOwnRows)
+	}
 	for _, source := range tree.Sources {
-		if sub, ok := source.(*influxql.SubQuery); ok {
+		sub, nested := source.(*influxql.SubQuery)
+		switch {
+		case nested:
 			if err := checkBounds(sub.Statement, b); err != nil {
 				return err
 			}
-		} else if !b.from || !b.to {
+		case (!b.from || !b.to) && b.far:
+			return refuse("must not look back or ahead further than %s; write a time nearer to $from and $to, or give the rule a longer window", rules.Duration(b.most))
+		case !b.from || !b.to:
 			return refuse("must be limited to the window; add WHERE time > $from AND time <= $to, not under an OR")
 		}
 	}
@@ -286,22 +301,44 @@ func (b *bounds) compare(left influxql.Expr, op influxql.Token, right influxql.E
 	if ref, ok := left.(*influxql.VarRef); !ok || ref.Val != "time" {
 		return
 	}
-	b.from = b.from || (op == influxql.GT || op == influxql.GTE) && isMark(right, markFrom)
-	b.to = b.to || (op == influxql.LT || op == influxql.LTE) && isMark(right, markTo)
+	if off, ok := beside(right, markFrom); ok && (op == influxql.GT || op == influxql.GTE) {
+		back := float64(b.window) - off
+		if near := back <= float64(b.most); !near {
+			b.far = true
+		} else if !b.from || back < b.back {
+			b.from, b.back = true, back
+		}
+	}
+	if off, ok := beside(right, markTo); ok && (op == influxql.LT || op == influxql.LTE) {
+		if near := off <= float64(b.most); !near {
+			b.far = true
+		} else if !b.to || off < b.ahead {
+			b.to, b.ahead = true, off
+		}
+	}
 }
 
-// isMark reports whether e is the parameter, or lies a duration beside it.
-func isMark(e influxql.Expr, mark string) bool {
+// beside returns how many nanoseconds after the parameter an expression lies,
+// which is it or a duration beside it. As durations they could overflow.
+func beside(e influxql.Expr, mark string) (off float64, ok bool) {
 	switch e := e.(type) {
 	case *influxql.StringLiteral:
-		return e.Val == mark
+		return 0, e.Val == mark
 	case *influxql.ParenExpr:
-		return isMark(e.Expr, mark)
+		return beside(e.Expr, mark)
 	case *influxql.BinaryExpr:
-		_, duration := e.RHS.(*influxql.DurationLiteral)
-		return duration && (e.Op == influxql.ADD || e.Op == influxql.SUB) && isMark(e.LHS, mark)
+		d, duration := e.RHS.(*influxql.DurationLiteral)
+		if off, ok = beside(e.LHS, mark); !ok || !duration {
+			return 0, false
+		}
+		switch e.Op {
+		case influxql.ADD:
+			return off + float64(d.Val), true
+		case influxql.SUB:
+			return off - float64(d.Val), true
+		}
 	}
-	return false
+	return 0, false
 }
 
 // checkColumn refuses a column that the answer cannot have.

@@ -137,6 +137,16 @@ func TestOwnStatementsThatAreRefused(t *testing.T) {
 		{`SELECT mean(x) AS v FROM other..cpu WHERE time > $from AND time <= $to`, `must not leave the database`},
 		{`SELECT mean(x) AS v FROM other.autogen./.*/ WHERE time > $from AND time <= $to`, `must not leave the database`},
 		{`SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM "other"."autogen"."cpu") WHERE time > $from AND time <= $to`, `must not leave the database`},
+		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 100000w AND time <= $to", "must not look back or ahead further than 31d"},
+		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 15000w - 15000w AND time <= $to", "further than 31d"},
+		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 30d - 1d AND time <= $to", "further than 31d"},
+		{"SELECT mean(x) AS v FROM cpu WHERE $from - 32d < time AND (time <= $to)", "further than 31d"},
+		{"SELECT mean(x) AS v FROM cpu WHERE time > $from AND time <= $to + 32d", "further than 31d"},
+		{"SELECT mean(x) AS v FROM cpu WHERE time > $from + -100000w AND time <= $to", "further than 31d"},
+		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 9999999999999999999 AND time <= $to", "add WHERE time > $from"},
+		{"SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM cpu WHERE time > $from - 32d) WHERE time <= $to", "further than 31d"},
+		{"SELECT mean(x) AS v" + inWindow + " GROUP BY time(1ms)", "more than 100000 rows"},
+		{"SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM cpu GROUP BY time(1u))" + " WHERE time > $from - 1d AND time <= $to", "more than 100000 rows"},
 		{"SELECT mean(x) AS v FROM cpu", "add WHERE time > $from AND time <= $to"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from", "add WHERE"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from OR time <= $to", "not under an OR"},
@@ -294,6 +304,28 @@ func readsOnly(t *testing.T, statement influxql.Statement) {
 			if source.Database != "" && source.Database != "home" {
 				t.Fatalf("%q reads another database", statement)
 			}
+		}
+	}
+}
+
+// TestHowFarAStatementMayLookIsSaidInItsRule: 31 days, or as long as its window.
+func TestHowFarAStatementMayLookIsSaidInItsRule(t *testing.T) {
+	c := open(t, influx.Options{URL: "http://127.0.0.1:1", Database: "home"})
+	for _, tt := range []struct {
+		window time.Duration
+		text   string
+		fits   bool
+	}{
+		{5 * time.Minute, "$from - 30d", true},
+		{5 * time.Minute, "($from - 4w) - 2d", true},
+		{5 * time.Minute, "$from - 100d + 90d", true},
+		{5 * time.Minute, "$from - 31d", false},
+		{90 * 24 * time.Hour, "$from", true},
+		{90 * 24 * time.Hour, "$from - 1s", false},
+	} {
+		s := own("SELECT mean(x) AS v FROM cpu WHERE time > " + tt.text + " AND time <= $to GROUP BY time(10m)")
+		if s.From = s.To.Add(-tt.window); (c.CheckStatement(s) == nil) != tt.fits {
+			t.Errorf("%s of a window of %s: %v, want that it fits: %t", tt.text, tt.window, c.CheckStatement(s), tt.fits)
 		}
 	}
 }

@@ -46,7 +46,10 @@ func readOwn(s evaluator.Statement) (own, error) {
 	if first := o.word(0); first != "SELECT" && first != "WITH" {
 		return nil, refuse("must be one SELECT, or WITH and a SELECT; nothing else is asked")
 	}
-	return o, o.check()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	return o, o.checkWindow(span{s.To.Sub(s.From), s.Reach()})
 }
 
 func trim(tokens []token) own {
