@@ -220,7 +220,7 @@ func readToken(path string) (rules.Secret, error) {
 	}
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return rules.Secret{}, rules.FieldErrorf("--token-file", "cannot read %s: %v", path, cause(err))
+		return rules.Secret{}, rules.FieldErrorf("--token-file", "cannot read %s: %v", path, rules.Cause(err))
 	}
 	token := strings.TrimSpace(string(text))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {

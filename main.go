@@ -68,7 +68,6 @@ func loadConfig(path string, withSecrets bool) (*app.Config, error) {
 }
 
 func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }
-func keyPath(c *app.Config) string      { return filepath.Join(c.DataDir, "channels.key") }
 
 // open makes an App on the database of a data directory, beside the daemon:
 // for a command line, or for MCP, which gets no key.

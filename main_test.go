@@ -398,13 +398,16 @@ func TestDaemonManners(t *testing.T) {
 	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--above", "-15"); code != 0 {
 		t.Fatal(out)
 	}
-	if out, code := s.run("serve"); code == 0 || !strings.Contains(out, "cannot listen on "+s.listen) {
-		t.Errorf("a second daemon on the same port: exit %d, %s", code, out)
-	}
-	elsewhere := exec.Command(binary, "serve", "--config", s.config)
-	elsewhere.Env = append(os.Environ(), "TOCSIN_LISTEN="+freeAddress(t))
-	if out, err := elsewhere.CombinedOutput(); err == nil || !strings.Contains(string(out), fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid)) {
-		t.Errorf("a second daemon on the same data: %v, %s", err, out)
+	for _, tt := range []struct{ name, setting, want string }{
+		{"of the same config", "TOCSIN_LOG=info", fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid)},
+		{"on the same data", "TOCSIN_LISTEN=" + freeAddress(t), fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid)},
+		{"on the same port", "TOCSIN_DATA_DIR=" + t.TempDir(), "cannot listen on " + s.listen},
+	} {
+		second := exec.Command(binary, "serve", "--config", s.config)
+		second.Env = append(os.Environ(), tt.setting)
+		if out, err := second.CombinedOutput(); err == nil || !strings.Contains(string(out), tt.want) {
+			t.Errorf("a second daemon %s: %v, %s", tt.name, err, out)
+		}
 	}
 
 	text, err := os.ReadFile(s.config)

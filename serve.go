@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"reflect"
 	"runtime/debug"
 	"slices"
@@ -100,9 +99,11 @@ type daemon struct {
 	serveOptions
 	store    *storage
 	book     *evaluator.Book // of the session
-	said     string          // what is wrong with the database, to be logged once
-	told     string          // the note about the database that people were told
+	word     word            // to the operators
+	folding  folding
+	keys     keys
 	vault    *notify.Vault
+	lock     *app.Lock
 	listener net.Listener
 	handler  swap
 	door     atomic.Pointer[mcp.Handler]  // for models, of the session
@@ -111,27 +112,26 @@ type daemon struct {
 }
 
 func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error) {
-	listener, err := listen(c.Listen)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = listener.Close() }() // the server has closed it, if it came so far
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
-		return rules.Errorf(rules.Unavailable, "cannot make the data directory %s: %v; create it for the user that runs tocsin, or set data_dir", c.DataDir, errors.Unwrap(err))
+		return rules.FileTrouble("make the data directory", c.DataDir, err)
 	}
+	// Before the port, which a daemon of the same config has taken as well.
 	lock, err := app.TakeLock(c.DataDir)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	d := &daemon{serveOptions: o, listener: listener, stores: map[string]*live.Store{}}
+	listener, err := listen(c.Listen)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listener.Close() }() // the server has closed it, if it came so far
+	d := &daemon{serveOptions: o, listener: listener, lock: lock, stores: map[string]*live.Store{}}
 	if d.store, err = openStorage(ctx, c, d.log); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.store.Close()) }()
-	if d.vault, err = notify.OpenVault(keyPath(c), true); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, d.store.settled(context.WithoutCancel(ctx)), d.store.Close()) }()
+	d.openKeys(c)
 	defer func() { d.log.Info("tocsin ends", "error", err) }()
 	return together(ctx,
 		func(ctx context.Context) error { return d.sessions(ctx, c) },
@@ -143,7 +143,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 func listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, rules.Errorf(rules.Unavailable, "cannot listen on %s: %v; another program uses the port, or it is not an address of this machine: set listen to a free one, for example 127.0.0.1:8628", address, cause(err))
+		return nil, rules.Errorf(rules.Unavailable, "cannot listen on %s: %v; another program uses the port, or it is not an address of this machine: set listen to a free one, for example 127.0.0.1:8628", address, rules.Cause(err))
 	}
 	return l, nil
 }
@@ -220,6 +220,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	var models *mcp.Server // made before anything commits
 	d.book.Retire() // requests of the session before may still be under way
 	book, err := openBook(ctx, c, d.store, directory, func() {
+		d.jot(context.WithoutCancel(ctx))
 		if models != nil {
 			models.Changed()
 		}
@@ -227,8 +228,10 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err != nil {
 		return err
 	}
-	book.Inherit(d.book)
-	d.book = book
+	if err := book.Inherit(ctx, d.book, time.Now().UTC(), d.store.lost); err != nil {
+		d.log.Error("what is in memory is not all in the database yet", "error", err)
+	}
+	d.book, d.store.lost = book, false
 	d.alive.tell(d.store.degraded())
 	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
@@ -238,11 +241,9 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine, Clock: d.clock,
 		Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
-		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return append(d.store.notes(), unsaved(book)...) },
+		Version: fullVersion(), Started: time.Now(), Notes: func() []string { return slices.Concat(d.store.notes(), unsaved(book), d.word.lasting()) },
 	}
-	if a.Links, err = openLinks(c); err != nil {
-		return err
-	}
+	a.Links = d.signer(c)
 	probes := web.New(a, d.webOptions(c))
 	dispatcher := d.newDispatcher(a, directory, probes)
 	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
@@ -264,8 +265,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		app.NewSilenceWatch(a, directory.Operators(c), d.log).Run,
 		heart.Run,
 		door.Run,
-		func(ctx context.Context) error { return d.keepHouse(ctx, c, book) },
-		func(ctx context.Context) error { d.tellOfStorage(ctx, engine); return nil },
+		func(ctx context.Context) error { return d.keepHouse(ctx, c, book, engine) },
 		d.runVitals(c),
 		func(ctx context.Context) error {
 			if d.ready != nil {
@@ -309,14 +309,6 @@ func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.D
 	return engine
 }
 
-// openLinks opens the key of the links in messages, where they are wanted.
-func openLinks(c *app.Config) (*notify.Signer, error) {
-	if c.PublicURL == "" {
-		return nil, nil
-	}
-	return notify.OpenSigner(filepath.Join(c.DataDir, "links.key"))
-}
-
 // publicHost lists the name in the address of the links.
 func publicHost(c *app.Config) []string {
 	if u, err := url.Parse(c.PublicURL); err == nil && u.Hostname() != "" {
@@ -334,14 +326,6 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is answered /health and /ready alone, and commands cannot ask the live sources; set token or token_file")
 	}
 	return out
-}
-
-// tellOfStorage tells the operators once what became of the database.
-func (d *daemon) tellOfStorage(ctx context.Context, e *evaluator.Engine) {
-	if note := d.store.note; note != "" && note != d.told {
-		d.told = note
-		e.Tell(ctx, "tocsin's database", note, time.Now().UTC())
-	}
 }
 
 func unsaved(b *evaluator.Book) []string {
@@ -429,14 +413,6 @@ func (d *daemon) webOptions(c *app.Config) web.Options {
 		o.Live[name] = store.Remote()
 	}
 	return o
-}
-
-// cause is the innermost reason of an error of the operating system.
-func cause(err error) error {
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return err
 }
 
 func loopback(a net.Addr) bool {

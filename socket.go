@@ -19,6 +19,7 @@ import (
 	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/web"
+	"github.com/9bikes/tocsin/rules"
 )
 
 const (
@@ -126,15 +127,15 @@ func listenAt(path string) (*net.UnixListener, error) {
 	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
 		// The daemon that made it did not live to remove it.
 		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("remove the socket of a daemon before: %w", cause(err))
+			return nil, fmt.Errorf("remove the socket of a daemon before: %w", rules.Cause(err))
 		}
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		if len(path) > 100 {
-			return nil, fmt.Errorf("the path is too long for a socket (%d letters): %w", len(path), cause(err))
+			return nil, fmt.Errorf("the path is too long for a socket (%d letters): %w", len(path), rules.Cause(err))
 		}
-		return nil, cause(err)
+		return nil, rules.Cause(err)
 	}
 	if err := admitGroup(path); err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -153,7 +154,7 @@ func admitGroup(path string) error {
 		}
 	}
 	if err := os.Chmod(path, mode); err != nil {
-		return fmt.Errorf("set who may use it: %w", cause(err))
+		return fmt.Errorf("set who may use it: %w", rules.Cause(err))
 	}
 	return nil
 }

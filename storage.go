@@ -9,11 +9,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
@@ -30,6 +28,11 @@ type storage struct {
 	next *storage  // takes its place in the next session
 	// stranger says that the file in the real place is not ours to replace.
 	stranger bool
+	lost     bool   // it is an earlier state than what the book before holds
+	broken   error  // why its contents are not to be used any more
+	aside    string // where the files of a broken one are
+	after    string // what people should know of it in the next session
+	mark     *mark
 }
 
 // imprint tells whether a file is still what it was.
@@ -60,22 +63,52 @@ func imprints(path string) (out []imprint) {
 }
 
 // openStorage opens the database. One that is damaged is set aside and the
-// newest good backup takes its place; one that cannot be written is run as a
-// temporary copy, so that people are still told.
+// newest good backup takes its place, as it does for one that is gone or empty
+// where there was one; one that cannot be written is run as a temporary copy,
+// so that people are still told.
 func openStorage(ctx context.Context, c *app.Config, log *slog.Logger) (*storage, error) {
-	s := &storage{path: databasePath(c)}
+	s := &storage{path: databasePath(c), mark: markOf(c)}
+	list := copies(c)
+	known := s.mark.known() || len(list) > 0
 	var err error
-	s.Store, err = sqlite.Open(ctx, s.path, sqlite.Options{Migrate: true})
+	s.Store, err = sqlite.Open(ctx, s.path, sqlite.Options{Migrate: true, Existing: known})
 	switch {
 	case err == nil:
-		return s, nil
+		return s, s.compare(ctx)
 	case errors.Is(err, sqlite.ErrMalformed):
-		return s, s.restoreNewest(ctx, c, err)
+		return s, s.restoreNewest(ctx, list, err, "was damaged")
+	case known && errors.Is(err, sqlite.ErrGone):
+		return s, s.restoreNewest(ctx, list, err, "was gone")
 	case (errors.Is(err, sqlite.ErrReadOnly) || errors.Is(err, sqlite.ErrFull)) && readable(s.path):
 		log.Warn("the database cannot be written; running on a temporary copy", "error", err)
 		return s, s.openCopy(ctx, err)
 	}
 	return nil, err
+}
+
+// compare tells of a database that is sound but not the last one.
+func (s *storage) compare(ctx context.Context) error {
+	have, err := s.Revision(ctx)
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if missing := s.mark.revision() - have; missing > 0 {
+		s.tell("the database is an earlier state: %d changes that were saved are not in it. While tocsin was down another file was put in its place, or its log %s-wal was lost; look through `tocsin rules list`, and see the backups beside it", missing, filepath.Base(s.path))
+	}
+	return s.settled(ctx)
+}
+
+// settled writes down beside the database how far it is.
+func (s *storage) settled(ctx context.Context) error {
+	if s.copy != "" {
+		return nil
+	}
+	have, err := s.Revision(ctx)
+	if err != nil {
+		return err
+	}
+	_ = s.mark.write(have) // a disk that cannot be written is found and told of by others
+	return nil
 }
 
 func readable(path string) bool {
@@ -115,7 +148,7 @@ func (s *storage) runOnCopy(ctx context.Context, why error, fill func(dir string
 		return errors.Join(why, err, os.RemoveAll(dir))
 	}
 	s.Store, s.copy = store, dir
-	s.note = "storage: " + rules.Sentence(why) + "; until then tocsin works on a copy in memory: what changes now is lost when it ends"
+	s.tell("%s; until then tocsin works on a copy in memory: what changes now is lost when it ends", rules.Sentence(why))
 	return nil
 }
 
@@ -130,35 +163,86 @@ func copyFile(from, to string) (err error) {
 		return err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
+	return errors.Join(err, out.Sync(), out.Close())
 }
 
-// restoreNewest sets a damaged database aside and goes on with the newest
-// backup that is sound.
-func (s *storage) restoreNewest(ctx context.Context, c *app.Config, why error) error {
-	list := backups(c)
-	if len(list) == 0 {
-		return fmt.Errorf("%w (there is no backup in %s to restore)", why, backupDir(c))
-	}
-	aside := s.path + ".damaged-" + time.Now().UTC().Format("20060102-150405")
+// restoreNewest sets a database that is no good aside and goes on with the
+// newest backup that is sound. Where there is none, a damaged one stays where it
+// is; in the place of one that is gone begins a new one.
+func (s *storage) restoreNewest(ctx context.Context, list []string, why error, what string) error {
+	aside := s.path + ".damaged-" + stamp()
 	if err := setAside(s.path, aside); err != nil {
 		return errors.Join(why, err)
 	}
-	for _, backup := range slices.Backward(list) {
-		if err := copyFile(backup, s.path); err != nil {
-			return errors.Join(why, err)
-		}
-		store, err := sqlite.Open(ctx, s.path, sqlite.Options{Migrate: true})
-		if err == nil {
-			s.Store = store
-			s.note = fmt.Sprintf("storage: the database was damaged; %s was restored, and the damaged file is kept as %s", filepath.Base(backup), filepath.Base(aside))
-			return nil
-		}
-		if err := os.Remove(s.path); err != nil {
-			return errors.Join(why, err)
+	backup, err := s.startFromNewest(ctx, list, why)
+	switch {
+	case err != nil:
+		return errors.Join(err, setAside(aside, s.path))
+	case backup != "":
+		s.tell("the database %s; %s was restored, and what changed after it is lost%s", what, filepath.Base(backup), keptAs(aside))
+	case errors.Is(why, sqlite.ErrMalformed):
+		return errors.Join(fmt.Errorf("%w (there is no sound backup to restore)", why), s.Close(), setAside(s.path, s.path+".empty"), setAside(aside, s.path))
+	default:
+		s.tell("the database %s, and there is no sound backup: tocsin begins anew, without the rules that there were%s", what, keptAs(aside))
+	}
+	return s.settled(ctx)
+}
+
+// tell adds to what people should know.
+func (s *storage) tell(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	if s.note == "" {
+		s.note = "storage: " + text
+	} else {
+		s.note += "; " + text
+	}
+}
+
+func keptAs(aside string) string {
+	if _, err := os.Lstat(aside); err != nil {
+		return ""
+	}
+	return ", and the file that was there is kept as " + filepath.Base(aside)
+}
+
+func stamp() string { return time.Now().UTC().Format("20060102-150405") }
+
+// startFromNewest opens the newest state of those files that are sound, or an
+// empty database and "" without one.
+func (s *storage) startFromNewest(ctx context.Context, list []string, why error) (base string, err error) {
+	newest := int64(-1)
+	for _, file := range list {
+		if n, err := sqlite.Verify(ctx, file); err == nil && n >= newest {
+			base, newest = file, n
 		}
 	}
-	return errors.Join(why, os.Rename(aside, s.path))
+	if base != "" {
+		err = placeCopy(base, s.path)
+	}
+	if err == nil {
+		s.Store, err = sqlite.Open(ctx, s.path, sqlite.Options{Migrate: true})
+	}
+	if err == nil {
+		return base, nil
+	}
+	return base, s.runOnCopy(ctx, errors.Join(why, err), func(dir string) error {
+		if base == "" {
+			return nil
+		}
+		return copyFile(base, filepath.Join(dir, databaseEntry))
+	})
+}
+
+// placeCopy copies a file so that there is never half of it under its name.
+func placeCopy(from, to string) error {
+	part := to + ".part"
+	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := copyFile(from, part); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, to)
 }
 
 // setAside renames a database with what belongs to it.
@@ -194,123 +278,4 @@ func (s *storage) Close() error {
 		err = errors.Join(err, os.RemoveAll(s.copy))
 	}
 	return err
-}
-
-// errReopen ends a session so that the next one works on another database.
-var errReopen = errors.New("the database is to be opened again")
-
-// lookAfter sees to it that the daemon works on a database that can be
-// written: it returns errReopen when another one is to take its place.
-func (d *daemon) lookAfter(ctx context.Context, book *evaluator.Book) error {
-	s := d.store
-	if s.copy != "" {
-		return d.leaveCopy(ctx)
-	}
-	err := s.Check(ctx)
-	switch {
-	case errors.Is(err, sqlite.ErrGone):
-		if err := s.Backup(ctx, s.path); err != nil {
-			d.say(err)
-			return d.takeCopy(ctx, err)
-		}
-		d.log.Warn("the database file was deleted; it is written again from the open one")
-		return errReopen
-	case err != nil:
-		d.say(err)
-		return d.takeCopy(ctx, err)
-	case book.Unsaved() > 0 && book.Trouble() != nil:
-		d.say(book.Trouble())
-		return d.takeCopy(ctx, book.Trouble())
-	}
-	d.said = ""
-	return nil
-}
-
-// say logs what is wrong with the database once.
-func (d *daemon) say(err error) {
-	if text := rules.Sentence(err); text != d.said {
-		d.said = text
-		d.log.Error("the database is not well", "error", err)
-	}
-}
-
-// takeCopy prepares the next session's storage: a copy, from the open database,
-// of one that cannot be written any more. Where there is no room for one, or
-// the trouble may pass by itself, the ledgers in memory alone go on.
-func (d *daemon) takeCopy(ctx context.Context, why error) error {
-	lasting := []error{sqlite.ErrGone, sqlite.ErrReplaced, sqlite.ErrReadOnly, sqlite.ErrFull}
-	if !slices.ContainsFunc(lasting, func(kind error) bool { return errors.Is(why, kind) }) {
-		return nil
-	}
-	next := &storage{path: d.store.path, stranger: errors.Is(why, sqlite.ErrReplaced)}
-	err := next.runOnCopy(ctx, why, func(dir string) error { return d.store.Backup(ctx, filepath.Join(dir, "tocsin.db")) })
-	if err != nil {
-		d.log.Debug("no temporary copy of the database", "error", err)
-		return nil
-	}
-	d.store.next = next
-	return errReopen
-}
-
-// leaveCopy writes the copy to the real place, once that can be written again.
-// What somebody else put there stays.
-func (d *daemon) leaveCopy(ctx context.Context) error {
-	s := d.store
-	if _, err := os.Stat(s.path); !errors.Is(err, fs.ErrNotExist) && (s.stranger || s.touched()) {
-		return nil
-	}
-	if err := s.moveTo(ctx, s.path); err != nil {
-		d.log.Debug("the database cannot be written yet", "error", err)
-		return nil
-	}
-	d.log.Warn("the database can be written again; what changed meanwhile is in it")
-	return errReopen
-}
-
-// touched reports whether somebody changed the real files since the copy was
-// made.
-func (s *storage) touched() bool {
-	for i, file := range databaseFiles(s.path) {
-		if !s.left[i].holds(file) {
-			return true
-		}
-	}
-	return false
-}
-
-// moveTo writes the database beside path and then in its place.
-func (s *storage) moveTo(ctx context.Context, path string) error {
-	whole := path + ".new"
-	if err := os.Remove(whole); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := s.Backup(ctx, whole); err != nil {
-		return err
-	}
-	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return os.Rename(whole, path)
-}
-
-// reopen puts another database in the place of the present one, between two
-// sessions.
-func (d *daemon) reopen(ctx context.Context, c *app.Config) error {
-	old, next := d.store, d.store.next
-	if next == nil {
-		var err error
-		if next, err = openStorage(ctx, c, d.log); err != nil {
-			return errors.Join(err, old.Close())
-		}
-	}
-	d.store = next
-	if err := old.Close(); err != nil {
-		d.log.Warn("the database before was not closed well", "error", err)
-	}
-	if next.copy != "" {
-		next.left = imprints(next.path) // closing may have folded the log in
-	}
-	return nil
 }

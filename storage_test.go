@@ -208,7 +208,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(s.dir, "data")); err != nil { // a new SD card
 		t.Fatal(err)
 	}
-	must("Restored", "restore", plain)
+	must("Restored", "restore", "--yes", plain)
 	d = s.serve()
 	must("too_warm", "rules", "list")
 	must("needs its credential", "channels", "list")
@@ -221,7 +221,7 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	must("is kept as", "restore", whole)
+	must("is kept as", "restore", "--yes", whole)
 	d = s.serve()
 	must("Delivered", "channels", "test", "phone")
 	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {

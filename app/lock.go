@@ -16,7 +16,11 @@ import (
 )
 
 // Lock is the right to be the one daemon of a data directory.
-type Lock struct{ lock *flock.Flock }
+type Lock struct {
+	dir  string
+	lock *flock.Flock
+	file fs.FileInfo // that is locked
+}
 
 func lockPath(dataDir string) string { return filepath.Join(dataDir, "daemon.lock") }
 
@@ -32,21 +36,64 @@ func TakeLock(dataDir string) (*Lock, error) {
 		lock = flock.New(path, flock.SetFlag(os.O_RDONLY))
 		taken, err = lock.TryLock()
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, rules.Errorf(rules.Unavailable, "cannot lock %s: %v; make %s writable for the user that runs tocsin, or set data_dir to one that is", path, rules.Cause(err), dataDir)
+	}
 	if err != nil {
-		return nil, rules.Errorf(rules.Unavailable, "cannot lock %s: %v; make %s writable for the user that runs tocsin, or set data_dir to one that is", path, cause(err), dataDir)
+		return nil, rules.FileTrouble("lock", path, err)
 	}
 	if !taken {
-		return nil, rules.Errorf(rules.Conflict, "another tocsin daemon runs on %s (pid %d); stop it first, or give this one another data_dir", dataDir, lockPID(path))
+		return nil, rules.Errorf(rules.Conflict, "another tocsin daemon runs on %s%s; stop it first, or give this one another data_dir", dataDir, lockOwner(path))
 	}
+	l := &Lock{dir: dataDir, lock: lock}
+	if err := l.sign(path); err != nil {
+		return nil, errors.Join(err, lock.Unlock())
+	}
+	return l, nil
+}
+
+// lockOwner names the process that has the lock, where the file says it.
+func lockOwner(path string) string {
+	if pid := lockPID(path); pid > 0 {
+		return fmt.Sprintf(" (pid %d)", pid)
+	}
+	return ""
+}
+
+// sign writes the pid into the file, where the disk takes it.
+func (l *Lock) sign(path string) (err error) {
 	err = os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o640)
 	if err != nil && !cannotWrite(err) {
-		return nil, errors.Join(fmt.Errorf("write the pid: %w", err), lock.Unlock())
+		return rules.FileTrouble("write the pid to", path, err)
 	}
-	return &Lock{lock}, nil
+	if l.file, err = os.Stat(path); err != nil {
+		return rules.FileTrouble("look at", path, err)
+	}
+	return nil
+}
+
+// Look sees to it that the file is still the one that is locked: one that was
+// removed or replaced keeps no second daemon away, so that the new one is
+// locked as well. It fails when another daemon was faster.
+func (l *Lock) Look() error {
+	path := lockPath(l.dir)
+	if info, err := os.Stat(path); err == nil && os.SameFile(info, l.file) {
+		if lockPID(path) != os.Getpid() {
+			return l.sign(path)
+		}
+		return nil
+	}
+	next, err := TakeLock(l.dir)
+	if err != nil {
+		return err
+	}
+	old := l.lock
+	l.lock, l.file = next.lock, next.file
+	return old.Unlock()
 }
 
 func cannotWrite(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC)
 }
 
 func readableFile(path string) bool {
@@ -82,15 +129,4 @@ func lockPID(path string) int {
 	}
 	pid, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	return pid
-}
-
-// cause is the innermost reason of a file error, without the path.
-func cause(err error) error {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil {
-			return err
-		}
-		err = inner
-	}
 }

@@ -426,23 +426,6 @@ func (b *Book) Retire() {
 
 var errRetired = rules.Errorf(rules.Unavailable, "tocsin is reading its config again; try once more")
 
-// Inherit takes over what the Book before could not save, be it on the same
-// store or on a copy of it; the next save writes it. A nil Book has nothing.
-func (b *Book) Inherit(old *Book) {
-	if old == nil {
-		return
-	}
-	old.mu.Lock()
-	unsaved := slices.Collect(maps.Values(old.unsaved))
-	old.mu.Unlock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, l := range unsaved {
-		b.unsaved[l.Rule.ID] = l
-		b.admit(l)
-	}
-}
-
 // Resume settles what was in flight when the daemon before ended.
 func (b *Book) Resume(ctx context.Context, now time.Time) error {
 	return b.Decide(ctx, now, b.Busy(), func(_ rules.Setting, l *rules.Ledger) error {

@@ -41,20 +41,10 @@ type Link struct {
 
 // Signer makes links and knows its own again. Whoever holds a link may do its
 // act, so links are secrets too.
-type Signer struct{ key []byte }
+type Signer struct{ key *Key }
 
-// OpenSigner reads the key file, which only its owner may read; where there is
-// none it makes a new one.
-func OpenSigner(path string) (*Signer, error) {
-	key, err := readKey(path, true)
-	if err != nil {
-		return nil, err
-	}
-	if len(key) != keySize {
-		return nil, rules.Errorf(rules.Invalid, "the key file %s is damaged: it has %d bytes instead of %d; remove it, and the links in messages that are out stop working", path, len(key), keySize)
-	}
-	return &Signer{key}, nil
-}
+// NewSigner signs with a key.
+func NewSigner(key *Key) *Signer { return &Signer{key} }
 
 // Sign returns the token of a link.
 func (s *Signer) Sign(l Link) string {
@@ -73,7 +63,7 @@ func (l Link) body() []byte {
 }
 
 func (s *Signer) mac(body []byte) []byte {
-	h := hmac.New(sha256.New, s.key)
+	h := hmac.New(sha256.New, s.key.bytes())
 	h.Write([]byte("tocsin link 1\x00"))
 	h.Write(body)
 	return h.Sum(nil)

@@ -19,11 +19,7 @@ import (
 func signer(t *testing.T) (*notify.Signer, string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "links.key")
-	s, err := notify.OpenSigner(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, path
+	return notify.NewSigner(keep(t, path)), path
 }
 
 func aLink() notify.Link {
@@ -33,10 +29,7 @@ func aLink() notify.Link {
 func TestALinkIsReadAsItWasSigned(t *testing.T) {
 	s, path := signer(t)
 	token := s.Sign(aLink())
-	again, err := notify.OpenSigner(path) // a restart
-	if err != nil {
-		t.Fatal(err)
-	}
+	again := notify.NewSigner(keep(t, path)) // a restart
 	got, err := again.Read(token, noon)
 	if err != nil || !reflect.DeepEqual(got, aLink()) {
 		t.Errorf("Read returned %+v, %v", got, err)
@@ -111,12 +104,6 @@ func TestTheKeyOfLinksIsItsOwnersAlone(t *testing.T) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 32 {
 		t.Errorf("key file: %v, %v", info, err)
-	}
-	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := notify.OpenSigner(path); err == nil || strings.Contains(err.Error(), "short") || !strings.Contains(err.Error(), "remove it") {
-		t.Errorf("a damaged key: %v", err)
 	}
 }
 

@@ -204,7 +204,7 @@ func ruleFiles(paths []string) (out []string, err error) {
 		}
 		entries, err := os.ReadDir(path)
 		if err != nil {
-			return nil, rules.Errorf(rules.Invalid, "directory %s cannot be read: %v", path, errors.Unwrap(err))
+			return nil, rules.Errorf(rules.Invalid, "directory %s cannot be read: %v", path, rules.Cause(err))
 		}
 		before := len(out)
 		for _, e := range entries {
@@ -229,7 +229,7 @@ func readFile(in io.Reader, path string) (name string, text []byte, err error) {
 	} else {
 		file, err := os.Open(path)
 		if err != nil {
-			return "", nil, rules.Errorf(rules.Invalid, "%s cannot be opened: %v; give a file, a directory, or - for standard input", path, errors.Unwrap(err))
+			return "", nil, rules.Errorf(rules.Invalid, "%s cannot be opened: %v; give a file, a directory, or - for standard input", path, rules.Cause(err))
 		}
 		defer func() { _ = file.Close() }()
 		in = file
@@ -287,7 +287,7 @@ func (c *call) exportTo(file string, list []app.RuleCode, asJSON bool) error {
 		return err
 	}
 	if err := os.WriteFile(file, []byte(text.String()), 0o644); err != nil {
-		return rules.FieldErrorf("--file", "%s cannot be written: %v", file, errors.Unwrap(err))
+		return rules.FieldErrorf("--file", "%s cannot be written: %v", file, rules.Cause(err))
 	}
 	a := writtenAnswer{file, len(list), c.Warnings()}
 	return c.answer(a, nil, func() { c.line("Wrote %s to %s.", plural(len(list), "rule", "rules"), file) })

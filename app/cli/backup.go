@@ -1,10 +1,16 @@
 package cli
 
 import (
+	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // backupAnswer is what `backup` answers.
@@ -61,11 +67,26 @@ func (d *door) showBackup(cmd *cobra.Command, file string, withKey bool) error {
 	})
 }
 
+// Contents are what is in a backup.
+type Contents struct {
+	Rules    int         `json:"rules"`
+	On       int         `json:"on"` // of the rules
+	Alerts   int         `json:"alerts"`
+	Open     int         `json:"open"` // of the alerts
+	Owed     int         `json:"owed"` // messages that are not delivered
+	Silences int         `json:"silences"`
+	Channels []string    `json:"channels"`
+	Sealed   []string    `json:"sealed"` // channels whose credentials no key opens
+	Tokens   []app.Token `json:"tokens"`
+	Keys     bool        `json:"keys"`
+}
+
 // restoreAnswer is what `restore` answers.
 type restoreAnswer struct {
 	Restored string   `json:"restored"`
 	Kept     string   `json:"kept,omitempty"` // the database before
 	Keys     bool     `json:"keys"`
+	Contents Contents `json:"contents"`
 	Warnings []string `json:"warnings"`
 }
 
@@ -74,35 +95,77 @@ func (d *door) restore() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "restore FILE", Short: "Put a backup in the place of the database", Args: exactly("FILE"),
 		Long: `Puts the database of a backup in the place of the present one, which is kept
-beside it. The daemon must not run. The backups that the daemon makes each day
+beside it. The daemon must not run. The backup is looked through first: what is
+in it is shown, and you are asked. The backups that the daemon makes each day
 are in the folder backups of its data directory.`,
-		Example: "tocsin restore /mnt/usb/tocsin.db",
+		Example: "tocsin restore /mnt/usb/tocsin.db\ntocsin restore --yes /mnt/usb/tocsin.db",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := d.load(nothing)
 			if err != nil {
 				return failed{err}
 			}
 			c := &call{page: d.page(cmd), cmd: cmd}
-			if !yes && !c.agreed("Put "+args[0]+" in the place of the database in "+config.DataDir+"? The present one is kept beside it.") {
-				return c.nothingDone()
-			}
-			kept, keys, err := d.program.Restore(cmd.Context(), config, args[0])
+			a := restoreAnswer{Restored: args[0], Warnings: []string{}}
+			a.Kept, err = d.program.Restore(cmd.Context(), config, args[0], func(found Contents) error {
+				a.Contents, a.Keys = found.filled(), found.Keys
+				return c.agreedToRestore(args[0], config.DataDir, found, yes)
+			})
 			if err != nil {
 				return err
 			}
-			return c.answer(restoreAnswer{args[0], kept, keys, []string{}}, nil, func() { c.showRestore(args[0], kept, keys) })
+			return c.answer(a, nil, func() { c.showRestore(a) })
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return cmd
 }
 
-func (p page) showRestore(file, kept string, keys bool) {
-	p.line("Restored %s.", file)
-	if kept != "" {
-		p.line("The database before is kept as %s.", kept)
+// filled has lists where there is nothing.
+func (f Contents) filled() Contents {
+	f.Channels, f.Sealed, f.Tokens = slices.Concat([]string{}, f.Channels), slices.Concat([]string{}, f.Sealed), slices.Concat([]app.Token{}, f.Tokens)
+	return f
+}
+
+// agreedToRestore shows what is in a backup and asks. Without a terminal only
+// --yes is a yes: what is there now would be replaced by a slip.
+func (c *call) agreedToRestore(file, dir string, found Contents, yes bool) error {
+	c.showContents(file, found)
+	switch {
+	case yes:
+		return nil
+	case !isTerminal(c.cmd.InOrStdin()):
+		return rules.Errorf(rules.Invalid, "nothing was changed: there is no terminal to ask at; add --yes to put it in the place of the database in %s", dir)
+	case !c.agreed("Put it in the place of the database in " + dir + "? The present one is kept beside it."):
+		return c.nothingDone()
 	}
-	if !keys {
+	return nil
+}
+
+// showContents goes where questions go, so that an answer stays one.
+func (c *call) showContents(file string, f Contents) {
+	say := func(format string, args ...any) { fmt.Fprintln(c.err, clean(fmt.Sprintf(format, args...))) }
+	say("%s holds %s (%d on), %s (%d open), %s not delivered yet, %s.", file, plural(f.Rules, "rule", "rules"), f.On,
+		plural(f.Alerts, "alert", "alerts"), f.Open, plural(f.Owed, "message", "messages"), plural(f.Silences, "silence", "silences"))
+	if len(f.Channels) > 0 {
+		say("Stored channels: %s.", strings.Join(f.Channels, ", "))
+	}
+	if len(f.Sealed) > 0 {
+		say("No key opens the credentials of %s; give each again afterwards with `tocsin channels add --replace NAME`.", strings.Join(f.Sealed, ", "))
+	}
+	for _, t := range f.Tokens {
+		say("It lets in who has the token %q (%s), made by %s on %s.", t.Name, t.Scope, t.By.Name, t.CreatedAt.Format(time.DateOnly))
+	}
+	if len(f.Tokens) > 0 {
+		say("`tocsin tokens revoke NAME` takes back one that you do not know.")
+	}
+}
+
+func (p page) showRestore(a restoreAnswer) {
+	p.line("Restored %s.", a.Restored)
+	if a.Kept != "" {
+		p.line("The database before is kept as %s.", a.Kept)
+	}
+	if !a.Keys {
 		p.line("The backup has no key. If this is another machine, `tocsin doctor` lists the channels that need their credentials again.")
 	}
 	p.line("Start the daemon again.")

@@ -49,9 +49,9 @@ type Program struct {
 	Sources func(c *app.Config) (map[string]evaluator.Source, error)
 	// Backup writes a copy of the database to a file.
 	Backup func(ctx context.Context, c *app.Config, file string, withKey bool) error
-	// Restore puts a backup in the place of the database, and tells where the
-	// one before is kept, if there was one, and whether the keys came with it.
-	Restore func(ctx context.Context, c *app.Config, file string) (kept string, withKeys bool, err error)
+	// Restore puts a backup in the place of the database, once agree has seen
+	// what is in it, and tells where the one before is kept.
+	Restore func(ctx context.Context, c *app.Config, file string, agree func(Contents) error) (kept string, err error)
 	// ReadData reads a file of points to try rules on. Zero has it recognise what
 	// unix times count.
 	ReadData func(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error)

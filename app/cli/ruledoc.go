@@ -212,7 +212,7 @@ func readDoc(in io.Reader, path string) (rules.Doc, error) {
 		}
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, rules.FieldErrorf("--file", "%s cannot be opened: %v; for example --file freezer.yaml, or - for standard input", path, errors.Unwrap(err))
+			return nil, rules.FieldErrorf("--file", "%s cannot be opened: %v; for example --file freezer.yaml, or - for standard input", path, rules.Cause(err))
 		}
 		defer func() { _ = file.Close() }()
 		in = file

@@ -290,7 +290,7 @@ func (u *upstream) send(ctx context.Context, method string, s *link, m message) 
 	case err != nil && !sent:
 		return nil, u.unreached(err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s: %w", errLost, u.Name, cause(err))
+		return nil, fmt.Errorf("%w: %s: %w", errLost, u.Name, rules.Cause(err))
 	}
 	return resp, nil
 }
@@ -350,7 +350,7 @@ func (u *upstream) receive(ctx context.Context, b *Bridge, s *link, resp *http.R
 func (u *upstream) document(s *link, resp *http.Response) (message, error) {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return message{}, fmt.Errorf("%w: %s: %w", errLost, u.Name, cause(err))
+		return message{}, fmt.Errorf("%w: %s: %w", errLost, u.Name, rules.Cause(err))
 	}
 	if m, wrong := parseAnswer(text); wrong == nil {
 		return m, nil
@@ -406,7 +406,7 @@ func (u *upstream) events(ctx context.Context, b *Bridge, s *link, body io.Reade
 func (u *upstream) unreached(err error) error {
 	e, ours := errors.AsType[*rules.Error](err)
 	if !ours {
-		text := fmt.Sprintf("cannot reach tocsin at %s: %v", u.Name, cause(err))
+		text := fmt.Sprintf("cannot reach tocsin at %s: %v", u.Name, rules.Cause(err))
 		if u.Cure != "" {
 			text += "; " + u.Cure
 		}
@@ -462,12 +462,4 @@ func sentence(resp *http.Response) string {
 		return http.StatusText(resp.StatusCode)
 	}
 	return cleaned(strings.TrimSpace(string(text)), errorSize)
-}
-
-// cause is the innermost reason of an error, without the address.
-func cause(err error) error {
-	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
-		err = inner
-	}
-	return err
 }

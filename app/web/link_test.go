@@ -38,10 +38,11 @@ func newPorch(t *testing.T) *porch {
 	p := &porch{house: newHouse(t), key: filepath.Join(t.TempDir(), "links.key"), now: noon.Add(time.Minute)}
 	p.app.Now = func() time.Time { return p.now }
 	p.app.Config.PublicURL, p.app.Config.Zone = "https://bell.example/tocsin", "UTC"
-	var err error
-	if p.app.Links, err = notify.OpenSigner(p.key); err != nil {
+	key, err := notify.OpenKey(p.key, true)
+	if err != nil {
 		t.Fatal(err)
 	}
+	p.app.Links = notify.NewSigner(key)
 	p.reopen()
 	p.rule("Freezer <b>warm</b>", "live", true)
 	p.tick(-2)

@@ -12,8 +12,9 @@ import (
 type access uint8
 
 const (
-	reading access = iota
-	copying        // VACUUM INTO opens the copy with the rights of the original
+	reading   access = iota
+	verifying        // the file alone, which is not trusted
+	copying          // VACUUM INTO opens the copy with the rights of the original
 	writing
 )
 
@@ -30,6 +31,10 @@ func dsn(path string, mode access) string {
 			"busy_timeout(5000)", "foreign_keys(1)", "query_only(1)",
 			"cache_size(-512)", // there are several, and the system caches the file as well
 		}
+	case verifying:
+		q.Set("mode", "ro")
+		q.Set("immutable", "1")
+		q["_pragma"] = []string{"query_only(1)", "trusted_schema(0)", "cell_size_check(1)"}
 	case copying:
 		q["_pragma"] = []string{"busy_timeout(5000)"}
 	case writing:

@@ -24,6 +24,7 @@ var (
 	ErrDisk      = errors.New("the disk does not work")
 	ErrGone      = errors.New("the database file is gone")
 	ErrReplaced  = errors.New("the database file was replaced")
+	ErrDamaged   = errors.New("the database was damaged while it was open")
 	ErrSchema    = errors.New("the database has another schema")
 )
 
@@ -59,6 +60,12 @@ func codeOf(err error) int {
 	return 0
 }
 
+// cutOff reports whether a file ended where SQLite knows that it goes on.
+func cutOff(err error) bool {
+	var e *driver.Error
+	return errors.As(err, &e) && e.Code() == lib.SQLITE_IOERR_SHORT_READ
+}
+
 func locked(err error) bool {
 	code := codeOf(err)
 	return code == lib.SQLITE_BUSY || code == lib.SQLITE_LOCKED
@@ -90,6 +97,9 @@ func (s *Store) fault(act string, err error) error {
 
 // codeFault knows the codes of SQLite that have a cure.
 func codeFault(path string, err error) error {
+	if cutOff(err) {
+		return malformed(path, err)
+	}
 	switch codeOf(err) {
 	case lib.SQLITE_NOTADB, lib.SQLITE_CORRUPT:
 		return malformed(path, err)
@@ -124,6 +134,10 @@ func fileFault(path string, err error) error {
 
 func malformed(path string, err error) error {
 	return personal(ErrMalformed, err, "the file %s is not a sound database: stop tocsin, move that file away, and put the newest backup beside it in its place", path)
+}
+
+func damaged(path string, err error) error {
+	return personal(ErrDamaged, err, "the file %s was damaged while tocsin runs: something else wrote into it or cut it off", path)
 }
 
 func readOnly(path string, err error) error {

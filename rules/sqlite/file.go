@@ -13,60 +13,11 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Check reports whether the database answers and can be written, and whether
-// the file at its path is still the one that is open. It writes nothing.
-func (s *Store) Check(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pinned == nil {
-		return fmt.Errorf("check database: %w", sql.ErrConnDone)
-	}
-	if err := s.sameFile(); err != nil {
-		return err
-	}
-	if s.options.ReadOnly {
-		_, err := s.pinned.look(ctx)
-		return s.fault("check database", err)
-	}
-	if err := s.logWritable(); err != nil {
-		return err
-	}
-	return s.fault("check database", s.pinned.tryWrite(ctx))
-}
-
-// sameFile compares device and inode.
-func (s *Store) sameFile() error {
-	info, err := os.Stat(s.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return personal(ErrGone, nil, "the database file %s was removed while tocsin runs: put it back, or restart tocsin to begin anew", s.path)
-	case err != nil:
-		return fileFault(s.path, err)
-	case !os.SameFile(info, s.opened):
-		return personal(ErrReplaced, nil, "the database file %s was replaced while tocsin runs: restart tocsin to use the new one", s.path)
-	}
-	return nil
-}
-
-// logWritable asks the operating system, because a file system that turned
-// read-only shows only when something is written. It opens the log and never
-// the database: closing that would drop SQLite's locks on it.
-func (s *Store) logWritable() error {
-	f, err := os.OpenFile(s.path+"-wal", os.O_WRONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // nothing was written yet
-	}
-	if err != nil {
-		return fileFault(s.path, err)
-	}
-	return f.Close()
-}
-
 // Backup writes a sound copy of the database to path, which must not exist.
 // Others may write meanwhile; what they do is not in the copy. It works also
-// when the file at the store's own path is gone.
+// when files at the store's own path are gone.
 func (s *Store) Backup(ctx context.Context, path string) error {
-	if s.sameFile() != nil { // only the open connections still have it
+	if s.sameFiles() != nil { // only the open connections still have it
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.pinned == nil {
@@ -129,6 +80,20 @@ func syncDirectory(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// Fold makes one file of a database and its log, which nobody has open.
+func Fold(path string) error {
+	db, err := sql.Open("sqlite", dsn(path, copying))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	_, err = db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
+	if f := codeFault(path, err); f != nil {
+		err = f
+	}
+	return errors.Join(err, db.Close())
 }
 
 // Vacuum gives at most the given number of bytes of free pages back to the

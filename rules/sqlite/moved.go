@@ -25,21 +25,24 @@ type moved struct {
 func newMoved() moved { return moved{ledgers: map[string]bool{}} }
 
 // look reads how far the database is.
-func (p *pinned) look(ctx context.Context) (at seen, err error) {
+func (p *pinned) look(ctx context.Context) (seen, error) {
 	// Read first: what is committed in between is then seen the next time.
-	if at.data, err = p.number(ctx, `PRAGMA data_version`); err != nil {
-		return at, err
-	}
-	rows, err := p.QueryContext(ctx, `SELECT subject, revision FROM revisions`)
+	data, err := p.number(ctx, `PRAGMA data_version`)
 	if err != nil {
-		return at, err
+		return seen{}, err
 	}
-	defer rows.Close()
-	for rows.Next() {
+	at, err := look(ctx, p)
+	at.data = data
+	return at, err
+}
+
+// look reads the revisions.
+func look(ctx context.Context, q querier) (at seen, err error) {
+	err = each(ctx, q, `SELECT subject, revision FROM revisions`, nil, func(rows *sql.Rows) error {
 		var subject string
 		var revision int64
 		if err := rows.Scan(&subject, &revision); err != nil {
-			return at, err
+			return err
 		}
 		switch subject {
 		case "ledgers":
@@ -51,8 +54,9 @@ func (p *pinned) look(ctx context.Context) (at seen, err error) {
 		case "tokens":
 			at.tokens = revision
 		}
-	}
-	return at, rows.Err()
+		return nil
+	})
+	return at, err
 }
 
 // follow notes what others have committed since the last time. It is called

@@ -119,7 +119,12 @@ func (s *Store) write(ctx context.Context, name string, act func(ctx context.Con
 	if err := s.writable(); err != nil {
 		return err
 	}
-	return s.fault(name, s.pinned.transact(ctx, func(ctx context.Context) error { return act(ctx, s.pinned) }))
+	if err := s.pinned.transact(ctx, func(ctx context.Context) error { return act(ctx, s.pinned) }); err != nil {
+		return s.fault(name, err)
+	}
+	s.kept.stale = true
+	_ = s.remember(ctx) // this is committed; Check tries again, and says what is wrong
+	return nil
 }
 
 // writable is called with the lock held.

@@ -63,14 +63,11 @@ func (s *Store) inspect(ctx context.Context, unclean bool) error {
 	if !unclean {
 		return nil
 	}
-	var verdict string
-	if err := s.files.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
-		return err
+	err := quickCheck(ctx, s.files)
+	if err != nil && codeOf(err) == 0 && ctx.Err() == nil {
+		return malformed(s.path, err)
 	}
-	if verdict != "ok" {
-		return malformed(s.path, errors.New(verdict))
-	}
-	return nil
+	return err
 }
 
 // checkSchema refuses a schema that this binary does not know.
@@ -105,6 +102,9 @@ func (s *Store) migrate(ctx context.Context, steps fs.FS) error {
 		have, err := schema(ctx, s.files, s.path)
 		if err == nil && have >= known {
 			return nil
+		}
+		if err == nil && have == 0 && s.options.Existing {
+			return personal(ErrGone, nil, "the database %s is empty", s.path)
 		}
 		if err == nil && have > 0 && !saved {
 			err = s.backupSchema(ctx, have)

@@ -28,12 +28,14 @@ type Options struct {
 	// end, and brings an older schema up to date after a backup beside it.
 	// Only the daemon does that.
 	Migrate bool
+	// Existing refuses, with ErrGone, to make what is not there: a file, or the
+	// contents of an empty one.
+	Existing bool
 }
 
 // Store is an open database. It is safe for concurrent use.
 type Store struct {
 	path    string
-	opened  fs.FileInfo // the file that was opened, to notice when it is replaced
 	options Options
 	files   *sql.DB // of one connection, which is pinned
 	readers *sql.DB
@@ -42,6 +44,8 @@ type Store struct {
 	pinned *pinned
 	seen   seen
 	moved  moved
+	watch  watch
+	kept   Keepsake
 
 	tokenActs int64 // changes of tokens by this store
 }
@@ -79,13 +83,19 @@ func open(ctx context.Context, path string, o Options, steps fs.FS) (_ *Store, e
 func provide(path string, o Options) error {
 	info, err := os.Stat(path)
 	switch {
-	case err == nil && info.IsDir():
-		return personal(ErrGone, nil, "%s is a directory, not a database: set data_dir to the directory that holds tocsin.db", path)
+	case err == nil && !info.Mode().IsRegular():
+		return personal(ErrGone, nil, "%s is a %s, not a database: set data_dir to the directory that holds tocsin.db", path, kindOf(info.Mode()))
+	case err == nil && info.Size() == 0 && o.Existing:
+		return personal(ErrGone, nil, "the database %s is empty", path)
 	case err == nil:
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
 		return fileFault(path, err)
-	case !o.Migrate:
+	}
+	if to, err := os.Readlink(path); err == nil {
+		return personal(ErrDisk, nil, "the database %s is a link to %s, which is not there: mount its disk", path, to)
+	}
+	if !o.Migrate || o.Existing {
 		return personal(ErrGone, nil, "no database at %s: start \"tocsin serve\" first, or set data_dir to the directory that holds it", path)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -150,11 +160,13 @@ func (s *Store) ready(ctx context.Context, steps fs.FS, unclean bool) error {
 			return err
 		}
 	}
-	if s.opened, err = os.Stat(s.path); err != nil {
+	if s.seen, err = s.pinned.look(ctx); err != nil {
 		return err
 	}
-	s.seen, err = s.pinned.look(ctx)
-	return err
+	if err := s.remember(ctx); err != nil {
+		return err
+	}
+	return s.begin()
 }
 
 // Close ends all connections. The last process to do so leaves one file.

@@ -1,0 +1,110 @@
+package evaluator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Inherit takes over what the Book before holds and the store does not: what it
+// could not save, and what it saved elsewhere, because the store was made anew
+// from an earlier state. Rules of a store that is much earlier are deleted when
+// the Book before does not know them.
+func (b *Book) Inherit(ctx context.Context, old *Book, now time.Time, muchEarlier bool) error {
+	if old == nil {
+		return nil
+	}
+	held, complete := old.everything()
+	stored, err := b.stored(ctx, held)
+	if err != nil {
+		return fmt.Errorf("read what is left: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var batch []*rules.Ledger
+	known := int64(0)
+	for id, l := range held {
+		known = max(known, l.Revision)
+		if s := stored[id]; s == nil || s.Revision < l.Revision {
+			l.Renew(s, now)
+			batch = append(batch, l)
+		} else if old.unsaved[id] == l {
+			b.unsaved[id] = l
+			b.admit(l)
+		}
+	}
+	for id, s := range stored {
+		if muchEarlier && complete && held[id] == nil && !s.Deleted && s.Revision <= known {
+			gone := &rules.Ledger{Rule: s.Rule, Deleted: true}
+			gone.Renew(s, now)
+			batch = append(batch, gone)
+		}
+	}
+	return b.takeAll(ctx, batch)
+}
+
+// stored is each ledger that the store has, by id: those of this Book, and of
+// the listed ones those that the Book does not watch.
+func (b *Book) stored(ctx context.Context, held map[string]*rules.Ledger) (map[string]*rules.Ledger, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out := map[string]*rules.Ledger{}
+	for _, l := range b.cache.Values() {
+		out[l.Rule.ID] = l
+	}
+	var missing []string
+	for id := range held {
+		if out[id] == nil {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return out, nil
+	}
+	list, err := b.store.Load(ctx, missing...)
+	for _, l := range list {
+		out[l.Rule.ID] = l
+	}
+	return out, err
+}
+
+// everything is each ledger that the Book holds, by id, and whether there are
+// no others.
+func (b *Book) everything() (held map[string]*rules.Ledger, complete bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	held = maps.Clone(b.unsaved)
+	for _, l := range b.cache.Values() {
+		held[l.Rule.ID] = l
+	}
+	return held, b.cache.Len() < b.options.Cache
+}
+
+// takeAll saves ledgers in one transaction, or each for itself when one of them
+// is refused; what cannot be saved now goes with the next save.
+func (b *Book) takeAll(ctx context.Context, batch []*rules.Ledger) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	again := func(*rules.Ledger) error { return errors.New("another process writes into the database that is made anew") }
+	err := b.store.Save(ctx, batch, again)
+	if err != nil {
+		err = nil
+		for _, l := range batch {
+			if failed := b.store.Save(ctx, []*rules.Ledger{l}, again); failed != nil {
+				b.unsaved[l.Rule.ID] = l
+				err = errors.Join(err, failed)
+			}
+		}
+	}
+	for _, l := range batch {
+		b.admit(l)
+	}
+	b.Ring()
+	b.committed()
+	return err
+}

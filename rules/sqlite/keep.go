@@ -1,0 +1,133 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+)
+
+// Keepsake is what is stored and in no ledger, but for history: channels,
+// silences, tokens and secrets. It is little, and in memory, so that a database
+// that was damaged can be written anew with all of it.
+type Keepsake struct {
+	at     seen // when it was read
+	stale  bool
+	tables []keptTable
+}
+
+type keptTable struct {
+	name    string
+	columns []string
+	rows    [][]any
+}
+
+var keptTables = []string{"channels", "silences", "tokens", "secrets"}
+
+// Keepsake returns what is remembered. It asks no file.
+func (s *Store) Keepsake() Keepsake {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.kept
+	k.at.ledgers, k.at.tokens = max(k.at.ledgers, s.seen.ledgers), max(k.at.tokens, s.seen.tokens)
+	return k
+}
+
+// remember reads the keepsake again if anything of it was changed; what cannot
+// be read leaves the old one. It is called with the lock held.
+func (s *Store) remember(ctx context.Context) error {
+	if !s.options.Migrate {
+		return nil // only the daemon writes a database anew
+	}
+	at, err := s.pinned.look(ctx)
+	if err != nil {
+		return err
+	}
+	was := s.kept.at
+	if s.kept.tables != nil && !s.kept.stale && at.silences == was.silences && at.channels == was.channels && at.tokens == was.tokens {
+		return nil
+	}
+	return s.readKeepsake(ctx, at)
+}
+
+func (s *Store) readKeepsake(ctx context.Context, at seen) error {
+	k := Keepsake{at: at}
+	for _, name := range keptTables {
+		t := keptTable{name: name}
+		err := each(ctx, s.pinned, `SELECT name FROM pragma_table_info(?)`, []any{name}, func(rows *sql.Rows) error {
+			t.columns = append(t.columns, "")
+			return rows.Scan(&t.columns[len(t.columns)-1])
+		})
+		if err != nil {
+			return err
+		}
+		if t.columns == nil {
+			continue // a schema before it
+		}
+		if err := each(ctx, s.pinned, t.query(), nil, t.scan); err != nil {
+			return err
+		}
+		k.tables = append(k.tables, t)
+	}
+	s.kept = k
+	return nil
+}
+
+func (t *keptTable) query() string {
+	return `SELECT ` + strings.Join(t.columns, ", ") + ` FROM ` + t.name
+}
+
+func (t *keptTable) scan(rows *sql.Rows) error {
+	row, into := make([]any, len(t.columns)), make([]any, len(t.columns))
+	for i := range row {
+		into[i] = &row[i]
+	}
+	t.rows = append(t.rows, row)
+	return rows.Scan(into...)
+}
+
+// PutBack makes the keepsake of a store that was lost the contents of this one,
+// whose revisions go on from there.
+func (s *Store) PutBack(ctx context.Context, k Keepsake) error {
+	return s.write(ctx, "put back what was remembered", func(ctx context.Context, p *pinned) error {
+		for _, t := range k.tables {
+			if err := t.putBack(ctx, p); err != nil {
+				return fmt.Errorf("%s: %w", t.name, err)
+			}
+		}
+		for subject, revision := range map[string]int64{
+			"ledgers": k.at.ledgers, "silences": k.at.silences, "channels": k.at.channels, "tokens": k.at.tokens,
+		} {
+			if _, err := p.exec(ctx, `UPDATE revisions SET revision = MAX(revision, ?) + 1 WHERE subject = ?`, revision, subject); err != nil {
+				return err
+			}
+		}
+		s.moved.silences, s.moved.channels = true, true
+		return nil
+	})
+}
+
+func (t *keptTable) putBack(ctx context.Context, p *pinned) error {
+	if _, err := p.exec(ctx, `DELETE FROM `+t.name); err != nil {
+		return err
+	}
+	marks := strings.TrimSuffix(strings.Repeat("?, ", len(t.columns)), ", ")
+	for _, row := range t.rows {
+		if _, err := p.exec(ctx, `INSERT INTO `+t.name+` (`+strings.Join(t.columns, ", ")+`) VALUES (`+marks+`)`, row...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Revision counts the commits that people would miss: it never falls, unless a
+// database went back in time.
+func (s *Store) Revision(ctx context.Context) (n int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pinned == nil {
+		return 0, fmt.Errorf("ask for the revision: %w", sql.ErrConnDone)
+	}
+	n, err = s.pinned.number(ctx, `SELECT SUM(revision) FROM revisions`)
+	return n, s.fault("ask for the revision", err)
+}
