@@ -15,6 +15,9 @@ import (
 
 func backupDir(c *app.Config) string { return filepath.Join(c.DataDir, "backups") }
 
+// draftSuffix is that of what is to take the place of the database.
+const draftSuffix = ".new"
+
 // backups lists the backups of the days, the oldest first: their names are
 // their times.
 func backups(c *app.Config) []string { return files(filepath.Join(backupDir(c), "tocsin-*.db")) }
@@ -24,7 +27,7 @@ func backups(c *app.Config) []string { return files(filepath.Join(backupDir(c), 
 // database when the daemon ended.
 func copies(c *app.Config) []string {
 	path := databasePath(c)
-	return slices.Concat(files(path+".*.schema-*.bak"), backups(c), files(path+".new"))
+	return slices.Concat(files(path+".*.schema-*.bak"), backups(c), files(path+draftSuffix))
 }
 
 func files(pattern string) []string {

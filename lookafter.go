@@ -67,7 +67,7 @@ func (d *daemon) takeCopy(ctx context.Context, why error) error {
 func (d *daemon) leaveCopy(ctx context.Context) error {
 	s := d.store
 	if _, err := os.Stat(s.path); !errors.Is(err, fs.ErrNotExist) && (s.stranger || s.touched()) {
-		return nil
+		return s.saveBeside(ctx)
 	}
 	if err := s.moveTo(ctx, s.path); err != nil {
 		d.log.Debug("the database cannot be written yet", "error", err)
@@ -75,6 +75,19 @@ func (d *daemon) leaveCopy(ctx context.Context) error {
 	}
 	d.log.Warn("the database can be written again; what changed meanwhile is in it")
 	return errReopen
+}
+
+// saveBeside writes what is in memory beside the file that somebody put in the
+// place of the database, so that it is not lost with this process.
+func (s *storage) saveBeside(ctx context.Context) error {
+	have, err := s.Revision(ctx)
+	if err != nil || have == s.beside {
+		return err
+	}
+	if _, err := s.draft(ctx, s.path); err == nil {
+		s.beside = have // a disk that cannot be written was told of
+	}
+	return nil
 }
 
 // touched reports whether somebody changed the real files since the copy was
@@ -90,19 +103,30 @@ func (s *storage) touched() bool {
 
 // moveTo writes the database beside path and then in its place.
 func (s *storage) moveTo(ctx context.Context, path string) error {
-	whole := path + ".new"
-	if err := os.Remove(whole); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	whole, err := s.draft(ctx, path)
+	if err != nil {
 		return err
 	}
-	if err := s.Backup(ctx, whole); err != nil {
-		return err
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		if err := os.Rename(path, path+".before-"+stamp()); err != nil {
+			return err
+		}
 	}
 	for _, suffix := range []string{"-wal", "-shm"} {
-		if err := os.Remove(path + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.RemoveAll(path + suffix); err != nil {
 			return err
 		}
 	}
 	return os.Rename(whole, path)
+}
+
+// draft writes the database beside path.
+func (s *storage) draft(ctx context.Context, path string) (whole string, err error) {
+	whole = path + draftSuffix
+	if err := os.Remove(whole); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	return whole, s.Backup(ctx, whole)
 }
 
 // writeAgain writes the database from the open files, where their names are
@@ -126,16 +150,15 @@ func (d *daemon) writeAgain(ctx context.Context, c *app.Config, why error) error
 func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 	old := d.store
 	if old.broken == nil {
-		old.broken, old.aside = why, old.path+".damaged-"+stamp()
+		old.broken, old.aside, old.sound = why, old.path+".damaged-"+stamp(), old.Sound()
 	}
 	if err := setAside(old.path, old.aside); err != nil {
 		d.say(aboutDatabase, err)
 		return nil // what is in memory goes on
 	}
-	list := copies(c)
-	if old.Log().Alone() {
-		list = append(list, old.aside)
-	}
+	list, remove := old.remains()
+	defer remove()
+	list = append(copies(c), list...)
 	next := &storage{path: old.path, mark: old.mark, lost: true}
 	base, err := next.startFromNewest(ctx, list, old.broken)
 	if err != nil {
@@ -145,6 +168,30 @@ func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 	next.tell("%s. It was written anew from memory%s: rules, alerts, silences, channels and messages are complete, older history may not be%s", rules.Sentence(old.broken), onTop(base), keptAs(old.aside))
 	old.next = next
 	return errReopen
+}
+
+// remains are what can still be had of the files of a broken database: the file
+// and its log where only the log's index was harmed, the file alone where that
+// is one state.
+func (s *storage) remains() (list []string, remove func()) {
+	remove = func() {}
+	if s.Log().Alone() {
+		list = append(list, s.aside)
+	}
+	if !s.sound {
+		return list, remove
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(s.path), ".folded-")
+	if err != nil {
+		return list, remove
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	// Under another name and inode: SQLite still has the old ones open.
+	folded := filepath.Join(dir, databaseEntry)
+	if copyFile(s.aside, folded) != nil || copyFile(s.aside+"-wal", folded+"-wal") != nil || sqlite.Fold(folded) != nil {
+		return list, remove
+	}
+	return append(list, folded), remove
 }
 
 func onTop(base string) string {
@@ -198,7 +245,7 @@ func (f *folding) due(l sqlite.Log, now time.Time) bool {
 	case l.Frames != f.frames:
 		f.quiet, f.frames = now, l.Frames
 	}
-	return now.Sub(f.quiet) >= foldQuiet || now.Sub(f.since) >= foldAtAll
+	return l.Touched || now.Sub(f.quiet) >= foldQuiet || now.Sub(f.since) >= foldAtAll
 }
 
 // reopen puts another database in the place of the present one, between two

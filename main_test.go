@@ -240,9 +240,9 @@ func (h *hook) heard(part string) func() bool {
 }
 
 // claude is an MCP client that talks to `tocsin mcp`.
-func (s *site) claude() *client.Client {
+func (s *site) claude(env ...string) *client.Client {
 	s.Helper()
-	c, err := client.NewStdioMCPClient(binary, nil, "mcp", "--config", s.config)
+	c, err := client.NewStdioMCPClient(binary, env, "mcp", "--config", s.config)
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -31,6 +31,8 @@ type storage struct {
 	lost     bool   // it is an earlier state than what the book before holds
 	broken   error  // why its contents are not to be used any more
 	aside    string // where the files of a broken one are
+	sound    bool   // its log is whole
+	beside   int64  // the revision that was saved beside a stranger
 	after    string // what people should know of it in the next session
 	mark     *mark
 }

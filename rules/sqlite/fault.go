@@ -60,10 +60,11 @@ func codeOf(err error) int {
 	return 0
 }
 
-// cutOff reports whether a file ended where SQLite knows that it goes on.
+// cutOff reports whether a file ended where SQLite knows that it goes on: the
+// last is of the log's index, which is in memory too.
 func cutOff(err error) bool {
 	var e *driver.Error
-	return errors.As(err, &e) && e.Code() == lib.SQLITE_IOERR_SHORT_READ
+	return errors.As(err, &e) && (e.Code() == lib.SQLITE_IOERR_SHORT_READ || e.Code() == lib.SQLITE_IOERR_IN_PAGE)
 }
 
 func locked(err error) bool {

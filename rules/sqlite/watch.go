@@ -28,6 +28,9 @@ type watch struct {
 type Log struct {
 	Frames int64 // in the log
 	Folded int64 // of them, that are in the file as well
+	// Touched says that another wrote into the file, which harmed nothing that
+	// is not in the log.
+	Touched bool
 }
 
 // Pending reports whether a copy of the file alone would lack something.
@@ -36,6 +39,14 @@ func (l Log) Pending() bool { return l.Folded < l.Frames }
 // Alone reports whether the file alone is one state of the database: nothing of
 // the log is folded into it, or all.
 func (l Log) Alone() bool { return l.Folded == 0 || !l.Pending() }
+
+// Sound reports whether the log on the disk has all that the last Check found
+// in it.
+func (s *Store) Sound() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return verifyLog(s.path+"-wal", s.watch.log.Frames) == nil
+}
 
 // Log returns what the last Check found.
 func (s *Store) Log() Log {
@@ -128,6 +139,8 @@ func (s *Store) sameFile() error {
 		return personal(ErrGone, nil, "the database file %s was removed while tocsin runs: put it back, or restart tocsin to begin anew", s.path)
 	case err != nil:
 		return fileFault(s.path, err)
+	case !info.Mode().IsRegular():
+		return personal(ErrGone, nil, "a %s was put in the place of the database file %s while tocsin runs", kindOf(info.Mode()), s.path)
 	case !os.SameFile(info, s.watch.opened[0]):
 		return personal(ErrReplaced, nil, "the database file %s was replaced while tocsin runs: restart tocsin to use the new one", s.path)
 	}
@@ -165,7 +178,7 @@ func (s *Store) whole(ctx context.Context) error {
 	if err := s.readAnew(ctx); err != nil {
 		return err
 	}
-	s.watch.size, s.watch.changed = info.Size(), info.ModTime()
+	s.watch.size, s.watch.changed, s.watch.log.Touched = info.Size(), info.ModTime(), true
 	return nil
 }
 

@@ -1,0 +1,93 @@
+package app_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// TestALockFileThatGoesWrongKeepsASecondDaemonAway: whatever becomes of the
+// file, the next Look locks the one that is there.
+func TestALockFileThatGoesWrongKeepsASecondDaemonAway(t *testing.T) {
+	for name, harm := range map[string]func(path string) error{
+		"nothing": func(string) error { return nil },
+		"deleted": os.Remove,
+		"garbage": func(path string) error { return os.WriteFile(path, []byte("garbage"), 0o640) },
+		"emptied": func(path string) error { return os.Truncate(path, 0) },
+		"replaced": func(path string) error {
+			if err := os.WriteFile(path+".new", []byte("1\n"), 0o640); err != nil {
+				return err
+			}
+			return os.Rename(path+".new", path)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			lock, err := app.TakeLock(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := harm(filepath.Join(dir, "daemon.lock")); err != nil {
+				t.Fatal(err)
+			}
+			if err := lock.Look(); err != nil {
+				t.Fatal(err)
+			}
+			want := fmt.Sprintf("another tocsin daemon runs on %s (pid %d)", dir, os.Getpid())
+			if _, err := app.TakeLock(dir); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), want) {
+				t.Errorf("a second daemon: %v, want %s", err, want)
+			}
+			if err := lock.Release(); err != nil {
+				t.Fatal(err)
+			}
+			again, err := app.TakeLock(dir)
+			if err != nil {
+				t.Fatalf("after the end: %v", err)
+			}
+			if err := again.Release(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestADaemonThatLostItsLockGivesWay(t *testing.T) {
+	dir := t.TempDir()
+	first, err := app.TakeLock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "daemon.lock")); err != nil {
+		t.Fatal(err)
+	}
+	second, err := app.TakeLock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Look(); rules.CodeOf(err) != rules.Conflict {
+		t.Errorf("Look = %v, want a conflict", err)
+	}
+	if err := second.Look(); err != nil {
+		t.Errorf("the other one's Look = %v", err)
+	}
+	for _, l := range []*app.Lock{first, second} {
+		if err := l.Release(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestALockThatCannotBeTakenSaysWhy(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "daemon.lock"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.TakeLock(dir); err == nil || !strings.Contains(err.Error(), "a directory is in the place of the file") {
+		t.Errorf("a directory: %v", err)
+	}
+}
