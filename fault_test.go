@@ -217,6 +217,90 @@ func (s *stage) untilElse(what string, ok func() bool, wrong *string) {
 	s.until(what, ok)
 }
 
+// TestAnyFileGoesWrongBeforeTheStart: the backup takes the place of a database
+// that is no good, and what is lost is told.
+func TestAnyFileGoesWrongBeforeTheStart(t *testing.T) {
+	influx := sourcetest.Influxd(t)
+	site := &site{T: t, influx: influx}
+	defer site.feed(-2)()
+	for _, h := range faults(map[string]bool{
+		"tocsin.db deleted": true, "tocsin.db emptied": true, "tocsin.db-wal deleted": true, "tocsin.db-wal a directory": true, "channels.key emptied": true,
+	}) {
+		t.Run(h.file+" "+h.name, func(t *testing.T) {
+			s := newStage(t, influx)
+			d := s.serve()
+			s.play()
+			if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+				t.Fatal(err)
+			}
+			d = s.serve()
+			s.ack()
+			if err := os.Mkdir(filepath.Join(s.dir, "data", "backups"), 0o750); err != nil {
+				t.Fatal(err)
+			}
+			s.must("Wrote", "backup", filepath.Join(s.dir, "data", "backups", "tocsin-20260101.db"))
+			if err := d.end(t, syscall.SIGKILL, 5*time.Second); err == nil {
+				t.Fatal("it survived kill -9")
+			}
+			if err := h.do(filepath.Join(s.dir, "data", h.file)); err != nil {
+				t.Skip(err) // there is no such file now
+			}
+			d = s.serve()
+			told, lost := s.hook.heard("tocsin's data"), s.whole()
+			switch {
+			case h.file == "tocsin.db":
+				s.until("people are told", told)
+				if lost != "" {
+					t.Error(lost)
+				}
+			case h.file == "channels.key", lost != "":
+				s.until("people are told", told)
+			case told():
+				t.Errorf("people were told, and all is there: %q", s.hook.texts())
+			}
+			if out, code := s.run("rules", "list"); code != 0 || !strings.Contains(out, "too_warm") || !strings.Contains(out, "late_one") {
+				t.Errorf("the rules: exit %d, %s", code, out)
+			}
+			s.late.come()
+			s.until("the message that was owed arrives", s.late.heard("Late one"))
+			if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestADatabaseThatIsGoneIsNoFirstStart: only a directory that never had one is
+// begun without a word.
+func TestADatabaseThatIsGoneIsNoFirstStart(t *testing.T) {
+	s := newStage(t, nil)
+	d := s.serve()
+	s.until("the mark is there", func() bool {
+		_, err := os.Stat(filepath.Join(s.dir, "data", "tocsin.mark"))
+		return err == nil
+	})
+	if got := s.get("/status"); strings.Contains(got, "storage:") {
+		t.Errorf("the first start: %s", got)
+	}
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(s.dir, "data", "tocsin.db")); err != nil {
+		t.Fatal(err)
+	}
+	d = s.serve()
+	s.until("people are told", s.hook.heard("tocsin's database"))
+	s.until("status tells", s.statusHas("tocsin begins anew"))
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	d = s.serve()
+	s.until("it is over", s.statusLacks("storage:"))
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // afterwards starts the daemon again and expects all of the stage.
 func (s *stage) afterwards() {
 	s.Helper()

@@ -49,27 +49,27 @@ func (d *daemon) signer(c *app.Config) *notify.Signer {
 // lookAtKeys sees to it that the key files are as they were, and open what was
 // sealed.
 func (d *daemon) lookAtKeys(ctx context.Context, c *app.Config) {
-	d.report(keyPath(c), d.keys.channels.Look())
-	if d.keys.links != nil {
-		d.report(linksKeyPath(c), d.keys.links.Look())
-	}
-	d.report("channels", d.sealedAway(ctx))
-}
-
-// sealedAway names the stored channels whose credentials the key does not open.
-func (d *daemon) sealedAway(ctx context.Context) error {
 	list, err := d.store.Channels(ctx)
 	if err != nil {
-		return nil // looking after the database tells of that
+		return // looking after the database tells of that
 	}
-	var names []string
+	d.report(keyPath(c), d.keys.channels.Look(func(v *notify.Vault) int { return len(list) - len(sealedAway(v, list)) }))
+	if d.keys.links != nil {
+		d.report(linksKeyPath(c), d.keys.links.Look(nil))
+	}
+	var trouble error
+	if names := sealedAway(d.vault, list); names != nil {
+		trouble = rules.Errorf(rules.Unavailable, "the key of this machine does not open the credentials of %s: nothing can be sent there. Put the right %s back, or give each its credential again: tocsin channels add --replace NAME", strings.Join(names, ", "), channelsEntry)
+	}
+	d.report("channels", trouble)
+}
+
+// sealedAway names the stored channels whose credentials a key does not open.
+func sealedAway(v *notify.Vault, list []app.StoredChannel) (names []string) {
 	for _, c := range list {
-		if _, err := d.vault.Open(c.ID, c.Kind, c.Sealed); err != nil {
+		if _, err := v.Open(c.ID, c.Kind, c.Sealed); err != nil {
 			names = append(names, c.Name)
 		}
 	}
-	if names == nil {
-		return nil
-	}
-	return rules.Errorf(rules.Unavailable, "the key of this machine does not open the credentials of %s: nothing can be sent there. Put the right %s back and restart tocsin, or give each its credential again: tocsin channels add --replace NAME", strings.Join(names, ", "), channelsEntry)
+	return names
 }

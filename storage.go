@@ -72,7 +72,10 @@ func openStorage(ctx context.Context, c *app.Config, log *slog.Logger) (*storage
 	s := &storage{path: databasePath(c), mark: markOf(c)}
 	list := copies(c)
 	known := s.mark.known() || len(list) > 0
-	var err error
+	err := clearWay(s.path)
+	if err != nil {
+		return nil, rules.FileTrouble("make room for", s.path, err)
+	}
 	s.Store, err = sqlite.Open(ctx, s.path, sqlite.Options{Migrate: true, Existing: known})
 	switch {
 	case err == nil:
@@ -86,6 +89,20 @@ func openStorage(ctx context.Context, c *app.Config, log *slog.Logger) (*storage
 		return s, s.openCopy(ctx, err)
 	}
 	return nil, err
+}
+
+// clearWay moves away what is neither a log nor its index, but in its place.
+func clearWay(path string) error {
+	for _, suffix := range []string{"-wal", "-shm"} {
+		info, err := os.Lstat(path + suffix)
+		if err != nil || info.Mode().IsRegular() {
+			continue
+		}
+		if err := os.Rename(path+suffix, path+suffix+".before-"+stamp()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // compare tells of a database that is sound but not the last one.

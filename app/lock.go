@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -29,6 +30,9 @@ func lockPath(dataDir string) string { return filepath.Join(dataDir, "daemon.loc
 // the process ends, however it ends.
 func TakeLock(dataDir string) (*Lock, error) {
 	path := lockPath(dataDir)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		_ = os.Rename(path, path+".before-"+time.Now().UTC().Format("20060102-150405")) // locking it fails otherwise
+	}
 	lock := flock.New(path)
 	taken, err := lock.TryLock()
 	if cannotWrite(err) && readableFile(path) {

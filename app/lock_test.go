@@ -19,6 +19,12 @@ func TestALockFileThatGoesWrongKeepsASecondDaemonAway(t *testing.T) {
 		"deleted": os.Remove,
 		"garbage": func(path string) error { return os.WriteFile(path, []byte("garbage"), 0o640) },
 		"emptied": func(path string) error { return os.Truncate(path, 0) },
+		"a directory": func(path string) error {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			return os.Mkdir(path, 0o700)
+		},
 		"replaced": func(path string) error {
 			if err := os.WriteFile(path+".new", []byte("1\n"), 0o640); err != nil {
 				return err
@@ -83,11 +89,11 @@ func TestADaemonThatLostItsLockGivesWay(t *testing.T) {
 }
 
 func TestALockThatCannotBeTakenSaysWhy(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "daemon.lock"), 0o750); err != nil {
+	dir := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.TakeLock(dir); err == nil || !strings.Contains(err.Error(), "a directory is in the place of the file") {
-		t.Errorf("a directory: %v", err)
+	if _, err := app.TakeLock(dir); err == nil || !strings.Contains(err.Error(), "a part of that path is a file") {
+		t.Errorf("below a file: %v", err)
 	}
 }

@@ -23,8 +23,7 @@ type Key struct {
 
 	mu      sync.Mutex
 	secret  []byte
-	trouble error  // why the secret is in no file and ends with this process
-	aside   string // where ours was saved beside a stranger
+	trouble error // why the secret is in no file and ends with this process
 }
 
 // OpenKey reads a key file; with create it makes a new one where there is none.
@@ -102,9 +101,10 @@ func (k *Key) bytes() []byte {
 }
 
 // Look compares the file with the key in memory. One that is gone or damaged is
-// written again; a key of its own that somebody put there stays, and ours is
-// saved beside it. The error says what was found and done, for people.
-func (k *Key) Look() error {
+// written again, and so is one that holds another key, unless that opens more of
+// what is sealed, which opens counts: then it is the right one, and is taken. The
+// error says what was found and done, for people.
+func (k *Key) Look(opens func(*Vault) int) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	file, err := os.ReadFile(k.path)
@@ -113,16 +113,15 @@ func (k *Key) Look() error {
 		return nil
 	case k.trouble != nil:
 		return k.adopt()
-	case err == nil && len(file) == keySize:
-		return k.yield()
+	case err == nil && len(file) == keySize && opens != nil && opens(NewVault(&Key{secret: file})) > opens(NewVault(&Key{secret: k.secret})):
+		return k.adopt()
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !isDirectory(k.path):
 		return rules.FileTrouble("read the key file", k.path, err)
 	}
 	return k.writeAgain()
 }
 
-// adopt takes the key of a file that can be had now in the place of one that
-// was in memory only.
+// adopt takes the key of the file in the place of the one in memory.
 func (k *Key) adopt() error {
 	found, err := OpenKey(k.path, true)
 	if err != nil {
@@ -130,17 +129,6 @@ func (k *Key) adopt() error {
 	}
 	k.secret, k.trouble = found.secret, nil
 	return nil
-}
-
-func (k *Key) yield() error {
-	if k.aside == "" {
-		kept := k.path + ".before-" + stamp()
-		if err := writeKey(kept, k.secret); err != nil {
-			return rules.FileTrouble("save the key of this daemon as", kept, err)
-		}
-		k.aside = kept
-	}
-	return rules.Errorf(rules.Unavailable, "the key file %s was replaced by another key while tocsin runs: tocsin works on with its own, which is kept as %s; put that one back, or restart tocsin to use the other", k.path, filepath.Base(k.aside))
 }
 
 func stamp() string { return time.Now().UTC().Format("20060102-150405") }
@@ -152,7 +140,7 @@ func (k *Key) writeAgain() error {
 		if err != nil {
 			return rules.FileTrouble("set aside the damaged key file", k.path, err)
 		}
-		what = "was damaged (it is kept as " + filepath.Base(kept) + ")"
+		what = "was damaged or replaced (what was there is kept as " + filepath.Base(kept) + ")"
 	}
 	if err := writeKey(k.path, k.secret); err != nil {
 		return rules.FileTrouble("write again the key file", k.path, err)

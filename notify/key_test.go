@@ -60,16 +60,16 @@ func TestAKeyFileThatGoesWrongIsWrittenAgain(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "channels.key")
 			k := keep(t, path)
 			text := sealed(t, k)
-			if err := k.Look(); err != nil {
+			if err := k.Look(nil); err != nil {
 				t.Errorf("a sound key: %v", err)
 			}
 			if err := harm(path); err != nil {
 				t.Fatal(err)
 			}
-			if err := k.Look(); err == nil || !strings.Contains(err.Error(), "written again from memory") {
+			if err := k.Look(nil); err == nil || !strings.Contains(err.Error(), "written again from memory") {
 				t.Errorf("Look = %v, want what was done", err)
 			}
-			if err := k.Look(); err != nil {
+			if err := k.Look(nil); err != nil {
 				t.Errorf("the next Look: %v", err)
 			}
 			if again := keep(t, path); !opens(k, text) || !opens(again, text) {
@@ -79,24 +79,36 @@ func TestAKeyFileThatGoesWrongIsWrittenAgain(t *testing.T) {
 	}
 }
 
-func TestAnotherKeyPutInPlaceStaysAndOursIsKept(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "channels.key")
+// TestTheKeyThatOpensMoreIsTheRightOne: a stranger gives way to ours, ours to the
+// one that what is stored was sealed with.
+func TestTheKeyThatOpensMoreIsTheRightOne(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "channels.key")
 	k := keep(t, path)
 	text := sealed(t, k)
+	opened := func(v *notify.Vault) int {
+		if url, err := v.Open("1", "ntfy", text); err == nil && url.Reveal() == "ntfy://topic" {
+			return 1
+		}
+		return 0
+	}
 	if err := os.WriteFile(path, []byte(strings.Repeat("x", 32)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := k.Look(); err == nil || !strings.Contains(err.Error(), "was replaced by another key") {
-			t.Errorf("Look = %v", err)
-		}
+	if err := k.Look(opened); err == nil || !opens(k, text) || !opens(keep(t, path), text) || kept(t, path+".damaged-*") != 1 {
+		t.Errorf("a stranger was not set aside: %v", err)
 	}
-	list, err := filepath.Glob(path + ".before-*")
-	if err != nil || len(list) != 1 || !opens(keep(t, list[0]), text) {
-		t.Errorf("the daemon's own key is not kept: %q, %v", list, err)
+	fresh := filepath.Join(dir, "fresh.key") // of a new machine
+	late := keep(t, fresh)
+	right, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !opens(k, text) || opens(keep(t, path), text) {
-		t.Error("the other key was not left alone")
+	if err := os.WriteFile(fresh, right, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Look(opened); err != nil || !opens(late, text) {
+		t.Errorf("the right key was not taken: %v", err)
 	}
 }
 
@@ -126,7 +138,7 @@ func TestNoKeyFileKeepsTheDaemonFromStarting(t *testing.T) {
 	if err := os.Mkdir(filepath.Dir(nowhere), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Look(); err != nil || k.Trouble() != nil {
+	if err := k.Look(nil); err != nil || k.Trouble() != nil {
 		t.Errorf("once it can be made: %v", err)
 	}
 	if text := sealed(t, k); !opens(keep(t, nowhere), text) {

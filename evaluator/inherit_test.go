@@ -1,0 +1,125 @@
+package evaluator_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// freezer is a rule about one sensor.
+func freezer(name, sensor string) rules.Doc {
+	return rules.Doc{
+		"name": name, "title": name, "measurement": "temperature", "field": "celsius", "where": rules.Doc{"sensor": sensor},
+		"condition": rules.Doc{"aggregation": "latest", "window": "1m", "operator": ">", "value": -15.0},
+	}
+}
+
+func (h *house) delete(id string) {
+	h.Helper()
+	err := h.book.Act(h.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
+		l.Delete(s, rules.Actor{Name: "test", Door: "cli"})
+		return nil
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// stored lists what a daemon finds that starts now: the rules by name, and the
+// alerts by rule and status.
+func (h *house) stored() (names, alerts map[string]bool) {
+	h.Helper()
+	h.restart()
+	list, _, err := h.store.Rules(h.Context(), app.RuleFilter{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	rows, _, err := h.store.Alerts(h.Context(), app.AlertFilter{})
+	if err != nil {
+		h.Fatal(err)
+	}
+	names, alerts = map[string]bool{}, map[string]bool{}
+	for _, r := range list {
+		names[r.Name] = true
+	}
+	for _, row := range rows {
+		alerts[row.RuleID+" "+string(row.Status())] = true
+	}
+	return names, alerts
+}
+
+// TestWhatIsHeldIsWrittenOverAnEarlierState: the store went back in time; what
+// the book before holds is the truth.
+func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
+	h := newHouse(t)
+	h.rule(freezer("stays", "a"))
+	h.rule(freezer("ends", "b"))
+	h.rule(freezer("goes", "c"))
+	h.tick("temperature,sensor=a celsius=-18", "temperature,sensor=b celsius=-2", "temperature,sensor=c celsius=-2")
+	earlier := filepath.Join(t.TempDir(), "tocsin.db")
+	if err := h.store.Backup(t.Context(), earlier); err != nil {
+		t.Fatal(err)
+	}
+	h.wantOwed(rules.FirstNews, rules.FirstNews)
+	h.delete("rgoes")
+	h.rule(freezer("goes2", "c"))
+	h.rule(freezer("comes", "d"))
+	h.tick("temperature,sensor=a celsius=-2", "temperature,sensor=b celsius=-18", "temperature,sensor=d celsius=-2")
+	owed := len(h.book.Owed(h.now))
+
+	old := h.book
+	h.path = earlier
+	h.restart()
+	if err := h.book.Inherit(t.Context(), old, h.now, true); err != nil {
+		t.Fatal(err)
+	}
+	names, alerts := h.stored()
+	for name, want := range map[string]bool{"stays": true, "ends": true, "goes": false, "goes2": true, "comes": true} {
+		if names[name] != want {
+			t.Errorf("rule %s is stored: %t", name, names[name])
+		}
+	}
+	for alert, want := range map[string]bool{
+		"rstays firing": true, "rcomes firing": true, "rends firing": false, "rends resolved": true, "rgoes firing": false, "rgoes resolved": true,
+	} {
+		if alerts[alert] != want {
+			t.Errorf("alert %s is stored: %t", alert, alerts[alert])
+		}
+	}
+	if again := len(h.book.Owed(h.now)); again != owed || owed == 0 {
+		t.Errorf("%d messages are owed, %d were", again, owed)
+	}
+}
+
+// TestAReloadInheritsWhatIsNotSavedAlone: what is stored stands, also a rule
+// that another process made and this one has not seen.
+func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
+	h := newHouse(t)
+	h.rule(freezer("ours", "a"))
+	h.tick("temperature,sensor=a celsius=-2")
+	old, writes := h.book, h.store
+	revision, err := writes.Revision(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := &house{T: t, path: h.path, points: h.points, now: h.now, source: h.source}
+	other.open(false)
+	other.rule(freezer("theirs", "b"))
+	h.restart()
+	if err := h.book.Inherit(t.Context(), old, h.now, false); err != nil {
+		t.Fatal(err)
+	}
+	if names, _ := h.stored(); !names["ours"] || !names["theirs"] {
+		t.Errorf("stored are %v", names)
+	}
+	if now, err := h.store.Revision(t.Context()); err != nil || now != revision+1 {
+		t.Errorf("the revision went from %d to %d, %v: only the other process wrote", revision, now, err)
+	}
+	var none *evaluator.Book
+	if err := h.book.Inherit(t.Context(), none, h.now, true); err != nil {
+		t.Error(err)
+	}
+}
