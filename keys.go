@@ -59,7 +59,9 @@ func (d *daemon) lookAtKeys(ctx context.Context, c *app.Config) {
 	}
 	var trouble error
 	if names := sealedAway(d.vault, list); names != nil {
-		trouble = rules.Errorf(rules.Unavailable, "the key of this machine does not open the credentials of %s: nothing can be sent there. Put the right %s back, or give each its credential again: tocsin channels add --replace NAME", strings.Join(names, ", "), channelsEntry)
+		trouble = rules.Errorf(rules.Unavailable,
+			"the key of this machine does not open the credentials of %s: nothing can be sent there. Put the right %s back, "+
+				"or give each its credential again: tocsin channels add --replace NAME", strings.Join(names, ", "), channelsEntry)
 	}
 	d.report("channels", trouble)
 }

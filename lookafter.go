@@ -159,13 +159,13 @@ func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 	list, remove := old.remains()
 	defer remove()
 	list = append(copies(c), list...)
-	next := &storage{path: old.path, mark: old.mark, lost: true}
-	base, err := next.startFromNewest(ctx, list, old.broken)
-	if err != nil {
+	next, base := &storage{path: old.path, mark: old.mark, lost: true}, newest(ctx, list)
+	if err := next.startFrom(ctx, base, old.broken); err != nil {
 		d.say(aboutDatabase, err)
 		return nil
 	}
-	next.tell("%s. It was written anew from memory%s: rules, alerts, silences, channels and messages are complete, older history may not be%s", rules.Sentence(old.broken), onTop(base), keptAs(old.aside))
+	next.tell("%s. It was written anew from memory%s: rules, alerts, silences, channels and messages are complete, "+
+		"older history may not be%s", rules.Sentence(old.broken), onTop(base), keptAs(old.aside))
 	old.next = next
 	return errReopen
 }

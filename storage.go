@@ -112,7 +112,9 @@ func (s *storage) compare(ctx context.Context) error {
 		return errors.Join(err, s.Close())
 	}
 	if missing := s.mark.revision() - have; missing > 0 {
-		s.tell("the database is an earlier state: %d changes that were saved are not in it. While tocsin was down another file was put in its place, or its log %s-wal was lost; look through `tocsin rules list`, and see the backups beside it", missing, filepath.Base(s.path))
+		s.tell("the database is an earlier state: %d changes that were saved are not in it. While tocsin was down "+
+			"another file was put in its place, or its log %s-wal was lost; look through `tocsin rules list`, "+
+			"and see the backups beside it", missing, filepath.Base(s.path))
 	}
 	return s.settled(ctx)
 }
@@ -167,7 +169,8 @@ func (s *storage) runOnCopy(ctx context.Context, why error, fill func(dir string
 		return errors.Join(why, err, os.RemoveAll(dir))
 	}
 	s.Store, s.copy = store, dir
-	s.tell("%s; until then tocsin works on a copy in memory: what changes now is lost when it ends", rules.Sentence(why))
+	s.tell("%s; until then tocsin works on a copy in memory: what changes now is lost when it ends",
+		rules.Sentence(why))
 	return nil
 }
 
@@ -193,16 +196,19 @@ func (s *storage) restoreNewest(ctx context.Context, list []string, why error, w
 	if err := setAside(s.path, aside); err != nil {
 		return errors.Join(why, err)
 	}
-	backup, err := s.startFromNewest(ctx, list, why)
-	switch {
-	case err != nil:
+	backup := newest(ctx, list)
+	if backup == "" && errors.Is(why, sqlite.ErrMalformed) {
+		return errors.Join(fmt.Errorf("%w (there is no sound backup to restore)", why), setAside(aside, s.path))
+	}
+	if err := s.startFrom(ctx, backup, why); err != nil {
 		return errors.Join(err, setAside(aside, s.path))
-	case backup != "":
-		s.tell("the database %s; %s was restored, and what changed after it is lost%s", what, filepath.Base(backup), keptAs(aside))
-	case errors.Is(why, sqlite.ErrMalformed):
-		return errors.Join(fmt.Errorf("%w (there is no sound backup to restore)", why), s.Close(), setAside(s.path, s.path+".empty"), setAside(aside, s.path))
-	default:
-		s.tell("the database %s, and there is no sound backup: tocsin begins anew, without the rules that there were%s", what, keptAs(aside))
+	}
+	if backup == "" {
+		s.tell("the database %s, and there is no sound backup: tocsin begins anew, without the rules that there were%s",
+			what, keptAs(aside))
+	} else {
+		s.tell("the database %s; %s was restored, and what changed after it is lost%s",
+			what, filepath.Base(backup), keptAs(aside))
 	}
 	return s.settled(ctx)
 }
@@ -226,15 +232,20 @@ func keptAs(aside string) string {
 
 func stamp() string { return time.Now().UTC().Format("20060102-150405") }
 
-// startFromNewest opens the newest state of those files that are sound, or an
-// empty database and "" without one.
-func (s *storage) startFromNewest(ctx context.Context, list []string, why error) (base string, err error) {
-	newest := int64(-1)
+// newest picks the newest state of those files that are sound, "" for none.
+func newest(ctx context.Context, list []string) (base string) {
+	last := int64(-1)
 	for _, file := range list {
-		if n, err := sqlite.Verify(ctx, file); err == nil && n >= newest {
-			base, newest = file, n
+		if n, err := sqlite.Verify(ctx, file); err == nil && n >= last {
+			base, last = file, n
 		}
 	}
+	return base
+}
+
+// startFrom opens a copy of base, or a new database where that is "", in its
+// place, or in memory where the place cannot be written.
+func (s *storage) startFrom(ctx context.Context, base string, why error) (err error) {
 	if base != "" {
 		err = placeCopy(base, s.path)
 	}
@@ -242,9 +253,9 @@ func (s *storage) startFromNewest(ctx context.Context, list []string, why error)
 		s.Store, err = sqlite.Open(ctx, s.path, sqlite.Options{Migrate: true})
 	}
 	if err == nil {
-		return base, nil
+		return nil
 	}
-	return base, s.runOnCopy(ctx, errors.Join(why, err), func(dir string) error {
+	return s.runOnCopy(ctx, errors.Join(why, err), func(dir string) error {
 		if base == "" {
 			return nil
 		}

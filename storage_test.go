@@ -231,3 +231,40 @@ func TestBackupAndRestore(t *testing.T) {
 		t.Errorf("a file that is no backup: exit %d, %s", code, out)
 	}
 }
+
+// TestTheFirstStartOnAFullDisk: it runs in memory, says why with the cure, and
+// writes all of it once there is room.
+func TestTheFirstStartOnAFullDisk(t *testing.T) {
+	s := newSite(t)
+	disk := newDisk(s)
+	defer s.feed(-2)()
+	s.hook.come()
+	free := disk.fill()
+	d := s.serve()
+	s.until("status tells of the full disk", s.statusHas("is full: free some space"))
+	s.until("people are told of the key", s.hook.heard("tocsin's data directory"))
+	const want = "cannot make the key file"
+	if got := s.hook.texts() + d.log.String(); !strings.Contains(got, want) || !strings.Contains(got, "no space left on device; free some space") || strings.Contains(got, "(<nil>)") {
+		t.Errorf("told: %s", got)
+	}
+	free()
+	s.until("it is over", s.statusLacks("storage:"))
+	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--above", "-15"); code != 0 {
+		t.Error(out)
+	}
+	if err := d.end(t, syscall.SIGKILL, 5*time.Second); err == nil {
+		t.Fatal("it survived kill -9")
+	}
+	for _, name := range []string{"tocsin.db", "tocsin.mark", "channels.key", "daemon.lock"} {
+		if info, err := os.Stat(filepath.Join(disk.path, name)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	d = s.serve()
+	if out, _ := s.run("rules", "list"); !strings.Contains(out, "too_warm") {
+		t.Error(out)
+	}
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Error(err)
+	}
+}

@@ -75,7 +75,7 @@ const aboutDatabase = "database"
 func (d *daemon) say(about string, err error) bool {
 	fresh := d.word.set(about, err)
 	if fresh {
-		d.log.Error("the "+about+" is not well", "error", err)
+		d.log.Error("the data directory is not well", "about", about, "error", err)
 	}
 	return fresh
 }

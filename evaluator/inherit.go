@@ -90,7 +90,9 @@ func (b *Book) takeAll(ctx context.Context, batch []*rules.Ledger) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	again := func(*rules.Ledger) error { return errors.New("another process writes into the database that is made anew") }
+	again := func(*rules.Ledger) error {
+		return errors.New("another process writes into the database that is made anew")
+	}
 	err := b.store.Save(ctx, batch, again)
 	if err != nil {
 		err = nil

@@ -48,7 +48,9 @@ func CheckKey(name string, secret []byte) error {
 	if len(secret) == keySize {
 		return nil
 	}
-	return rules.Errorf(rules.Invalid, "the key file %s is damaged: it has %d bytes instead of %d; restore it from a backup made --with-key, or remove it and give the stored channels their credentials again", name, len(secret), keySize)
+	return rules.Errorf(rules.Invalid,
+		"the key file %s is damaged: it has %d bytes instead of %d; restore it from a backup made --with-key, "+
+			"or remove it and give the stored channels their credentials again", name, len(secret), keySize)
 }
 
 // KeepKey is OpenKey for the daemon, which no key file keeps from starting: a
@@ -113,7 +115,8 @@ func (k *Key) Look(opens func(*Vault) int) error {
 		return nil
 	case k.trouble != nil:
 		return k.adopt()
-	case err == nil && len(file) == keySize && opens != nil && opens(NewVault(&Key{secret: file})) > opens(NewVault(&Key{secret: k.secret})):
+	case err == nil && len(file) == keySize && opens != nil &&
+		opens(NewVault(&Key{secret: file})) > opens(NewVault(&Key{secret: k.secret})):
 		return k.adopt()
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !isDirectory(k.path):
 		return rules.FileTrouble("read the key file", k.path, err)

@@ -122,7 +122,8 @@ are in the folder backups of its data directory.`,
 
 // filled has lists where there is nothing.
 func (f Contents) filled() Contents {
-	f.Channels, f.Sealed, f.Tokens = slices.Concat([]string{}, f.Channels), slices.Concat([]string{}, f.Sealed), slices.Concat([]app.Token{}, f.Tokens)
+	f.Channels, f.Sealed = slices.Concat([]string{}, f.Channels), slices.Concat([]string{}, f.Sealed)
+	f.Tokens = slices.Concat([]app.Token{}, f.Tokens)
 	return f
 }
 
@@ -134,7 +135,8 @@ func (c *call) agreedToRestore(file, dir string, found Contents, yes bool) error
 	case yes:
 		return nil
 	case !isTerminal(c.cmd.InOrStdin()):
-		return rules.Errorf(rules.Invalid, "nothing was changed: there is no terminal to ask at; add --yes to put it in the place of the database in %s", dir)
+		return rules.Errorf(rules.Invalid,
+			"nothing was changed: there is no terminal to ask at; add --yes to put it in the place of the database in %s", dir)
 	case !c.agreed("Put it in the place of the database in " + dir + "? The present one is kept beside it."):
 		return c.nothingDone()
 	}
@@ -150,7 +152,8 @@ func (c *call) showContents(file string, f Contents) {
 		say("Stored channels: %s.", strings.Join(f.Channels, ", "))
 	}
 	if len(f.Sealed) > 0 {
-		say("No key opens the credentials of %s; give each again afterwards with `tocsin channels add --replace NAME`.", strings.Join(f.Sealed, ", "))
+		say("No key opens the credentials of %s; give each again afterwards with `tocsin channels add --replace NAME`.",
+			strings.Join(f.Sealed, ", "))
 	}
 	for _, t := range f.Tokens {
 		say("It lets in who has the token %q (%s), made by %s on %s.", t.Name, t.Scope, t.By.Name, t.CreatedAt.Format(time.DateOnly))

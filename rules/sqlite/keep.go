@@ -44,7 +44,8 @@ func (s *Store) remember(ctx context.Context) error {
 		return err
 	}
 	was := s.kept.at
-	if s.kept.tables != nil && !s.kept.stale && at.silences == was.silences && at.channels == was.channels && at.tokens == was.tokens {
+	same := at.silences == was.silences && at.channels == was.channels && at.tokens == was.tokens
+	if s.kept.tables != nil && !s.kept.stale && same {
 		return nil
 	}
 	return s.readKeepsake(ctx, at)
@@ -98,7 +99,8 @@ func (s *Store) PutBack(ctx context.Context, k Keepsake) error {
 		for subject, revision := range map[string]int64{
 			"ledgers": k.at.ledgers, "silences": k.at.silences, "channels": k.at.channels, "tokens": k.at.tokens,
 		} {
-			if _, err := p.exec(ctx, `UPDATE revisions SET revision = MAX(revision, ?) + 1 WHERE subject = ?`, revision, subject); err != nil {
+			const raise = `UPDATE revisions SET revision = MAX(revision, ?) + 1 WHERE subject = ?`
+			if _, err := p.exec(ctx, raise, revision, subject); err != nil {
 				return err
 			}
 		}
@@ -112,8 +114,9 @@ func (t *keptTable) putBack(ctx context.Context, p *pinned) error {
 		return err
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(t.columns)), ", ")
+	insert := `INSERT INTO ` + t.name + ` (` + strings.Join(t.columns, ", ") + `) VALUES (` + marks + `)`
 	for _, row := range t.rows {
-		if _, err := p.exec(ctx, `INSERT INTO `+t.name+` (`+strings.Join(t.columns, ", ")+`) VALUES (`+marks+`)`, row...); err != nil {
+		if _, err := p.exec(ctx, insert, row...); err != nil {
 			return err
 		}
 	}

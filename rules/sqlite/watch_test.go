@@ -91,7 +91,7 @@ func TestCheckNoticesWhatBecomesOfTheFiles(t *testing.T) {
 			if err := s.Check(t.Context()); !errors.Is(err, tt.want) {
 				t.Errorf("Check = %v, want %v", err, tt.want)
 			}
-			if tt.want == sqlite.ErrGone {
+			if errors.Is(tt.want, sqlite.ErrGone) {
 				must(t, s.Backup(t.Context(), path+".saved"))
 				saved := open(t, path+".saved", sqlite.Options{})
 				if list, err := saved.Load(t.Context()); err != nil || len(list) != 21 {
