@@ -201,9 +201,9 @@ func onTop(base string) string {
 	return " on top of " + filepath.Base(base)
 }
 
-// foldLog folds the log into the database at quiet times, and every few minutes
-// when there is none, so that a copy of the file alone lacks little. What is
-// written again and again is folded once, which spares the disk.
+// foldLog folds the log into the database every few minutes, at quiet times when
+// there are such, so that a copy of the file alone lacks little. What is written
+// again and again meanwhile is folded once, which spares the disk.
 func (d *daemon) foldLog(ctx context.Context) error {
 	d.jot(ctx)
 	if !d.folding.due(d.store.Log(), time.Now()) {
@@ -213,7 +213,7 @@ func (d *daemon) foldLog(ctx context.Context) error {
 		d.say(aboutDatabase, err)
 		return nil
 	}
-	d.folding = folding{}
+	d.folding = folding{last: time.Now()}
 	return d.store.settled(ctx)
 }
 
@@ -228,6 +228,7 @@ func (d *daemon) jot(ctx context.Context) {
 type folding struct {
 	frames       int64     // of the log at the last look
 	since, quiet time.Time // when it had something to fold first, and when it grew last
+	last         time.Time // when it was folded
 }
 
 const (
@@ -238,14 +239,15 @@ const (
 func (f *folding) due(l sqlite.Log, now time.Time) bool {
 	switch {
 	case !l.Pending():
-		*f = folding{}
+		*f = folding{last: f.last}
 		return false
 	case f.since.IsZero():
 		f.since, f.quiet, f.frames = now, now, l.Frames
 	case l.Frames != f.frames:
 		f.quiet, f.frames = now, l.Frames
 	}
-	return l.Touched || now.Sub(f.quiet) >= foldQuiet || now.Sub(f.since) >= foldAtAll
+	quiet := now.Sub(f.quiet) >= foldQuiet && now.Sub(f.last) >= foldAtAll
+	return l.Touched || quiet || now.Sub(f.since) >= foldAtAll
 }
 
 // reopen puts another database in the place of the present one, between two
