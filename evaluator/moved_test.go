@@ -157,7 +157,9 @@ func TestABookThatIsReplacedTakesNothingAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next.Inherit(before)
+	if err := next.Inherit(t.Context(), before, daemon.now, false); err != nil {
+		t.Fatal(err)
+	}
 	command.rule(warmRule("Too warm"))
 	if _, err := before.Version(t.Context()); rules.CodeOf(err) != rules.Unavailable {
 		t.Errorf("the old one is asked: %v", err)
