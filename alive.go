@@ -4,15 +4,19 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
-	"time"
+	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
-// alive is a file in memory (tmpfs) whose time is that of the last decided
-// tick. It dates a crash without a write to the disk; a reboot forgets it.
+// alive is a file in memory (tmpfs) that says what is wrong with the daemon's
+// database. Another beside it keeps how far the sources have been judged: it
+// dates a crash without a write to the disk; a reboot forgets it.
 type alive string
 
 // openAlive returns the file of a data directory, "" where there is no
@@ -50,12 +54,8 @@ func (a alive) tell(note string) {
 	if a == "" || string(was) == note && (err == nil || note == "") {
 		return
 	}
-	last := a.since()
 	// Without it others see old data, that is all.
 	_ = os.WriteFile(string(a), []byte(note), 0o644) //nolint:gosec // others shall read it
-	if !last.IsZero() {
-		_ = os.Chtimes(string(a), last, last) // that is the time of the last tick
-	}
 }
 
 // degraded is what a running daemon says of its database, "" when all is well.
@@ -72,23 +72,39 @@ func degraded(dataDir string) string {
 	return ""
 }
 
-// since is the last tick that a daemon before is known to have decided.
-func (a alive) since() time.Time {
-	info, err := os.Stat(string(a))
-	if err != nil || info.ModTime().After(time.Now()) {
-		return time.Time{}
+// progress is the file that keeps how far the sources are.
+func (a alive) progress() string { return strings.TrimSuffix(string(a), ".alive") + ".progress" }
+
+// since is how far a daemon before is known to have judged.
+func (a alive) since() (p rules.Progress) {
+	if a == "" {
+		return p
 	}
-	return info.ModTime().UTC()
+	text, err := os.ReadFile(a.progress())
+	if err != nil || json.Unmarshal(text, &p) != nil {
+		return rules.Progress{}
+	}
+	return p
 }
 
-// touch sets the time. That it cannot is no reason to stop: the file only
-// makes the account of a crash more exact.
-func (a alive) touch(t time.Time) {
-	if a == "" || os.Chtimes(string(a), t, t) == nil {
+// keep writes how far the sources are. That it cannot is no reason to stop: the
+// file only makes the account of a crash more exact.
+func (a alive) keep(p rules.Progress) {
+	if a == "" {
 		return
 	}
-	if f, err := os.OpenFile(string(a), os.O_CREATE|os.O_WRONLY, 0o644); err == nil {
-		_ = f.Close()                   // nothing was written
-		_ = os.Chtimes(string(a), t, t) // see above
+	text, err := json.Marshal(p)
+	if err != nil {
+		return
+	}
+	part := a.progress() + ".new"
+	_ = os.Remove(part) // of a crash
+	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err == nil {
+		_ = os.Rename(part, a.progress()) // whole, or not at all
 	}
 }

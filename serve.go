@@ -98,8 +98,9 @@ func newLog(level string) *slog.Logger {
 type daemon struct {
 	serveOptions
 	store    *storage
-	book     *evaluator.Book // of the session
-	word     word            // to the operators
+	book     *evaluator.Book   // of the session
+	engine   *evaluator.Engine // of the session
+	word     word              // to the operators
 	folding  folding
 	keys     keys
 	vault    *notify.Vault
@@ -237,6 +238,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
 	engine := d.newEngine(c, book, directory, sources)
+	d.engine = engine
 	a := &app.App{
 		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine, Clock: d.clock,
 		Targets: directory.Targets(d.sender),
@@ -288,10 +290,20 @@ func (d *daemon) newDispatcher(a *app.App, directory *app.Directory, probes *web
 	})
 }
 
+// since is how far the sources have been judged: by the session before, or as
+// far as the daemon before is known to have.
+func (d *daemon) since() rules.Progress {
+	if d.engine != nil {
+		return d.engine.Progress()
+	}
+	return d.alive.since()
+}
+
 // newEngine makes the engine with its sources.
 func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory, sources map[string]evaluator.Source) *evaluator.Engine {
 	options := evaluator.EngineOptions{
-		Every: c.Every.Std(), Operators: directory.Operators(c), Since: d.alive.since(), Alive: d.alive.touch,
+		Every: c.Every.Std(), Operators: directory.Operators(c),
+		Since: d.since(), Stale: d.store.degraded() != "", Alive: d.alive.keep,
 		Clocks: app.MachineClocks(), OutageAfter: c.OutageAfter.Std(), Settle: c.OutageAfter.Std() / 2,
 	}
 	if d.clock != nil {

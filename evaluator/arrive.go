@@ -37,7 +37,7 @@ func (e *Engine) Arrive(ctx context.Context, source string, t time.Time) (judged
 // lags reports whether something before t is to be judged first.
 func (e *Engine) lags(f *feed, t time.Time) bool {
 	f.mu.Lock()
-	through, waits := f.through, t.Before(f.settles) || len(f.leapt) > 0
+	through, waits := f.through, !f.gap.Failed.IsZero() || len(f.leapt) > 0
 	f.mu.Unlock()
 	if waits || through.IsZero() {
 		return waits

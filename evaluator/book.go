@@ -441,15 +441,25 @@ func (b *Book) Busy() []string {
 	return slices.Sorted(maps.Keys(b.owing))
 }
 
-// Flush saves what lives in memory only.
-func (b *Book) Flush(ctx context.Context) error {
+// Flush saves what lives in memory only; note adds to it in tocsin's own
+// ledger.
+func (b *Book) Flush(ctx context.Context, note func(own *rules.Ledger)) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	flush := func(l *rules.Ledger) error {
+		if l.Flush(); l.Rule.ID == "" {
+			note(l)
+		}
+		return nil
+	}
+	b.held("") // it may have left the cache
 	list := b.cache.Values()
 	for _, l := range list {
-		l.Flush()
+		if err := flush(l); err != nil {
+			return err
+		}
 	}
-	return b.save(ctx, list, func(l *rules.Ledger) error { l.Flush(); return nil })
+	return b.save(ctx, list, flush)
 }
 
 // setting is what ledgers decide in at a nominal time. Its Cover is for use

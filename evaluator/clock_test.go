@@ -225,6 +225,7 @@ func TestAJumpOverADailyRun(t *testing.T) {
 			h.tick()
 			h.tick("temperature,sensor=a celsius=-18") // at seven
 			h.now = at(3, 6, 50)
+			h.tick()
 			h.jump(tt.jump)
 			seven := time.Date(h.now.Year(), h.now.Month(), h.now.Day(), 7, 0, 0, 0, time.UTC)
 			late := fmt.Appendf(nil, "temperature,sensor=a celsius=-2 %d", seven.Add(-time.Second).UnixNano())
@@ -264,7 +265,7 @@ func TestAJumpMovesTheSignOfLife(t *testing.T) {
 	eachJump(t, func(t *testing.T, d time.Duration) {
 		h := newHouse(t)
 		var alive []time.Time
-		h.options.Alive = func(t time.Time) { alive = append(alive, t) }
+		h.options.Alive = func(p rules.Progress) { alive = append(alive, p.At) }
 		h.restart()
 		h.engine.Jump(t.Context(), h.now.Add(d), d)
 		if len(alive) > 0 {
@@ -319,7 +320,7 @@ func TestAClockThatWasAhead(t *testing.T) {
 	quiet["title"], quiet["measurement"] = "Quiet so far", "other"
 	h.rule(quiet)
 	h.tick("temperature,sensor=a celsius=-2") // pending
-	h.options.Since = h.now
+	h.options.Since = h.engine.Progress()
 	h.now = h.now.Add(-year)
 	h.restart()
 	h.resume()
@@ -389,7 +390,7 @@ func TestRunFindsJumps(t *testing.T) {
 				h := newHouse(t)
 				h.options.Clocks = c.read
 				h.options.Jumped = func(d time.Duration) { c.jumps = append(c.jumps, d) }
-				h.options.Alive = func(t time.Time) { c.ticks = append(c.ticks, t) }
+				h.options.Alive = func(p rules.Progress) { c.ticks = append(c.ticks, p.At) }
 				h.restart()
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)

@@ -34,8 +34,11 @@ type Engine struct {
 	behind    sync.WaitGroup // rounds that outlive their tick
 	jumps     atomic.Int64   // how often the wall clock jumped; moves under mu
 
-	mu      sync.Mutex // one decision, one jump of the clock at a time
-	planned uint64     // the Book's version that plans and timetable are made for
+	mu      sync.Mutex     // one decision, one jump of the clock at a time
+	before  rules.Progress // when this engine began
+	exact   bool           // nothing was judged after that
+	began   time.Time
+	planned uint64 // the Book's version that plans and timetable are made for
 	docket  docket
 	judging *Answer // what evidence is asked about
 	prove   func(rules.Observation) rules.Evidence
@@ -61,11 +64,15 @@ type EngineOptions struct {
 	// Settle is how long after an outage the replay waits for points that are
 	// still on their way; 0 is 1 min.
 	Settle time.Duration
-	// Alive is called with the nominal time of each tick that was decided.
-	Alive func(t time.Time)
-	// Since is the last tick that the daemon before is known to have decided;
-	// zero when that is not known.
-	Since time.Time
+	// Alive is called after each tick that was decided, with how far the sources
+	// are.
+	Alive func(rules.Progress)
+	// Since is what Alive was called with last before this start, as far as that
+	// is known; how far the book knows the sources counts where it is newer.
+	Since rules.Progress
+	// Stale says that the book may be older than the last daemon, which could
+	// not save.
+	Stale bool
 	// Sure reports whether the wall clock is known to be right, else evidence
 	// is marked; nil is always.
 	Sure func() bool
@@ -126,6 +133,7 @@ func (e *Engine) Tick(ctx context.Context, t time.Time) error {
 // tick is Tick under the lock.
 func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	began := time.Now()
+	e.proven()
 	unread := e.replan(ctx) // then the rules are judged as they were
 	done, late := e.gather(e.ask(ctx, t))
 	var answers []*Answer
@@ -136,17 +144,26 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	e.tellOutages(ctx, t)
 	e.tellTroubles(ctx, t)
 	for _, r := range done {
-		r.feed.judged(t, r.judged)
+		if r.judged {
+			r.feed.judged(t)
+		}
 		r.feed.busy.Unlock()
 	}
 	for _, r := range late {
 		e.behind.Go(func() { e.finish(ctx, r) })
 	}
 	e.stats.ticked(t, time.Since(began), len(answers))
-	if e.options.Alive != nil && err == nil {
-		e.options.Alive(t)
+	if err == nil {
+		e.alive(t)
 	}
 	return errors.Join(unread, err)
+}
+
+// alive tells how far the sources are after a tick.
+func (e *Engine) alive(t time.Time) {
+	if e.options.Alive != nil {
+		e.options.Alive(e.progress(t, nil))
+	}
 }
 
 // replan makes plans and timetable anew when rules have changed, or when a
@@ -204,12 +221,14 @@ func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
 	for _, f := range e.sources {
 		plan := f.plan.Load()
 		asks := plan.any(due)
-		if !asks && !f.owesTicks() {
+		if !asks && e.passes(f, t) {
 			continue
 		}
 		if !f.busy.TryLock() {
-			e.stats.missed()
-			e.log.Warn("tick missed: the source still answers an earlier one", "source", f.name, "tick", t)
+			if asks && !f.replaying(t) {
+				e.stats.missed()
+				e.log.Warn("tick missed: the source still answers an earlier one", "source", f.name, "tick", t)
+			}
 			continue
 		}
 		r := &round{feed: f, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
@@ -273,31 +292,32 @@ func (e *Engine) finish(ctx context.Context, r *round) {
 		e.log.Error("late answer not saved", "source", r.feed.name, "error", err)
 	}
 	e.stats.late(len(r.answers))
-	r.feed.judged(r.tick, r.judged)
+	if r.judged {
+		r.feed.judged(r.tick)
+	}
 }
 
 // decide lets the ledgers of the answers, and those with timers, decide, and
-// commits all of it at once. In a replay, which has an absence, the timers
-// stand.
-func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, away *absence) error {
-	d, busy := &e.docket, []string(nil)
-	if away == nil {
-		busy = e.book.Busy()
-	}
+// commits all of it at once. While a replay has not reached the present the
+// timers stand.
+func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, past *replay) error {
+	d := &e.docket
 	d.enter(answers)
-	d.add(busy)
+	d.add(e.everyLedger(past))
 	defer func() {
 		e.stats.judged(e.seen)
 		e.seen = 0
 	}()
 	return e.book.decide(ctx, t, &d.roll, func(s rules.Setting, place int, l *rules.Ledger) error {
-		s.Replay = away != nil
-		if place < len(d.answers) && d.answers[place].version() == l.Rule.Version && l.Watched() && !away.precedes(&l.Rule, t) {
+		s = e.setting(s, l, past)
+		if place < len(d.answers) && d.answers[place].version() == l.Rule.Version && l.Watched() && !past.precedes(&l.Rule, t) {
 			e.observe(s, l, d.answers[place])
 		}
-		if away != nil {
-			away.look(l, t)
+		if s.Replay {
 			return nil
+		}
+		if past != nil {
+			e.reach(&s, l, past)
 		}
 		l.Tend(s)
 		return nil
@@ -322,6 +342,7 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 		return
 	}
 	s.Blind = e.options.Blind() || e.sources[a.Rule.Source].young(s.Now, a.Rule)
+	a.silence.date(l)
 	e.scratch = Evaluate(a, l, s.Now, e.scratch[:0])
 	if s.Blind {
 		e.scratch = overlookSilence(l, e.scratch)

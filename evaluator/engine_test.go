@@ -26,6 +26,8 @@ type house struct {
 	now    time.Time
 
 	options evaluator.EngineOptions
+	alive   *signs // what the engine said of itself
+	fresh   bool   // the source began with the engine
 	silence func(context.Context) ([]rules.Silence, error)
 	cache   int              // ledgers in memory, 0 for the usual
 	source  evaluator.Source // points, unless a test puts another in its place
@@ -88,7 +90,7 @@ func (h *house) open(migrate bool) {
 		h.Fatal(err)
 	}
 	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), h.options)
-	h.engine.Add("live", h.source, evaluator.SourceOptions{})
+	h.engine.Add("live", h.source, evaluator.SourceOptions{Fresh: h.fresh})
 }
 
 func (h *house) rule(doc rules.Doc) rules.Rule {
@@ -120,10 +122,15 @@ func (h *house) tick(lines ...string) {
 func (h *house) write(lines ...string) {
 	h.Helper()
 	for _, line := range lines {
-		stamped := fmt.Appendf(nil, "%s %d", line, h.now.Add(-time.Second).UnixNano())
-		if err := h.points.Write(stamped, time.Nanosecond, h.now); err != nil {
-			h.Fatal(err)
-		}
+		h.writeAt(line, h.now.Add(-time.Second))
+	}
+}
+
+// writeAt writes a line stamped at a time.
+func (h *house) writeAt(line string, at time.Time) {
+	h.Helper()
+	if err := h.points.Write(fmt.Appendf(nil, "%s %d", line, at.UnixNano()), time.Nanosecond, at); err != nil {
+		h.Fatal(err)
 	}
 }
 

@@ -2,6 +2,7 @@ package evaluator
 
 import (
 	"slices"
+	"time"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -50,26 +51,50 @@ func tally(answers []*Answer) (asked, judged int) {
 // few is less than a tenth.
 func few(part, whole int) bool { return part*10 < whole }
 
-// fail notes that the source failed in a round.
+// fail notes that the source failed in a round. It is called with the feed
+// locked, as all that follow.
 func (e *Engine) fail(r *round, err error) {
-	f, h := r.feed, &r.feed.health
-	f.refuses = rules.CodeOf(err) != rules.Unavailable
-	if h.OK {
-		e.log.Warn("source fails", "source", f.name, "it", f.does(), "error", err)
-		h.OK, h.DownSince = false, r.now
+	f := r.feed
+	g := &f.gap
+	if e.owes(f, r.tick); g.From.IsZero() {
+		g.From = r.now
 	}
-	h.Error = Trouble{Err: err}.Text()
+	if g.Failed.IsZero() {
+		g.Failed = r.now
+	}
+	g.Back, g.Refuses, g.Error = time.Time{}, rules.CodeOf(err) != rules.Unavailable, Trouble{Err: err}.Text()
+	if f.fails = true; f.health.OK {
+		e.log.Warn("source fails", "source", f.name, "it", does(g), "error", err)
+	}
+	f.health.OK, f.health.DownSince, f.health.Error = false, g.Failed, g.Error
+	f.behind.Store(true)
 	for _, a := range r.answers {
 		a.unanswered = rules.CodeOf(a.Err) == rules.Unavailable
 	}
 }
 
-// does is what the source does while it fails.
-func (f *feed) does() string {
-	if f.refuses {
+// answered notes that the source answered at a tick.
+func (f *feed) answered(t time.Time) {
+	if f.fails = false; f.gap.Down() {
+		f.gap.Back = t
+	}
+	f.health = SourceHealth{Name: f.name, OK: true, LastOK: t}
+}
+
+// does is what a source does while it fails.
+func does(g *rules.Gap) string {
+	if g.Refuses {
 		return "answers with errors"
 	}
 	return "does not answer"
+}
+
+// did is what it did.
+func did(g *rules.Gap) string {
+	if g.Refuses {
+		return "answered with errors"
+	}
+	return "did not answer"
 }
 
 // leavesGap reports whether a rule was not answered that may be the next time:
@@ -91,5 +116,5 @@ func (e *Engine) leavesGap(r *round) bool {
 func (f *feed) well() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.health.OK && !f.told
+	return f.health.OK && !f.gap.Told
 }

@@ -42,13 +42,17 @@ type feed struct {
 	queries []Query
 	started time.Time
 
+	unproven bool // the clock is not known to be right since the start; under the engine's mu
+
+	behind atomic.Bool // ticks before the present one are not judged, or may not be
+
 	mu      sync.Mutex
 	health  SourceHealth
-	through time.Time   // the last tick up to which it was judged
-	settles time.Time   // after an outage, not to be judged before
+	fails   bool        // it did when it was last asked
+	through time.Time   // every tick that was due until then is judged
+	gap     rules.Gap   // what is not
+	newest  time.Time   // the last tick that came while missed ones were judged
 	leapt   []time.Time // wall-clock ticks that a jump leapt over
-	told    bool        // people know that it is down
-	refuses bool        // it fails by answering with errors
 }
 
 // SourceHealth is how a source has been doing.
@@ -88,6 +92,9 @@ func (e *Engine) query(ctx context.Context, r *round, plan *Plan, due map[string
 	}
 	r.answers = f.out
 	e.judgeHealth(r)
+	if r.judged && !r.behind {
+		e.dateSilence(ctx, f, plan)
+	}
 }
 
 // pose asks a source what the due rules of a plan need in windows that end at
@@ -180,37 +187,16 @@ func (e *Engine) judgeHealth(r *round) {
 		e.fail(r, err)
 		return
 	}
-	counts := !e.leavesGap(r)
-	if r.tick.Before(r.now) {
-		r.judged = counts
-		return
-	}
-	h := &f.health
-	if !h.OK {
-		e.log.Info("source is back", "source", f.name, "down_since", h.DownSince)
+	if !f.health.OK {
+		e.log.Info("source is back", "source", f.name, "down_since", f.health.DownSince)
 		e.inPieces.Store(true)
-		if r.tick.Sub(h.DownSince) >= e.options.OutageAfter {
-			f.settles = r.tick.Add(e.options.Settle)
-		}
 	}
-	*h = SourceHealth{Name: f.name, OK: true, LastOK: r.tick}
-	if r.tick.Before(f.settles) {
+	if f.answered(r.now); f.settles(e.options.OutageAfter, e.options.Settle, r.now) {
 		r.answers = nil // late points are still on their way
 		return
 	}
-	r.judged = counts
-	r.behind = counts && !f.through.IsZero() && (len(f.leapt) > 0 || len(e.missed(f, f.through, r.tick)) > 0)
-}
-
-// judged notes that a tick was decided.
-func (f *feed) judged(t time.Time, answered bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if !answered {
-		return
-	}
-	f.through = latest(f.through, t)
-	f.leapt = slices.DeleteFunc(f.leapt, t.Equal)
+	r.judged = !e.leavesGap(r)
+	r.behind = r.judged && !r.tick.Before(r.now) && e.owes(f, r.tick)
 }
 
 // young reports whether the source has not run for a window of the rule yet.
@@ -224,7 +210,7 @@ func (e *Engine) Health() []SourceHealth {
 	for _, f := range e.sources {
 		f.mu.Lock()
 		h := f.health
-		h.Outage = f.told && !h.OK
+		h.Outage = f.gap.Told && !h.OK
 		out = append(out, h)
 		f.mu.Unlock()
 	}

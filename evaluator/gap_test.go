@@ -15,11 +15,15 @@ import (
 // flaky is a source that can be down.
 type flaky struct {
 	evaluator.Source
-	down atomic.Bool
+	down      atomic.Bool
+	failAfter atomic.Int32 // it goes down after so many answers; 0 is never
 }
 
 func (f *flaky) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
 	if !f.down.Load() {
+		if f.failAfter.Load() > 0 && f.failAfter.Add(-1) == 0 {
+			f.down.Store(true)
+		}
 		return f.Source.Query(ctx, queries, each)
 	}
 	errs := make([]error, len(queries))
@@ -35,6 +39,8 @@ func gapHouse(t *testing.T) (*house, *flaky) {
 	source := &flaky{Source: h.points}
 	h.options.Operators = func() []string { return []string{"ops"} }
 	h.options.Every = 30 * time.Second
+	h.alive = &signs{}
+	h.options.Alive = h.alive.add
 	h.source = source
 	h.restart()
 	return h, source
@@ -126,7 +132,7 @@ func TestOutageTellsTwice(t *testing.T) {
 	h.tick("temperature,sensor=a celsius=-18", "temperature,sensor=b celsius=-2")
 	h.settled()
 	got := h.told()
-	for _, want := range []string{"Source live is back; it was away", "Meanwhile fired and ended: Too warm sensor=a", "first sensor=b"} {
+	for _, want := range []string{"Source live is back; it did not answer from", "Meanwhile fired and ended: Too warm sensor=a", "first sensor=b"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("told after the outage: %q, want %q in it", got, want)
 		}
@@ -142,7 +148,7 @@ func TestDaemonDownIsReplayed(t *testing.T) {
 	h, _ := gapHouse(t)
 	h.rule(hotRule())
 	h.tick("temperature,sensor=a celsius=-18")
-	h.options.Since = h.now
+	h.options.Since = h.engine.Progress()
 	for range 8 { // nobody ticks
 		h.now = h.now.Add(30 * time.Second)
 		h.write("temperature,sensor=a celsius=-2")

@@ -238,7 +238,8 @@ type Answer struct {
 	end        time.Time
 	needs      []need
 	expression *expression
-	parts      []part // what is being merged
+	silence    *silence // of the series that had points before
+	parts      []part   // what is being merged
 	places     map[partKey]int
 }
 
@@ -247,7 +248,7 @@ func (a *Answer) version() int { return a.plan.versions[a.place] }
 
 // begin makes the answer ready for another round, keeping its memory.
 func (a *Answer) begin(r *rules.Rule, needs []need, end time.Time) {
-	a.Rule, a.Err, a.due, a.unanswered, a.needs, a.end = r, nil, true, false, needs, end
+	a.Rule, a.Err, a.due, a.unanswered, a.needs, a.end, a.silence = r, nil, true, false, needs, end, nil
 	if len(a.Points) != len(needs) {
 		a.Points = make([][]Point, len(needs))
 	}

@@ -40,7 +40,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			beat.stop()
 			listeners.Wait()
 			e.behind.Wait()
-			return e.book.Flush(context.WithoutCancel(ctx))
+			return e.flush(context.WithoutCancel(ctx), true)
 		case <-watch.C:
 			if beat.interrupted() || e.replanned(ctx, &beat.version) {
 				beat.restart()
@@ -48,7 +48,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-beat.again:
 			beat.restart()
 		case <-heartbeat.C:
-			if err := e.book.Flush(ctx); err != nil {
+			if err := e.flush(ctx, false); err != nil {
 				e.log.Error("heartbeat not saved", "error", err)
 			}
 		}
@@ -108,8 +108,11 @@ func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 	for _, f := range e.sources {
 		f.jump(now, d, table.leapt(f.plan.Load(), now.Add(-min(d, e.options.CatchUp)), now))
 	}
-	if t := e.stats.jumped(d); !t.IsZero() && e.options.Alive != nil {
-		e.options.Alive(t)
+	if d > 0 {
+		e.recall(ctx, now, d)
+	}
+	if t := e.stats.jumped(d); !t.IsZero() {
+		e.alive(t)
 	}
 }
 
@@ -150,7 +153,8 @@ func (t *timetable) leapt(plan *Plan, from, to time.Time) (out []time.Time) {
 func (f *feed) jump(now time.Time, d time.Duration, leapt []time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, t := range []*time.Time{&f.through, &f.settles, &f.health.DownSince, &f.health.LastOK} {
+	g := &f.gap
+	for _, t := range []*time.Time{&f.through, &f.newest, &g.From, &g.Failed, &g.Back, &f.health.DownSince, &f.health.LastOK} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}
@@ -168,13 +172,6 @@ func (e *Engine) tickUnlessJumped(ctx context.Context, t time.Time, jumps int64)
 		return nil
 	}
 	return e.tick(ctx, t)
-}
-
-// owesTicks reports whether a jump leapt over ticks that are not judged yet.
-func (f *feed) owesTicks() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return len(f.leapt) > 0
 }
 
 // stale reports whether the wall clock jumped after a round began.

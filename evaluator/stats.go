@@ -47,6 +47,13 @@ func (k *statsKeeper) ticked(t time.Time, took time.Duration, judged int) {
 	})
 }
 
+// last is the nominal time of the last tick; zero before the first.
+func (k *statsKeeper) last() time.Time {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.stats.LastTick
+}
+
 // began is the first tick; zero before it.
 func (k *statsKeeper) began() time.Time {
 	k.mu.Lock()

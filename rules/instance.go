@@ -16,6 +16,7 @@ type Instance struct {
 	paused  bool   // the last Observe made its clock stand still
 	kept    bool   // a row of it is stored
 	touched bool   // its memory differs from that row
+	dated   bool   // Seen is the time of a point
 	next    uint8  // the place in ring for the next look
 	look    uint32 // the number of the last Observe that saw it
 
@@ -25,7 +26,7 @@ type Instance struct {
 	CooldownUntil time.Time        // before this no first message
 	Untold        int              // short episodes that the cooldown kept back
 	Snooze        *Acknowledgement // episodes that start before its Until are born acknowledged; nil for none
-	Seen          time.Time        // when it last had a value, zero for never
+	Seen          time.Time        // when it last had a value, zero for never; see Dated
 	OKAt          time.Time        // when it last became ok
 	Alert         *Alert           // firing and recovering
 
@@ -79,10 +80,20 @@ func (in *Instance) remember(o *Observation, silent bool, now time.Time) {
 	in.Value, in.Text, in.Level = o.Value, o.Text, o.Level
 	switch {
 	case !o.At.IsZero():
-		in.Seen = later(in.Seen, o.At)
+		in.Seen, in.dated = later(in.Seen, o.At), true
 	case !silent:
-		in.Seen = now
+		in.Seen, in.dated = now, false
 	}
+}
+
+// Dated reports whether Seen is the time of a point, and not that of a tick
+// whose window held one.
+func (in *Instance) Dated() bool { return in.dated }
+
+// Date corrects when an instance that is silent had its last point; exact says
+// that it had one then, and not before.
+func (in *Instance) Date(at time.Time, exact bool) {
+	in.Seen, in.dated, in.touched = at, exact, true
 }
 
 // Recent returns the last verdicts, the oldest first.

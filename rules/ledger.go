@@ -14,6 +14,7 @@ import (
 type Ledger struct {
 	Rule     Rule
 	Revision int64     // of the stored row this was read from; 0 for a new one
+	Progress *Progress // of the sources; nil in the ledger of a rule
 	Judged   time.Time // the last nominal tick it was judged at
 	Refused  int       // series that the last tick turned away because there are too many
 
@@ -39,6 +40,7 @@ type Ledger struct {
 type changed struct {
 	rule          bool
 	matched       bool
+	progress      bool
 	versions      []Version
 	instances     map[Series]bool // true: gone
 	alerts        map[string]*Alert
@@ -61,6 +63,9 @@ type Setting struct {
 	// Replay says that Now is a tick that was missed: what fires is not told
 	// before the replay has reached the present, and then only if it still lasts.
 	Replay bool
+	// Behind says that ticks before Now are still to be judged: what a replay
+	// holds back stays so.
+	Behind bool
 }
 
 // NewLedger returns the ledger of a rule that is not stored yet.
@@ -81,6 +86,7 @@ type Snapshot struct {
 	Revision      int64
 	Judged        time.Time
 	Matched       bool
+	Progress      *Progress
 	Instances     []*Instance
 	Alerts        []*Alert
 	Notifications []*Notification
@@ -90,6 +96,7 @@ type Snapshot struct {
 func OpenLedger(s Snapshot) *Ledger {
 	l := &Ledger{
 		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged, settled: s.Judged, Matched: s.Matched, matched: s.Matched,
+		Progress: s.Progress,
 	}
 	for _, a := range s.Alerts {
 		l.hasAlert(a)
@@ -598,7 +605,7 @@ type Changes struct {
 // Changed reports whether there is anything to write.
 func (l *Ledger) Changed() bool {
 	c := &l.changed
-	if c.rule || c.matched || len(c.versions)+len(c.alerts)+len(c.notifications) > 0 {
+	if c.rule || c.matched || c.progress || len(c.versions)+len(c.alerts)+len(c.notifications) > 0 {
 		return true
 	}
 	for series, gone := range c.instances {
@@ -723,6 +730,9 @@ func (in *Instance) recollect(was *Instance, c *Condition, undecided time.Durati
 	in.ring, in.next, in.touched = was.ring, was.next, was.touched
 	in.Value, in.Text, in.Level = was.Value, was.Text, was.Level
 	in.Seen, in.OKAt = later(in.Seen, was.Seen), later(in.OKAt, was.OKAt)
+	if was.dated {
+		in.Seen, in.dated = was.Seen, true
+	}
 	if in.State == was.State && in.Since.Equal(was.Since) && in.QuietSince.Equal(was.QuietSince) {
 		in.Stood = was.Stood
 		if was.paused {

@@ -50,6 +50,8 @@ type play struct {
 	silences []rules.Silence
 	cover    string
 	blind    bool
+	replay   bool // the ticks are missed ones
+	behind   bool // missed ones come before them
 	deaf     bool // the channels take nothing
 	restarts bool // the daemon restarts after every tick
 	stored   bool // the last tick wrote something
@@ -66,7 +68,7 @@ func newPlay(t *testing.T, r rules.Rule) *play {
 
 func (p *play) setting() rules.Setting {
 	return rules.Setting{
-		Now: p.now, Silences: p.silences, Blind: p.blind,
+		Now: p.now, Silences: p.silences, Blind: p.blind, Replay: p.replay, Behind: p.behind,
 		Route: func(rules.Severity) []string { return []string{"fallback"} },
 		Cover: func(*rules.Rule, rules.Series) string { return p.cover },
 	}
@@ -155,7 +157,9 @@ func (p *play) observe(word string) {
 	if word != "." && p.l.Watched() {
 		p.l.Observe(p.setting(), []rules.Observation{o}, nil)
 	}
-	p.l.Tend(p.setting())
+	if !p.replay {
+		p.l.Tend(p.setting())
+	}
 	p.save()
 	p.dispatch()
 	if p.restarts {

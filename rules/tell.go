@@ -174,7 +174,11 @@ func (l *Ledger) resolve(s Setting, in *Instance, why string) {
 	if short > 0 && a.DueAt.IsZero() {
 		in.Untold++
 	}
-	l.cancel(a, s.Now, func(n *Notification) bool { return n.State == Held && !n.missed() })
+	// What began and ended in a gap is named when the gap is over.
+	named := (s.Replay || s.Behind) && (why == WhyRecovered || why == WhyRetired)
+	l.cancel(a, s.Now, func(n *Notification) bool {
+		return n.State == Held && !n.missed() && (!named || n.HeldBy != heldReplay || n.Reason != FirstNews)
+	})
 	l.merge(a, s.Now)
 	if a.HeldBy = l.hold(s, a); a.HeldBy == "" {
 		l.release(a, s.Now, (*Notification).missed)
@@ -285,8 +289,8 @@ func (l *Ledger) restAll(now time.Time) {
 
 func (l *Ledger) tend(s Setting, in *Instance) {
 	a := in.Alert
-	if a.HeldBy == heldInactive {
-		return // until it is judged again
+	if a.HeldBy == heldInactive || s.Behind && a.HeldBy == heldReplay {
+		return // until it is judged again, and up to now
 	}
 	held := l.hold(s, a)
 	switch {
@@ -444,6 +448,9 @@ func (l *Ledger) escalate(s Setting, in *Instance) {
 // close follows a resolved alert with messages that are not out: rows 22
 // and 23.
 func (l *Ledger) close(s Setting, a *Alert) {
+	if s.Behind && a.HeldBy == heldReplay {
+		return
+	}
 	if held := l.hold(s, a); held != "" {
 		l.holdBack(a, held)
 		return

@@ -114,7 +114,7 @@ func (s *snapshots) query(all, listed string) string {
 }
 
 const (
-	ledgerColumns = `SELECT l.rule_id, l.revision, l.judged, l.matched, r.deleted_at IS NOT NULL, r.body
+	ledgerColumns = `SELECT l.rule_id, l.revision, l.judged, l.matched, l.progress, r.deleted_at IS NOT NULL, r.body
 		FROM ledgers l LEFT JOIN rules r ON r.id = l.rule_id `
 	listed = ` IN (SELECT value FROM json_each(?1)) `
 
@@ -127,7 +127,7 @@ func (s *snapshots) ledgers(ctx context.Context) error {
 	return each(ctx, s.q, s.query(ledgersAll, ledgersListed), s.ids, func(rows *sql.Rows) error {
 		var id, body string
 		snap := &rules.Snapshot{}
-		if err := rows.Scan(&id, &snap.Revision, moment(&snap.Judged), &snap.Matched, &snap.Deleted, orEmpty(&body)); err != nil {
+		if err := rows.Scan(&id, &snap.Revision, moment(&snap.Judged), &snap.Matched, document(&snap.Progress), &snap.Deleted, orEmpty(&body)); err != nil {
 			return err
 		}
 		s.list, s.bodies = append(s.list, snap), append(s.bodies, body)

@@ -129,16 +129,33 @@ func (c *commit) claim(ctx context.Context, l *rules.Ledger) (current bool, err 
 			return false, err
 		}
 	}
+	progress, err := progressOf(l)
+	if err != nil {
+		return false, err
+	}
 	if l.Revision == 0 {
-		_, err = c.pinned.exec(ctx, `INSERT INTO ledgers (rule_id, revision, judged, matched) VALUES (?, ?, ?, ?)`, l.Rule.ID, c.revision, millis(l.Judged), l.Matched)
+		_, err = c.pinned.exec(ctx, `INSERT INTO ledgers (rule_id, revision, judged, matched, progress) VALUES (?, ?, ?, ?, ?)`,
+			l.Rule.ID, c.revision, millis(l.Judged), l.Matched, progress)
 		if taken(err) {
 			err = rules.Errorf(rules.Conflict, "a rule with the id %s exists already", l.Rule.ID)
 		}
 		return true, err
 	}
-	n, err := c.pinned.exec(ctx, `UPDATE ledgers SET revision = ?, judged = ?, matched = ? WHERE rule_id = ? AND revision = ?`,
-		c.revision, millis(l.Judged), l.Matched, l.Rule.ID, l.Revision)
+	n, err := c.pinned.exec(ctx, `UPDATE ledgers SET revision = ?, judged = ?, matched = ?, progress = ? WHERE rule_id = ? AND revision = ?`,
+		c.revision, millis(l.Judged), l.Matched, progress, l.Rule.ID, l.Revision)
 	return n == 1, err
+}
+
+// progressOf is the column of the ledger that keeps it, NULL for the others.
+func progressOf(l *rules.Ledger) (any, error) {
+	if l.Progress == nil {
+		return nil, nil
+	}
+	text, err := json.Marshal(l.Progress)
+	if err != nil {
+		return nil, fmt.Errorf("write the progress of the sources: %w", err)
+	}
+	return string(text), nil
 }
 
 // write stores what a ledger says has changed.

@@ -159,7 +159,7 @@ func picture(l *rules.Ledger) string {
 		messages[n.ID] = fields(*n)
 	}
 	return written(map[string]any{
-		"rule": l.Rule, "deleted": l.Deleted, "judged": l.Judged, "instances": instances, "alerts": alerts, "messages": messages,
+		"rule": l.Rule, "deleted": l.Deleted, "judged": l.Judged, "progress": l.Progress, "instances": instances, "alerts": alerts, "messages": messages,
 	})
 }
 

@@ -28,6 +28,17 @@ var ledgerTests = []clause{
 			t.Errorf("read back:\n%s\nwritten:\n%s", picture(got), picture(l))
 		}
 	}},
+	{"tocsin's own ledger keeps how far the sources are", func(t *testing.T, open func() app.Store) {
+		s := open()
+		l := load(t, s, "")
+		var p rules.Progress
+		fill(&p)
+		l.Advance(p)
+		save(t, s, l)
+		if got := load(t, open(), ""); picture(got) != picture(l) || got.Changed() {
+			t.Errorf("read back:\n%s\nwritten:\n%s", picture(got), picture(l))
+		}
+	}},
 	{"every field of a rule, instance, alert and message survives", testEveryField},
 	{"a number that is none stays none", testNoNumber},
 	{"a saved ledger is at its revision and unchanged", func(t *testing.T, open func() app.Store) {

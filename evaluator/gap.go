@@ -1,0 +1,244 @@
+package evaluator
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// mostEpisodes bounds what one message names.
+const mostEpisodes = 20
+
+// bookGap books the one message about a gap that is over. A gap that is short
+// and empty, such as a reboot, tells nobody. That it is over is saved with it.
+func (e *Engine) bookGap(now time.Time, own *rules.Ledger, past *replay) {
+	f := past.feed
+	g := f.missing()
+	if !g.Told && len(past.ended) == 0 && g.Back.Sub(g.From) < e.options.OutageAfter {
+		return
+	}
+	facts := rules.Facts{Title: gapTitle(f.name, g, now), Text: e.gapText(g, now, past.ended)}
+	e.bookOwn(own, facts, now)
+	own.Advance(e.progress(now, f))
+}
+
+// gapTitle says how long a source was not judged: an outage lasts from the
+// first failure to the first answer.
+func gapTitle(source string, g rules.Gap, now time.Time) string {
+	back := clock(g.Back, now) + " UTC"
+	switch {
+	case g.Told:
+		return fmt.Sprintf("Source %s is back; it %s from %s to %s", source, did(&g), clock(g.Failed, now), back)
+	case g.AtMost:
+		return fmt.Sprintf("Source %s was not watched until %s, at most since %s UTC", source, back, clock(g.From, now))
+	case g.From.IsZero():
+		return fmt.Sprintf("Source %s was not watched while the clock leapt ahead", source)
+	}
+	return fmt.Sprintf("Source %s was not watched from %s to %s", source, clock(g.From, now), back)
+}
+
+// tellUnknown says that a source without history was not watched for long.
+func (e *Engine) tellUnknown(ctx context.Context, f *feed, judged, now time.Time) {
+	if judged.IsZero() {
+		return
+	}
+	g := rules.Gap{From: e.firstMissed(f, judged, now), AtMost: !e.exact, Back: now}
+	if g.From.IsZero() || g.Back.Sub(g.From) < e.options.OutageAfter {
+		return
+	}
+	text := "Its points are kept in memory only, so what happened meanwhile is not known. " + stillWrong
+	e.Tell(ctx, gapTitle(f.name, g, now), text, now)
+}
+
+const stillWrong = "What is still wrong is told by itself."
+
+// gapText names what happened meanwhile, and what nobody knows.
+func (e *Engine) gapText(g rules.Gap, now time.Time, ended map[string]string) string {
+	var out []string
+	if g.Told && g.Failed.Sub(g.From) >= e.options.OutageAfter {
+		since := "since " + clock(g.From, now)
+		if g.AtMost {
+			since = "at most " + since
+		}
+		out = append(out, "Before that tocsin did not run: it was not watched "+since+" UTC.")
+	}
+	if oldest := now.Add(-e.options.CatchUp); !g.From.IsZero() && g.From.Before(oldest) {
+		out = append(out, "What happened before "+clock(oldest, now)+" UTC is not known: missed time is judged for "+
+			rules.Duration(e.options.CatchUp).String()+" at most.")
+	}
+	out = append(out, episodes(ended), stillWrong)
+	if !e.options.Sure() {
+		out = append(out, "The clock is not proven right, so these times may be wrong.")
+	}
+	return strings.Join(out, " ")
+}
+
+// episodes lists what fired and ended.
+func episodes(ended map[string]string) string {
+	if len(ended) == 0 {
+		return "Nothing is known to have fired and ended meanwhile."
+	}
+	list := slices.Sorted(maps.Values(ended))
+	list = list[:min(len(list), mostEpisodes)]
+	text := "Meanwhile fired and ended: " + strings.Join(list, "; ")
+	if more := len(ended) - len(list); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return text + "."
+}
+
+// clock shows a time in UTC, without the date when that is the day of ref.
+func clock(t, ref time.Time) string {
+	t = t.UTC()
+	if y, d := t.Year(), t.YearDay(); y == ref.UTC().Year() && d == ref.UTC().YearDay() {
+		return t.Format("15:04:05")
+	}
+	return t.Format("2006-01-02 15:04:05")
+}
+
+// tellOutages says once of each source that it is down.
+func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
+	var down []rules.Facts
+	for _, name := range slices.Sorted(maps.Keys(e.sources)) {
+		f := e.sources[name]
+		if g, news := f.outage(t, e.options.OutageAfter); news {
+			down = append(down, rules.Facts{
+				Title: fmt.Sprintf("Source %s %s since %s UTC", name, does(&g), clock(g.Failed, t)),
+				Text: g.Error + ". " + itsRules(len(f.plan.Load().rules)) +
+					" not judged until it is back; then the time between is judged from its history.",
+			})
+		}
+	}
+	if len(down) > 0 {
+		e.own(ctx, t, func(l *rules.Ledger) {
+			for _, facts := range down {
+				e.bookOwn(l, facts, t)
+			}
+			l.Advance(e.progress(t, nil))
+		})
+	}
+}
+
+func itsRules(n int) string {
+	if n == 1 {
+		return "Its rule is"
+	}
+	return fmt.Sprintf("Its %d rules are", n)
+}
+
+// outage returns the gap of a source that is to be told to be down now.
+func (f *feed) outage(t time.Time, after time.Duration) (g rules.Gap, news bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	news = f.fails && !f.gap.Told && t.Sub(f.gap.Failed) >= after
+	f.gap.Told = f.gap.Told || news
+	return f.gap, news
+}
+
+// Tell books one of tocsin's own messages on the operators' channels.
+func (e *Engine) Tell(ctx context.Context, title, text string, t time.Time) {
+	e.own(ctx, t, func(l *rules.Ledger) { e.bookOwn(l, rules.Facts{Title: title, Text: text}, t) })
+}
+
+// own changes tocsin's own ledger.
+func (e *Engine) own(ctx context.Context, t time.Time, act func(*rules.Ledger)) {
+	err := e.book.Act(ctx, t, "", func(_ rules.Setting, l *rules.Ledger) error {
+		act(l)
+		return nil
+	})
+	if err != nil {
+		e.log.Error("message to the operators not saved", "error", err)
+	}
+}
+
+// bookOwn books a message of tocsin's own on the operators' channels.
+func (e *Engine) bookOwn(own *rules.Ledger, facts rules.Facts, now time.Time) {
+	var names []string
+	if e.options.Operators != nil {
+		names = e.options.Operators()
+	}
+	if len(names) == 0 {
+		e.log.Warn("message of tocsin's own", "title", facts.Title, "text", facts.Text,
+			"told", "nobody: there is no channel")
+		return
+	}
+	e.log.Info("message of tocsin's own", "title", facts.Title, "text", facts.Text, "told", names)
+	for _, name := range names {
+		own.Book(name, rules.Operational, facts, now)
+	}
+}
+
+// settles reports whether an outage has just ended, so that points are still on
+// their way.
+func (f *feed) settles(outage, settle time.Duration, t time.Time) bool {
+	g := &f.gap
+	return !g.Failed.IsZero() && (g.Told || g.Back.Sub(g.Failed) >= outage) && t.Before(g.Back.Add(settle))
+}
+
+// judgedUntil notes that every tick that was due until t is judged.
+func (f *feed) judgedUntil(t time.Time) {
+	f.through, f.gap, f.newest = latest(f.through, t), rules.Gap{}, time.Time{}
+	f.behind.Store(false)
+}
+
+// judged notes that a tick was decided, and all before it.
+func (f *feed) judged(t time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.judgedUntil(t)
+}
+
+// caughtUpTo notes that a missed tick was judged.
+func (f *feed) caughtUpTo(t time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.through = latest(f.through, t)
+	f.leapt = slices.DeleteFunc(f.leapt, t.Equal)
+}
+
+// begin notes that missed ticks are being judged, from a tick on at which the
+// source answers.
+func (f *feed) begin(t time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.behind.Store(true)
+	if f.gap.Failed.IsZero() && f.gap.Back.IsZero() {
+		f.gap.Back = t
+	}
+}
+
+// replaying reports whether the source is busy with ticks that it missed, and
+// notes the one that has come.
+func (f *feed) replaying(t time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.newest = t
+	return f.behind.Load()
+}
+
+// present is the newest tick, which is t or has come while missed ones were
+// judged.
+func (f *feed) present(t time.Time) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return latest(t, f.newest)
+}
+
+// missing is what is to be judged still.
+func (f *feed) missing() rules.Gap {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gap
+}
+
+// waits reports whether the source is down or settles.
+func (f *feed) waits(outage, settle time.Duration, t time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.gap.Down() || f.settles(outage, settle, t)
+}

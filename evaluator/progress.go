@@ -1,0 +1,219 @@
+package evaluator
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Progress is how far the sources have been judged by the last tick.
+func (e *Engine) Progress() rules.Progress {
+	return e.progress(e.before.At, nil)
+}
+
+// progress is that after a tick; one source may have reached it.
+func (e *Engine) progress(t time.Time, reached *feed) rules.Progress {
+	p := rules.Progress{At: latest(t, e.stats.last()), Sure: e.options.Sure()}
+	for _, name := range slices.Sorted(maps.Keys(e.sources)) {
+		f := e.sources[name]
+		one := rules.SourceProgress{Name: name, Judged: t}
+		if f != reached {
+			f.mu.Lock()
+			one.Judged, one.Gap = f.through, f.gap
+			f.mu.Unlock()
+		}
+		p.Sources = append(p.Sources, one)
+	}
+	return p
+}
+
+// flush saves what lives in memory, and how far the sources are.
+func (e *Engine) flush(ctx context.Context, final bool) error {
+	p := e.Progress()
+	p.Final = final
+	return e.book.Flush(ctx, func(own *rules.Ledger) { own.Advance(p) })
+}
+
+// Resume finds out, at the start, up to where the daemon before has judged:
+// what it missed since is caught up. A source that began with this process has
+// no history: there the clocks stand still for the gap.
+func (e *Engine) Resume(ctx context.Context, now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if err := e.replan(ctx); err != nil {
+		return err
+	}
+	var stored rules.Progress
+	e.book.View("", func(l *rules.Ledger) {
+		if l.Progress != nil {
+			stored = *l.Progress
+		}
+	})
+	e.before, e.exact = e.left(stored)
+	e.began = now
+	if err := e.leaveFuture(ctx, now, func(l *rules.Ledger) {
+		l.Resume(now)
+	}); err != nil {
+		return err
+	}
+	for name, f := range e.sources {
+		was, known := e.before.Of(name)
+		saved, _ := stored.Of(name)
+		f.resume(was, known, e.exact, now)
+		f.unproven = known && e.before.Sure
+		if err := e.trust(ctx, f, earliest(was.Judged, now), saved.Judged); err != nil {
+			return err
+		}
+		if f.Fresh {
+			if err := e.standStill(ctx, f.plan.Load().ids, now); err != nil {
+				return err
+			}
+			e.tellUnknown(ctx, f, was.Judged, now)
+		}
+	}
+	if !stored.Final {
+		return nil
+	}
+	// From here on ticks are decided that a crash may leave unsaid.
+	e.own(ctx, now, func(l *rules.Ledger) {
+		stored.Final = false
+		l.Advance(stored)
+	})
+	return nil
+}
+
+// left is how far the daemon before has left the sources, and whether it judged
+// nothing after that. What it noted last at one tick is in the book.
+func (e *Engine) left(stored rules.Progress) (p rules.Progress, exact bool) {
+	switch since := e.options.Since; {
+	case since.At.After(stored.At):
+		return since, true
+	case since.At.Equal(stored.At):
+		return stored, true
+	}
+	return stored, stored.Final && !e.options.Stale
+}
+
+// trust lets the ledgers of a source count as judged until t, up to which the
+// daemon before has judged them without a change, as far as they were judged
+// when it last saved how far it was. One that was not could not be judged.
+func (e *Engine) trust(ctx context.Context, f *feed, t, saved time.Time) error {
+	if saved.IsZero() || !t.After(saved) {
+		return nil
+	}
+	table := e.timetable.Load()
+	return e.book.Decide(ctx, t, slices.Clone(f.plan.Load().ids), func(_ rules.Setting, l *rules.Ledger) error {
+		if !l.Judged.Before(saved.Add(-table.gap(&l.Rule, saved))) {
+			l.Trust(t)
+		}
+		return nil
+	})
+}
+
+// resume takes over how far the source was. After a stop that was not clean
+// ticks may have been judged that nobody has noted, and what was not told of an
+// outage may be long over.
+func (f *feed) resume(was rules.SourceProgress, known, exact bool, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.Fresh {
+		return
+	}
+	f.behind.Store(true) // until a tick is judged
+	if !known || was.Judged.IsZero() && was.Gap.From.IsZero() {
+		f.through = now
+		return
+	}
+	f.through, f.gap = earliest(was.Judged, now), was.Gap
+	if !exact && !f.gap.Told {
+		f.gap = rules.Gap{From: f.gap.From, AtMost: true}
+	}
+	for _, t := range []*time.Time{&f.gap.From, &f.gap.Failed, &f.gap.Back} {
+		*t = earliest(*t, now)
+	}
+	if f.gap.Down() {
+		f.health = SourceHealth{Name: f.name, DownSince: f.gap.Failed, Error: f.gap.Error}
+	}
+}
+
+// proven notes that the wall clock is right, so that how far the sources were
+// before this start is no later than it says.
+func (e *Engine) proven() {
+	if e.options.Sure() {
+		for _, f := range e.sources {
+			f.unproven = false
+		}
+	}
+}
+
+// recall puts on the list of each source what it missed before this start, when
+// the clock stood still until it leapt ahead by d: a machine without a battery
+// for it does not know how long it was off. The daemon before had a right clock.
+func (e *Engine) recall(ctx context.Context, now time.Time, d time.Duration) {
+	for _, f := range e.sources {
+		was, _ := e.before.Of(f.name)
+		if !f.unproven || f.Fresh || was.Judged.IsZero() {
+			continue
+		}
+		f.unproven = false
+		if !e.recalled(f, was, now, e.began.Add(d)) {
+			continue
+		}
+		ids := slices.Clone(f.plan.Load().ids)
+		if err := e.book.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
+			l.Judged = earliest(l.Judged, was.Judged)
+			return nil
+		}); err != nil {
+			e.log.Error("how far a source was judged is not saved", "source", f.name, "error", err)
+		}
+	}
+}
+
+// recalled lists what a source missed until this start.
+func (e *Engine) recalled(f *feed, was rules.SourceProgress, now, began time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from := latest(was.Judged, now.Add(-e.options.CatchUp))
+	first := e.firstMissed(f, was.Judged, began)
+	for t := e.firstMissed(f, from, began); !t.IsZero(); t = e.firstMissed(f, t, began) {
+		if !slices.ContainsFunc(f.leapt, t.Equal) {
+			f.leapt = append(f.leapt, t)
+		}
+	}
+	slices.SortFunc(f.leapt, time.Time.Compare)
+	if g := &f.gap; !first.IsZero() {
+		g.From, g.AtMost = first, !e.exact
+		if g.Failed.IsZero() {
+			g.Back = began
+		} else if !was.Gap.Failed.IsZero() {
+			g.Failed = was.Gap.Failed
+		}
+		f.behind.Store(true)
+	}
+	return !first.IsZero()
+}
+
+// leaveFuture calls correct with each ledger that was judged after now, when
+// the wall clock was ahead.
+func (e *Engine) leaveFuture(ctx context.Context, now time.Time, correct func(*rules.Ledger)) error {
+	var ids []string
+	for _, f := range e.sources {
+		for _, id := range f.plan.Load().ids {
+			e.book.View(id, func(l *rules.Ledger) {
+				if l.Judged.After(now) {
+					ids = append(ids, id)
+				}
+			})
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return e.book.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
+		correct(l)
+		return nil
+	})
+}

@@ -1,0 +1,65 @@
+package evaluator_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// mute is a source that does not tell the times of its points.
+type mute struct{ evaluator.Source }
+
+func (m mute) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
+	return m.Source.Query(ctx, queries, func(i int, r evaluator.Row) {
+		r.Last = time.Time{}
+		each(i, r)
+	})
+}
+
+// TestSilenceIsDatedByTheLastPoint, not by the tick whose window held one last,
+// whether or not the source tells the times of its points.
+func TestSilenceIsDatedByTheLastPoint(t *testing.T) {
+	const before = 13700 * time.Millisecond
+	for _, tt := range []struct {
+		name string
+		doc  rules.Doc
+	}{
+		{"absence of any field", rules.Doc{"condition": rules.Doc{"type": "absence", "window": "10m"}}},
+		{"absence of a field", rules.Doc{"field": "celsius", "condition": rules.Doc{"type": "absence", "window": "1m"}}},
+		{"a window shorter than a tick", rules.Doc{"field": "celsius", "condition": rules.Doc{"type": "absence", "window": "20s"}}},
+		{"no data", rules.Doc{
+			"field": "celsius", "no_data": "alert",
+			"condition": rules.Doc{"aggregation": "mean", "window": "2m", "operator": ">", "value": 50.0},
+		}},
+	} {
+		for name, told := range map[string]bool{"told": true, "not told": false} {
+			t.Run(tt.name+", "+name, func(t *testing.T) {
+				h := newHouse(t)
+				if !told {
+					h.source = mute{h.points}
+				}
+				h.restart()
+				tt.doc["title"], tt.doc["measurement"], tt.doc["group_by"] = "Silent", "temperature", "sensor"
+				h.rule(tt.doc)
+				h.tick(cold, "temperature,sensor=b celsius=1")
+				last := h.now.Add(30*time.Second - before)
+				for line, at := range map[string]time.Time{cold: last, "temperature,sensor=b celsius=1": h.now.Add(29 * time.Second)} {
+					h.writeAt(line, at)
+				}
+				for range 30 {
+					h.tick("temperature,sensor=b celsius=1")
+					for _, n := range h.book.Owed(h.now) {
+						if d := n.Facts.NoDataSince.Sub(last); n.Facts.Series != "sensor=a" || d < 0 || d > 2*time.Millisecond {
+							t.Errorf("%s has no data since %s, want %s", n.Facts.Series, n.Facts.NoDataSince, last)
+						}
+						return
+					}
+				}
+				t.Error("nobody was told")
+			})
+		}
+	}
+}
