@@ -121,7 +121,7 @@ func conformant(t *testing.T) string {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	go func() { ended <- door.Run(ctx) }()
-	go func() { ended <- web.Serve(ctx, l, front) }()
+	go func() { ended <- web.Serve(ctx, l, front, web.ServeOptions{}) }()
 	t.Cleanup(func() {
 		cancel()
 		for range cap(ended) {

@@ -134,11 +134,17 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	defer func() { err = errors.Join(err, d.store.settled(context.WithoutCancel(ctx)), d.store.Close()) }()
 	d.openKeys(c)
 	defer func() { d.log.Info("tocsin ends", "error", err) }()
+	forListener, forSocket := connections(descriptors())
 	return together(ctx,
 		func(ctx context.Context) error { return d.sessions(ctx, c) },
-		func(ctx context.Context) error { return web.Serve(ctx, d.listener, &d.handler) },
-		func(ctx context.Context) error { return d.serveSocket(ctx, c.DataDir) },
+		func(ctx context.Context) error { return d.serveHTTP(ctx, d.listener, &d.handler, forListener) },
+		func(ctx context.Context) error { return d.serveSocket(ctx, c.DataDir, forSocket) },
 	)
+}
+
+// serveHTTP answers on one of the daemon's listeners.
+func (d *daemon) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, connections int) error {
+	return web.Serve(ctx, l, h, web.ServeOptions{Connections: connections, Log: d.log})
 }
 
 func listen(address string) (net.Listener, error) {

@@ -18,7 +18,6 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
-	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -32,14 +31,14 @@ const (
 
 // serveSocket answers the other processes of this machine, whose users the
 // operating system names. That it cannot is no reason not to run.
-func (d *daemon) serveSocket(ctx context.Context, dataDir string) error {
+func (d *daemon) serveSocket(ctx context.Context, dataDir string, connections int) error {
 	l, err := listenSocket(socketPaths(dataDir))
 	if err != nil {
 		d.log.Warn("there is no local socket; `tocsin mcp` works on the database itself", "error", err)
 		return nil
 	}
 	d.log.Info("local socket opened", "path", l.Addr())
-	return web.Serve(ctx, peers{l}, d.local(dataDir))
+	return d.serveHTTP(ctx, peers{l}, d.local(dataDir), connections)
 }
 
 // local answers what comes over the socket.
@@ -55,7 +54,11 @@ func (d *daemon) local(dataDir string) http.Handler {
 		})
 	}
 	handle("/mcp", func(w http.ResponseWriter, r *http.Request) {
-		d.answerMCP(w, r, r.RemoteAddr, app.ScopeWrite) // the address of a peer is its user
+		scope := app.ScopeWrite
+		if r.RemoteAddr == local.Unknown {
+			scope = app.ScopeRead // what is changed has an author
+		}
+		d.answerMCP(w, r, r.RemoteAddr, scope) // the address of a peer is its user
 	})
 	handle(local.Path, d.answerLocal)
 	handle(local.Path+"/", d.answerLocal)

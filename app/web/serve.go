@@ -15,24 +15,41 @@ const (
 	maxBody   = 16 << 20        // bytes of a request; doors are stricter
 )
 
+// ServeOptions are what Serve may be told; the zero value is right.
+type ServeOptions struct {
+	// Connections is how many are kept open at once, 0 for 512. The other
+	// descriptors of the process are kept for the database and for sending.
+	Connections int
+	// PerAddress is how many of them one address may have, or one user of a
+	// socket, so that nobody takes all; 0 for three in four.
+	PerAddress int
+	// Log gets what is nobody's answer; nil discards it.
+	Log *slog.Logger
+}
+
 // Serve answers on l until ctx ends, and then lets the requests under way
 // finish for at most three seconds. It closes l.
-func Serve(ctx context.Context, l net.Listener, h http.Handler) error {
+func Serve(ctx context.Context, l net.Listener, h http.Handler, o ServeOptions) error {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	// Requests outlive ctx for the grace.
 	requests, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	s := &http.Server{
-		Handler:           http.MaxBytesHandler(h, maxBody),
+		Handler:           noteWhole(http.MaxBytesHandler(h, maxBody)),
+		ConnState:         follow,
+		ConnContext:       withGuest,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return requests },
-		ErrorLog:          slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelWarn),
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- s.Serve(l) }()
+	go func() { ended <- s.Serve(newCrowd(l, o)) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("serve http: %w", err)

@@ -60,7 +60,7 @@ func (p *pipes) dial(t *testing.T, text string) net.Conn {
 func serve(t *testing.T, p *pipes, h http.HandlerFunc) (stop func() (took time.Duration, err error)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- web.Serve(ctx, p, h) }()
+	go func() { ended <- web.Serve(ctx, p, h, web.ServeOptions{}) }()
 	return func() (time.Duration, error) {
 		began := time.Now()
 		cancel()
@@ -160,7 +160,7 @@ func TestSizesAreBounded(t *testing.T) {
 			if _, err := io.Copy(io.Discard, r.Body); err != nil {
 				w.WriteHeader(http.StatusRequestEntityTooLarge)
 			}
-		}))
+		}), web.ServeOptions{})
 	}()
 	for _, tt := range []struct {
 		name         string
@@ -203,7 +203,7 @@ func TestABrokenListenerIsAnError(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := web.Serve(t.Context(), l, http.NotFoundHandler()); err == nil {
+	if err := web.Serve(t.Context(), l, http.NotFoundHandler(), web.ServeOptions{}); err == nil {
 		t.Error("Serve ends without an error on a listener that is closed")
 	}
 }
