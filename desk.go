@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
-	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/cli"
@@ -15,17 +14,23 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// daemonOf returns the daemon that runs on the data of a config, nil where none
-// answers. The error is that of a socket that this user may not use.
-func daemonOf(ctx context.Context, c *app.Config) (cli.Daemon, error) {
+// dataOf is the header that says which data a request is meant for.
+func dataOf(c *app.Config) http.Header {
 	header := http.Header{}
 	if dir, err := filepath.Abs(c.DataDir); err == nil && ownData(c) {
 		header.Set(dataHeader, dir)
 	}
+	return header
+}
+
+// daemonOf returns the daemon that runs on the data of a config, nil where none
+// answers. The error is that of a socket that this user may not use.
+func daemonOf(ctx context.Context, c *app.Config) (cli.Daemon, error) {
+	header := dataOf(c)
 	var forbidden error
 	for _, path := range clientSockets(c) {
-		dialer := &net.Dialer{Timeout: 2 * time.Second}
-		client := local.NewClient(func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) }, header)
+		dial := dialSocket(path)
+		client := local.NewClient(func(ctx context.Context) (net.Conn, error) { return dial(ctx, "", "") }, header)
 		there, err := client.Greet(ctx)
 		switch {
 		case there:

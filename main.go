@@ -40,6 +40,7 @@ func main() {
 	os.Exit(cli.Main(ctx, cli.Program{
 		Version:  fullVersion(),
 		Load:     loadConfig,
+		Find:     findConfig,
 		Open:     open,
 		Serve:    serve,
 		MCP:      serveMCP,
@@ -65,6 +66,11 @@ func loadConfig(path string, withSecrets bool) (*app.Config, error) {
 		Env: os.Environ(), CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		SkipChannelSecrets: !withSecrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check,
 	})
+}
+
+// findConfig reads what it takes to find the daemon.
+func findConfig(path string) (*app.Config, error) {
+	return app.LoadConfig(path, app.LoadOptions{Env: os.Environ(), SkipSecrets: true})
 }
 
 func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }
@@ -140,7 +146,7 @@ func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evalu
 			if stores[name] != nil {
 				source = stores[name]
 			} else {
-				source = live.NewRemote("http://"+reachable(c.Listen), name, c.Token)
+				source = live.NewRemote("http://"+reachable(c.Listen), name, c.Token, daemonWays(c))
 			}
 		}
 		if err != nil {

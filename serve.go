@@ -258,7 +258,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	models = mcp.New(a, mcp.Options{Log: d.log, Version: fullVersion(), Draw: chart.PNG})
 	door := models.Handler(mcp.HandlerOptions{})
 	d.door.Store(door)
-	desk := local.Handler(a, d.log)
+	desk := local.Handler(a, d.log, local.Options{Live: d.webOptions(c).Live, Reload: d.reload})
 	d.desk.Store(&desk)
 	d.handler.Store(probes)
 	for _, warning := range warnings(c, d.listener.Addr()) {

@@ -60,8 +60,7 @@ func (d *daemon) local(dataDir string) http.Handler {
 		}
 		d.answerMCP(w, r, r.RemoteAddr, scope) // the address of a peer is its user
 	})
-	handle(local.Path, d.answerLocal)
-	handle(local.Path+"/", d.answerLocal)
+	handle("/", d.answerLocal)
 	return mux
 }
 

@@ -97,8 +97,11 @@ func (c *Clock) Sure() bool {
 func (c *Clock) Blind() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.proof == "" && !c.givenUp
+	return c.proof == "" && c.left() > 0
 }
+
+// left is how long a proof is still waited for.
+func (c *Clock) left() time.Duration { return c.options.Patience - time.Since(c.waiting) }
 
 // State says in a few words how sure the clock is, and why.
 func (c *Clock) State() string {
@@ -107,22 +110,24 @@ func (c *Clock) State() string {
 	switch {
 	case c.proof != "":
 		return c.proof
-	case c.givenUp:
+	case c.left() <= 0:
 		return "unsure, given up waiting after " + rules.Duration(c.options.Patience).String()
 	}
 	return "unsure"
 }
 
-// problem is what people should know about a clock that is unsure, and the
+// Problem is what people should know about a clock that is unsure, and the
 // cure; "" for a sure one.
-func (c *Clock) problem() string {
+func (c *Clock) Problem() string {
 	const cure = "let NTP set it, for example with `timedatectl set-ntp true`"
-	switch {
-	case c.Sure():
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch left := c.left(); {
+	case c.proof != "":
 		return ""
-	case c.Blind():
-		return "clock: not known to be right yet; silence is not alerted on until it is, at most for " +
-			rules.Duration(c.options.Patience).String() + ": " + cure
+	case left > 0:
+		return "clock: not known to be right yet; silence is not alerted on until it is, for another " +
+			rules.Duration(left.Truncate(time.Second)+time.Second).String() + " at most: " + cure
 	}
 	return "clock: still not known to be right; times are marked unsure: " + cure
 }
@@ -133,9 +138,15 @@ func (c *Clock) Doubt(time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.doubts++
+	now := time.Now()
+	switch { // a clock that jumps again and again must not be waited for for ever
+	case c.proof != "":
+		c.waiting = now
+	case c.left() <= 0:
+		c.waiting = now.Add(-c.options.Patience * 9 / 10)
+	}
 	c.proof, c.givenUp, c.told = "", false, false
-	c.waiting = time.Now()
-	c.doubted = c.waiting.Round(0)
+	c.doubted = now.Round(0)
 	select {
 	case c.again <- struct{}{}:
 	default:
@@ -188,7 +199,7 @@ func (c *Clock) believe(proof string, doubts int) {
 func (c *Clock) giveUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.proof != "" || c.givenUp || time.Since(c.waiting) < c.options.Patience {
+	if c.proof != "" || c.givenUp || c.left() > 0 {
 		return
 	}
 	c.givenUp = true

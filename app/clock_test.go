@@ -3,6 +3,7 @@ package app_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // machine is what a clock can look at, and the clock.
@@ -220,6 +222,34 @@ func TestClockGivesUpWaiting(t *testing.T) {
 		m.touch(time.Now())
 		m.after(5 * time.Second)
 		m.want(true, false, "synchronised by systemd")
+	})
+}
+
+// TestAClockThatJumpsAgainAndAgain is waited for no longer than another one,
+// and who asks is told how long that still is.
+func TestAClockThatJumpsAgainAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMachine(t)
+		m.run()
+		for minute := range 10 {
+			m.after(time.Minute - time.Second)
+			want := fmt.Sprintf("for another %s at most", rules.Duration(time.Duration(9-minute)*time.Minute+2*time.Second))
+			if got := m.clock.Problem(); !m.clock.Blind() || !strings.Contains(got, want) {
+				t.Errorf("minute %d: blind %v, %q, want %q", minute, m.clock.Blind(), got, want)
+			}
+			m.after(time.Second)
+			if minute < 9 {
+				m.clock.Doubt(time.Hour)
+			}
+		}
+		m.want(false, false, "unsure, given up waiting after 10m")
+		if got := m.clock.Problem(); strings.Contains(got, "at most") {
+			t.Errorf("who waits no more says %q", got)
+		}
+		m.clock.Doubt(time.Hour) // a little patience for what made it jump
+		m.want(false, true, "unsure")
+		m.after(time.Minute)
+		m.want(false, false, "unsure, given up waiting after 10m")
 	})
 }
 

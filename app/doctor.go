@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,10 +23,36 @@ func (a *App) Doctor(ctx context.Context) []Finding {
 	out := []Finding{a.daemonFinding(), a.databaseFinding(ctx)}
 	out = append(out, a.sourceFindings(ctx)...)
 	out = append(out, a.channelFindings(ctx)...)
-	for _, text := range a.Status(ctx).Rules.problems() {
-		out = append(out, Finding{What: "rules", Text: text})
+	out = append(out, a.ruleFindings(ctx)...)
+	out = append(out, a.clockFindings()...)
+	return append(out, unfound(out, a.Status(ctx).Problems)...)
+}
+
+// clockFindings tell how sure the daemon's clock is.
+func (a *App) clockFindings() []Finding {
+	if a.Clock == nil || a.Clock.Problem() != "" {
+		return nil // status tells
 	}
-	return append(out, a.ruleFindings(ctx)...)
+	return []Finding{{What: "clock", OK: true, Text: "right: " + a.Clock.State()}}
+}
+
+// unfound are the problems of the status that nobody found yet: what degrades
+// one must show in the other.
+func unfound(found []Finding, problems []string) (out []Finding) {
+	for _, problem := range problems {
+		what, text, ok := strings.Cut(problem, ": ")
+		if !ok {
+			what, text = "tocsin", problem
+		}
+		known := problem == NoDaemon || slices.ContainsFunc(found, func(f Finding) bool {
+			own := strings.HasPrefix(what, "channel ") || strings.HasPrefix(what, "source ") || what == "database" // told at length
+			return !f.OK && (f.Text == text || f.What == what && own)
+		})
+		if !known {
+			out = append(out, Finding{What: what, Text: text})
+		}
+	}
+	return out
 }
 
 func (a *App) daemonFinding() Finding {
@@ -96,7 +123,7 @@ func (a *App) channelFindings(ctx context.Context) (out []Finding) {
 		return []Finding{{What: "channels", Text: err.Error()}}
 	}
 	if len(list) == 0 {
-		return []Finding{{What: "channels", Text: "there is none, so nobody is told; add one with `tocsin channels add phone`"}}
+		return []Finding{{What: "channels", Text: toldNobody}}
 	}
 	for _, c := range list {
 		f := Finding{What: "channel " + c.Name, OK: true, Text: c.Kind + ", works"}

@@ -254,6 +254,9 @@ func aSecretFile[T any](at func(*T) *rules.Secret) reader[T] {
 		if err != nil {
 			return err
 		}
+		if r.options.SkipSecrets {
+			return nil
+		}
 		*at(t), err = readSecret(r.resolve(n, text))
 		return err
 	}
@@ -458,7 +461,7 @@ func (r *reading) needKeys(n *node, path string) {
 	}
 	password := n.has("password") || n.has("password_file")
 	switch {
-	case n.has("username") && !password:
+	case n.has("username") && !password && !r.options.SkipSecrets:
 		r.refuse(place, path+".password", "is missing beside username; for example password_file: /etc/tocsin/influx.password")
 	case password && !n.has("username"):
 		r.refuse(place, path+".username", "is missing beside password; for example username: tocsin")
@@ -471,7 +474,7 @@ func readChannels(r *reading, n *node, path string, c *Config) error {
 	defer func() { r.checkFallbacks(n, path, c) }()
 	return named(r, n, path, func(name string, v *node) {
 		var channel ChannelConfig
-		if !r.options.SkipChannelSecrets {
+		if !r.options.SkipChannelSecrets && !r.options.SkipSecrets {
 			channel = r.readChannel(v, below(path, name))
 		}
 		c.Channels[name] = channel

@@ -68,7 +68,7 @@ func (a *App) Status(ctx context.Context) Status {
 	}
 	if a.Clock != nil {
 		s.Clock = a.Clock.State()
-		if problem := a.Clock.problem(); problem != "" {
+		if problem := a.Clock.Problem(); problem != "" {
 			s.Problems = append(s.Problems, problem)
 		}
 	}
@@ -172,10 +172,12 @@ func (a *App) count(ctx context.Context, s *Status) []string {
 	countDead(s.Channels, dead)
 	problems = append(problems, deadProblems(dead)...)
 	if len(s.Channels) == 0 && s.Rules.Total > 0 {
-		problems = append(problems, "there is no channel, so nobody is told; add one with `tocsin channels add`")
+		problems = append(problems, toldNobody)
 	}
 	return problems
 }
+
+const toldNobody = "there is no channel, so nobody is told; add one with `tocsin channels add phone`"
 
 // ruleProblems says what keeps a rule from doing its work.
 func (a *App) ruleProblems(r rules.Rule, never map[string]bool) []string {

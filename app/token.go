@@ -149,11 +149,11 @@ func (d *Doorkeeper) Authenticate(ctx context.Context, secret rules.Secret) (Tok
 	return list[found], nil
 }
 
-// Any reports whether there is a token at all, so that asking for one makes
-// sense.
-func (d *Doorkeeper) Any(ctx context.Context) bool {
+// Any reports whether there is a token at all. An error means that this was
+// never known.
+func (d *Doorkeeper) Any(ctx context.Context) (bool, error) {
 	list, err := d.tokens(ctx)
-	return err != nil || len(list) > 0
+	return len(list) > 0, err
 }
 
 // tokens returns all as they are stored now. When the store does not answer,

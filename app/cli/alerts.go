@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -203,7 +204,7 @@ func (c *call) showAlert(v app.AlertView) {
 		{"held by", v.HeldBy},
 		{"delivery", v.Delivery.State},
 	})
-	for _, name := range sortedKeys(v.Delivery.Channels) {
+	for _, name := range slices.Sorted(maps.Keys(v.Delivery.Channels)) {
 		c.line("  %s: %s", name, v.Delivery.Channels[name])
 	}
 	c.showEvidence(v.Evidence)

@@ -44,15 +44,26 @@ func channelName(c rules.ChannelInfo) string { return c.Name }
 func (d *door) channelsList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the channels and how they are doing", Args: exactly(), Example: "tocsin channels list",
-		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
-			list, err := c.ListChannels(ctx)
-			if err != nil {
-				return err
-			}
-			a := channelsAnswer{list, len(list), c.Warnings()}
-			return c.answer(a, a.Warnings, func() { c.showChannels(list) })
-		}),
+		RunE: d.through(theKey,
+			func(ctx context.Context, c *call, daemon Daemon) error {
+				list, warnings, err := daemon.Channels(ctx)
+				if err != nil {
+					return err
+				}
+				return c.listChannels(list, warnings)
+			},
+			func(ctx context.Context, c *call) error {
+				list, err := c.ListChannels(ctx)
+				if err != nil {
+					return err
+				}
+				return c.listChannels(list, c.Warnings())
+			}),
 	}
+}
+
+func (c *call) listChannels(list []rules.ChannelInfo, warnings []string) error {
+	return c.answer(channelsAnswer{list, len(list), warnings}, warnings, func() { c.showChannels(list) })
 }
 
 func (c *call) showChannels(list []rules.ChannelInfo) {

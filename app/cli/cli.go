@@ -33,6 +33,9 @@ type Program struct {
 	// Load reads the config; an empty path is no file. Commands that have
 	// nothing to do with channels load without their credentials.
 	Load func(path string, withChannelSecrets bool) (*app.Config, error)
+	// Find reads as much of the config as it takes to find the daemon: no
+	// credential, which the daemon may have from elsewhere.
+	Find func(path string) (*app.Config, error)
 	// Open returns an App on the store, beside the daemon, and what closes it.
 	// Only the command that stores a credential asks for the key.
 	Open func(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error)
@@ -238,21 +241,33 @@ type Daemon interface {
 	AddChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo, []string, error)
 	// TestChannel sends a test message and waits for what comes of it.
 	TestChannel(ctx context.Context, name string, patience time.Duration) (app.TestAnswer, []string, error)
+	// Status, Doctor and Channels say what the daemon knows and sees.
+	Status(ctx context.Context) (app.Status, error)
+	Doctor(ctx context.Context) ([]app.Finding, error)
+	Channels(ctx context.Context) (list []rules.ChannelInfo, warnings []string, err error)
+	// Config says what the daemon makes of its config file as it is now.
+	Config(ctx context.Context) (path string, view app.ConfigView, warnings []string, err error)
+}
+
+// daemon returns the daemon that runs on the data of the config, nil where none
+// answers; the error says why this user may not ask it.
+func (d *door) daemon(ctx context.Context) (Daemon, *app.Config, error) {
+	if d.program.Daemon == nil {
+		return nil, nil, nil
+	}
+	config, err := d.program.Find(d.configPath())
+	if err != nil {
+		return nil, nil, nil // whoever reads all of it is told
+	}
+	daemon, forbidden := d.program.Daemon(ctx, config)
+	return daemon, config, forbidden
 }
 
 // through runs a command at the daemon, so that whoever may use its socket can
 // run it, or on the store where no daemon answers.
 func (d *door) through(n need, atDaemon func(ctx context.Context, c *call, daemon Daemon) error, beside func(ctx context.Context, c *call) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
-		config, err := d.load(n)
-		if err != nil {
-			return failed{err}
-		}
-		var daemon Daemon
-		var forbidden error
-		if d.program.Daemon != nil {
-			daemon, forbidden = d.program.Daemon(cmd.Context(), config)
-		}
+		daemon, config, forbidden := d.daemon(cmd.Context())
 		if daemon == nil {
 			err := d.with(n, beside)(cmd, args)
 			if forbidden != nil && errors.As(err, new(failed)) {

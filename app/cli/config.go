@@ -2,11 +2,9 @@ package cli
 
 import (
 	"cmp"
-	"fmt"
-	"maps"
-	"net"
-	"net/netip"
-	"slices"
+	"context"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -19,18 +17,8 @@ func (d *door) config() *cobra.Command {
 
 // configAnswer is what `config check` answers when nothing is wrong.
 type configAnswer struct {
-	Config   configView `json:"config"`
-	Warnings []string   `json:"warnings"`
-}
-
-// configView is what may be shown of a config.
-type configView struct {
-	Path     string   `json:"path"` // "" for no file
-	DataDir  string   `json:"data_dir"`
-	Listen   string   `json:"listen"`
-	Every    string   `json:"every"`
-	Sources  []string `json:"sources"`
-	Channels []string `json:"channels"`
+	Config   app.ConfigView `json:"config"`
+	Warnings []string       `json:"warnings"`
 }
 
 func (d *door) configCheck() *cobra.Command {
@@ -38,11 +26,11 @@ func (d *door) configCheck() *cobra.Command {
 		Use: "check", Short: "Check the config file and the environment", Args: exactly(),
 		Example: "tocsin config check --config /etc/tocsin/config.yaml",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			config, err := d.program.Load(d.configPath(), true)
+			a, err := d.checkConfig(cmd.Context())
 			if err != nil {
 				return failed{err}
 			}
-			p, a := d.page(cmd), configAnswer{viewConfig(config), append(namesUnseen(config), closedDoor(config)...)}
+			p := d.page(cmd)
 			return p.answer(a, a.Warnings, func() {
 				p.line("%s is good.", cmp.Or(a.Config.Path, "The configuration (there is no file)"))
 				p.facts([][2]string{
@@ -59,46 +47,29 @@ func (d *door) configCheck() *cobra.Command {
 
 func same(name string) string { return name }
 
-func viewConfig(c *app.Config) configView {
-	return configView{
-		Path: c.Path, DataDir: c.DataDir, Listen: c.Listen, Every: c.Every.String(),
-		Sources: sortedKeys(c.Sources), Channels: sortedKeys(c.Channels),
-	}
-}
-
-// sortedKeys is never nil.
-func sortedKeys[V any](m map[string]V) []string {
-	return append([]string{}, slices.Sorted(maps.Keys(m))...)
-}
-
-// namesUnseen warns about channels that the config names and does not have:
-// they may be stored, or mistyped.
-func namesUnseen(c *app.Config) []string {
-	out := []string{}
-	look := func(key string, wanted []string) {
-		for _, name := range wanted {
-			if _, known := c.Channels[name]; !known {
-				out = append(out, fmt.Sprintf("%s: channel %q is not in the config; if it is not a stored one either, add it with `tocsin channels add %s`", key, name, name))
-			}
+// checkConfig asks the daemon what it makes of the file, if the daemon runs on
+// it: it alone sees its environment, and the credentials that systemd gives it.
+func (d *door) checkConfig(ctx context.Context) (configAnswer, error) {
+	mine := d.configPath()
+	if daemon, _, _ := d.daemon(ctx); daemon != nil {
+		path, view, warnings, err := daemon.Config(ctx)
+		if sameFile(path, mine) {
+			return configAnswer{view, warnings}, err
 		}
 	}
-	for _, severity := range sortedKeys(c.Notify) {
-		look("notify."+severity, c.Notify[severity])
+	c, err := d.program.Load(mine, true)
+	if err != nil {
+		return configAnswer{}, err
 	}
-	if !slices.Equal(c.Operators, c.Notify["default"]) {
-		look("operators", c.Operators)
-	}
-	return out
+	return configAnswer{app.ViewConfig(c), (&app.App{}).ConfigWarnings(ctx, c)}, nil
 }
 
-// closedDoor warns about a listener that other machines reach, and that
-// answers none of them.
-func closedDoor(c *app.Config) []string {
-	host, _, err := net.SplitHostPort(c.Listen)
-	address, notAddress := netip.ParseAddr(host)
-	here := host == "localhost" || notAddress == nil && address.IsLoopback()
-	if err != nil || here || !c.Token.IsZero() {
-		return nil
+// sameFile reports whether two paths lead to one file, or both to none.
+func sameFile(a, b string) bool {
+	if a == "" || b == "" {
+		return a == b
 	}
-	return []string{"listen: other machines reach " + c.Listen + ", but without a token in the config they need one of `tocsin tokens add`, and commands cannot ask the live sources; set token_file, for example token_file: /etc/tocsin/token"}
+	one, err := os.Stat(a)
+	other, err2 := os.Stat(b)
+	return filepath.Clean(a) == filepath.Clean(b) || err == nil && err2 == nil && os.SameFile(one, other)
 }

@@ -11,21 +11,31 @@ import (
 func (d *door) doctor() *cobra.Command {
 	return &cobra.Command{
 		Use: "doctor", Short: "Look for what could keep you from being told, and say the cure", Args: exactly(), Example: "tocsin doctor",
-		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
-			found := c.Doctor(ctx)
-			ill := 0
-			for _, f := range found {
-				if !f.OK {
-					ill++
+		RunE: d.through(theKey,
+			func(ctx context.Context, c *call, daemon Daemon) error {
+				found, err := daemon.Doctor(ctx)
+				if err != nil {
+					return err
 				}
-			}
-			err := c.answer(map[string]any{"findings": found, "problems": ill}, nil, func() { c.showFindings(found) })
-			if err == nil && ill > 0 {
-				err = silent{}
-			}
-			return err
-		}),
+				return c.diagnose(found)
+			},
+			func(ctx context.Context, c *call) error { return c.diagnose(c.Doctor(ctx)) }),
 	}
+}
+
+// diagnose shows what was found, and fails when something has to be mended.
+func (c *call) diagnose(found []app.Finding) error {
+	ill := 0
+	for _, f := range found {
+		if !f.OK {
+			ill++
+		}
+	}
+	err := c.answer(map[string]any{"findings": found, "problems": ill}, nil, func() { c.showFindings(found) })
+	if err == nil && ill > 0 {
+		err = silent{}
+	}
+	return err
 }
 
 func (c *call) showFindings(found []app.Finding) {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -28,15 +29,25 @@ func (d *door) status() *cobra.Command {
 	return &cobra.Command{
 		Use: "status", Short: "Show how tocsin is doing: daemon, database, sources, channels", Args: exactly(),
 		Example: "tocsin status\ntocsin status --json",
-		RunE: d.with(theKey, func(ctx context.Context, c *call) error {
-			s := c.AskedStatus(ctx)
-			err := c.answer(s, nil, func() { c.showStatus(s) })
-			if err == nil && s.Status == "down" {
-				return silent{}
-			}
-			return err
-		}),
+		RunE: d.through(theKey,
+			func(ctx context.Context, c *call, daemon Daemon) error {
+				s, err := daemon.Status(ctx)
+				if err != nil {
+					return err
+				}
+				return c.tellStatus(s)
+			},
+			func(ctx context.Context, c *call) error { return c.tellStatus(c.AskedStatus(ctx)) }),
 	}
+}
+
+// tellStatus shows a status, and fails when tocsin is down.
+func (c *call) tellStatus(s app.Status) error {
+	err := c.answer(s, nil, func() { c.showStatus(s) })
+	if err == nil && s.Status == "down" {
+		return silent{}
+	}
+	return err
 }
 
 func sourceText(v app.SourceView) string {
@@ -154,7 +165,7 @@ func (d *door) sourcesList() *cobra.Command {
 
 func sourceRows(c *app.Config) []sourceRow {
 	list := []sourceRow{}
-	for _, name := range sortedKeys(c.Sources) {
+	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		s := c.Sources[name]
 		list = append(list, sourceRow{name, s.Kind, s.URL, s.Database})
 	}

@@ -66,6 +66,51 @@ func (c *Client) TestChannel(ctx context.Context, name string, patience time.Dur
 	return got.Test, got.Warnings, err
 }
 
+// Status says how the daemon is doing.
+func (c *Client) Status(ctx context.Context) (s app.Status, err error) {
+	return s, c.ask(ctx, http.MethodGet, "/status", nil, &s)
+}
+
+// Doctor says what the daemon finds that could keep people from being told.
+func (c *Client) Doctor(ctx context.Context) ([]app.Finding, error) {
+	var got examined
+	err := c.ask(ctx, http.MethodGet, "/doctor", nil, &got)
+	return got.Findings, err
+}
+
+// Channels lists the channels as the daemon sees them, with its warnings.
+func (c *Client) Channels(ctx context.Context) ([]rules.ChannelInfo, []string, error) {
+	var got listed
+	err := c.ask(ctx, http.MethodGet, Path+"/", nil, &got)
+	return got.Channels, got.Warnings, err
+}
+
+// Config says what the daemon makes of its config file as it is now. Its faults
+// are the error; path is the file.
+func (c *Client) Config(ctx context.Context) (path string, view app.ConfigView, warnings []string, err error) {
+	var got reviewed
+	if err := c.ask(ctx, http.MethodGet, "/config", nil, &got); err != nil {
+		return "", app.ConfigView{}, nil, err
+	}
+	var faults []error
+	for _, f := range got.Faults {
+		faults = append(faults, &placedError{rules.Error{Code: f.Code, Field: f.Field}, f.Message})
+	}
+	return got.Path, got.Config, got.Warnings, errors.Join(faults...)
+}
+
+// placedError is one of ours with the place in a file before it.
+type placedError struct {
+	ours rules.Error
+	text string
+}
+
+// Error is the sentence with its place.
+func (e *placedError) Error() string { return e.text }
+
+// Unwrap is the error itself.
+func (e *placedError) Unwrap() error { return &e.ours }
+
 // errElsewhere is for a daemon of another data directory, or without this door.
 var errElsewhere = errors.New("this daemon does not answer for these data")
 

@@ -1,6 +1,7 @@
 // Package local is the door for the other programs of this machine: JSON over
-// the daemon's socket, for what takes the key of the channels, which only the
-// daemon and the owner of its data can read.
+// the daemon's socket, for what only the daemon can tell or do: how it is doing,
+// what it makes of its config with the credentials that it was given, and what
+// takes the key of the channels.
 //
 // Who can connect may add a channel. The system lets in root, the daemon's own
 // user and the members of its group, and an administrator puts people into that
@@ -83,11 +84,24 @@ var statuses = map[rules.Code]int{
 	rules.Conflict: http.StatusConflict, rules.Unavailable: http.StatusServiceUnavailable, rules.Internal: http.StatusInternalServerError,
 }
 
+// Options are what a Handler may be told besides its App.
+type Options struct {
+	// Live answers, by its name, for each live source.
+	Live map[string]http.Handler
+	// Reload reads the config as the daemon would now; nil where there is none.
+	Reload func() (*app.Config, error)
+}
+
 // Handler answers for one session of the daemon. The address of each request is
 // the name of the user at the other end.
-func Handler(a *app.App, log *slog.Logger) http.Handler {
-	d := door{a, log}
+func Handler(a *app.App, log *slog.Logger, o Options) http.Handler {
+	d := door{a, log, o}
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", d.status)
+	mux.HandleFunc("GET /doctor", d.doctor)
+	mux.HandleFunc("GET /config", d.config)
+	mux.HandleFunc("POST /live/{name}", d.live)
+	mux.HandleFunc("GET "+Path+"/{$}", d.channels)
 	mux.HandleFunc("GET "+Path, d.greet)
 	mux.HandleFunc("PUT "+Path+"/{name}", d.add)
 	mux.HandleFunc("POST "+Path+"/{name}/test", d.test)
@@ -96,7 +110,8 @@ func Handler(a *app.App, log *slog.Logger) http.Handler {
 
 type door struct {
 	*app.App
-	log *slog.Logger
+	log     *slog.Logger
+	options Options
 }
 
 // caller is who is at the other end.

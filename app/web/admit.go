@@ -45,16 +45,23 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (who caller, ok 
 }
 
 // identify judges the token of a request. Without one it must come from this
-// machine.
+// machine, and then may look and send points: whoever has an account here can
+// open a port, and so can a proxy that serves the world. Changing things is the
+// socket's, where the system says who asks, or a token's.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request) (caller, bool) {
 	secret, sent := credential(r)
-	switch {
-	case sent:
+	if sent {
 		return h.judge(w, r, secret)
-	case h.local(r):
-		return caller{"local", app.ScopeWrite}, true // who is here may send points as well
-	case h.options.Token.IsZero() && !h.doorkeeper.Any(r.Context()):
-		h.refuse(w, r, http.StatusForbidden, "no token is set, so only this machine is answered: make one with `tocsin tokens add NAME`, or set token or token_file in the config, and send it as Authorization: Bearer")
+	}
+	// From the first token on nobody is let in without: a proxy in front looks
+	// like this machine.
+	stored, err := h.doorkeeper.Any(r.Context())
+	tokens := stored || !h.options.Token.IsZero()
+	switch {
+	case h.local(r) && !tokens && len(h.options.Hosts) == 0:
+		return caller{"local", app.ScopeRead}, true
+	case !tokens && err == nil:
+		h.refuse(w, r, http.StatusForbidden, "this needs a token, and there is none yet: make one with `tocsin tokens add NAME`, or set token or token_file in the config, and send it as Authorization: Bearer")
 	default:
 		h.unauthorized(w, r, "this needs the token of the config or one of `tocsin tokens add NAME`, as Authorization: Bearer or as the password of any user")
 	}
@@ -92,8 +99,8 @@ func (h *Handler) within(w http.ResponseWriter, r *http.Request, who caller) (ca
 	return caller{}, false
 }
 
-// scopeOf is the least that a caller needs. The tools of the MCP door and the
-// acts of others look at the caller's scope themselves.
+// scopeOf is the least that a caller needs. The tools of the MCP door look at
+// the caller's scope themselves.
 func scopeOf(r *http.Request) app.Scope {
 	if slices.Contains(writePaths(), r.URL.Path) {
 		return app.ScopePoints
@@ -148,9 +155,9 @@ func sameOrigin(r *http.Request) bool {
 	return true
 }
 
-// local reports whether the request comes from this machine: nobody else
-// reaches a loopback listener but through a proxy, which has a name of its own
-// or says for whom it asks.
+// local reports whether the request seems to come from this machine: nobody
+// else reaches a loopback listener but through a proxy, which should pass its
+// own name on or say for whom it asks. That it need not is why this says little.
 func (h *Handler) local(r *http.Request) bool {
 	return h.options.Loopback && loopback(hostName(r.Host)) && !forwarded(r)
 }

@@ -18,7 +18,8 @@ func TestWhoMayAsk(t *testing.T) {
 	points := h.points.Handler(live.HandlerOptions{
 		Allow: func(*http.Request, string) error { return nil }, Host: func(string) bool { return true },
 	})
-	here := web.Options{Loopback: true, Hosts: []string{"tocsin.lan"}, Write: points}
+	here := web.Options{Loopback: true, Write: points}
+	named := web.Options{Loopback: true, Hosts: []string{"tocsin.lan"}, Write: points}
 	hereToken := web.Options{Loopback: true, Hosts: []string{"tocsin.lan"}, Write: points, Token: rules.NewSecret(token)}
 	lan := web.Options{Hosts: []string{"tocsin.lan"}, Write: points, Token: rules.NewSecret(token)}
 	lanOpen := web.Options{Hosts: []string{"tocsin.lan"}, Write: points}
@@ -35,7 +36,10 @@ func TestWhoMayAsk(t *testing.T) {
 		{"loopback by name with a final dot", here, request{path: "/status", host: "localhost.:8627"}, 200, ""},
 		{"loopback by IPv6", here, request{path: "/status", host: "[::1]:8627"}, 200, ""},
 		{"loopback writes", here, request{method: "POST", path: "/write"}, 204, ""},
-		{"a token is not asked for on loopback", hereToken, request{path: "/status"}, 200, ""},
+		{"where a token is set a proxy could look like loopback", hereToken, request{path: "/status"}, 401, "needs the token of the config or one of"},
+		{"and could write", hereToken, request{method: "POST", path: "/write"}, 401, "needs the token of the config or one of"},
+		{"where hosts are set a proxy could look like loopback", named, request{path: "/status"}, 403, "there is none yet"},
+		{"hosts keep no probe out", named, request{path: "/health"}, 200, ""},
 		{"a token that is sent is judged on loopback too", hereToken, request{path: "/status", header: header{"Authorization": "Bearer " + token + "x"}}, 401, "not known"},
 		{"a wrong token of a writer on loopback", here, request{method: "POST", path: "/write?u=telegraf&p=wrong"}, 401, "not known"},
 		{"a header that nobody can read is no pass", here, request{path: "/status", header: header{"Authorization": "Negotiate abc"}}, 401, "not known"},
@@ -78,14 +82,14 @@ func TestWhoMayAsk(t *testing.T) {
 		{"a writer's password", lan, request{method: "POST", path: "/write?u=telegraf&p=" + token, host: "tocsin.lan"}, 204, ""},
 		{"a password in the address of another door", lan, request{path: "/status?p=" + token, host: "tocsin.lan"}, 401, "needs the token of the config or one of"},
 
-		{"beyond loopback and no token is set", lanOpen, request{path: "/status", host: "tocsin.lan"}, 403, "set token or token_file"},
-		{"an empty token where none is set", lanOpen, request{path: "/status", host: "tocsin.lan", header: header{"Authorization": "Bearer "}}, 403, "set token or token_file"},
+		{"beyond loopback and no token is set", lanOpen, request{path: "/status", host: "tocsin.lan"}, 403, "there is none yet"},
+		{"an empty token where none is set", lanOpen, request{path: "/status", host: "tocsin.lan", header: header{"Authorization": "Bearer "}}, 403, "there is none yet"},
 		{"ready where no token is set", lanOpen, request{path: "/ready", host: "tocsin.lan"}, 200, ""},
 
 		{"through a proxy with a name", hereToken, request{path: "/status", host: "tocsin.lan"}, 401, "needs the token of the config or one of"},
 		{"through a proxy with a name and the token", hereToken, request{path: "/status", host: "tocsin.lan", header: bearer}, 200, ""},
 		{"through a proxy that says for whom", hereToken, request{path: "/status", header: header{"X-Forwarded-For": "203.0.113.9"}}, 401, "needs the token of the config or one of"},
-		{"through a proxy, no token set", here, request{path: "/status", host: "tocsin.lan"}, 403, "set token or token_file"},
+		{"through a proxy, no token set", named, request{path: "/status", host: "tocsin.lan"}, 403, "there is none yet"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := ask(t, web.New(h.app, tt.o), tt.q)

@@ -4,9 +4,11 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"html/template"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -23,7 +25,8 @@ type Options struct {
 	Token rules.Secret
 	// Loopback says that the listener is bound to a loopback address.
 	Loopback bool
-	// Hosts are further names that the listener answers to.
+	// Hosts are further names that the listener answers to. Where there are any
+	// there is a proxy, which looks like this machine: all need a token.
 	Hosts []string
 	// Write takes points as InfluxDB does; nil where no live source is.
 	Write http.Handler
@@ -31,8 +34,9 @@ type Options struct {
 	// this machine.
 	Live map[string]http.Handler
 	// MCP answers at /mcp whoever was let in: by the name of their token, or
-	// "config token", or "local" for who needed none on this machine. The tools
-	// look at the scope themselves. Nil: there is no such door.
+	// "config token", or "local" for who needed none on this machine and may
+	// only read. The tools look at the scope themselves. Nil: there is no such
+	// door.
 	MCP func(w http.ResponseWriter, r *http.Request, name string, scope app.Scope)
 	// Log gets what is nobody's answer; nil discards it.
 	Log *slog.Logger
@@ -58,20 +62,34 @@ func New(a *app.App, o Options) *Handler {
 	h := &Handler{app: a, options: o, token: sha256.Sum256([]byte(o.Token.Reveal())), mux: http.NewServeMux(), doorkeeper: app.NewDoorkeeper(a)}
 	h.meter = newMeter(a, o.Log)
 	h.page = template.Must(template.ParseFS(pages, "page.html"))
-	h.mux.HandleFunc("GET /health", h.serveHealth)
-	h.mux.HandleFunc("GET /ready", h.serveReady)
-	h.mux.HandleFunc("GET /status", h.serveStatus)
-	h.mux.Handle("GET /metrics", h.meter.handler)
-	h.mux.HandleFunc("GET /{$}", h.servePage)
-	h.mux.HandleFunc("POST /live/{name}", h.serveLive)
-	signed := newLinks(h)
-	h.mux.HandleFunc("GET "+linkPath+"{token}", signed.show)
-	h.mux.HandleFunc("POST "+linkPath+"{token}", signed.act)
-	for _, path := range writePaths() {
-		h.mux.HandleFunc(path, h.serveWrite)
+	for pattern, answer := range h.routes() {
+		h.mux.HandleFunc(pattern, answer)
 	}
 	return h
 }
+
+// routes is everything that the listener answers; admit says to whom.
+func (h *Handler) routes() map[string]http.HandlerFunc {
+	signed := newLinks(h)
+	out := map[string]http.HandlerFunc{
+		"GET /health":                  h.serveHealth,
+		"GET /ready":                   h.serveReady,
+		"GET /status":                  h.serveStatus,
+		"GET /metrics":                 h.meter.handler.ServeHTTP,
+		"GET /{$}":                     h.servePage,
+		"POST /live/{name}":            h.serveLive,
+		"GET " + linkPath + "{token}":  signed.show,
+		"POST " + linkPath + "{token}": signed.act,
+		mcpPath:                        h.serveMCP,
+	}
+	for _, path := range writePaths() {
+		out[path] = h.serveWrite
+	}
+	return out
+}
+
+// Routes lists the patterns of everything that is answered.
+func (h *Handler) Routes() []string { return slices.Sorted(maps.Keys(h.routes())) }
 
 // writePaths are InfluxDB's own.
 func writePaths() []string { return []string{"/write", "/api/v2/write", "/query", "/ping"} }
@@ -82,20 +100,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Referrer-Policy", "no-referrer")
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	who, ok := h.admit(w, r)
-	switch {
-	case !ok:
-	case r.URL.Path == mcpPath:
-		h.serveMCP(w, r, who)
-	default:
-		h.mux.ServeHTTP(w, r)
+	if who, ok := h.admit(w, r); ok {
+		h.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	}
 }
+
+// callerKey is where a request has who sends it.
+type callerKey struct{}
 
 const mcpPath = "/mcp"
 
 // serveMCP hands a request of the protocol on with who sends it.
-func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request, who caller) {
+func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request) {
+	who, _ := r.Context().Value(callerKey{}).(caller)
 	switch {
 	case h.options.MCP == nil:
 		h.refuse(w, r, http.StatusNotFound, "there is no MCP at this address; `tocsin mcp` speaks it over standard input and output")

@@ -26,9 +26,12 @@ type Remote struct {
 var _ evaluator.Source = (*Remote)(nil)
 
 // NewRemote returns the live source called name of the daemon at base, such as
-// http://127.0.0.1:8627.
-func NewRemote(base, name string, token rules.Secret) *Remote {
-	return &Remote{url: base + "/live/" + name, token: token, client: &http.Client{Transport: &http.Transport{}, Timeout: 10 * time.Second}}
+// http://127.0.0.1:8627. ways is how requests get there, nil for the usual way.
+func NewRemote(base, name string, token rules.Secret, ways http.RoundTripper) *Remote {
+	if ways == nil {
+		ways = &http.Transport{}
+	}
+	return &Remote{url: base + "/live/" + name, token: token, client: &http.Client{Transport: ways, Timeout: 10 * time.Second}}
 }
 
 // mostAnswer bounds what the daemon answers.
@@ -99,7 +102,7 @@ func (r *Remote) ask(ctx context.Context, q question) (a answer, err error) {
 		err = json.Unmarshal(text, &a)
 	}
 	if resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized {
-		return a, rules.Errorf(rules.Unavailable, "the daemon refuses to answer for its live source; set the same token here as in its config")
+		return a, rules.Errorf(rules.Unavailable, "the daemon refuses to answer for its live source; set the same token here as in its config, or run this as a user who may use its socket")
 	}
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return a, rules.Errorf(rules.Unavailable, "the daemon answers %d for its live source; is it of another version?", resp.StatusCode)

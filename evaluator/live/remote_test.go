@@ -18,14 +18,14 @@ func TestContractFromAnotherProcess(t *testing.T) {
 		write(t, s, suiteEnd, lines...)
 		daemon := httptest.NewServer(s.Remote())
 		t.Cleanup(daemon.Close)
-		return live.NewRemote(daemon.URL, "live", rules.Secret{})
+		return live.NewRemote(daemon.URL, "live", rules.Secret{}, nil)
 	})
 }
 
 func TestRemoteTellsTheCureWithoutADaemon(t *testing.T) {
 	daemon := httptest.NewServer(http.NotFoundHandler())
 	daemon.Close()
-	_, err := live.NewRemote(daemon.URL, "live", rules.NewSecret("canary")).Measurements(t.Context())
+	_, err := live.NewRemote(daemon.URL, "live", rules.NewSecret("canary"), nil).Measurements(t.Context())
 	if rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "tocsin serve") || strings.Contains(err.Error(), "canary") {
 		t.Errorf("error = %v", err)
 	}

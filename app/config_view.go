@@ -1,0 +1,86 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+)
+
+// ConfigView is what may be shown of a config.
+type ConfigView struct {
+	Path     string   `json:"path"` // "" for no file
+	DataDir  string   `json:"data_dir"`
+	Listen   string   `json:"listen"`
+	Every    string   `json:"every"`
+	Sources  []string `json:"sources"`
+	Channels []string `json:"channels"`
+}
+
+// ViewConfig returns what may be shown of a config.
+func ViewConfig(c *Config) ConfigView {
+	return ConfigView{
+		Path: c.Path, DataDir: c.DataDir, Listen: c.Listen, Every: c.Every.String(),
+		Sources: sortedNames(c.Sources), Channels: sortedNames(c.Channels),
+	}
+}
+
+// sortedNames is never nil.
+func sortedNames[V any](m map[string]V) []string {
+	return append([]string{}, slices.Sorted(maps.Keys(m))...)
+}
+
+// ConfigWarnings are what a person should know about a config that works.
+// Without a Store it is not known which channels are stored, and the warning
+// says so.
+func (a *App) ConfigWarnings(ctx context.Context, c *Config) []string {
+	stored := map[string]bool{}
+	known := false
+	if a.Store != nil {
+		list, err := a.Store.Channels(ctx)
+		known = err == nil
+		for _, channel := range list {
+			stored[channel.Name] = true
+		}
+	}
+	return append(namesUnseen(c, stored, known), closedDoor(c)...)
+}
+
+// namesUnseen warns about channels that the config names and that are not
+// there, or may be mistyped.
+func namesUnseen(c *Config, stored map[string]bool, known bool) []string {
+	out := []string{}
+	look := func(key string, wanted []string) {
+		for _, name := range wanted {
+			_, configured := c.Channels[name]
+			switch {
+			case configured || stored[name]:
+			case known:
+				out = append(out, fmt.Sprintf("%s: there is no channel %q; add it with `tocsin channels add %s`", key, name, name))
+			default:
+				out = append(out, fmt.Sprintf("%s: channel %q is not in the config; if it is not a stored one either, add it with `tocsin channels add %s`", key, name, name))
+			}
+		}
+	}
+	for _, severity := range sortedNames(c.Notify) {
+		look("notify."+severity, c.Notify[severity])
+	}
+	if !slices.Equal(c.Operators, c.Notify["default"]) {
+		look("operators", c.Operators)
+	}
+	return out
+}
+
+// closedDoor warns about a listener that other machines reach, and that
+// answers none of them.
+func closedDoor(c *Config) []string {
+	host, _, err := net.SplitHostPort(c.Listen)
+	address, notAddress := netip.ParseAddr(host)
+	here := host == "localhost" || notAddress == nil && address.IsLoopback()
+	if err != nil || here || !c.Token.IsZero() {
+		return nil
+	}
+	return []string{"listen: other machines reach " + c.Listen + ", but without a token in the config they need one of `tocsin tokens add`; set token_file, for example token_file: /etc/tocsin/token"}
+}
