@@ -40,7 +40,7 @@ func main() {
 	os.Exit(cli.Main(ctx, cli.Program{
 		Version:  fullVersion(),
 		Load:     loadConfig,
-		Find:     findConfig,
+		Find:     func(path string) *app.Config { return app.FindConfig(path, os.Environ()) },
 		Open:     open,
 		Serve:    serve,
 		MCP:      serveMCP,
@@ -66,11 +66,6 @@ func loadConfig(path string, withSecrets bool) (*app.Config, error) {
 		Env: os.Environ(), CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		SkipChannelSecrets: !withSecrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check,
 	})
-}
-
-// findConfig reads what it takes to find the daemon.
-func findConfig(path string) (*app.Config, error) {
-	return app.LoadConfig(path, app.LoadOptions{Env: os.Environ(), SkipSecrets: true})
 }
 
 func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }

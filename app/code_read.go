@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -28,9 +27,9 @@ func ReadRules(file string, text []byte) ([]RuleDoc, error) {
 	if json.Valid(text) { // YAML takes no tabs, JSON has them between values only
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
 	}
-	tree, err := parser.ParseBytes(text, 0)
+	tree, err := parseDocument(file, text, mostRuleTokens)
 	if err != nil {
-		return nil, yamlRefusal(file, err)
+		return nil, err
 	}
 	var out []RuleDoc
 	found := false

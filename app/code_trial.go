@@ -9,8 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml/parser"
-
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -227,9 +225,9 @@ func parseStep(text string, stepped bool) (x, step float64, err error) {
 
 // ReadTests reads a file of tests. Its errors name line and column.
 func ReadTests(file string, text []byte) (TestFile, error) {
-	tree, err := parser.ParseBytes(text, 0)
+	tree, err := parseDocument(file, text, mostRuleTokens)
 	if err != nil {
-		return TestFile{}, yamlRefusal(file, err)
+		return TestFile{}, err
 	}
 	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
 		return TestFile{}, placed(file, rules.Errorf(rules.Invalid, "must hold one document with tests: and a list of tests below"))

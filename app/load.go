@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,12 +26,11 @@ type LoadOptions struct {
 	// SkipChannelSecrets leaves out the URLs of channels and opens no file
 	// that holds one; the names are known.
 	SkipChannelSecrets bool
-	// SkipSecrets opens no file of a secret and misses none: enough to find the
-	// daemon, which may have them from systemd.
-	SkipSecrets bool
 	// CheckChannel returns the kind of the service that a channel's URL names.
 	// Its error must not repeat any of the URL.
 	CheckChannel func(rules.Secret) (kind string, err error)
+
+	skipSecrets bool // opens no file of a secret and misses none
 }
 
 // Defaults of the config.
@@ -45,25 +45,37 @@ const (
 // environment alone. Its error joins one Error for each thing that is wrong,
 // with the line or the variable in front; no error holds a secret's value.
 func LoadConfig(path string, o LoadOptions) (*Config, error) {
-	root := newTable("the configuration")
-	if path != "" {
-		text, err := readConfig(path)
-		if err != nil {
-			return nil, err
-		}
-		if root, err = parseConfig(path, text); err != nil {
-			return nil, err
-		}
-	}
-	if err := root.addCredentials(o.CredentialsDir); err != nil {
+	c, err := readAll(path, o)
+	if err != nil {
 		return nil, err
 	}
+	return c, nil
+}
+
+// FindConfig reads as much of a configuration as it takes to find the daemon
+// that runs on it, whatever is wrong with the rest. It opens no file that holds
+// a secret, which the daemon may have from systemd.
+func FindConfig(path string, env []string) *Config {
+	c, _ := readAll(path, LoadOptions{Env: env, skipSecrets: true})
+	return c
+}
+
+// readAll returns what could be read, and joins what is wrong with the rest.
+func readAll(path string, o LoadOptions) (*Config, error) {
+	root, err := newTable("the configuration"), error(nil)
+	r := &reading{options: o, dir: filepath.Dir(path), home: lookup(o.Env, "HOME")}
+	if path != "" {
+		var text []byte
+		if text, err = readConfig(path); err == nil {
+			root, err = parseConfig(path, text)
+		}
+	}
+	broken := err != nil && len(root.table) == 0 // what is missing may stand there
+	r.errs = append(r.errs, err, root.addCredentials(o.CredentialsDir))
 	root.addEnv(o.Env)
 	c := &Config{Listen: DefaultListen, Every: DefaultEvery, Log: "info", Sources: map[string]SourceConfig{}, Channels: map[string]ChannelConfig{}, Path: path}
-	r := &reading{options: o, dir: filepath.Dir(path), home: lookup(o.Env, "HOME")}
-	readTable(r, root, "", configKeys, c)
-	if err := errors.Join(r.errs...); err != nil {
-		return nil, err
+	if !broken || o.skipSecrets {
+		readTable(r, root, "", configKeys, c)
 	}
 	if c.DataDir == "" {
 		c.DataDir = dataDir(o.Env)
@@ -74,7 +86,7 @@ func LoadConfig(path string, o LoadOptions) (*Config, error) {
 	if c.Operators == nil {
 		c.Operators = slices.Clone(c.Notify["default"])
 	}
-	return c, nil
+	return c, errors.Join(r.errs...)
 }
 
 const maxConfig = 1 << 20
@@ -89,14 +101,28 @@ func readConfig(path string) ([]byte, error) {
 	case err == nil && info.Size() > maxConfig:
 		return nil, rules.Errorf(rules.Invalid, "config file %s is larger than 1 MB; is it the right one?", path)
 	}
-	text, err := os.ReadFile(path)
+	text, err := readBounded(path, maxConfig)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, rules.Errorf(rules.Forbidden, "config file %s may not be read by this user; run as the daemon's user, for example with `sudo -u tocsin`", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)
 	}
+	if len(text) > maxConfig { // of a pipe or a device, which has no size
+		return nil, rules.Errorf(rules.Invalid, "config file %s is larger than 1 MB; is it the right one?", path)
+	}
 	return text, nil
+}
+
+// readBounded reads a file of at most so many bytes, and one more of a larger
+// one.
+func readBounded(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // DefaultPath returns the config file that is used when none is named:

@@ -104,13 +104,9 @@ func aTemplate(at func(*notify.TemplateTexts) *string) reader[notify.TemplateTex
 
 func readHeartbeat(r *reading, n *node, path string, c *Config) error {
 	h := HeartbeatConfig{Every: rules.Minute}
-	before := len(r.errs)
 	readTable(r, n, path, heartbeatKeys, &h)
-	if len(r.errs) > before {
-		return nil
-	}
 	if h.URL.IsZero() {
-		if r.options.SkipSecrets {
+		if r.options.skipSecrets || n.has("url") || n.has("url_file") {
 			return nil
 		}
 		return errors.New("has no url")

@@ -254,7 +254,7 @@ func aSecretFile[T any](at func(*T) *rules.Secret) reader[T] {
 		if err != nil {
 			return err
 		}
-		if r.options.SkipSecrets {
+		if r.options.skipSecrets {
 			return nil
 		}
 		*at(t), err = readSecret(r.resolve(n, text))
@@ -461,7 +461,7 @@ func (r *reading) needKeys(n *node, path string) {
 	}
 	password := n.has("password") || n.has("password_file")
 	switch {
-	case n.has("username") && !password && !r.options.SkipSecrets:
+	case n.has("username") && !password && !r.options.skipSecrets:
 		r.refuse(place, path+".password", "is missing beside username; for example password_file: /etc/tocsin/influx.password")
 	case password && !n.has("username"):
 		r.refuse(place, path+".username", "is missing beside password; for example username: tocsin")
@@ -474,7 +474,7 @@ func readChannels(r *reading, n *node, path string, c *Config) error {
 	defer func() { r.checkFallbacks(n, path, c) }()
 	return named(r, n, path, func(name string, v *node) {
 		var channel ChannelConfig
-		if !r.options.SkipChannelSecrets && !r.options.SkipSecrets {
+		if !r.options.SkipChannelSecrets && !r.options.skipSecrets {
 			channel = r.readChannel(v, below(path, name))
 		}
 		c.Channels[name] = channel
@@ -482,10 +482,9 @@ func readChannels(r *reading, n *node, path string, c *Config) error {
 }
 
 func (r *reading) readChannel(n *node, path string) (c ChannelConfig) {
-	before := len(r.errs)
 	readTable(r, n, path, channelKeys, &c)
 	if c.URL.IsZero() {
-		if len(r.errs) == before {
+		if !n.has("url") && !n.has("url_file") {
 			r.refuse(&node{at: n.keyAt}, path+".url", "is missing; for example url_file: /etc/tocsin/phone.url, a file that holds ntfy://ntfy.sh/my-topic")
 		}
 		return c

@@ -12,7 +12,6 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 	"github.com/goccy/go-yaml/token"
 
 	"github.com/9bikes/tocsin/rules"
@@ -60,36 +59,39 @@ func (n *node) has(key string) bool {
 	return v != nil && v.form != formEmpty
 }
 
-// growPlain refuses what is not written where it stands, and then is grow.
+// growPlain turns a document into nodes, and refuses what is not written where
+// it stands. It joins all that is wrong, and returns what could be read.
 func growPlain(file string, body ast.Node) (*node, error) {
-	for _, kind := range []ast.NodeType{ast.AnchorType, ast.AliasType, ast.MergeKeyType, ast.TagType} {
-		if found := ast.Filter(kind, body); len(found) > 0 {
-			return nil, special(placeOf(file, found[0].GetToken()))
-		}
-	}
-	return grow(file, body)
+	g := grower{file: file}
+	n := g.grow(body)
+	return n, errors.Join(g.errs...)
+}
+
+// grower makes nodes of the values of a file and collects what is wrong.
+type grower struct {
+	file string
+	errs []error
 }
 
 // parseConfig turns YAML into nodes. Its errors name lines and never quote
 // them: a line may hold a secret.
 func parseConfig(path string, text []byte) (*node, error) {
-	file, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return nil, yamlRefusal(path, err)
-	}
 	root := newTable(path)
+	file, err := parseDocument(path, text, mostTokens)
+	if err != nil {
+		return root, err
+	}
 	for _, doc := range file.Docs {
 		if doc.Body == nil {
 			continue
 		}
 		if len(root.table) > 0 {
-			return nil, placed(placeOf(path, doc.Body.GetToken()), rules.Errorf(rules.Invalid, "a second document begins; write one, without ---"))
+			return root, placed(placeOf(path, doc.Body.GetToken()), rules.Errorf(rules.Invalid, "a second document begins; write one, without ---"))
 		}
-		if root, err = growPlain(path, doc.Body); err != nil {
-			return nil, err
-		}
+		body, wrong := growPlain(path, doc.Body)
+		root, err = body, errors.Join(err, wrong)
 	}
-	return root, nil
+	return root, err
 }
 
 func placed(at string, err error) error { return fmt.Errorf("%s: %w", at, err) }
@@ -132,55 +134,61 @@ func yamlRefusal(path string, err error) error {
 }
 
 // grow turns one YAML value into a node.
-func grow(path string, from ast.Node) (*node, error) {
-	at := placeOf(path, from.GetToken())
+func (g *grower) grow(from ast.Node) *node {
+	at := placeOf(g.file, from.GetToken())
 	n := &node{at: at, keyAt: at}
 	switch from := from.(type) {
 	case *ast.NullNode:
 	case *ast.MappingNode:
-		return growTable(path, n, from.Values)
+		g.growTable(n, from.Values)
 	case *ast.MappingValueNode:
-		return growTable(path, n, []*ast.MappingValueNode{from})
+		g.growTable(n, []*ast.MappingValueNode{from})
 	case *ast.SequenceNode:
 		n.form = formList
 		for _, item := range from.Values {
-			v, err := grow(path, item)
-			if err != nil {
-				return nil, err
-			}
-			n.list = append(n.list, v)
+			n.list = append(n.list, g.grow(item))
 		}
 	case *ast.LiteralNode:
 		n.form, n.text = formScalar, from.Value.Value
+	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode, *ast.MergeKeyNode:
+		g.special(at)
 	case ast.ScalarNode:
-		if _, merge := from.(*ast.MergeKeyNode); merge {
-			return nil, special(at)
-		}
 		n.form, n.text = formScalar, from.GetToken().Value
 	default:
-		return nil, special(at)
+		g.special(at)
 	}
-	return n, nil
+	return n
 }
 
-func special(at string) error {
-	return placed(at, rules.Errorf(rules.Invalid, "anchors, aliases, merges and tags are not used here; a value that begins with & * or ! must be in quotes"))
+func (g *grower) special(at string) {
+	g.refuse(at, "anchors, aliases, merges and tags are not used here; a value that begins with & * or ! must be in quotes")
 }
 
-func growTable(path string, n *node, pairs []*ast.MappingValueNode) (*node, error) {
+// mostFaults is how many are told of one document.
+const mostFaults = 50
+
+func (g *grower) refuse(at, text string) {
+	if len(g.errs) < mostFaults {
+		g.errs = append(g.errs, placed(at, rules.Errorf(rules.Invalid, "%s", text)))
+	}
+}
+
+func (g *grower) growTable(n *node, pairs []*ast.MappingValueNode) {
 	n.form, n.table = formTable, map[string]*node{}
 	for _, pair := range pairs {
-		v, err := grow(path, pair.Value)
-		if err != nil {
-			return nil, err
+		v, key := g.grow(pair.Value), pair.Key.GetToken()
+		v.keyAt = placeOf(g.file, key)
+		switch pair.Key.(type) {
+		case *ast.MergeKeyNode, *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
+			g.special(v.keyAt)
+			continue
 		}
-		if _, merge := pair.Key.(*ast.MergeKeyNode); merge {
-			return nil, special(placeOf(path, pair.Key.GetToken()))
+		if n.table[key.Value] != nil {
+			g.refuse(v.keyAt, "the same key stands twice; keep one of them")
+			continue
 		}
-		v.keyAt = placeOf(path, pair.Key.GetToken())
-		n.set(pair.Key.GetToken().Value, v)
+		n.set(key.Value, v)
 	}
-	return n, nil
 }
 
 // credential matches the files of a credentials directory that are ours.

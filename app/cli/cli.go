@@ -35,7 +35,7 @@ type Program struct {
 	Load func(path string, withChannelSecrets bool) (*app.Config, error)
 	// Find reads as much of the config as it takes to find the daemon: no
 	// credential, which the daemon may have from elsewhere.
-	Find func(path string) (*app.Config, error)
+	Find func(path string) *app.Config
 	// Open returns an App on the store, beside the daemon, and what closes it.
 	// Only the command that stores a credential asks for the key.
 	Open func(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error)
@@ -255,10 +255,7 @@ func (d *door) daemon(ctx context.Context) (Daemon, *app.Config, error) {
 	if d.program.Daemon == nil {
 		return nil, nil, nil
 	}
-	config, err := d.program.Find(d.configPath())
-	if err != nil {
-		return nil, nil, nil // whoever reads all of it is told
-	}
+	config := d.program.Find(d.configPath())
 	daemon, forbidden := d.program.Daemon(ctx, config)
 	return daemon, config, forbidden
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -116,7 +117,7 @@ func anyList(texts []string) []any {
 // inline reads [2, 8] as a list and leaves every other text as it is.
 func inline(text string) any {
 	var list []any
-	if strings.HasPrefix(text, "[") && yaml.Unmarshal([]byte(text), &list) == nil {
+	if strings.HasPrefix(text, "[") && app.CheckDocument("", []byte(text)) == nil && yaml.Unmarshal([]byte(text), &list) == nil {
 		return list
 	}
 	return text
@@ -170,7 +171,7 @@ func (f *ruleFlags) putSets(doc rules.Doc) error {
 			return rules.FieldErrorf("--set", "must be key=value; got %q; for example --set condition.window=5m", set)
 		}
 		var v any
-		if err := yaml.Unmarshal([]byte(text), &v); err != nil {
+		if app.CheckDocument("", []byte(text)) != nil || yaml.Unmarshal([]byte(text), &v) != nil {
 			v = text // a text with a colon or a brace is a text
 		}
 		put(doc, path, v)
@@ -217,9 +218,15 @@ func readDoc(in io.Reader, path string) (rules.Doc, error) {
 		defer func() { _ = file.Close() }()
 		in = file
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxDoc))
+	text, err := io.ReadAll(io.LimitReader(in, maxDoc+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", shown, err)
+	}
+	if len(text) > maxDoc {
+		return nil, rules.FieldErrorf("--file", "%s is larger than 1 MB; give the file of one rule", shown)
+	}
+	if err := app.CheckDocument(shown, text); err != nil {
+		return nil, err
 	}
 	var doc any
 	if err := yaml.Unmarshal(text, &doc); err != nil {
