@@ -146,11 +146,29 @@ func checkTrial(r rules.Rule) error {
 	return nil
 }
 
+// mostFile is the most bytes of a file of points.
+const mostFile = 256 << 20
+
+// bounded is a reader that fails when there is more.
+type bounded struct {
+	io.Reader
+	left int64
+}
+
+// Read reads on.
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, rules.Errorf(rules.Invalid, "the file is larger than %d MB; give a part of it", mostFile>>20)
+	}
+	return n, err
+}
+
 func (a *App) openData(req BacktestRequest, r *rules.Rule) (*evaluator.Data, error) {
 	if a.ReadData == nil {
 		return nil, rules.Errorf(rules.Unavailable, "this door takes no data file; use `tocsin backtest --data FILE`")
 	}
-	data, err := a.ReadData(req.Data, r.Measurement, req.Precision)
+	data, err := a.ReadData(&bounded{req.Data, mostFile}, r.Measurement, req.Precision)
 	if err != nil {
 		return nil, err
 	}

@@ -272,11 +272,10 @@ func checkZone(field, zone string) error {
 
 func (r Rule) checkTexts() error {
 	var errs []error
-	if _, err := template.New("summary").Parse(r.Summary); err != nil {
+	if err := checkProgram("summary", r.Summary, 2000); err != nil {
+		errs = append(errs, err)
+	} else if _, err := template.New("summary").Parse(r.Summary); err != nil {
 		errs = append(errs, FieldErrorf("summary", "is not a template: %v; for example {{.labels.sensor}} is at {{.value}} °C", err))
-	}
-	if len(r.Summary) > 2000 {
-		errs = append(errs, FieldErrorf("summary", "must be at most 2000 bytes; got %d", len(r.Summary)))
 	}
 	errs = append(errs, checkLink("runbook", r.Runbook), checkFilter("labels", asOneEach(r.Labels)))
 	for _, labels := range r.Condition.Expect {
@@ -355,7 +354,7 @@ func (c Condition) check() error {
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	return errors.Join(c.checkValues(), c.checkWindows())
+	return errors.Join(c.checkValues(), c.checkWindows(), checkProgram("condition.expr", c.Expr, 2000), checkProgram("condition.text", c.Text, 16<<10))
 }
 
 // given tells for each key of a condition whether it was filled in.

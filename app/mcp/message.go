@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/9bikes/tocsin/app"
 )
 
 // maxMessage is the most bytes that a message to a server may have.
@@ -44,6 +46,8 @@ func parseMessage(text []byte) (message, *fault) {
 	switch {
 	case !json.Valid(m.raw):
 		return m, &fault{code: mcp.PARSE_ERROR, text: "this is not JSON"}
+	case app.CheckJSON(m.raw) != nil:
+		return m, &fault{code: mcp.INVALID_REQUEST, text: app.CheckJSON(m.raw).Error()}
 	case m.raw[0] == '[':
 		return m, &fault{code: mcp.INVALID_REQUEST, text: "batches are not part of the protocol; send each message by itself"}
 	case m.raw[0] != '{':

@@ -102,6 +102,8 @@ func checkText(text string) error {
 	switch {
 	case len(text) > longestOwn:
 		return refuse("must be at most %d bytes; got %d", longestOwn, len(text))
+	case rules.Nesting(text) > rules.MostNesting:
+		return refuse("must not nest brackets deeper than %d levels", rules.MostNesting)
 	case !utf8.ValidString(text):
 		return refuse("must be UTF-8 text")
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f }):
