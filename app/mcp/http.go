@@ -26,9 +26,11 @@ const grace = 2 * time.Second
 
 // HandlerOptions are what a Handler may be told; the zero value is right.
 type HandlerOptions struct {
-	// Sessions is the most sessions that are kept, 0 for 100. The one that was
-	// quiet for longest makes room for the next.
+	// Sessions is the most sessions that are kept, 0 for 400. One that is not in
+	// use makes room for the next; where all are, there is no next.
 	Sessions int
+	// PerOwner is the most sessions of one caller, 0 for three in eight of all.
+	PerOwner int
 	// Idle is how long a session is kept that nothing is heard of, 0 for 12 h.
 	Idle time.Duration
 }
@@ -197,6 +199,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	case m.Method == string(mcp.MethodSubscriptionsListen):
 		h.serve(w, r, h.ending, nil)
 	default:
+		defer h.sessions.call(r.Header.Get(mcp.HeaderSessionID))()
 		h.serve(w, r, h.ended, nil)
 	}
 }
@@ -224,11 +227,19 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, end, gone <-chan
 // initialize begins a session. The answer is held back until the session is
 // known everywhere, so that the next request finds it.
 func (h *Handler) initialize(w http.ResponseWriter, r *http.Request) {
+	begun, ok := h.sessions.begin(callerName(r), time.Now())
+	if !ok {
+		w.Header().Set("Retry-After", "60")
+		http.Error(w, "there are too many sessions in use here; end one, or try again in a minute", http.StatusServiceUnavailable)
+		return
+	}
 	held := &held{header: w.Header(), status: http.StatusOK}
-	h.protocol.ServeHTTP(held, r)
-	id := held.header.Get(mcp.HeaderSessionID)
-	if id != "" && !h.sessions.has(id) {
-		h.forget(id) // made room for others meanwhile
+	h.protocol.ServeHTTP(held, r.WithContext(context.WithValue(r.Context(), begunKey{}, begun)))
+	switch id := held.header.Get(mcp.HeaderSessionID); {
+	case id != begun:
+		h.sessions.drop(begun)
+	case !h.sessions.has(id):
+		h.forget(id) // the handler ended meanwhile
 	}
 	w.WriteHeader(held.status)
 	_, _ = w.Write(held.body.Bytes())

@@ -137,27 +137,108 @@ func TestClientsOfBothProtocolsAreServed(t *testing.T) {
 	}
 }
 
-func TestSessionsAreBoundedInNumber(t *testing.T) {
-	e := newHouse(t).endpoint(mcp.HandlerOptions{Sessions: 50})
-	var ids []string
-	for range 2000 {
-		ids = append(ids, e.begin())
+// callers is a handler in a bubble, asked by several callers.
+type callers struct {
+	*testing.T
+	handler *mcp.Handler
+}
+
+func (a callers) ask(ctx context.Context, user, method, session, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequestWithContext(mcp.WithCaller(ctx, mcp.Caller{Name: user, Scope: app.ScopeWrite}), method, "/mcp", strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Mcp-Session-Id", session)
+	w := httptest.NewRecorder()
+	a.handler.ServeHTTP(w, r)
+	return w
+}
+
+// begin returns the id of a new session, "" where there is no room.
+func (a callers) begin(user string) string {
+	a.Helper()
+	w := a.ask(a.Context(), user, "POST", "", hello)
+	if id := w.Header().Get("Mcp-Session-Id"); w.Code == http.StatusOK && id != "" {
+		return id
 	}
-	alive := 0
-	for i, id := range ids {
-		resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`)
-		switch {
-		case resp.StatusCode == http.StatusOK:
-			alive++
-		case resp.StatusCode != http.StatusNotFound:
-			t.Fatalf("session %d: %d", i, resp.StatusCode)
-		case i >= len(ids)-50:
-			t.Errorf("session %d, one of the last fifty, is gone", i)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many sessions") {
+		a.Errorf("no room: %d %v %s", w.Code, w.Header(), w.Body)
+	}
+	return ""
+}
+
+func (a callers) alive(user, session string) bool {
+	a.Helper()
+	return a.ask(a.Context(), user, "POST", session, pingMessage).Code == http.StatusOK
+}
+
+const pingMessage = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
+
+// TestNoSessionInUseIsEndedForAnother: who comes when all are in use is told
+// so, and the quiet ones make room first, those that nothing was asked in
+// before all.
+func TestNoSessionInUseIsEndedForAnother(t *testing.T) {
+	h := newHouse(t)
+	synctest.Test(t, func(t *testing.T) {
+		a := callers{t, h.server.Handler(mcp.HandlerOptions{Sessions: 8, PerOwner: 4})}
+		var ann []string
+		for range 10 {
+			if id := a.begin("ann"); id != "" {
+				ann = append(ann, id)
+			}
 		}
-	}
-	if alive != 50 {
-		t.Errorf("%d sessions are alive, want 50", alive)
-	}
+		if len(ann) != 4 {
+			t.Fatalf("one caller has %d sessions, want 4", len(ann))
+		}
+		for range 250 {
+			for _, id := range ann[:3] {
+				if !a.alive("ann", id) {
+					t.Fatal("a session in use was ended")
+				}
+			}
+			a.begin("ann")
+			time.Sleep(100 * time.Millisecond)
+		}
+		if a.begin("bert") == "" {
+			t.Error("one caller took all sessions")
+		}
+		time.Sleep(time.Minute) // the fourth was never used
+		if a.begin("ann") == "" || a.alive("ann", ann[3]) {
+			t.Error("a session that nobody asked anything in did not make room")
+		}
+		for _, id := range ann[:3] {
+			if !a.alive("ann", id) {
+				t.Error("a session in use made room")
+			}
+		}
+		listening, leave := context.WithCancel(t.Context())
+		go a.ask(listening, "ann", "GET", ann[0], "")
+		time.Sleep(5 * time.Minute)
+		for range 3 {
+			if a.begin("ann") == "" {
+				t.Error("quiet sessions made no room")
+			}
+		}
+		if !a.alive("ann", ann[0]) || a.alive("ann", ann[1]) || a.alive("ann", ann[2]) {
+			t.Error("the session with a stream was ended, or a quiet one was not")
+		}
+		leave()
+	})
+}
+
+// TestSessionsAreBoundedInNumber whoever begins them.
+func TestSessionsAreBoundedInNumber(t *testing.T) {
+	h := newHouse(t)
+	synctest.Test(t, func(t *testing.T) {
+		a := callers{t, h.server.Handler(mcp.HandlerOptions{Sessions: 50})}
+		begun := 0
+		for i := range 2000 {
+			if a.begin(fmt.Sprint("user", i%10)) != "" {
+				begun++
+			}
+		}
+		if begun != 50 {
+			t.Errorf("%d sessions were begun, want 50", begun)
+		}
+	})
 }
 
 func TestASessionEndsWhenNothingIsHeardOfIt(t *testing.T) {
