@@ -305,6 +305,9 @@ func writeRules(w io.Writer, list []app.RuleCode, asJSON bool) error {
 	if err == nil {
 		text, err = yaml.JSONToYAML(text)
 	}
+	if whole := string(text); err == nil && rules.Defuse(whole, "", "\n") != whole {
+		return writeRules(w, list, true) // which YAML is too, and can escape what is hidden
+	}
 	if err == nil {
 		_, err = w.Write(text)
 	}

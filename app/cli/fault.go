@@ -88,12 +88,23 @@ func writeProblems(w io.Writer, errs []error) {
 	}
 	enc := encoder(w)
 	if err := enc.Encode(map[string]any{"error": all[0], "errors": all}); err != nil {
-		fmt.Fprintln(w, "error:", all[0].Message)
+		fmt.Fprintln(w, "error:", clean(all[0].Message))
 	}
 }
 
+// escaped is a stream of JSON on which nothing hidden goes out as it is.
+type escaped struct{ io.Writer }
+
+// Write writes a whole document.
+func (e escaped) Write(document []byte) (int, error) {
+	if _, err := e.Writer.Write(rules.EscapeJSON(document)); err != nil {
+		return 0, err
+	}
+	return len(document), nil
+}
+
 func encoder(w io.Writer) *json.Encoder {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(escaped{w})
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc

@@ -6,7 +6,6 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -75,14 +74,7 @@ func (p page) line(format string, args ...any) {
 }
 
 // clean takes out what would let a tag value or a title drive the terminal.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		if unicode.IsControl(c) {
-			return '�'
-		}
-		return c
-	}, text)
-}
+func clean(text string) string { return rules.Defuse(text, rules.Replacement, "") }
 
 // The colours, as terminals know them.
 const (

@@ -159,9 +159,13 @@ func ruleYAML(r rules.Rule) (string, error) {
 			fmt.Fprintf(&doc, ",%q:%s", key, v)
 		}
 	}
-	text, err := yaml.JSONToYAML([]byte("{" + strings.TrimPrefix(doc.String(), ",") + "}"))
+	object := []byte("{" + strings.TrimPrefix(doc.String(), ",") + "}")
+	text, err := yaml.JSONToYAML(object)
 	if err != nil {
 		return "", fmt.Errorf("print rule: %w", err)
+	}
+	if whole := string(text); rules.Defuse(whole, "", "\n") != whole {
+		return string(rules.EscapeJSON(object)) + "\n", nil // which YAML is too, and can escape what is hidden
 	}
 	return string(text), nil
 }

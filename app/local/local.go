@@ -180,7 +180,11 @@ func (d door) answer(w http.ResponseWriter, subject any, err error) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	if err := json.NewEncoder(w).Encode(subject); err != nil {
+	text, err := json.Marshal(subject)
+	if err == nil {
+		_, err = w.Write(append(rules.EscapeJSON(text), '\n'))
+	}
+	if err != nil {
 		d.log.Debug("answer not written", "error", err)
 	}
 }

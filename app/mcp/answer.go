@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -40,7 +39,7 @@ func (s *Server) answer(t tool, v any) *mcp.CallToolResult {
 	if err := encoder.Encode(v); err != nil {
 		return refusal(s.secrets, s.mishap(t, fmt.Errorf("write the answer: %w", err)))
 	}
-	body := s.secrets.clean(bytes.TrimSpace(b.Bytes()))
+	body := []byte(rules.Defuse(string(s.secrets.clean(bytes.TrimSpace(b.Bytes()))), "", ""))
 	result := &mcp.CallToolResult{
 		Content:           []mcp.Content{mcp.NewTextContent(string(body))},
 		StructuredContent: json.RawMessage(body),
@@ -54,7 +53,7 @@ func (s *Server) answer(t tool, v any) *mcp.CallToolResult {
 // refusal is the result of a call that went wrong. Its text has to say
 // everything: it is all that a model sees.
 func refusal(secrets redactor, text string) *mcp.CallToolResult {
-	text = string(secrets.clean([]byte(cappedText(text, errorSize))))
+	text = rules.Defuse(string(secrets.clean([]byte(cappedText(text, errorSize)))), "", "\n\t")
 	return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(text)}, IsError: true}
 }
 
@@ -128,16 +127,8 @@ func flat(err error) []error {
 // cleaned is text on one line without what could steer a terminal or a reader:
 // control and format characters; and at most so long.
 func cleaned(text string, most int) string {
-	text = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			return ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError:
-			return -1
-		}
-		return r
-	}, text)
-	return cappedText(text, most)
+	text = strings.NewReplacer("\n", " ", "\t", " ", "\r", " ", rules.Replacement, "").Replace(text)
+	return cappedText(rules.Defuse(text, "", ""), most)
 }
 
 func cappedText(text string, most int) string {

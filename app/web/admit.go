@@ -250,5 +250,5 @@ func (h *Handler) answer(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(text, '\n'))
+	_, _ = w.Write(append(rules.EscapeJSON(text), '\n'))
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -247,7 +248,7 @@ func (l *links) write(w http.ResponseWriter, _ *http.Request, status int, p link
 	w.Header().Set("Content-Security-Policy", l.policy)
 	w.Header().Set("X-Robots-Tag", "noindex, nofollow")
 	w.WriteHeader(status)
-	_, _ = text.WriteTo(w) // whoever does not read it gets none
+	_, _ = io.WriteString(w, rules.Defuse(text.String(), rules.Replacement, "\n\t")) // whoever does not read it gets none
 }
 
 // bucket lets so many through in a time, and then as they drip.

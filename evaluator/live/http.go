@@ -74,8 +74,9 @@ func (d dialect) refuse(w http.ResponseWriter, status int, sentence string) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
+	text, _ := json.Marshal(body) // two texts
 	// Whoever does not read the answer gets none.
-	_ = json.NewEncoder(w).Encode(body)
+	_, _ = w.Write(append(rules.EscapeJSON(text), '\n'))
 }
 
 // codeOf is InfluxDB 2's word for a status.

@@ -4,11 +4,11 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // tidy takes out of m what no service should be handed: control characters,
@@ -59,12 +59,7 @@ func webLink(text string) string {
 // printable keeps line breaks of all control characters.
 func printable(s string) string {
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", " ").Replace(strings.ToValidUTF8(s, "\uFFFD"))
-	return strings.Map(func(r rune) rune {
-		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\uFEFF' {
-			return -1
-		}
-		return r
-	}, s)
+	return rules.Defuse(s, "", "\n"+rules.Replacement)
 }
 
 func oneLine(s string) string {
