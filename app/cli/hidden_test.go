@@ -17,9 +17,20 @@ func TestNothingHiddenReachesTheTerminal(t *testing.T) {
 		t.Fatal(out, errOut)
 	}
 	for _, args := range [][]string{
-		{"rules", "list"}, {"rules", "list", "--json"}, {"rules", "show", "sly"}, {"rules", "show", "sly", "--json"}, {"rules", "export"},
-		{"rules", "export", "--json"}, {"rules", "show", title}, {"rules", "show", title, "--json"}, {title}, {"rules", "list", "--" + title},
-		{"rules", "history", "sly"}, {"status"}, {"doctor"}, {"audit", "list"},
+		{"rules", "list"},
+		{"rules", "list", "--json"},
+		{"rules", "show", "sly"},
+		{"rules", "show", "sly", "--json"},
+		{"rules", "export"},
+		{"rules", "export", "--json"},
+		{"rules", "show", title},
+		{"rules", "show", title, "--json"},
+		{title},
+		{"rules", "list", "--" + title},
+		{"rules", "history", "sly"},
+		{"status"},
+		{"doctor"},
+		{"audit", "list"},
 	} {
 		out, errOut, _ := h.run(args...)
 		if at := strings.IndexAny(out+errOut, "\u202e\u2066\u2069\u200b\x7f\u0085\x1b"); at >= 0 {

@@ -101,12 +101,23 @@ tocsin tokens add telegraf --scope points > telegraf.token`,
 			if err != nil {
 				return err
 			}
-			return c.answer(tokenAnswer{t, secret.Reveal(), []string{}}, nil, func() { c.showToken(t, secret) })
+			warnings := c.closing(ctx)
+			return c.answer(tokenAnswer{t, secret.Reveal(), warnings}, warnings, func() { c.showToken(t, secret) })
 		}),
 	}
 	cmd.Flags().StringVar(&scope, "scope", "", "what it may do: points, read, ack, write or admin")
 	cmd.Flags().StringVar(&expires, "expires", "", "when it ends, such as 90d or 2027-01-31; never if left out")
 	return cmd
+}
+
+// closing warns with the first token, which closes the listener to those who
+// come from this machine without one.
+func (c *call) closing(ctx context.Context) []string {
+	list, err := c.ListTokens(ctx)
+	if err != nil || len(list) != 1 || !c.Config.Token.IsZero() || len(c.Config.Hosts) > 0 || c.Config.PublicURL != "" {
+		return []string{}
+	}
+	return []string{"this is the first token: from now on whatever asks " + c.Config.Listen + " needs one, programs of this machine too, such as Telegraf at /write (--scope points) and Prometheus at /metrics (--scope read); commands and `tocsin mcp` do not"}
 }
 
 func scopeFlag(text string) (app.Scope, error) {

@@ -147,7 +147,7 @@ func (s *Server) allowed(ctx context.Context, t tool) error {
 		return nil
 	}
 	return rules.Errorf(rules.Forbidden, "this connection may %s, and %s needs scope %q. Tell the user what you would have done; they can do it themselves, "+
-		"or connect without --read-only, or with a token of that scope (`tocsin tokens add NAME --scope %s`)", may(who.Scope), t.name, t.scope, t.scope)
+		"or connect without --read-only, through `tocsin mcp` on the machine of tocsin, or with a token of that scope (`tocsin tokens add NAME --scope %s`)", may(who.Scope), t.name, t.scope, t.scope)
 }
 
 func may(s app.Scope) string {
