@@ -93,9 +93,11 @@ func measure(file string, text []byte, most int) error {
 			n++
 			switch d.add(t); {
 			case d.levels() > mostDepth:
-				return placed(placeOf(file, t), rules.Errorf(rules.Invalid, "is nested deeper than %d levels; is it the right file?", mostDepth))
+				return placed(placeOf(file, t),
+					rules.Errorf(rules.Invalid, "is nested deeper than %d levels; is it the right file?", mostDepth))
 			case n > most:
-				return placed(placeOf(file, t), rules.Errorf(rules.Invalid, "holds more than %d keys, values and marks; divide it, or is it the wrong file?", most))
+				return placed(placeOf(file, t),
+					rules.Errorf(rules.Invalid, "holds more than %d keys, values and marks; divide it, or is it the wrong file?", most))
 			}
 		}
 	}

@@ -28,9 +28,10 @@ func Defuse(text, replace, keep string) string {
 			size = 1 // broken
 		}
 		after, _ := utf8.DecodeRuneInString(text[min(len(text), i+max(size, 1)):])
-		if strings.ContainsRune(keep, r) && r != utf8.RuneError || !hidden(r) && size == utf8.RuneLen(r) || joins(r, before, after) && !(selector(r) && selector(last)) {
+		switch whole := size == utf8.RuneLen(r); {
+		case whole && (!hidden(r) || strings.ContainsRune(keep, r)), joins(r, before, after) && !(selector(r) && selector(last)):
 			b.WriteRune(r)
-		} else {
+		default:
 			b.WriteString(replace)
 		}
 		if last = r; !selector(r) {
@@ -53,7 +54,8 @@ func hidden(r rune) bool {
 	if unicode.Is(unicode.Prepended_Concatenation_Mark, r) { // signs before Arabic numbers, which are seen
 		return false
 	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Bidi_Control, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Noncharacter_Code_Point)
+	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Bidi_Control,
+		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Noncharacter_Code_Point)
 }
 
 // selector reports whether a character says how the emoji before it looks.

@@ -125,7 +125,11 @@ func (c *crowd) slowest(among func(*guest) bool, now time.Time) (out *guest) {
 		if !among(g) || !g.keepsWaiting(now) {
 			continue
 		}
-		if out == nil || c.from[g.address] > c.from[out.address] || c.from[g.address] == c.from[out.address] && g.since.Before(out.since) {
+		if out == nil {
+			out = g
+			continue
+		}
+		if more := c.from[g.address] - c.from[out.address]; more > 0 || more == 0 && g.since.Before(out.since) {
 			out = g
 		}
 	}
@@ -136,7 +140,8 @@ func (c *crowd) slowest(among func(*guest) bool, now time.Time) (out *guest) {
 func (c *crowd) warn(g *guest, refused bool) {
 	if now := time.Now(); now.Sub(c.logged) >= logEvery {
 		c.logged = now
-		c.log.Warn("too many connections; those that send nothing are closed", "open", len(c.open), "address", g.address, "of_it", c.from[g.address], "refused", refused)
+		c.log.Warn("too many connections; those that send nothing are closed",
+			"open", len(c.open), "address", g.address, "of_it", c.from[g.address], "refused", refused)
 	}
 }
 
@@ -150,10 +155,13 @@ func (c *crowd) remove(g *guest) {
 	}
 }
 
+const noRoom = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n" +
+	"Content-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n"
+
 // turnAway says that there is no room, to whoever reads it.
 func turnAway(conn net.Conn) {
 	_ = conn.SetDeadline(time.Now().Add(50 * time.Millisecond))
-	_, _ = io.WriteString(conn, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 21\r\n\r\ntoo many connections\n")
+	_, _ = io.WriteString(conn, noRoom)
 	_ = conn.Close()
 }
 
