@@ -334,8 +334,11 @@ func TestSIGTERMEndsAModelsServerWell(t *testing.T) {
 	}
 }
 
-func TestMCPOverHTTPNeedsNoTokenHere(t *testing.T) {
+// TestMCPOverHTTPOnlyReadsWithoutAToken: the client that changes something has
+// a token, or comes over the socket.
+func TestMCPOverHTTPOnlyReadsWithoutAToken(t *testing.T) {
 	s := newQuietSite(t)
+	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live}\n", s.dir, s.listen))
 	s.serve()
 	c, err := client.NewStreamableHttpClient("http://" + s.listen + "/mcp")
 	if err != nil {
@@ -348,9 +351,14 @@ func TestMCPOverHTTPNeedsNoTokenHere(t *testing.T) {
 	if _, err := c.Initialize(t.Context(), shake); err != nil {
 		t.Fatal(err)
 	}
-	s.call(c, "create_alert_rule", aRule)
-	if out, _ := s.run("rules", "history", "too_warm"); !strings.Contains(out, "local via browserless") {
-		t.Errorf("the author: %s", out)
+	s.call(c, "list_alert_rules", nil)
+	var create mcp.CallToolRequest
+	create.Params.Name, create.Params.Arguments = "create_alert_rule", aRule
+	if made, err := c.CallTool(t.Context(), create); err != nil || !made.IsError || !strings.Contains(fmt.Sprint(made.Content), "may only read") {
+		t.Errorf("a rule was made: %v, %v", made, err)
+	}
+	if out, code := s.run("rules", "show", "too_warm"); code != 3 {
+		t.Errorf("exit %d, %s", code, out)
 	}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.listen+"/mcp", strings.NewReader("{}"))
 	if err != nil {
