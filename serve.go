@@ -225,7 +225,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	}
 	directory := app.NewDirectory(c, d.store, d.vault, d.log)
 	var models *mcp.Server // made before anything commits
-	d.book.Retire() // requests of the session before may still be under way
+	d.book.Retire()        // requests of the session before may still be under way
 	book, err := openBook(ctx, c, d.store, directory, func() {
 		d.jot(context.WithoutCancel(ctx))
 		if models != nil {

@@ -231,7 +231,7 @@ func (c RuleCounts) problems() []string {
 	if c.Unjudged == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("%d of %d enabled rules not judged for three of their intervals or longer, so nobody is told of what they watch: %s",
+	text := fmt.Sprintf("rules: %d of %d enabled rules are not judged for three of their intervals or longer, so nobody is told of what they watch: %s",
 		c.Unjudged, c.Enabled, strings.Join(c.Named, ", "))
 	if more := c.Unjudged - len(c.Named); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)

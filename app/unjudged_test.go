@@ -43,13 +43,13 @@ func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 	}
 	problem := func() string {
 		for _, p := range n.daemon.Status(t.Context()).Problems {
-			if strings.Contains(p, "rules not judged") {
+			if strings.Contains(p, "rules are not judged") {
 				return p
 			}
 		}
 		return ""
 	}
-	for i, want := range []string{"", "", "6 of 7 enabled rules not judged for three of their intervals or longer, so nobody is told of what they watch: a, b, c, d, e and 1 more"} {
+	for i, want := range []string{"", "", "rules: 6 of 7 enabled rules are not judged for three of their intervals or longer, so nobody is told of what they watch: a, b, c, d, e and 1 more"} {
 		n.tick()
 		n.now = n.now.Add(time.Second)
 		if got := problem(); got != want {
@@ -63,13 +63,13 @@ func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 		t.Errorf("status %s counts %+v", s.Status, s.Rules)
 	}
 	found := n.daemon.Doctor(t.Context())
-	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules not judged") }) {
+	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged") }) {
 		t.Errorf("the doctor finds %+v", found)
 	}
 	n.beside.Ask = func(context.Context) (app.Status, error) { return s, nil }
 	n.beside.Daemon = func() (int, bool) { return s.Daemon.PID, true }
 	found = n.beside.Doctor(t.Context())
-	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules not judged") }) {
+	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged") }) {
 		t.Errorf("beside the daemon the doctor finds %+v", found)
 	}
 }

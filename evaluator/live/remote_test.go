@@ -40,7 +40,7 @@ func TestARemoteAnswerThatIsTooLargeIsSaidToBe(t *testing.T) {
 		}
 	}))
 	defer daemon.Close()
-	_, err := live.NewRemote(daemon.URL, "live", rules.Secret{}).Measurements(t.Context())
+	_, err := live.NewRemote(daemon.URL, "live", rules.Secret{}, nil).Measurements(t.Context())
 	if rules.CodeOf(err) != rules.Invalid || !evaluator.IsTooMuch(err) || !strings.Contains(err.Error(), "ask for a shorter time") {
 		t.Errorf("error = %v, want that it is too large", err)
 	}
