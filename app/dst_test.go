@@ -164,8 +164,8 @@ func TestTheNightInWhichClocksChange(t *testing.T) {
 			day(3, 26, 1, 10), day(3, 26, 0, 30),
 			"01:00 mail: Backup\n" + // half past two there is none
 				"02:00 mail: Noise\n" + // at four
-				"05:00 phone: Quiet hours are over: 2 still wrong\n" + // at seven
-				"07:05 phone: Fever: 2 resolved",
+				"05:00 phone: Quiet hours are over: Fever (room=a), and 1 more: 2 still wrong\n" + // at seven
+				"07:05 phone: Resolved: Fever (room=a), and 1 more: 2 resolved",
 		},
 		{
 			"back in autumn", day(10, 28, 20, 30), day(10, 29, 9, 0), // Berlin goes from 3 to 2 at 1:00 UTC
@@ -173,8 +173,8 @@ func TestTheNightInWhichClocksChange(t *testing.T) {
 			day(10, 29, 1, 10), day(10, 29, 0, 30),
 			"00:30 mail: Backup\n" + // at the first half past two; at the second it would be good
 				"03:00 mail: Noise\n" +
-				"06:00 phone: Quiet hours are over: 2 still wrong\n" +
-				"08:05 phone: Fever: 2 resolved",
+				"06:00 phone: Quiet hours are over: Fever (room=a), and 1 more: 2 still wrong\n" +
+				"08:05 phone: Resolved: Fever (room=a), and 1 more: 2 resolved",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -207,7 +207,7 @@ func TestADayWithoutTheReceiver(t *testing.T) {
 		}}
 		s.diary.away = began.Add(24 * time.Hour)
 		s.run(began.Add(24*time.Hour + 10*time.Minute))
-		if len(s.diary.lines) != 1 || !strings.HasSuffix(s.diary.lines[0], "mail: Noise: 1 firing, 7 resolved") {
+		if len(s.diary.lines) != 1 || !strings.HasSuffix(s.diary.lines[0], "mail: Noise, and 7 more: 1 firing, 7 resolved") {
 			t.Fatalf("told\n%s", strings.Join(s.diary.lines, "\n"))
 		}
 		lines := strings.Split(s.diary.texts[0], "\n")

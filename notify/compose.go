@@ -65,7 +65,7 @@ func merge(list []rules.Notification) []item {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b item) int {
-		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt))
+		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt), cmp.Compare(name(a.Facts), name(b.Facts)))
 	})
 	return out
 }

@@ -179,8 +179,8 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"beside other news too",
 			[]rules.Notification{silent("a", 40), silent("b", 90), news("x", rules.FirstNews, nil)},
-			"Sensor silent (sensor=a), and 2 more: 3 firing", "• Sensor silent: 2 of 14 sensors are silent, the longest since 10:30:00; a, b\n" +
-				"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00", notify.Alarm,
+			"Freezer too warm (sensor=a), and 2 more: 3 firing", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+				"• Sensor silent: 2 of 14 sensors are silent, the longest since 10:30:00; a, b", notify.Alarm,
 		},
 		{
 			"and they come back together",
