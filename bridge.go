@@ -154,7 +154,8 @@ func socketTarget(path string, header http.Header) mcp.Target {
 }
 
 // ownData reports whether the config is about one data directory. One that
-// names none, where no database is either, means that of the machine's daemon.
+// names none means that of the machine's daemon, whatever a trial has left in
+// the home of this user.
 func ownData(c *app.Config) bool {
 	plain := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TOCSIN_") })
 	usual, err := app.LoadConfig("", app.LoadOptions{Env: plain})
@@ -162,7 +163,7 @@ func ownData(c *app.Config) bool {
 		return true
 	}
 	_, err = os.Stat(databasePath(c))
-	return !errors.Is(err, fs.ErrNotExist)
+	return c.DataDir == app.DefaultDataDir && !errors.Is(err, fs.ErrNotExist)
 }
 
 // remoteTarget is the daemon that --connect names. No config is read for it.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 
 	"github.com/9bikes/tocsin/app"
@@ -36,8 +37,30 @@ func daemonOf(ctx context.Context, c *app.Config) (cli.Daemon, error) {
 		case there:
 			return client, nil
 		case errors.Is(err, fs.ErrPermission):
-			forbidden = rules.Errorf(rules.Forbidden, "the daemon's socket %s may not be used by %s: have an administrator run `sudo usermod -aG %s %s` and log in again, or run this as the owner of %s", path, userHere(), socketGroup, userHere(), c.DataDir)
+			forbidden = rules.Errorf(rules.Forbidden, "the daemon's socket %s may not be used by %s: have an administrator run `sudo usermod -aG %s %s` and log in again, or run this as the daemon's user, with `sudo -u %s`", path, userHere(), socketGroup, userHere(), socketGroup)
 		}
 	}
 	return nil, forbidden
+}
+
+// openBeside is open for a command. Where this user cannot read the data while
+// the machine's daemon runs, its error says who can.
+func openBeside(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
+	a, closing, err := open(ctx, c, withKey)
+	if err == nil || canRead(databasePath(c)) {
+		return a, closing, err
+	}
+	there, forbidden := daemonOf(ctx, c)
+	switch {
+	case forbidden != nil:
+		return nil, nil, forbidden
+	case there != nil:
+		return nil, nil, rules.Errorf(rules.Forbidden, "the daemon that runs is another user's, and this command works on its database itself: put `sudo -u %s` before it, or let Claude do it, which may use the daemon's socket", socketGroup)
+	}
+	return nil, nil, err
+}
+
+func canRead(path string) bool {
+	f, err := os.Open(path)
+	return err == nil && f.Close() == nil
 }

@@ -41,7 +41,7 @@ func main() {
 		Version:  fullVersion(),
 		Load:     loadConfig,
 		Find:     func(path string) *app.Config { return app.FindConfig(path, os.Environ()) },
-		Open:     open,
+		Open:     openBeside,
 		Serve:    serve,
 		MCP:      serveMCP,
 		Demo:     demo,

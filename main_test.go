@@ -93,9 +93,15 @@ type daemon struct {
 // serve starts the daemon and waits until it is ready.
 func (s *site) serve() *daemon {
 	s.Helper()
-	d := &daemon{Cmd: exec.Command(binary, "serve", "--config", s.config), log: &logbook{}, done: make(chan error, 1)}
+	return s.start(exec.Command(binary, "serve", "--config", s.config), s.dir)
+}
+
+// start starts a daemon whose socket has a place, and waits until it is ready.
+func (s *site) start(cmd *exec.Cmd, runtime string) *daemon {
+	s.Helper()
+	d := &daemon{Cmd: cmd, log: &logbook{}, done: make(chan error, 1)}
 	d.Stderr, d.Stdout = d.log, d.log
-	d.Env = append(append(os.Environ(), "RUNTIME_DIRECTORY="+s.dir), s.env...)
+	d.Env = append(append(os.Environ(), "RUNTIME_DIRECTORY="+runtime), s.env...)
 	if err := d.Start(); err != nil {
 		s.Fatal(err)
 	}

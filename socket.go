@@ -37,6 +37,9 @@ func (d *daemon) serveSocket(ctx context.Context, dataDir string, connections in
 		d.log.Warn("there is no local socket; `tocsin mcp` works on the database itself", "error", err)
 		return nil
 	}
+	if err := admitGroup(l.Addr().String()); err != nil {
+		d.log.Warn("the members of the group may not use the local socket", "group", socketGroup, "error", err)
+	}
 	d.log.Info("local socket opened", "path", l.Addr())
 	return d.serveHTTP(ctx, peers{l}, d.local(dataDir), connections)
 }
@@ -139,24 +142,33 @@ func listenAt(path string) (*net.UnixListener, error) {
 		}
 		return nil, rules.Cause(err)
 	}
-	if err := admitGroup(path); err != nil {
-		return nil, errors.Join(err, l.Close())
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("set who may use it: %w", rules.Cause(err)), l.Close())
 	}
 	return l, nil
 }
 
 // admitGroup lets the members of the group use the socket. Where there is no
-// such group, or the daemon is not in it, the socket is the daemon's user's
-// alone: any other group may be everybody's.
+// such group the socket is the daemon's user's alone: any other group may be
+// everybody's. The error tells the cure.
 func admitGroup(path string) error {
-	mode := os.FileMode(0o600)
-	if g, err := user.LookupGroup(socketGroup); err == nil {
-		if id, err := strconv.Atoi(g.Gid); err == nil && os.Chown(path, -1, id) == nil {
-			mode = 0o660
-		}
+	g, err := user.LookupGroup(socketGroup)
+	if errors.As(err, new(user.UnknownGroupError)) {
+		return nil
 	}
-	if err := os.Chmod(path, mode); err != nil {
-		return fmt.Errorf("set who may use it: %w", rules.Cause(err))
+	if err != nil {
+		return fmt.Errorf("look the group up: %w", err)
+	}
+	id, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return fmt.Errorf("number of the group: %w", err)
+	}
+	if err := giveToGroup(path, id); err != nil {
+		return fmt.Errorf("give %s to the group: %w; run the daemon in it, with Group=%s in its unit or `sudo usermod -aG %s %s`, and restart it",
+			path, rules.Cause(err), socketGroup, socketGroup, userHere())
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		return fmt.Errorf("set who may use %s: %w", path, rules.Cause(err))
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (d *door) alertsList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List alerts, the newest first", Args: exactly(),
 		Example: "tocsin alerts list --status firing\ntocsin alerts list --rule freezer --since 7d",
-		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
+		RunE: d.asked(nothing, func(ctx context.Context, c *call) error {
 			filter, err := f.filter(c.clock(), c.zone())
 			if err != nil {
 				return err
@@ -149,7 +149,7 @@ func seriesText(l rules.Labels) string {
 func (d *door) alertsShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show ID", Short: "Show one alert with its evidence and deliveries", Args: exactly("ID"), Example: "tocsin alerts show a3k9v2mq1",
-		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
+		RunE: d.asked(nothing, func(ctx context.Context, c *call) error {
 			v, err := c.find(ctx, c.args[0])
 			if err != nil {
 				return err
@@ -269,7 +269,7 @@ func (d *door) alertsAck() *cobra.Command {
 worse. With --until it is a snooze, which also covers new alerts of the same
 series that start before then.`,
 		Example: "tocsin alerts ack a3k9v2mq1 --note \"door was open\"\ntocsin alerts ack a3k9v2mq1 --until 2h\ntocsin alerts ack a3k9v2mq1 --undo",
-		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
+		RunE: d.asked(nothing, func(ctx context.Context, c *call) error {
 			if undo && (note != "" || until != "") {
 				return rules.Errorf(rules.Invalid, "--undo takes an acknowledgement back; leave --note and --until out")
 			}
@@ -281,7 +281,7 @@ series that start before then.`,
 			if err != nil {
 				return err
 			}
-			v, warnings, err := c.Acknowledge(ctx, actor(), v.ID, app.AckRequest{Note: note, Until: end, Undo: undo})
+			v, warnings, err := c.Acknowledge(ctx, v.ID, app.AckRequest{Note: note, Until: end, Undo: undo})
 			if err != nil {
 				return err
 			}

@@ -190,8 +190,10 @@ func example(c *cobra.Command) string {
 type call struct {
 	*app.App
 	page
-	cmd  *cobra.Command
-	args []string
+	daemon Daemon   // answers in the place of the App, where it does
+	warned []string // by its last answer
+	cmd    *cobra.Command
+	args   []string
 }
 
 // need is what a command has to do with the channels' credentials.
@@ -245,6 +247,10 @@ type Daemon interface {
 	Status(ctx context.Context) (app.Status, error)
 	Doctor(ctx context.Context) ([]app.Finding, error)
 	Channels(ctx context.Context) (list []rules.ChannelInfo, warnings []string, err error)
+	// Alerts, Alert and Acknowledge do at the daemon what the App's do.
+	Alerts(ctx context.Context, f app.AlertFilter) (list []app.AlertView, total int, warnings []string, err error)
+	Alert(ctx context.Context, id string) (v app.AlertView, warnings []string, err error)
+	Acknowledge(ctx context.Context, id string, req app.AckRequest) (v app.AlertView, warnings []string, err error)
 	// Config says what the daemon makes of its config file as it is now.
 	Config(ctx context.Context) (path string, view app.ConfigView, warnings []string, err error)
 }

@@ -112,7 +112,9 @@ func (e *placedError) Error() string { return e.text }
 func (e *placedError) Unwrap() error { return &e.ours }
 
 // errElsewhere is for a daemon of another data directory, or without this door.
-var errElsewhere = errors.New("this daemon does not answer for these data")
+// One that has greeted, and does not know what it is asked, was not restarted
+// after an upgrade.
+var errElsewhere = rules.Errorf(rules.Unavailable, "the daemon that runs does not answer this: it is of another version than this command; restart it, for example with `sudo systemctl restart tocsin`")
 
 // ask sends a request and reads the answer into out. Its errors hold nothing of
 // the body.
@@ -131,7 +133,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body, out any) er
 		return fmt.Errorf("ask the daemon: %w", err)
 	}
 	defer func() { _ = resp.Body.Close() }()
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return fmt.Errorf("read the daemon's answer: %w", err)
 	}
@@ -143,6 +145,9 @@ func (c *Client) ask(ctx context.Context, method, path string, body, out any) er
 	}
 	return refusal(answer)
 }
+
+// maxAnswer holds ten thousand alerts with their evidence.
+const maxAnswer = 64 << 20
 
 // refusal makes errors of what a daemon answered instead.
 func refusal(answer []byte) error {

@@ -97,3 +97,13 @@ func client(address string) *local.Client {
 		return (&net.Dialer{}).DialContext(ctx, "tcp", address)
 	}, http.Header{})
 }
+
+// TestADaemonOfBeforeAnUpgradeIsToBeRestarted: it greets, and does not know the
+// question.
+func TestADaemonOfBeforeAnUpgradeIsToBeRestarted(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	defer server.Close()
+	if _, err := client(server.Listener.Addr().String()).Status(t.Context()); rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "restart it") {
+		t.Errorf("error = %v", err)
+	}
+}
