@@ -39,9 +39,12 @@ func serveMCP(ctx context.Context, o cli.MCPOptions) error {
 	}
 	c, err := loadConfig(o.Config, false)
 	if err != nil {
-		return err
+		c = app.FindConfig(o.Config, os.Environ())
+		if there, _ := daemonOf(ctx, c); there == nil {
+			return err
+		}
 	}
-	late := &lateApp{config: c}
+	late := &lateApp{path: o.Config, config: c}
 	local := mcp.New(&app.App{Config: c, Version: fullVersion()}, mcp.Options{Log: log, Version: fullVersion(), Draw: chart.PNG, Scope: scopeOf(o), Open: late.open}).Local()
 	targets := append(socketTargets(c, scopeHeader(o)), local.Target())
 	ctx, end := context.WithCancel(ctx)
@@ -68,17 +71,23 @@ func scopeHeader(o cli.MCPOptions) http.Header {
 	return h
 }
 
-// lateApp is an App that is opened when somebody needs it.
+// lateApp is an App that is opened when somebody needs it. Till then the config
+// may be as little as it takes to find the daemon, which has the rest.
 type lateApp struct {
+	path    string
 	config  *app.Config
 	closing func() error
 }
 
 // open is called by one at a time, until it gave an App.
 func (l *lateApp) open(ctx context.Context) (*app.App, error) {
-	a, closing, err := open(ctx, l.config, false)
+	c, err := loadConfig(l.path, false)
 	if err != nil {
 		return nil, beside(err, l.config)
+	}
+	a, closing, err := open(ctx, c, false)
+	if err != nil {
+		return nil, beside(err, c)
 	}
 	l.closing = closing
 	return a, nil

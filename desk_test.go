@@ -118,3 +118,28 @@ func TestAChannelIsNotGivenToAnotherDaemon(t *testing.T) {
 		t.Errorf("the other daemon lists it:\n%s", list)
 	}
 }
+
+// TestWhatTheDaemonHasFromSystemdIsMissedByNobody: a credential that only the
+// daemon was given refuses no command and no model.
+func TestWhatTheDaemonHasFromSystemdIsMissedByNobody(t *testing.T) {
+	s := newQuietSite(t)
+	s.write(s.read() + "  home: {kind: influxdb, url: \"http://127.0.0.1:9\", database: home, username: tocsin}\n")
+	given := filepath.Join(s.dir, "credentials")
+	if err := os.Mkdir(given, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(given, "sources.home.password"), []byte(deskCanary), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(1, "sources.home.password: is missing", "rules", "list")
+	cmd := exec.Command(binary, "serve", "--config", s.config)
+	cmd.Env = []string{"CREDENTIALS_DIRECTORY=" + given}
+	s.start(cmd, s.dir)
+	s.wants(0, "No rules", "rules", "list")
+	s.wants(0, "No alerts", "alerts", "list")
+	s.wants(0, "running, pid", "status")
+	m := s.model("2025-11-25", nil, "--config", s.config)
+	if got := m.ask("list_alert_rules", nil); strings.Contains(got, "is missing") {
+		t.Errorf("a model is told %s", got)
+	}
+}

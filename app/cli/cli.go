@@ -225,7 +225,11 @@ func (d *door) with(n need, run func(ctx context.Context, c *call) error) func(*
 	return func(cmd *cobra.Command, args []string) (err error) {
 		config, err := d.load(n)
 		if err != nil {
-			return failed{err}
+			daemon, found, _ := d.daemon(cmd.Context())
+			if daemon == nil {
+				return failed{err}
+			}
+			config = found // the daemon has from systemd what is missing here
 		}
 		a, closing, err := d.program.Open(cmd.Context(), config, n == theKey)
 		if err != nil {
