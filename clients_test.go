@@ -34,7 +34,10 @@ func npmFrom(t *testing.T, dir, name string) npm {
 	t.Helper()
 	installing.Lock()
 	defer installing.Unlock()
-	home, err := install(dir, name)
+	home, err := "", wantNode(22)
+	if err == nil {
+		home, err = install(dir, name)
+	}
 	switch {
 	case err == nil:
 		return npm{home}
@@ -44,6 +47,19 @@ func npmFrom(t *testing.T, dir, name string) npm {
 		t.Skipf("npm packages of %s cannot be had: %v", dir, err)
 	}
 	return npm{}
+}
+
+// wantNode refuses an older node than that. packaging/test.sh brings one.
+func wantNode(version int) error {
+	out, err := exec.Command("node", "--version").Output()
+	if err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	var major int
+	if _, err := fmt.Sscanf(string(out), "v%d", &major); err != nil || major < version {
+		return fmt.Errorf("node is %s, and %d or newer is needed: packaging/test.sh brings it", strings.TrimSpace(string(out)), version)
+	}
+	return nil
 }
 
 func install(dir, name string) (home string, err error) {
@@ -87,18 +103,9 @@ func install(dir, name string) (home string, err error) {
 // clients are the MCP clients and tools that others make.
 func clients(t *testing.T) npm { return npmFrom(t, "app/mcp/testdata/clients", "clients") }
 
-// command is a program of the packages, run by the node that came with them,
-// or by the machine's where none did.
+// command is a program of the packages, run by the machine's node.
 func (n npm) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	bin := filepath.Join(n.home, "node_modules", ".bin")
-	path := filepath.Join(bin, name)
-	if name == "node" {
-		if _, err := os.Stat(path); err != nil {
-			path = name
-		}
-	}
-	cmd := exec.CommandContext(ctx, path, args...)
-	cmd.Env = append(os.Environ(), "PATH="+bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd := exec.CommandContext(ctx, filepath.Join(n.home, "node_modules", ".bin", name), args...)
 	cmd.WaitDelay = 5 * time.Second
 	return cmd
 }
@@ -172,7 +179,7 @@ func (s *site) inspect(t *testing.T, tools npm, way, token string, args []string
 		args = append(args, "--transport", "http", "--server-url", "http://"+s.listen+"/mcp", "--header", "Authorization: Bearer "+token)
 	}
 	cmd := tools.command(t.Context(), "mcp-inspector", args...)
-	cmd.Env = append(cmd.Env, "HOME="+s.dir, "RUNTIME_DIRECTORY="+s.dir)
+	cmd.Env = append(os.Environ(), "HOME="+s.dir, "RUNTIME_DIRECTORY="+s.dir)
 	text, err := cmd.CombinedOutput()
 	if err != nil && cmd.ProcessState == nil {
 		t.Fatal(err)
@@ -294,8 +301,9 @@ func TestClientsOfBothSDKsDoTheWholeJob(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 				defer cancel()
-				cmd := tools.command(ctx, "node", filepath.Join(scripts, j.script+".mjs"), string(text))
-				cmd.Env = append(cmd.Env, "TOKEN="+secret, "RUNTIME_DIRECTORY="+s.dir)
+				cmd := exec.CommandContext(ctx, "node", filepath.Join(scripts, j.script+".mjs"), string(text))
+				cmd.WaitDelay = 5 * time.Second
+				cmd.Env = append(os.Environ(), "TOKEN="+secret, "RUNTIME_DIRECTORY="+s.dir)
 				var out, errOut bytes.Buffer
 				cmd.Stdout, cmd.Stderr = &out, &errOut
 				began := time.Now()
@@ -407,23 +415,16 @@ func (s *site) oneShot(in string) error {
 // TestTheBundlePacks: what Claude Desktop installs is valid, and has the binary
 // in it.
 func TestTheBundlePacks(t *testing.T) {
-	node, tools := clients(t), npmFrom(t, "packaging/mcpb", "mcpb")
-	command := func(name string, args ...string) *exec.Cmd {
-		if name == "node" {
-			return node.command(t.Context(), name, args...)
-		}
-		cmd := tools.command(t.Context(), name, args...)
-		cmd.Env = append(cmd.Env, "PATH="+filepath.Join(node.home, "node_modules", ".bin")+string(os.PathListSeparator)+os.Getenv("PATH"))
-		return cmd
-	}
+	tools := npmFrom(t, "packaging/mcpb", "mcpb")
+	mcpb := func(args ...string) *exec.Cmd { return tools.command(t.Context(), "mcpb", args...) }
 	dir := t.TempDir()
-	run := func(name string, args ...string) {
+	run := func(cmd *exec.Cmd) {
 		t.Helper()
-		if out, err := command(name, args...).CombinedOutput(); err != nil {
-			t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
 		}
 	}
-	run("node", "packaging/mcpb/fill.mjs", "manifest", "packaging/mcpb/manifest.json", filepath.Join(dir, "manifest.json"), "1.2.3", "linux")
+	run(exec.CommandContext(t.Context(), "node", "packaging/mcpb/fill.mjs", "manifest", "packaging/mcpb/manifest.json", filepath.Join(dir, "manifest.json"), "1.2.3", "linux"))
 	if err := os.Mkdir(filepath.Join(dir, "server"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -431,8 +432,8 @@ func TestTheBundlePacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	bundle := filepath.Join(t.TempDir(), "tocsin.mcpb")
-	run("mcpb", "validate", filepath.Join(dir, "manifest.json"))
-	run("mcpb", "pack", dir, bundle)
+	run(mcpb("validate", filepath.Join(dir, "manifest.json")))
+	run(mcpb("pack", dir, bundle))
 	packed, err := zip.OpenReader(bundle)
 	if err != nil {
 		t.Fatal(err)
@@ -449,7 +450,7 @@ func TestTheBundlePacks(t *testing.T) {
 	if err := os.WriteFile(broken, []byte(`{"manifest_version":"0.3","name":"tocsin"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := command("mcpb", "validate", broken).CombinedOutput(); err == nil {
+	if out, err := mcpb("validate", broken).CombinedOutput(); err == nil {
 		t.Errorf("a manifest without a server is valid: %s", out)
 	}
 }

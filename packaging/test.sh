@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks and tests everything. It needs Go and, to install what the tests need,
-# a Debian machine with root or sudo; what is there already is not installed.
+# Checks and tests everything. It needs git, CA certificates, Go and, to install
+# what the tests need, a Debian machine with root or sudo; what is there already
+# is not installed.
 #
 #   packaging/test.sh           all checks, tests and builds
 #   packaging/test.sh --full    the long forms of the tests and fuzzing too
@@ -30,7 +31,7 @@ main() {
 		;;
 	check | build) what=$1 ;;
 	*)
-		sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+		sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 		exit 2
 		;;
 	esac
@@ -48,6 +49,7 @@ main() {
 		;;
 	all)
 		run "install what the tests need" install
+		run "a node that is new enough" newer_node
 		check
 		run "test" tests
 		[ -z "${TESTS_FULL:-}" ] || run "fuzz" fuzz
@@ -106,6 +108,28 @@ install() {
 	fi
 	quietly as_root apt-get update
 	quietly as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"
+}
+
+# newer_node brings the node that the tests need, if the machine's is older or
+# Debian's, into a cache of the user.
+newer_node() {
+	local home=${TESTS_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/tocsin-test}/node lock=packaging/node/package-lock.json bin
+	if node -e 'process.exit(parseInt(process.versions.node) < 22 ? 1 : 0)'; then
+		return
+	fi
+	if ! cmp -s "$lock" "$home/installed.json"; then
+		mkdir -p "$home"
+		cp packaging/node/package.json "$lock" "$home/"
+		quietly npm ci --prefix "$home" --ignore-scripts --no-audit --no-fund --loglevel=error
+		cp "$lock" "$home/installed.json"
+	fi
+	bin=$(echo "$home"/node_modules/node-linux-*/bin)
+	if [ ! -x "$bin/node" ]; then
+		echo "node is $(node --version), and npm has no newer one for this machine: put node 22 into the PATH" >&2
+		return 1
+	fi
+	export PATH=$bin:$PATH
+	echo "   $(node --version)"
 }
 
 # quietly shows what a command printed only if it fails.

@@ -42,6 +42,11 @@ func startDataFusion(t testing.TB) *dataFusion {
 	if err != nil {
 		missing("node is missing: %v", err)
 	}
+	var major int
+	version, err := exec.Command(node, "--version").Output()
+	if _, scan := fmt.Sscanf(string(version), "v%d", &major); err != nil || scan != nil || major < 20 {
+		missing("node is %s, and 20 or newer is needed: packaging/test.sh brings it (%v)", version, err)
+	}
 	dir, err := installDataFusion()
 	if err != nil {
 		missing("datafusion-wasm is missing: %v", err)
