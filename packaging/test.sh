@@ -54,6 +54,7 @@ main() {
 		run "test" tests
 		[ -z "${TESTS_FULL:-}" ] || run "fuzz" fuzz
 		builds
+		run "a fresh machine" fresh
 		;;
 	esac
 }
@@ -219,6 +220,20 @@ builds() {
 	build linux arm 6
 	build darwin arm64
 	build windows amd64
+}
+
+# fresh does what the README says on machines that it makes, which takes root. It
+# writes nothing where this user does.
+fresh() {
+	if [ -n "${TESTS_INSIDE:-}" ]; then
+		echo "   this is one: not again inside it"
+	elif ! command -v apt-get >/dev/null; then
+		echo "   not done: it takes a Debian to make one"
+	else
+		go build -o "$scratch/tocsin" .
+		as_root env PATH="$PATH" GOCACHE="$(go env GOCACHE)" GOMODCACHE="$(go env GOMODCACHE)" GOPROXY="$(go env GOPROXY)" \
+			TOCSIN="$scratch/tocsin" packaging/fresh.sh ${TESTS_FULL:+--full}
+	fi
 }
 
 # build makes a binary as it is released.
