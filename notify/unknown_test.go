@@ -118,6 +118,22 @@ func TestAFoldThatMayHaveArrivedIsRepeatedAsItWas(t *testing.T) {
 	})
 }
 
+// TestOneSuccessMakesAllThatWaitsDue: what had to wait for the service is not
+// gathered any further.
+func TestOneSuccessMakesAllThatWaitsDue(t *testing.T) {
+	dispatch(t, map[string][]rules.Outcome{"phone": {unknown, unknown, unknown}}, func(b *box, s *service) {
+		for _, name := range []string{"one", "two", "three"} {
+			b.owe(on("phone", name))
+			after(900 * time.Millisecond)
+		}
+		after(10 * time.Second)
+		want(t, "states", b.states(), "sent sent sent")
+		if lines := strings.Split(s.heard(), "\n"); len(lines) != 6 || lines[3][:3] != lines[4][:3] || lines[4][:3] != lines[5][:3] {
+			t.Errorf("told:\n%s", s.heard())
+		}
+	})
+}
+
 func TestAMessageThatItsServiceCannotBearKeepsNoOtherBack(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
 		s.poison = "bad"

@@ -102,6 +102,9 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	m := w.compose(p, taken, now)
 	m.ID = next.id
 	o := w.settle(p, w.send(ctx, p, m))
+	if o.State == rules.Sent && len(next.list) < len(list) && !w.storm.on() {
+		w.notSoon = time.Now() // what waited for the service goes at once
+	}
 	if o.State == rules.Dead {
 		w.bury(ctx, p, taken, o)
 	} else {
