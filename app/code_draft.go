@@ -143,7 +143,7 @@ func (d *draft) step(ctx context.Context, next rules.Rule, doc RuleDoc) (s Step,
 		}
 		return s, err
 	}
-	next.ID, next.Version, next.CreatedAt, next.UpdatedAt, next.CreatedBy, next.Unchecked = was.ID, was.Version, was.CreatedAt, was.UpdatedAt, was.CreatedBy, was.Unchecked
+	next.ID, next.Version, next.CreatedAt, next.UpdatedAt, next.JudgedSince, next.CreatedBy, next.Unchecked = was.ID, was.Version, was.CreatedAt, was.UpdatedAt, was.JudgedSince, was.CreatedBy, was.Unchecked
 	s.ID, s.Version, s.next = was.ID, was.Version, next
 	if s.Changes, err = diffKeys(was, next, rules.RuleKeys()); err != nil {
 		return s, err

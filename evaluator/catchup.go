@@ -144,11 +144,11 @@ func (e *Engine) reachPresent(ctx context.Context, r *round, past *replay) {
 	}
 }
 
-// precedes reports whether a missed tick was before the last change of a rule.
-// A change after the present was made while the clock was ahead: nobody knows
-// when.
+// precedes reports whether a missed tick was before the rule became what it is.
+// What it became after the present was made while the clock was ahead: nobody
+// knows when.
 func (p *replay) precedes(r *rules.Rule, t time.Time) bool {
-	return p != nil && t.Before(r.UpdatedAt) && !r.UpdatedAt.After(p.to)
+	return p != nil && !r.Judges(t) && r.Judges(p.to)
 }
 
 // setting adds to what a ledger decides in whether its time is the present.

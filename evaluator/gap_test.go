@@ -167,3 +167,48 @@ func TestDaemonDownIsReplayed(t *testing.T) {
 		}
 	})
 }
+
+// TestAnEditInsideAGap: one of texts, channels or timers leaves what is judged
+// as it was, so the time before it is judged too; one of the condition leaves
+// nothing to judge that time by.
+func TestAnEditInsideAGap(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*rules.Rule)
+		want time.Duration // how long ago it started, at the first tick
+	}{
+		{"texts", func(r *rules.Rule) { r.Summary, r.Remind = "look", []rules.Duration{rules.Minute} }, 3 * time.Minute},
+		{"condition", func(r *rules.Rule) { r.Condition.Value = rules.Num(-16) }, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, _ := gapHouse(t)
+			r := h.rule(hotRule())
+			h.tick("temperature,sensor=a celsius=-18")
+			h.options.Since = h.engine.Progress()
+			for i := range 8 { // nobody ticks
+				h.now = h.now.Add(30 * time.Second)
+				h.write("temperature,sensor=a celsius=-2")
+				if i != 4 {
+					continue
+				}
+				if err := h.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+					next := l.Rule
+					tt.edit(&next)
+					l.Edit(s, next, rules.Actor{Name: "anna", Door: "cli"})
+					return nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.restart()
+			h.resume()
+			h.tick("temperature,sensor=a celsius=-2")
+			h.settled()
+			h.view(func(a *rules.Alert) {
+				if age := h.now.Sub(a.StartedAt); age != tt.want {
+					t.Errorf("started %s ago, want %s", age, tt.want)
+				}
+			})
+		})
+	}
+}

@@ -28,8 +28,11 @@ func (l *Ledger) Edit(s Setting, next Rule, by Actor) {
 func (l *Ledger) replace(s Setting, next Rule) {
 	was := l.Rule
 	next.ID, next.Owner, next.CreatedAt, next.CreatedBy = was.ID, was.Owner, was.CreatedAt, was.CreatedBy
-	next.Version, next.UpdatedAt = was.Version+1, s.Now
+	next.Version, next.UpdatedAt, next.JudgedSince = was.Version+1, s.Now, was.JudgedSince
 	other := measuresOther(&was, &next)
+	if was.JudgedSince.IsZero() || other || judgesOther(&was, &next) || next.Enabled && !was.Enabled {
+		next.JudgedSince = s.Now
+	}
 	l.Matched = l.Matched && !other
 	switch {
 	case was.Enabled && !next.Enabled:
@@ -174,10 +177,14 @@ func (l *Ledger) Delete(s Setting, by Actor) {
 // Restore brings a version back, also of a deleted rule. It starts at ok.
 func (l *Ledger) Restore(s Setting, v Version, by Actor) {
 	l.settle()
-	if l.Deleted {
+	again := l.Deleted
+	if again {
 		l.Deleted, l.Judged = false, s.Now
 	}
 	l.replace(s, v.Rule)
+	if again {
+		l.Rule.JudgedSince = s.Now
+	}
 	l.record("restored", by, s.Now)
 }
 

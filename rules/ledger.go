@@ -70,7 +70,7 @@ type Setting struct {
 
 // NewLedger returns the ledger of a rule that is not stored yet.
 func NewLedger(r Rule, by Actor, now time.Time) *Ledger {
-	r.Version, r.CreatedAt, r.UpdatedAt, r.CreatedBy = 1, now, now, by.Name
+	r.Version, r.CreatedAt, r.UpdatedAt, r.JudgedSince, r.CreatedBy = 1, now, now, now, by.Name
 	l := OpenLedger(Snapshot{Rule: r, Judged: now})
 	l.changed.rule = true
 	l.record("created", by, now)

@@ -143,6 +143,18 @@ type Rule struct {
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 	CreatedBy string    `json:"created_by,omitempty"`
+	// JudgedSince is when it last came to look at something else, or to judge it
+	// otherwise: what was before says nothing about the rule as it is.
+	JudgedSince time.Time `json:"judged_since,omitzero"`
+}
+
+// Judges reports whether the rule as it is looks at what was at t.
+func (r *Rule) Judges(t time.Time) bool {
+	since := r.JudgedSince
+	if since.IsZero() {
+		since = r.UpdatedAt
+	}
+	return !t.Before(since)
 }
 
 // Defaults of a rule's keys.

@@ -151,6 +151,7 @@ type fullRule struct {
 	Series    int      `json:"series"`
 	CreatedAt string   `json:"created_at"`
 	UpdatedAt string   `json:"updated_at"`
+	Since     string   `json:"judged_since"`
 }
 
 func short(v app.RuleView) shortRule {
@@ -158,7 +159,7 @@ func short(v app.RuleView) shortRule {
 }
 
 func (s *Server) full(v app.RuleView) fullRule {
-	return fullRule{v.Rule, watches(v.Rule), notNull(v.Channels), v.Firing, v.Pending, v.Series, s.when(v.CreatedAt), s.when(v.UpdatedAt)}
+	return fullRule{v.Rule, watches(v.Rule), notNull(v.Channels), v.Firing, v.Pending, v.Series, s.when(v.CreatedAt), s.when(v.UpdatedAt), s.when(v.JudgedSince)}
 }
 
 // watches says in a sentence what the rule looks at and when it is wrong.
