@@ -63,13 +63,17 @@ func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 		t.Errorf("status %s counts %+v", s.Status, s.Rules)
 	}
 	found := n.daemon.Doctor(t.Context())
-	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged") }) {
+	if !slices.ContainsFunc(found, func(f app.Finding) bool {
+		return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged")
+	}) {
 		t.Errorf("the doctor finds %+v", found)
 	}
 	n.beside.Ask = func(context.Context) (app.Status, error) { return s, nil }
 	n.beside.Daemon = func() (int, bool) { return s.Daemon.PID, true }
 	found = n.beside.Doctor(t.Context())
-	if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged") }) {
+	if !slices.ContainsFunc(found, func(f app.Finding) bool {
+		return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged")
+	}) {
 		t.Errorf("beside the daemon the doctor finds %+v", found)
 	}
 }
