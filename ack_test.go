@@ -183,7 +183,7 @@ func TestAnAcknowledgementSurvivesTheDisk(t *testing.T) {
 			if m.says != "" {
 				s.until("it is over", s.statusLacks(m.says))
 			}
-			s.until("both acknowledgements are on the disk", s.acked(2))
+			s.until("both acknowledgements are listed", s.acked(2))
 			if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
 				t.Fatal(err)
 			}

@@ -44,6 +44,31 @@ func (d *daemon) lookAfter(ctx context.Context, c *app.Config, book *evaluator.B
 	return d.takeCopy(ctx, err)
 }
 
+// lastLook looks after the database once more when the daemon ends: what went
+// wrong since the last tick nobody else can mend from memory.
+func (d *daemon) lastLook(ctx context.Context, c *app.Config) error {
+	if d.book == nil {
+		return nil
+	}
+	err := d.lookAfter(ctx, c, d.book)
+	switch {
+	case !errors.Is(err, errReopen):
+		return err
+	case d.store.next == nil:
+		return nil // it is written
+	case d.store.next.copy != "":
+		return d.store.next.Close() // in memory, which ends too
+	}
+	if err := d.reopen(ctx, c); err != nil {
+		return err
+	}
+	book, err := openBook(ctx, c, d.store, app.NewDirectory(c, d.store, d.vault, d.log), nil)
+	if err != nil {
+		return err
+	}
+	return book.Inherit(ctx, d.book, time.Now().UTC(), d.store.lost)
+}
+
 // takeCopy prepares the next session's storage: a copy, from the open database,
 // of one that cannot be written any more. Where there is no room for one, or
 // the trouble may pass by itself, the ledgers in memory alone go on.

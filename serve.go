@@ -131,7 +131,13 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	if d.store, err = openStorage(ctx, c, d.log); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, d.store.settled(context.WithoutCancel(ctx)), d.store.Close()) }()
+	defer func() {
+		ending := context.WithoutCancel(ctx)
+		if err == nil { // else the data may be another's already
+			err = d.lastLook(ending, c)
+		}
+		err = errors.Join(err, d.store.settled(ending), d.store.Close())
+	}()
 	d.openKeys(c)
 	defer func() { d.log.Info("tocsin ends", "error", err) }()
 	forListener, forSocket := connections(descriptors())

@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -68,11 +69,21 @@ func (d disk) fill() (free func()) {
 }
 
 func (s *site) statusHas(part string) func() bool {
-	return func() bool { return strings.Contains(s.get("/status"), part) }
+	return func() bool { return strings.Contains(s.statusText(), part) }
 }
 
 func (s *site) statusLacks(part string) func() bool {
-	return func() bool { return !strings.Contains(s.get("/status"), part) }
+	return func() bool { return !strings.Contains(s.statusText(), part) }
+}
+
+// statusText is the status as the owner of the daemon asks for it.
+func (s *site) statusText() string {
+	text, _ := s.run("status", "--json")
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, []byte(text)); err != nil {
+		return text
+	}
+	return compact.String()
 }
 
 const onCopy = "works on a copy in memory"
@@ -101,8 +112,11 @@ func TestTheDiskGoesWrong(t *testing.T) {
 	stop = s.feed(-2)
 	s.until("an alert is told from memory", s.hook.heard("Too warm"))
 	s.until("the page shows it", s.statusHas(`"firing":1`))
-	if out, code := s.run("alerts", "list"); code == 0 || !strings.Contains(out, onCopy) || !strings.Contains(out, "it alone can act now") {
+	if out, code := s.run("rules", "list"); code == 0 || !strings.Contains(out, onCopy) || !strings.Contains(out, "it alone can act now") {
 		t.Errorf("another process was not refused: exit %d, %s", code, out)
+	}
+	if out, code := s.run("alerts", "list"); code != 0 || !strings.Contains(out, "Too warm") || !strings.Contains(out, onCopy) {
+		t.Errorf("the daemon's own list: exit %d, %s", code, out)
 	}
 	disk.remount("rw")
 	s.until("it is over", s.statusLacks(onCopy))
