@@ -5,30 +5,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"log/slog"
-	"net"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"syscall"
-	"time"
 	_ "time/tzdata" // rules name IANA zones, and a Pi's image may hold none
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/cli"
-	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/influx"
-	"github.com/9bikes/tocsin/evaluator/influx3"
-	"github.com/9bikes/tocsin/evaluator/live"
-	"github.com/9bikes/tocsin/notify"
-	"github.com/9bikes/tocsin/notify/shoutrrr"
-	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
+	"github.com/9bikes/tocsin/app/daemon"
 )
 
 // version is set by the release build.
@@ -37,127 +21,28 @@ var version = "dev"
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	p := daemon.Program{Version: fullVersion()}
 	os.Exit(cli.Main(ctx, cli.Program{
-		Version:  fullVersion(),
-		Load:     loadConfig,
-		Find:     func(path string) *app.Config { return app.FindConfig(path, os.Environ()) },
-		Open:     openBeside,
-		Serve:    serve,
-		MCP:      serveMCP,
-		Demo:     demo,
-		Daemon:   daemonOf,
-		Builder:  shoutrrr.New(shoutrrr.Options{}),
-		Backup:   backup,
-		Restore:  restore,
-		Sources:  func(c *app.Config) (map[string]evaluator.Source, error) { return openSources(c, nil) },
-		ReadData: live.ReadData,
+		Version:  p.Version,
+		Load:     p.Load,      // the config
+		Find:     p.Find,      // where the daemon is, though the config cannot be read
+		Serve:    p.Serve,     // the daemon: tick, plan, query, decide, commit, deliver
+		MCP:      p.MCP,       // what Claude starts: stdio to the daemon, or to a server here
+		Demo:     p.Demo,      // all of it on made-up data
+		Daemon:   p.Daemon,    // the running one, at its socket
+		Open:     p.Open,      // the database beside it
+		Sources:  p.Sources,   // what is measured
+		ReadData: p.ReadData,  // points of a file, to try rules on
+		Builder:  p.Builder(), // channels' addresses
+		Backup:   p.Backup,
+		Restore:  p.Restore,
 	}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
+// fullVersion is the release's, or what the module system knows of the build.
 func fullVersion() string {
 	if info, ok := debug.ReadBuildInfo(); ok && version == "dev" && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		return info.Main.Version
 	}
 	return version
-}
-
-func loadConfig(path string, withSecrets bool) (*app.Config, error) {
-	return app.LoadConfig(path, app.LoadOptions{
-		Env: os.Environ(), CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
-		SkipChannelSecrets: !withSecrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check,
-	})
-}
-
-func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }
-
-// open makes an App on the database of a data directory, beside the daemon:
-// for a command line, or for MCP, which gets no key.
-func open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
-	if note := degraded(c.DataDir); note != "" {
-		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(note, "storage: "))
-	}
-	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
-	if err != nil {
-		return nil, nil, err
-	}
-	sources, err := openSources(c, nil)
-	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
-	}
-	directory := app.NewDirectory(c, store, nil, slog.Default())
-	book, err := openBook(ctx, c, store, directory, nil)
-	if err != nil {
-		return nil, nil, errors.Join(err, store.Close())
-	}
-	a := &app.App{
-		Config: c, Store: store, Book: book, Sources: sources, Version: fullVersion(), Started: time.Now(),
-		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, Ask: askStatus(c), ReadData: live.ReadData,
-	}
-	if withKey {
-		sender := shoutrrr.New(shoutrrr.Options{})
-		a.Sender, a.Builder = sender, sender
-		if vault, err := notify.OpenVault(keyPath(c), false); err == nil {
-			keyed := app.NewDirectory(c, store, vault, slog.Default())
-			a.Opens, a.Targets = keyed.Opens, keyed.Targets(sender)
-		} else if _, err := os.Stat(keyPath(c)); errors.Is(err, fs.ErrNotExist) {
-			a.Opens = func(app.StoredChannel) bool { return false }
-		}
-		a.Seal = func(id, kind string, url rules.Secret) ([]byte, error) {
-			vault, err := notify.OpenVault(keyPath(c), true)
-			if err != nil {
-				return nil, err
-			}
-			return vault.Seal(id, kind, url)
-		}
-	}
-	return a, store.Close, nil
-}
-
-func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory, committed func()) (*evaluator.Book, error) {
-	return evaluator.OpenBook(ctx, store, evaluator.BookOptions{
-		Every: c.Every.Std(), Route: d.Route(c), ChannelsMoved: d.Forget, Committed: committed,
-		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, time.Now()) },
-	})
-}
-
-// openSources makes the configured sources. The live ones are stores in the
-// daemon; another process asks the daemon for them.
-func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evaluator.Source, error) {
-	out := map[string]evaluator.Source{}
-	for name, s := range c.Sources {
-		var source evaluator.Source
-		var err error
-		switch s.Kind {
-		case app.KindInfluxDB:
-			source, err = influx.New(influx.Options{
-				URL: s.URL, Database: s.Database, Retention: s.Retention,
-				Token: s.Token, Username: s.Username, Password: s.Password, Timeout: s.Timeout.Std(), MaxAnswer: s.MaxAnswer,
-			})
-		case app.KindInfluxDB3:
-			source, err = influx3.New(influx3.Options{
-				URL: s.URL, Database: s.Database, Token: s.Token, Timeout: s.Timeout.Std(), MaxAnswer: s.MaxAnswer,
-			})
-		case app.KindLive:
-			if stores[name] != nil {
-				source = stores[name]
-			} else {
-				source = live.NewRemote("http://"+reachable(c.Listen), name, c.Token, daemonWays(c))
-			}
-		}
-		if err != nil {
-			return nil, fmt.Errorf("sources.%s.%w", name, err)
-		}
-		out[name] = source
-	}
-	return out, nil
-}
-
-// reachable is where a process of this machine finds a listener that takes
-// every address.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return listen
 }

@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+func backupDir(c *app.Config) string { return filepath.Join(c.DataDir, "backups") }
+
+// draftSuffix is that of what is to take the place of the database.
+const draftSuffix = ".new"
+
+// backups lists the backups of the days, the oldest first: their names are
+// their times.
+func backups(c *app.Config) []string { return files(filepath.Join(backupDir(c), "tocsin-*.db")) }
+
+// copies lists all that a database can be restored from, without a person: also
+// what was saved before a migration, and what was to take the place of the
+// database when the daemon ended.
+func copies(c *app.Config) []string {
+	path := databasePath(c)
+	return slices.Concat(files(path+".*.schema-*.bak"), backups(c), files(path+draftSuffix))
+}
+
+func files(pattern string) []string {
+	list, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil
+	}
+	slices.Sort(list)
+	return list
+}
+
+const (
+	backupsKept = 7
+	historyKept = 90 * 24 * time.Hour
+	pruneAtOnce = 500
+)
+
+// firstBackup is how long after its start a daemon makes the backup of the day.
+const firstBackup = 5 * time.Minute
+
+// keepHouse saves a backup a day when something has changed, deletes old
+// history, looks at each tick whether the files are as they should be, and
+// tells people when they are not.
+func (d *daemon) keepHouse(ctx context.Context, c *app.Config, book *evaluator.Book, engine *evaluator.Engine) error {
+	look, daily := time.NewTicker(c.Every.Std()), time.NewTimer(firstBackup)
+	defer look.Stop()
+	defer daily.Stop()
+	for {
+		d.passOn(ctx, engine)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-look.C:
+			if err := d.lookAround(ctx, c, book); err != nil {
+				return err
+			}
+		case <-daily.C:
+			daily.Reset(time.Hour)
+			if d.clock != nil && d.clock.Blind() {
+				continue // a wrong date would delete history
+			}
+			d.report(backupDir(c), d.backUp(ctx, c))
+		}
+	}
+}
+
+// lookAround looks at every file of the data directory.
+func (d *daemon) lookAround(ctx context.Context, c *app.Config, book *evaluator.Book) error {
+	d.lookAtKeys(ctx, c)
+	if err := d.lock.Look(); rules.CodeOf(err) == rules.Conflict {
+		return err // two would tell everything twice
+	} else if d.say(c.DataDir, err) {
+		d.word.owe(rules.Sentence(err))
+	}
+	return d.lookAfter(ctx, c, book)
+}
+
+// backUp makes the backup of a day, if anything changed since the last, and
+// deletes what is older than the history that is kept.
+func (d *daemon) backUp(ctx context.Context, c *app.Config) error {
+	list, today := backups(c), "tocsin-"+time.Now().UTC().Format("20060102")
+	if d.store.copy != "" || len(list) > 0 && (strings.HasPrefix(filepath.Base(list[len(list)-1]), today) || !newer(d.store.path, list[len(list)-1])) {
+		return nil
+	}
+	if _, err := d.store.Prune(ctx, time.Now().Add(-historyKept), pruneAtOnce); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(backupDir(c), 0o750); err != nil {
+		return rules.FileTrouble("make the directory of the backups", backupDir(c), err)
+	}
+	if err := d.store.Backup(ctx, filepath.Join(backupDir(c), today+".db")); err != nil {
+		return err
+	}
+	for len(list) >= backupsKept {
+		if err := os.Remove(list[0]); err != nil {
+			return rules.FileTrouble("remove the old backup", list[0], err)
+		}
+		list = list[1:]
+	}
+	return nil
+}
+
+// newer reports whether the database was written after a backup.
+func newer(path, backup string) bool {
+	made, err := os.Stat(backup)
+	if err != nil {
+		return true
+	}
+	for _, suffix := range []string{"", "-wal"} {
+		if info, err := os.Stat(path + suffix); err == nil && info.ModTime().After(made.ModTime()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,246 @@
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/chart"
+	"github.com/9bikes/tocsin/app/cli"
+	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// MCP is the side that Claude starts. It takes each message to the daemon
+// if that answers, and otherwise to a server in this process, which opens no
+// key and no channel.
+func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	if o.Connect != "" {
+		target, err := remoteTarget(o, log)
+		if err != nil {
+			return err
+		}
+		return mcp.NewBridge([]mcp.Target{target}, mcp.BridgeOptions{Log: log}).Run(ctx, os.Stdin, os.Stdout)
+	}
+	c, err := loadConfig(o.Config, false)
+	if err != nil {
+		c = app.FindConfig(o.Config, os.Environ())
+		if there, _ := daemonOf(ctx, c); there == nil {
+			return err
+		}
+	}
+	late := &lateApp{program: p, path: o.Config, config: c}
+	local := mcp.New(&app.App{Config: c, Version: p.Version}, mcp.Options{Log: log, Version: p.Version, Draw: chart.PNG, Scope: scopeOf(o), Open: late.open}).Local()
+	targets := append(socketTargets(c, scopeHeader(o)), local.Target())
+	ctx, end := context.WithCancel(ctx)
+	err = together(ctx, local.Run, func(ctx context.Context) error {
+		defer end()
+		return mcp.NewBridge(targets, mcp.BridgeOptions{Log: log}).Run(ctx, os.Stdin, os.Stdout)
+	})
+	end()
+	return errors.Join(err, late.close())
+}
+
+func scopeOf(o cli.MCPOptions) app.Scope {
+	if o.ReadOnly {
+		return app.ScopeRead
+	}
+	return app.ScopeWrite
+}
+
+func scopeHeader(o cli.MCPOptions) http.Header {
+	h := http.Header{}
+	if o.ReadOnly {
+		h.Set(mcp.ScopeHeader, string(app.ScopeRead))
+	}
+	return h
+}
+
+// lateApp is an App that is opened when somebody needs it. Till then the config
+// may be as little as it takes to find the daemon, which has the rest.
+type lateApp struct {
+	program Program
+	path    string
+	config  *app.Config
+	closing func() error
+}
+
+// open is called by one at a time, until it gave an App.
+func (l *lateApp) open(ctx context.Context) (*app.App, error) {
+	c, err := loadConfig(l.path, false)
+	if err != nil {
+		return nil, beside(err, l.config)
+	}
+	a, closing, err := l.program.open(ctx, c, false)
+	if err != nil {
+		return nil, beside(err, c)
+	}
+	l.closing = closing
+	return a, nil
+}
+
+func (l *lateApp) close() error {
+	if l.closing == nil {
+		return nil
+	}
+	return l.closing()
+}
+
+// beside adds the cure to the error of a database that cannot be opened: the
+// daemon can, and answers those who may use its socket.
+func beside(err error, c *app.Config) error {
+	code := rules.CodeOf(err)
+	if code == rules.Internal {
+		return err
+	}
+	for _, path := range clientSockets(c) {
+		conn, e := net.DialTimeout("unix", path, time.Second)
+		if e == nil {
+			_ = conn.Close() // nothing was said
+			return err
+		}
+		if errors.Is(e, fs.ErrPermission) {
+			return rules.Errorf(code, "%s. The daemon's socket %s may not be used either: have an administrator run `sudo usermod -aG %s %s`, log in again and restart this client", rules.Sentence(err), path, socketGroup, userHere())
+		}
+	}
+	if text := rules.Sentence(err); !strings.Contains(text, "tocsin serve") {
+		return rules.Errorf(code, "%s. Or start the daemon (`tocsin serve`): while it runs it answers here", text)
+	}
+	return err
+}
+
+func userHere() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return "USER"
+}
+
+// clientSockets are the places where the daemon's socket may be.
+func clientSockets(c *app.Config) []string {
+	paths := socketPaths(c.DataDir)
+	slices.Reverse(paths) // the data directory's own goes before the machine's
+	if usual := filepath.Join("/run/tocsin", socketName); len(paths) > 0 && !slices.Contains(paths, usual) {
+		paths = append(paths, usual)
+	}
+	return paths
+}
+
+// socketTargets are the ways to the daemon of this machine.
+func socketTargets(c *app.Config, header http.Header) (targets []mcp.Target) {
+	if ownData(c) {
+		if dir, err := filepath.Abs(c.DataDir); err == nil {
+			header.Set(dataHeader, dir)
+		}
+	}
+	for _, path := range clientSockets(c) {
+		targets = append(targets, socketTarget(path, header))
+	}
+	return targets
+}
+
+func socketTarget(path string, header http.Header) mcp.Target {
+	dialer := &net.Dialer{Timeout: 2 * time.Second}
+	return mcp.Target{
+		Name: "unix:" + path, URL: "http://tocsin/mcp", Header: header,
+		Dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
+		Cure: "is the daemon running (`tocsin serve`), and may this user use its socket (group " + socketGroup + ")?",
+	}
+}
+
+// ownData reports whether the config is about one data directory. One that
+// names none means that of the machine's daemon, whatever a trial has left in
+// the home of this user.
+func ownData(c *app.Config) bool {
+	plain := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TOCSIN_") })
+	usual, err := app.LoadConfig("", app.LoadOptions{Env: plain})
+	if err != nil || usual.DataDir != c.DataDir {
+		return true
+	}
+	_, err = os.Stat(databasePath(c))
+	return c.DataDir == app.DefaultDataDir && !errors.Is(err, fs.ErrNotExist)
+}
+
+// remoteTarget is the daemon that --connect names. No config is read for it.
+func remoteTarget(o cli.MCPOptions, log *slog.Logger) (mcp.Target, error) {
+	header := scopeHeader(o)
+	token, err := readToken(o.TokenFile)
+	if err != nil {
+		return mcp.Target{}, err
+	}
+	if !token.IsZero() {
+		header.Set("Authorization", "Bearer "+token.Reveal())
+	}
+	if path, ok := strings.CutPrefix(o.Connect, "unix:"); ok {
+		if rooted, ok := strings.CutPrefix(path, "//"); ok {
+			path = rooted
+		}
+		if runtime.GOOS == "windows" {
+			return mcp.Target{}, rules.FieldErrorf("--connect", "there is no local socket on this system; for example --connect http://127.0.0.1:8627")
+		}
+		return socketTarget(path, header), nil
+	}
+	u, err := mcpURL(o.Connect)
+	if err != nil {
+		return mcp.Target{}, err
+	}
+	if u.Scheme == "http" && !token.IsZero() && !loopbackName(u.Hostname()) {
+		log.Warn("the token goes over the network in clear; use https, or a tunnel", "url", u)
+	}
+	cure := "is the daemon running there, and does it listen beyond loopback (listen: in its config)?"
+	if loopbackName(u.Hostname()) {
+		cure = "is the daemon running (`tocsin serve`), and is this the address it listens on?"
+	}
+	return mcp.Target{Name: u.String(), URL: u.String(), Header: header, Cure: cure}, nil
+}
+
+// mcpURL is the endpoint of a daemon, whose path may be left out.
+func mcpURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, rules.FieldErrorf("--connect", "must be the address of a daemon or of its socket; for example https://pi.local:8627 or unix:/run/tocsin/%s", socketName)
+	}
+	if u.User != nil || u.RawQuery != "" {
+		return nil, rules.FieldErrorf("--connect", "takes no credential, which others could read; put a token into TOCSIN_TOKEN or a file for --token-file")
+	}
+	if !strings.HasSuffix(u.Path, "/mcp") {
+		u.Path = strings.TrimSuffix(u.Path, "/") + "/mcp"
+	}
+	return u, nil
+}
+
+// readToken is the token of the file, or of the environment.
+func readToken(path string) (rules.Secret, error) {
+	if path == "" {
+		return rules.NewSecret(strings.TrimSpace(os.Getenv("TOCSIN_TOKEN"))), nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return rules.Secret{}, rules.FieldErrorf("--token-file", "cannot read %s: %v", path, rules.Cause(err))
+	}
+	token := strings.TrimSpace(string(text))
+	if token == "" || strings.ContainsAny(token, " \t\r\n") {
+		return rules.Secret{}, rules.FieldErrorf("--token-file", "%s must hold one token and nothing else", path)
+	}
+	return rules.NewSecret(token), nil
+}
+
+func loopbackName(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return cmp.Or(strings.EqualFold(host, "localhost"), err == nil && address.Unmap().IsLoopback())
+}

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/9bikes/tocsin/app"
+)
+
+// mark is written beside the database: that there is one, and its revision. So
+// a database that is gone is not taken for one that never was, nor an earlier
+// state for the last one. A note in memory says the same, and is newer after a
+// crash; it counts for the mark whose name it bears.
+type mark struct {
+	path, note string // note is "" where there is no directory in memory
+	name       string
+}
+
+// Always of one length: it is written over the old one, so that a crash leaves
+// one of the two.
+const markText = "tocsin's database belongs here: %8.8s, revision %020d\n"
+
+func markOf(c *app.Config) *mark {
+	m := &mark{path: filepath.Join(c.DataDir, "tocsin.mark")}
+	if dir := memoryDir(); dir != "" {
+		m.note = string(aliveIn(dir, c.DataDir)) + ".revision"
+	}
+	if m.name, _ = readMark(m.path); m.name == "" {
+		m.name = rand.Text()[:8]
+	}
+	return m
+}
+
+func readMark(path string) (name string, revision int64) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", 0
+	}
+	if _, err := fmt.Sscanf(string(text), "tocsin's database belongs here: %8s, revision %d", &name, &revision); err != nil {
+		return "", 0
+	}
+	return name, revision
+}
+
+// known reports whether there was a database.
+func (m *mark) known() bool {
+	_, err := os.Lstat(m.path)
+	return err == nil || !errors.Is(err, fs.ErrNotExist)
+}
+
+// revision is the newest that the database is known to have had.
+func (m *mark) revision() int64 {
+	_, newest := readMark(m.path)
+	if name, n := readMark(m.note); name == m.name {
+		newest = max(newest, n)
+	}
+	return newest
+}
+
+// jot notes a revision in memory only.
+func (m *mark) jot(revision int64) {
+	if m.note != "" {
+		_ = os.WriteFile(m.note, fmt.Appendf(nil, markText, m.name, revision), 0o600) // it only makes a loss easier to see
+	}
+}
+
+// write writes a revision beside the database, unless it is there already.
+func (m *mark) write(revision int64) error {
+	m.jot(revision)
+	if name, n := readMark(m.path); name == m.name && n == revision {
+		return nil
+	}
+	f, err := os.OpenFile(m.path, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteAt(fmt.Appendf(nil, markText, m.name, revision), 0)
+	return errors.Join(err, f.Close())
+}
+
+// renew makes a revision the last state, whatever was noted before.
+func (m *mark) renew(revision int64) error {
+	m.name = rand.Text()[:8]
+	return m.write(revision)
+}

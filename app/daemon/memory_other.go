@@ -1,0 +1,6 @@
+//go:build !linux
+
+package daemon
+
+// forgetProgram is for Linux only.
+func forgetProgram() error { return nil }

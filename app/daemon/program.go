@@ -1,0 +1,162 @@
+// Package daemon wires the house together: it is the one place, beside main,
+// that imports every leaf. It runs tocsin as a service, session by session, and
+// gives the commands what they need beside it or in its place.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+	_ "time/tzdata" // rules name IANA zones, and a Pi's image may hold none
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/cli"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/influx"
+	"github.com/9bikes/tocsin/evaluator/influx3"
+	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/notify/shoutrrr"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// Program is tocsin as it was built: what the commands run.
+type Program struct {
+	Version string
+}
+
+// Load reads the config; without secrets, the channels' stay closed.
+func (Program) Load(path string, withSecrets bool) (*app.Config, error) {
+	return loadConfig(path, withSecrets)
+}
+
+// Find guesses where the data of a config is that cannot be read whole.
+func (Program) Find(path string) *app.Config { return app.FindConfig(path, os.Environ()) }
+
+// Daemon is the one that runs on the data of a config, nil where none does.
+func (Program) Daemon(ctx context.Context, c *app.Config) (cli.Daemon, error) {
+	return daemonOf(ctx, c)
+}
+
+// Sources are those of a config, as a process beside the daemon asks them.
+func (Program) Sources(c *app.Config) (map[string]evaluator.Source, error) {
+	return openSources(c, nil)
+}
+
+// Builder makes the addresses of channels.
+func (Program) Builder() notify.Builder { return shoutrrr.New(shoutrrr.Options{}) }
+
+// ReadData reads points from a file.
+func (Program) ReadData(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error) {
+	return live.ReadData(file, measurement, precision)
+}
+
+func loadConfig(path string, withSecrets bool) (*app.Config, error) {
+	return app.LoadConfig(path, app.LoadOptions{
+		Env: os.Environ(), CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
+		SkipChannelSecrets: !withSecrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check,
+	})
+}
+
+func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }
+
+// open makes an App on the database of a data directory, beside the daemon:
+// for a command line, or for MCP, which gets no key.
+func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
+	if note := degraded(c.DataDir); note != "" {
+		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(note, "storage: "))
+	}
+	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
+	if err != nil {
+		return nil, nil, err
+	}
+	sources, err := openSources(c, nil)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	directory := app.NewDirectory(c, store, nil, slog.Default())
+	book, err := openBook(ctx, c, store, directory, nil)
+	if err != nil {
+		return nil, nil, errors.Join(err, store.Close())
+	}
+	a := &app.App{
+		Config: c, Store: store, Book: book, Sources: sources, Version: p.Version, Started: time.Now(),
+		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, Ask: askStatus(c), ReadData: live.ReadData,
+	}
+	if withKey {
+		sender := shoutrrr.New(shoutrrr.Options{})
+		a.Sender, a.Builder = sender, sender
+		if vault, err := notify.OpenVault(keyPath(c), false); err == nil {
+			keyed := app.NewDirectory(c, store, vault, slog.Default())
+			a.Opens, a.Targets = keyed.Opens, keyed.Targets(sender)
+		} else if _, err := os.Stat(keyPath(c)); errors.Is(err, fs.ErrNotExist) {
+			a.Opens = func(app.StoredChannel) bool { return false }
+		}
+		a.Seal = func(id, kind string, url rules.Secret) ([]byte, error) {
+			vault, err := notify.OpenVault(keyPath(c), true)
+			if err != nil {
+				return nil, err
+			}
+			return vault.Seal(id, kind, url)
+		}
+	}
+	return a, store.Close, nil
+}
+
+func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory, committed func()) (*evaluator.Book, error) {
+	return evaluator.OpenBook(ctx, store, evaluator.BookOptions{
+		Every: c.Every.Std(), Route: d.Route(c), ChannelsMoved: d.Forget, Committed: committed,
+		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, time.Now()) },
+	})
+}
+
+// openSources makes the configured sources. The live ones are stores in the
+// daemon; another process asks the daemon for them.
+func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evaluator.Source, error) {
+	out := map[string]evaluator.Source{}
+	for name, s := range c.Sources {
+		var source evaluator.Source
+		var err error
+		switch s.Kind {
+		case app.KindInfluxDB:
+			source, err = influx.New(influx.Options{
+				URL: s.URL, Database: s.Database, Retention: s.Retention,
+				Token: s.Token, Username: s.Username, Password: s.Password, Timeout: s.Timeout.Std(), MaxAnswer: s.MaxAnswer,
+			})
+		case app.KindInfluxDB3:
+			source, err = influx3.New(influx3.Options{
+				URL: s.URL, Database: s.Database, Token: s.Token, Timeout: s.Timeout.Std(), MaxAnswer: s.MaxAnswer,
+			})
+		case app.KindLive:
+			if stores[name] != nil {
+				source = stores[name]
+			} else {
+				source = live.NewRemote("http://"+reachable(c.Listen), name, c.Token, daemonWays(c))
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sources.%s.%w", name, err)
+		}
+		out[name] = source
+	}
+	return out, nil
+}
+
+// reachable is where a process of this machine finds a listener that takes
+// every address.
+func reachable(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return listen
+}
