@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 LINTER=v2.15.0
 GOVULNCHECK=v1.9.0
-TIMEOUT=5m # of a package's tests
+TIMEOUT=12m # of a package's tests
 TAGS=conformance # what the protocol's own suite calls is in tests only
 FUZZ=60s
 
