@@ -29,6 +29,8 @@ func (p *post) Check(rules.Secret) (string, error) { return "test", nil }
 
 func (p *post) Targets(url rules.Secret) []string { return strings.Split(url.Reveal(), " ") }
 
+func (*post) Renamed(_ rules.Secret, name string) string { return name }
+
 func (p *post) Send(_ context.Context, c notify.Channel, m notify.Message) rules.Outcome {
 	p.mu.Lock()
 	name := strings.TrimSpace(c.Name + " " + c.Target)

@@ -31,6 +31,8 @@ func (d *diary) Check(rules.Secret) (string, error) { return "test", nil }
 
 func (d *diary) Targets(rules.Secret) []string { return []string{""} }
 
+func (*diary) Renamed(_ rules.Secret, name string) string { return name }
+
 func (d *diary) Send(_ context.Context, c notify.Channel, m notify.Message) rules.Outcome {
 	d.mu.Lock()
 	defer d.mu.Unlock()

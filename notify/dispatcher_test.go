@@ -166,6 +166,7 @@ type service struct {
 	away     time.Time         // before this nothing gets through
 	unread   time.Time         // before this no channel can be opened
 	targets  map[string]string // of the channels that have several
+	renamed  map[string]string
 	failing  func() (channel string, since time.Time)
 }
 
@@ -173,6 +174,13 @@ func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
 
 // Targets are the words of the URL.
 func (s *service) Targets(url rules.Secret) []string { return strings.Split(url.Reveal(), " ") }
+
+func (s *service) Renamed(_ rules.Secret, name string) string {
+	if now := s.renamed[name]; now != "" {
+		return now
+	}
+	return name
+}
 
 func (s *service) Send(ctx context.Context, c notify.Channel, m notify.Message) rules.Outcome {
 	s.mu.Lock()

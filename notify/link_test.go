@@ -114,6 +114,8 @@ func (catcher) Check(rules.Secret) (string, error) { return "test", nil }
 
 func (c catcher) Targets(rules.Secret) []string { return []string{""} }
 
+func (catcher) Renamed(_ rules.Secret, name string) string { return name }
+
 func (c catcher) Send(_ context.Context, _ notify.Channel, m notify.Message) rules.Outcome {
 	c <- m
 	return rules.Outcome{State: rules.Sent}

@@ -66,6 +66,9 @@ type Sender interface {
 	// mail; "" is one that needs no name. A name is fit to be shown: of what might
 	// open something it shows no more than tells it from the others.
 	Targets(url rules.Secret) []string
+	// Renamed is what a target of url is called now that was called name by an
+	// earlier version; name itself where nobody was.
+	Renamed(url rules.Secret, name string) string
 	// Send delivers m and says what became of it. It returns soon after ctx
 	// ends. It never panics, and nothing in the outcome is foreign text.
 	Send(ctx context.Context, c Channel, m Message) rules.Outcome

@@ -31,15 +31,18 @@ func (w *worker) spread(ctx context.Context, list []rules.Notification) bool {
 
 // toSpread picks what is to be spread, with the targets to spread it over.
 func (w *worker) toSpread(list []rules.Notification) (targets []string, out []rules.Notification) {
-	if len(list) > 0 {
-		targets = w.targets()
-	}
-	if len(targets) == 0 {
+	if len(list) == 0 {
 		return nil, nil
 	}
+	c, err := w.channel(w.name)
+	if err != nil {
+		return nil, nil // the one who sends tells of it
+	}
+	targets = w.sender.Targets(c.URL)
+	gone := len(targets) > 0 && w.to.Target != "" && !slices.Contains(targets, w.sender.Renamed(c.URL, w.to.Target))
 	return targets, only(list, func(n rules.Notification) bool {
 		several := n.Target == "" && len(targets) > 1
-		replaced := n.Target != "" && len(n.Facts.Had) > 0 && !slices.Contains(targets, n.Target)
+		replaced := gone && len(n.Facts.Had) > 0
 		return several || replaced
 	})
 }

@@ -148,6 +148,22 @@ func TestWhatIsSentAgainGoesToWhoCameInstead(t *testing.T) {
 	})
 }
 
+// TestWhatIsOwedUnderAnOldNameOfATargetGoesToIt, and to nobody else.
+func TestWhatIsOwedUnderAnOldNameOfATargetGoesToIt(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		s.renamed = map[string]string{"number 2": "you"}
+		over, again := on("both", "one"), on("both", "two")
+		over.Target, over.Reason = "number 2", rules.Resolved
+		again.Target, again.Facts.Had = "number 2", []string{"number 1"}
+		b.owe(over, again)
+		after(time.Minute)
+		want(t, "states", b.states(), "sent sent")
+		if got := s.heard(); strings.Contains(got, "both me") || !strings.Contains(got, "both you") {
+			t.Errorf("told:\n%s", got)
+		}
+	})
+}
+
 func TestTheEndOfAStormIsToldOnceAtEachTarget(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
 		for i := range 60 {

@@ -156,7 +156,7 @@ func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
 		}
 		return rules.Outcome{State: rules.Owed, Class: "unread"}
 	}
-	if c.Target = w.to.Target; c.Target != "" && !slices.Contains(w.sender.Targets(c.URL), c.Target) {
+	if c.Target = w.sender.Renamed(c.URL, w.to.Target); c.Target != "" && !slices.Contains(w.sender.Targets(c.URL), c.Target) {
 		return w.gone("no_such_target")
 	}
 	c.Timeout = p.Timeout

@@ -52,6 +52,8 @@ func (service) Check(rules.Secret) (string, error) { return "ntfy", nil }
 
 func (service) Targets(rules.Secret) []string { return []string{""} }
 
+func (service) Renamed(_ rules.Secret, name string) string { return name }
+
 func (service) Send(_ context.Context, c notify.Channel, _ notify.Message) rules.Outcome {
 	if strings.Contains(c.URL.Reveal(), "good") {
 		return rules.Outcome{State: rules.Sent, Code: 200}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -21,10 +22,11 @@ import (
 
 // post is a request that shoutrrr's generic service makes for us.
 type post struct {
-	to          string // see target
-	method      string // POST if empty
-	url         string // http or https
-	contentType string // JSON if empty
+	to          string   // see target
+	was         []string // what it was called before
+	method      string   // POST if empty
+	url         string   // http or https
+	contentType string   // JSON if empty
 	header      map[string]string
 	body        string
 	read        func(body []byte) string // see reply.outcome; nil takes every 2xx
@@ -32,18 +34,33 @@ type post struct {
 
 func (p post) target() string { return fitRunes(oneLine(p.to), 100) }
 
-// masked names one of ids, which might open something, by its end; by its place
-// where that would show too much or not tell it from the others.
-func masked(what string, ids []string, i int) string {
-	const shown = 4
-	id := ids[i]
-	end := id[max(0, len(id)-shown):]
-	alike := func(other string) bool { return other != id && strings.HasSuffix(other, end) }
-	if len(id) < 4*shown || slices.ContainsFunc(ids, alike) {
-		return fmt.Sprintf("%s %d", what, i+1)
+func (p post) formerly() []string { return p.was }
+
+// masked names an id, which might open something, by its end and its hash: by
+// itself alone, so that the name stays whoever else there is.
+func masked(what, id string) string {
+	if len(id) >= longID {
+		what += " …" + id[len(id)-shownOfID:]
 	}
-	return what + " …" + end
+	hash := sha256.Sum256([]byte(id))
+	return fmt.Sprintf("%s #%x", what, hash[:4])
 }
+
+// formerly is what masked called the i-th of ids when places and ends named
+// them: messages under those names may be owed still.
+func formerly(what string, ids []string, i int) []string {
+	if len(ids[i]) < longID {
+		return []string{fmt.Sprintf("%s %d", what, i+1)}
+	}
+	end := ids[i][len(ids[i])-shownOfID:]
+	if slices.ContainsFunc(ids, func(other string) bool { return other != ids[i] && strings.HasSuffix(other, end) }) {
+		return []string{fmt.Sprintf("%s %d", what, i+1), what + " …" + end}
+	}
+	return []string{what + " …" + end}
+}
+
+// An ID as long as longID is known by the last shownOfID of its bytes.
+const longID, shownOfID = 16, 4
 
 func (p post) host() string {
 	u, err := url.Parse(p.url)

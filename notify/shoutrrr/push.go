@@ -102,11 +102,11 @@ func (j join) dress(m notify.Message) []parcel {
 		if j.icon != "" {
 			q.Set("icon", j.icon)
 		}
-		to := masked("device", j.devices, i)
+		to, was := masked("device", device), formerly("device", j.devices, i)
 		if strings.HasPrefix(device, "group.") {
-			to = device
+			to, was = device, nil
 		}
-		parcels = append(parcels, post{to: to, url: "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode(), body: "{}", read: joinTook})
+		parcels = append(parcels, post{to: to, was: was, url: "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode(), body: "{}", read: joinTook})
 	}
 	return parcels
 }
@@ -156,7 +156,7 @@ func (p pushbullet) dress(m notify.Message) []parcel {
 	m = tame(m)
 	for i, to := range p.targets {
 		content := map[string]any{"type": "note", "title": fitBytes(titled(m).Title, 250), "body": pushText.body(m)}
-		name := to
+		name, was := to, []string(nil)
 		switch {
 		case strings.HasPrefix(to, "#"):
 			content["channel_tag"] = to[1:]
@@ -164,13 +164,13 @@ func (p pushbullet) dress(m notify.Message) []parcel {
 			content["email"] = to
 		case to != "":
 			content["device_iden"] = to
-			name = masked("device", p.targets, i)
+			name, was = masked("device", to), formerly("device", p.targets, i)
 		}
 		if m.ID != "" {
 			content["guid"] = m.ID // it knows what comes again by this
 		}
 		parcels = append(parcels, post{
-			to: name, url: "https://api.pushbullet.com/v2/pushes", header: map[string]string{"Access-Token": p.token},
+			to: name, was: was, url: "https://api.pushbullet.com/v2/pushes", header: map[string]string{"Access-Token": p.token},
 			body: asJSON(content), read: notHTML,
 		})
 	}

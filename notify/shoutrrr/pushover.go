@@ -89,11 +89,9 @@ func (p pushover) dress(m notify.Message) []parcel {
 	var parcels []parcel
 	for i, user := range p.users {
 		content["user"] = user
-		to := ""
-		if len(p.users) > 1 {
-			to = masked("user", p.users, i)
-		}
-		parcels = append(parcels, post{to: to, url: api.String(), body: asJSON(content), read: pushoverTook})
+		parcels = append(parcels, post{
+			to: masked("user", user), was: formerly("user", p.users, i), url: api.String(), body: asJSON(content), read: pushoverTook,
+		})
 	}
 	return parcels
 }

@@ -110,6 +110,30 @@ func (s *Sender) Targets(url rules.Secret) (names []string) {
 	return names
 }
 
+// Renamed is what a target is called now that was called name by an earlier
+// version. A name that no target had, or several, stays as it is.
+func (s *Sender) Renamed(url rules.Secret, name string) (now string) {
+	defer func() {
+		if recover() != nil {
+			now = name
+		}
+	}()
+	_, service, err := parse(url.Reveal())
+	if err != nil {
+		return name
+	}
+	var had []string
+	for _, p := range service.dress(notify.Message{}) {
+		if slices.Contains(p.formerly(), name) && !slices.Contains(had, p.target()) {
+			had = append(had, p.target())
+		}
+	}
+	if len(had) != 1 {
+		return name
+	}
+	return had[0]
+}
+
 // Send delivers m to the target of the channel that it names, or to the only one
 // that there is. Where there are several and none is named, nothing is sent.
 func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (out rules.Outcome) {
@@ -138,6 +162,8 @@ type parcel interface {
 	// target names the receiver among those of its channel; see
 	// notify.Sender.
 	target() string
+	// formerly is what target was in earlier versions.
+	formerly() []string
 	// host names the server that takes it, with the port.
 	host() string
 	// carry delivers the parcel through a guard and says what became of it.

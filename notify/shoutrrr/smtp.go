@@ -201,6 +201,8 @@ type letter struct {
 
 func (l letter) target() string { return l.to }
 
+func (l letter) formerly() []string { return nil }
+
 func (l letter) host() string { return net.JoinHostPort(l.box.server.host, l.box.server.port) }
 
 // carry has shoutrrr send the letter to a relay of ours, which sends it on.

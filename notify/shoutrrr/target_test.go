@@ -44,22 +44,22 @@ var several = []struct {
 	},
 	{
 		"pushbullet", "pushbullet://" + canary + "/ujpah72o0sjAoRtnM0jc/you@home.example#news", "{}", `{"error":{}}`,
-		[]string{"device …M0jc", "you@home.example", "#news"},
+		[]string{"device …M0jc #eb34934b", "you@home.example", "#news"},
 		[]string{`"device_iden":"ujpah72o0sjAoRtnM0jc"`, `"email":"you@home.example"`, `"channel_tag":"news"`},
 	},
 	{
 		"join", "join://shoutrrr:" + canary + "@join/?devices=0123456789abcdef0123456789abcdef,d2,group.phone", `{"success":true}`, `{"success":false}`,
-		[]string{"device …cdef", "device 2", "group.phone"},
+		[]string{"device …cdef #3eb1bd43", "device #e788103e", "group.phone"},
 		[]string{"deviceId=0123456789abcdef", "deviceId=d2&", "deviceId=group.phone"},
 	},
 	{
 		"join, ids that end alike", "join://shoutrrr:" + canary + "@join/?devices=0123456789abcdef0123456789abcdef,ffffffffffffffffffffffffffffcdef", `{"success":true}`, `{"success":false}`,
-		[]string{"device 1", "device 2"},
+		[]string{"device …cdef #3eb1bd43", "device …cdef #8e64f3e9"},
 		[]string{"deviceId=0123456789abcdef", "deviceId=ffff"},
 	},
 	{
 		"pushover", "pushover://shoutrrr:" + canary + "@uQiRzpo4DXghDmr9QzzfQu27cmVRsG,gznej3rKEVAvPUxu9vvNnqpmZpokzF/?devices=a,b", `{"status":1}`, `{"status":0}`,
-		[]string{"user …VRsG", "user …okzF"},
+		[]string{"user …VRsG #3119f2b3", "user …okzF #a2e6c485"},
 		[]string{`"user":"uQiRzpo4DXghDmr9QzzfQu27cmVRsG"`, `"user":"gznej3rKEVAvPUxu9vvNnqpmZpokzF"`},
 	},
 }
@@ -107,6 +107,66 @@ func TestEveryTargetIsSentToByItsName(t *testing.T) {
 				t.Errorf("%d requests for nobody", n-len(names))
 			}
 		})
+	}
+}
+
+// TestATargetHasItsNameWhoeverElseThereIs: what was told under it is found
+// again after others came or went.
+func TestATargetHasItsNameWhoeverElseThereIs(t *testing.T) {
+	s := guarded(t, options())
+	for _, url := range []string{
+		"pushover://shoutrrr:T@%s/", "join://shoutrrr:K@join/?devices=%s", "pushbullet://T/%s",
+		"telegram://123456:T@telegram?chats=-100%s", "matrix://:T@matrix.example/?rooms=!%s:matrix.example",
+		"smtp://mail.example/?from=t@x.example&to=%s@x.example",
+	} {
+		with := func(ids ...string) []string {
+			apart := map[bool]string{true: "/", false: ","}[strings.HasPrefix(url, "pushbullet:")]
+			before, after, _ := strings.Cut(url, "%s")
+			if strings.HasPrefix(url, "telegram:") || strings.HasPrefix(url, "matrix:") || strings.HasPrefix(url, "smtp:") {
+				at := strings.LastIndex(before, "=") + 1
+				apart = after + "," + before[at:]
+			}
+			return s.Targets(rules.NewSecret(before + strings.Join(ids, apart) + after))
+		}
+		ids := []string{"1", "20", "0123456789012345678901234567", "9123456789012345678901234567"}
+		all := with(ids...)
+		if len(all) != len(ids) {
+			t.Fatalf("%s has the targets %q", url, all)
+		}
+		for i, id := range ids {
+			if got := with(id); !slices.Equal(got, all[i:i+1]) {
+				t.Errorf("%s: alone a target is %q, among others %q", url, got, all[i])
+			}
+		}
+		if got := with(ids[3], ids[1]); !slices.Equal(got, []string{all[3], all[1]}) {
+			t.Errorf("%s: two are %q, of %q", url, got, all)
+		}
+	}
+}
+
+// TestANameFromBeforeFindsItsTarget, and one that may mean somebody else finds
+// nobody.
+func TestANameFromBeforeFindsItsTarget(t *testing.T) {
+	s := guarded(t, options())
+	join := "join://shoutrrr:K@join/?devices=0123456789abcdef0123456789abcdef,d2,group.phone,ffffffffffffffff"
+	alike := "join://shoutrrr:K@join/?devices=0123456789abcdef0123456789abcdef,ffffffffffffffffffffffffffffcdef"
+	for _, tt := range []struct{ url, name, want string }{
+		{join, "", ""},
+		{join, "group.phone", "group.phone"},
+		{join, "device #e788103e", "device #e788103e"},
+		{join, "device …cdef", "device …cdef #3eb1bd43"},
+		{join, "device 2", "device #e788103e"},
+		{join, "device 1", "device 1"},
+		{join, "device …0000", "device …0000"},
+		{alike, "device 2", "device …cdef #8e64f3e9"},
+		{alike, "device …cdef", "device …cdef"},
+		{"pushover://shoutrrr:T@uQiRzpo4DXghDmr9QzzfQu27cmVRsG/", "user …VRsG", "user …VRsG #3119f2b3"},
+		{"pushover://shoutrrr:T@uQiRzpo4DXghDmr9QzzfQu27cmVRsG/", "user …okzF", "user …okzF"},
+		{"none", "you", "you"},
+	} {
+		if got := s.Renamed(rules.NewSecret(tt.url), tt.name); got != tt.want {
+			t.Errorf("%q is %q now, want %q", tt.name, got, tt.want)
+		}
 	}
 }
 
