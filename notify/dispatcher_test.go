@@ -22,6 +22,8 @@ type box struct {
 	list []*rules.Notification
 	bell chan struct{}
 	deaf int // outcomes that it does not take
+
+	undiverting bool // nothing can be given to a fallback
 }
 
 func (b *box) owe(list ...rules.Notification) {
@@ -90,13 +92,23 @@ func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outc
 	return nil
 }
 
-func (b *box) Divert(_ context.Context, list []rules.Notification, channel string) error {
-	b.change(list, func(n *rules.Notification) { n.Fallback = channel })
+func (b *box) Divert(_ context.Context, list []rules.Notification, channel string) (has int, err error) {
+	if b.undiverting {
+		return 0, errors.New("not now")
+	}
 	for _, n := range list {
+		if !n.MayGoTo(channel) {
+			continue
+		}
+		has++
+		if n.Fallback != "" {
+			continue
+		}
+		b.change([]rules.Notification{n}, func(n *rules.Notification) { n.Fallback = channel })
 		n.Channel, n.Target, n.Fallback, n.Attempts, n.Error, n.Unknown, n.Facts.Instead = channel, "", "", 0, "", false, []string{n.Channel}
 		b.owe(n)
 	}
-	return nil
+	return has, nil
 }
 
 func (b *box) Spread(_ context.Context, list []rules.Notification, targets []string) error {

@@ -22,8 +22,8 @@ type Outbox interface {
 	// again at once, and stays so with the time of its first failure.
 	Deliver(ctx context.Context, list []rules.Notification, o rules.Outcome) error
 	// Divert owes messages that their channel cannot deliver on another one too,
-	// each of them once.
-	Divert(ctx context.Context, list []rules.Notification, channel string) error
+	// each of them once, and returns how many that one has; none with an error.
+	Divert(ctx context.Context, list []rules.Notification, channel string) (int, error)
 	// Spread makes notifications that are owed to all targets of their channel
 	// owed to each of them.
 	Spread(ctx context.Context, list []rules.Notification, targets []string) error
@@ -77,15 +77,21 @@ func (o BookOutbox) Deliver(ctx context.Context, list []rules.Notification, outc
 	})
 }
 
-// Divert owes messages that their channel cannot deliver on another one too.
-func (o BookOutbox) Divert(ctx context.Context, list []rules.Notification, channel string) error {
+// Divert owes messages that their channel cannot deliver on another one too, and
+// returns how many that one has.
+func (o BookOutbox) Divert(ctx context.Context, list []rules.Notification, channel string) (int, error) {
 	ids, byRule := group(list)
-	return o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
+	has := map[string]bool{}
+	err := o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
-			l.Divert(id, channel, s.Now)
+			has[id] = l.Divert(id, channel, s.Now)
 		}
 		return nil
 	})
+	if err != nil {
+		return 0, err
+	}
+	return len(only(list, func(n rules.Notification) bool { return has[n.ID] })), nil
 }
 
 // Spread makes notifications that are owed to all targets of their channel owed

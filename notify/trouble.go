@@ -14,6 +14,7 @@ import (
 // trouble is what a worker has to say of its channel, which others say for it.
 type trouble struct {
 	dead     int       // dead letters that nobody was told of
+	untold   int       // messages among them, or of tocsin's own, that the fallback has not
 	deadTold time.Time // when somebody was
 	told     bool      // that the channel fails
 }
@@ -22,7 +23,8 @@ type trouble struct {
 // whoever sends them again.
 func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, o rules.Outcome) {
 	w.record(ctx, list, o)
-	w.divert(ctx, p, list)
+	diverted := w.divert(ctx, p, list)
+	w.trouble.untold += len(list) - diverted
 	for _, n := range list {
 		// Those of tocsin's own are not counted, or two dead channels would go on
 		// telling of each other.
@@ -36,27 +38,33 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 	}
 	text := fmt.Sprintf("%d %s could not be delivered%s: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
 		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), strings.Replace(w.whom(), "for", "to", 1), Trouble(o.Class, len(unknown(list)) > 0 || o.Unknown), w.name)
-	if p.Fallback != "" {
+	switch {
+	case w.trouble.untold == 0:
 		text += " It was told on " + p.Fallback + " instead."
+	case diverted > 0:
+		text += " Some of it was told on " + p.Fallback + " instead."
 	}
-	w.trouble.dead, w.trouble.deadTold = 0, now
+	w.trouble.dead, w.trouble.untold, w.trouble.deadTold = 0, 0, now
 	w.tellOthers(ctx, p, "", "Channel "+w.name+" refuses messages"+w.whom(), text)
 }
 
-func (w *worker) divert(ctx context.Context, p Policy, list []rules.Notification) {
+// divert gives messages to the fallback, and returns how many it has.
+func (w *worker) divert(ctx context.Context, p Policy, list []rules.Notification) int {
 	if p.Fallback == "" || len(list) == 0 {
-		return
+		return 0
 	}
-	if err := w.outbox.Divert(context.WithoutCancel(ctx), list, p.Fallback); err != nil {
+	has, err := w.outbox.Divert(context.WithoutCancel(ctx), list, p.Fallback)
+	if err != nil {
 		w.log.Error("messages not given to the fallback", "channel", w.name, "fallback", p.Fallback, "error", err)
 	}
+	return has
 }
 
 // divertStuck gives to the fallback what has failed for long, and all that is
 // owed once the channel has.
 func (w *worker) divertStuck(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
 	w.divert(ctx, p, only(list, func(n rules.Notification) bool {
-		wait, stuck := w.untilStuck(n, now)
+		wait, stuck := w.untilStuck(p, n, now)
 		return stuck && wait <= 0
 	}))
 }
@@ -67,7 +75,7 @@ func (w *worker) untilDivert(p Policy, list []rules.Notification, wait time.Dura
 		return wait
 	}
 	for _, n := range list {
-		if until, stuck := w.untilStuck(n, now); stuck {
+		if until, stuck := w.untilStuck(p, n, now); stuck {
 			wait = min(wait, until)
 		}
 	}
@@ -76,12 +84,12 @@ func (w *worker) untilDivert(p Policy, list []rules.Notification, wait time.Dura
 
 // untilStuck is how long it takes until the fallback is to be told of what is
 // owed; false while it need not be.
-func (w *worker) untilStuck(n rules.Notification, now time.Time) (time.Duration, bool) {
+func (w *worker) untilStuck(p Policy, n rules.Notification, now time.Time) (time.Duration, bool) {
 	since := w.failsSince(w.to)
 	if n.Failed() && (since.IsZero() || n.Due.Before(since)) {
 		since = n.Due
 	}
-	return since.Add(w.options.FallbackAfter).Sub(now), !since.IsZero() && n.Fallback == ""
+	return since.Add(w.options.FallbackAfter).Sub(now), !since.IsZero() && n.Fallback == "" && n.MayGoTo(p.Fallback)
 }
 
 // tellOfFailing tells the operators once that the channel has failed for long,

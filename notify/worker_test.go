@@ -96,6 +96,38 @@ func TestOperatorsHearOfDeadLettersThroughAnotherChannel(t *testing.T) {
 	})
 }
 
+// TestWhatNoFallbackHasIsNotSaidToBeToldThere: to the second of two that stand in
+// for each other nothing is left, and not all that is diverted is saved.
+func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
+	instead, plain := on("phone", "one"), on("phone", "two")
+	instead.Facts.Instead = []string{"mail"}
+	for _, tt := range []struct {
+		name, says string
+		owed       []rules.Notification
+		unsaved    bool
+	}{
+		{"the fallback has it", " It was told on mail instead.", []rules.Notification{plain}, false},
+		{"the fallback refused it before", "", []rules.Notification{instead}, false},
+		{"the fallback has a part of it", " Some of it was told on mail instead.", []rules.Notification{instead, plain}, false},
+		{"it was not saved", "", []rules.Notification{plain}, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := notify.Options{Operators: func() []string { return []string{"pager"} }, Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
+			dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(9, refused)}, func(b *box, s *service) {
+				b.undiverting = tt.unsaved
+				b.owe(tt.owed...)
+				after(time.Minute)
+				told := b.held("pager")
+				if len(told) != 1 {
+					t.Fatalf("the operators are told %d times", len(told))
+				}
+				_, says, _ := strings.Cut(told[0].Facts.Text, "when the channel is mended.")
+				want(t, "of the fallback", says, tt.says)
+			})
+		})
+	}
+}
+
 func TestTwoDeadChannelsDoNotTellOfEachOtherForEver(t *testing.T) {
 	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }}
 	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, refused), "mail": many(100, refused)}, func(b *box, s *service) {

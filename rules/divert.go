@@ -8,39 +8,48 @@ import (
 // Divert owes a message that its channel could not deliver, or perhaps did not,
 // on another one as well, once. What is announced there so hears of the end too. The end of an
 // episode goes with its beginning, and goes alone where the beginning did
-// arrive: the other channel stands in for the one that failed.
-func (l *Ledger) Divert(id, channel string, now time.Time) {
+// arrive: the other channel stands in for the one that failed. Divert reports
+// whether the other channel has the message.
+func (l *Ledger) Divert(id, channel string, now time.Time) bool {
 	n := l.messages[id]
-	if n == nil || n.Reason == Test || n.State != Owed && n.State != Sending && n.State != Dead {
-		return
+	if n == nil || n.State != Owed && n.State != Sending && n.State != Dead {
+		return false
 	}
 	l.settle()
-	l.divert(n, channel, now)
+	has := l.divert(n, channel, now)
 	a := l.alerts[n.AlertID]
 	if a == nil || a.ResolvedAt.IsZero() || !n.Reason.Announces() {
-		return
+		return has
 	}
 	for _, m := range l.owed[a.ID] {
 		if m.Reason == Resolved && m.Address().Meets(n.Address()) && m.State != Sent {
 			l.divert(m, channel, now)
 		}
 	}
+	return has
 }
 
-// divert copies a message to a channel that neither has it nor failed with it.
-func (l *Ledger) divert(n *Notification, channel string, now time.Time) {
-	if n.Fallback != "" {
-		return
+// MayGoTo reports whether another channel can stand in for the notification's
+// own: neither failed with it yet. A test tests its own channel only.
+func (n *Notification) MayGoTo(channel string) bool {
+	return n.Reason != Test && channel != n.Channel && !slices.Contains(n.Facts.Instead, channel)
+}
+
+// divert copies a message to a channel that neither has it nor failed with it,
+// and reports whether that channel has it.
+func (l *Ledger) divert(n *Notification, channel string, now time.Time) bool {
+	if !n.MayGoTo(channel) || n.Fallback != "" {
+		return n.MayGoTo(channel) && n.Fallback == channel
 	}
 	n.Fallback = channel
 	l.changed.notification(n)
 	id := "n" + digest(n.Root(), channel)
-	if l.messages[id] != nil {
+	if m := l.messages[id]; m != nil {
 		l.alsoMissed(id, n)
-		return
+		return m.State != Dead && m.State != Cancelled
 	}
-	if channel == n.Channel || slices.Contains(n.Facts.Instead, channel) || l.knows(n, channel) {
-		return
+	if l.knows(n, channel) {
+		return true
 	}
 	m := *n
 	m.ID, m.Channel, m.Target, m.Origin, m.Fallback = id, channel, "", "", ""
@@ -54,6 +63,7 @@ func (l *Ledger) divert(n *Notification, channel string, now time.Time) {
 	}
 	l.owe(&m)
 	l.changed.notification(&m)
+	return true
 }
 
 // missed names the target that a message did not reach.
@@ -90,7 +100,7 @@ func (l *Ledger) Resend(list []Notification, now time.Time) int {
 	dead := l.exhume(list)
 	for _, n := range dead {
 		n.State, n.HeldBy, n.BookedAt, n.Due, n.DoneAt = Owed, "", now, now, time.Time{}
-		n.Attempts, n.Message, n.Unknown, n.Error, n.Code = 0, "", false, "", 0
+		n.Attempts, n.Message, n.Unknown, n.Error, n.Code, n.Fallback = 0, "", false, "", 0, ""
 		if a := l.alerts[n.AlertID]; a != nil && a.HeldBy != "" {
 			n.State, n.HeldBy = Held, a.HeldBy
 		}

@@ -88,6 +88,39 @@ func TestNothingGoesRoundBetweenTwoDeadChannels(t *testing.T) {
 	p.told("0s first mail dead", "0s first phone dead")
 }
 
+// TestDivertTellsWhetherTheOtherChannelHasIt, and a fallback that can have
+// nothing is not written down as one that was told.
+func TestDivertTellsWhetherTheOtherChannelHasIt(t *testing.T) {
+	p := broken(t).run("b")
+	die := func(n *rules.Notification) {
+		p.l.Take(n.ID, "m")
+		p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+	}
+	n := p.owed()[0]
+	die(n)
+	for _, call := range []string{"first", "second"} {
+		if !p.l.Divert(n.ID, "mail", p.now) {
+			t.Errorf("at the %s call the fallback has it not", call)
+		}
+	}
+	p.save()
+	copied := p.owed()[0]
+	die(copied)
+	if p.l.Divert(copied.ID, "phone", p.now) || copied.Fallback != "" {
+		t.Errorf("what the phone failed with is said to be told there, fallback %q", copied.Fallback)
+	}
+	if p.l.Resend([]rules.Notification{*n}, p.now) != 1 || n.Fallback != "" {
+		t.Errorf("what is sent again has the fallback %q still", n.Fallback)
+	}
+	die(n)
+	if p.l.Divert(n.ID, "mail", p.now) {
+		t.Error("what is dead on the fallback too is said to be told there")
+	}
+	if p.l.Divert("nobody", "mail", p.now) {
+		t.Error("what is not there is said to be told")
+	}
+}
+
 func TestADeadLetterCanBeSentAgain(t *testing.T) {
 	for _, tt := range []struct {
 		name, script string
