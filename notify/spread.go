@@ -65,7 +65,7 @@ func (w *worker) targets() []string {
 // does not fail.
 func (w *worker) gone(class string) rules.Outcome {
 	w.fares(w.to, true)
-	w.trouble.told = false
+	w.trouble.told, w.trouble.before = false, false
 	return rules.Outcome{State: rules.Dead, Class: class}
 }
 

@@ -17,6 +17,7 @@ type trouble struct {
 	untold   int       // messages among them, or of tocsin's own, that the fallback has not
 	deadTold time.Time // when somebody was
 	told     bool      // that the channel fails
+	before   bool      // told so by a worker before this one, to some at least
 }
 
 // bury makes messages dead letters: for good, but for the fallback and for
@@ -97,15 +98,32 @@ func (w *worker) untilStuck(p Policy, n rules.Notification, now time.Time) (time
 func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
 	since := w.failsSince(w.to)
 	switch {
-	case since.IsZero() && w.trouble.told:
-		w.trouble.told = false
+	case since.IsZero() && (w.trouble.told || w.trouble.before):
+		w.trouble.told, w.trouble.before = false, false
 		w.tellOthers(ctx, p, "", "Channel "+w.name+" works again"+w.whom(), "What had waited is told there now.")
 	case !since.IsZero() && !w.trouble.told && time.Since(since) >= w.options.TroubleAfter:
 		w.trouble.told = true
-		// A second more or less is the same failure, as two dispatchers see it.
-		w.tellOthers(ctx, p, fmt.Sprintf("channel %s fails since %d%s", w.name, since.Round(time.Minute).Unix(), w.whom()), "Channel "+w.name+" fails"+w.whom(),
+		w.tellOthers(ctx, p, w.failure(since), "Channel "+w.name+" fails"+w.whom(),
 			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.", length(time.Since(since)), Trouble(o.Class, o.Unknown), w.name))
 	}
+}
+
+// failure names one that began then. A second more or less is the same, as two
+// dispatchers see it.
+func (w *worker) failure(since time.Time) string {
+	return fmt.Sprintf("channel %s fails since %d%s", w.name, since.Round(time.Minute).Unix(), w.whom())
+}
+
+// recallTrouble finds out whether a worker before this one told of the failure
+// that goes on.
+func (w *worker) recallTrouble(ctx context.Context) {
+	since := w.failsSince(w.to)
+	if since.IsZero() {
+		return
+	}
+	w.trouble.before = slices.ContainsFunc(w.operators(w.options.Policy(w.name)), func(a rules.Address) bool {
+		return w.options.Known(ctx, rules.OnceID(w.failure(since), a))
+	})
 }
 
 // tellOthers tells the operators through others than this one; what has a name,

@@ -25,6 +25,7 @@ type worker struct {
 }
 
 func (w *worker) run(ctx context.Context) {
+	w.recallTrouble(ctx)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -206,6 +206,25 @@ func TestARestartDoesNotTellAgainThatAChannelFails(t *testing.T) {
 	}
 }
 
+// TestTheEndOfAFailureThatAnotherDispatcherToldOfIsTold, and of one that nobody
+// was told of it is not.
+func TestTheEndOfAFailureThatAnotherDispatcherToldOfIsTold(t *testing.T) {
+	var known []string
+	o := notify.Options{
+		Operators: func() []string { return []string{"phone", "mail"} },
+		Known:     func(_ context.Context, id string) bool { return slices.Contains(known, id) },
+	}
+	for _, ends := range []int{0, 1} {
+		dispatchBy(t, o, nil, func(b *box, s *service) {
+			b.owe(failedFor(3 * time.Hour))
+			after(time.Minute)
+			wantTimes(t, s, map[string]int{"phone one": 1, "mail Channel phone fails": 0, "mail Channel phone works again": ends})
+			since := time.Now().Add(-3*time.Hour - time.Minute)
+			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()), rules.Address{Channel: "mail"})}
+		})
+	}
+}
+
 // TestAJumpOfTheClockGivesNothingUp: for a moment all that waits looks a year
 // old, until it is moved along.
 func TestAJumpOfTheClockGivesNothingUp(t *testing.T) {
