@@ -20,15 +20,16 @@ const mostRepeats = 3
 
 // nextBatch picks what goes next of what a channel is owed. What may have
 // arrived is repeated as it was, under the ID it had, so that its receiver can
-// tell, unless there is other news about its alerts. What was tried less often goes
-// first, so that a message which its service cannot bear keeps no other back.
+// tell. Those of its alerts that there is other news about leave it and go with
+// their news. What was tried less often goes first, so that a message which its
+// service cannot bear keeps no other back.
 func nextBatch(list []rules.Notification) batch {
 	repeats := unknown(list)
 	if len(repeats) == 0 {
 		return batch{messageID(list), list}
 	}
 	if messages(repeats) <= mostRepeats {
-		repeats = only(repeats, func(n rules.Notification) bool { return n.Message == repeats[0].Message })
+		repeats = withNews(list, only(repeats, func(n rules.Notification) bool { return n.Message == repeats[0].Message }))
 	}
 	about := map[string]bool{}
 	for _, n := range repeats {
@@ -43,6 +44,22 @@ func nextBatch(list []rules.Notification) batch {
 		return batch{cmp.Or(goes[0].Message, messageID(goes)), goes}
 	}
 	return batch{messageID(goes), goes}
+}
+
+// withNews picks of a message to repeat what list has other news about, or all of
+// it where there is none.
+func withNews(list, message []rules.Notification) []rules.Notification {
+	news := map[string]int{}
+	for _, n := range list {
+		news[subject(n)]++
+	}
+	for _, n := range message {
+		news[subject(n)]--
+	}
+	if some := only(message, func(n rules.Notification) bool { return news[subject(n)] > 0 }); len(some) > 0 {
+		return some
+	}
+	return message
 }
 
 // messageID is the ID of a message about list: the notification's own where there

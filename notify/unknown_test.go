@@ -170,6 +170,24 @@ func TestNewsOfAnAlertGoWithWhatMayHaveArrived(t *testing.T) {
 	})
 }
 
+// TestWhatIsNewOfOneRepeatsNoOtherUnderANewID: who has the first message by its ID
+// sees nothing of the other alert again.
+func TestWhatIsNewOfOneRepeatsNoOtherUnderANewID(t *testing.T) {
+	dispatch(t, map[string][]rules.Outcome{"phone": {unknown}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"), on("phone", "two"))
+		over := on("phone", "one")
+		over.Reason = rules.Resolved
+		after(500 * time.Millisecond)
+		b.owe(over)
+		after(time.Minute)
+		want(t, "told", s.heard(), "0s phone one, and 1 more: 2 firing\n1s phone Fired and resolved: one\n1s phone two")
+		want(t, "states", b.states(), "sent sent sent")
+		if s.ids[0] != s.ids[2] || s.ids[0] == s.ids[1] {
+			t.Errorf("ids = %v", s.ids)
+		}
+	})
+}
+
 func TestAfterADayWithoutAnAnswerAllIsToldInAFewMessages(t *testing.T) {
 	dispatch(t, map[string][]rules.Outcome{"phone": many(5000, unknown)}, func(b *box, s *service) {
 		for i := range 24 * 6 {
