@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/gofrs/flock"
 
@@ -31,7 +30,7 @@ func lockPath(dataDir string) string { return filepath.Join(dataDir, "daemon.loc
 func TakeLock(dataDir string) (*Lock, error) {
 	path := lockPath(dataDir)
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		_ = os.Rename(path, path+".before-"+time.Now().UTC().Format("20060102-150405")) // locking it fails otherwise
+		_ = os.Rename(path, rules.Aside(path, "before")) // locking it fails otherwise
 	}
 	lock := flock.New(path)
 	taken, err := lock.TryLock()

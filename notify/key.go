@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -85,7 +84,7 @@ func isDirectory(path string) bool {
 }
 
 func (k *Key) setAside() (kept string, err error) {
-	kept = k.path + ".damaged-" + stamp()
+	kept = rules.Aside(k.path, "damaged")
 	return kept, os.Rename(k.path, kept)
 }
 
@@ -133,8 +132,6 @@ func (k *Key) adopt() error {
 	k.secret, k.trouble = found.secret, nil
 	return nil
 }
-
-func stamp() string { return time.Now().UTC().Format("20060102-150405") }
 
 func (k *Key) writeAgain() error {
 	what := "was gone"

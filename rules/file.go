@@ -5,7 +5,14 @@ import (
 	"io/fs"
 	"path/filepath"
 	"syscall"
+	"time"
 )
+
+// Aside is the name that a file is kept under when another takes its place: why
+// is what it was, such as "damaged", and behind that is the time in UTC.
+func Aside(path, why string) string {
+	return path + "." + why + "-" + time.Now().UTC().Format("20060102-150405")
+}
 
 // Cause is the innermost reason of an error, without the path or the address
 // that the layers around it name. Of errors that were joined it is the reason

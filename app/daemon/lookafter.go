@@ -133,7 +133,7 @@ func (s *storage) moveTo(ctx context.Context, path string) error {
 		return err
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		if err := os.Rename(path, path+".before-"+stamp()); err != nil {
+		if err := os.Rename(path, rules.Aside(path, "before")); err != nil {
 			return err
 		}
 	}
@@ -175,7 +175,7 @@ func (d *daemon) writeAgain(ctx context.Context, c *app.Config, why error) error
 func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 	old := d.store
 	if old.broken == nil {
-		old.broken, old.aside, old.sound = why, old.path+".damaged-"+stamp(), old.Sound()
+		old.broken, old.aside, old.sound = why, rules.Aside(old.path, "damaged"), old.Sound()
 	}
 	if err := setAside(old.path, old.aside); err != nil {
 		d.say(aboutDatabase, err)

@@ -268,7 +268,7 @@ func unpackOne(r io.Reader, path string) error {
 // install moves what was staged into its place. The present files get the time
 // in their names.
 func install(c *app.Config, stage string) (kept string, err error) {
-	suffix := ".before-" + stamp()
+	suffix := rules.Aside("", "before")
 	if _, err := os.Lstat(databasePath(c)); err == nil {
 		kept = databasePath(c) + suffix
 	}

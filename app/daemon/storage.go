@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
@@ -98,7 +97,7 @@ func clearWay(path string) error {
 		if err != nil || info.Mode().IsRegular() {
 			continue
 		}
-		if err := os.Rename(path+suffix, path+suffix+".before-"+stamp()); err != nil {
+		if err := os.Rename(path+suffix, rules.Aside(path+suffix, "before")); err != nil {
 			return err
 		}
 	}
@@ -192,7 +191,7 @@ func copyFile(from, to string) (err error) {
 // newest backup that is sound. Where there is none, a damaged one stays where it
 // is; in the place of one that is gone begins a new one.
 func (s *storage) restoreNewest(ctx context.Context, list []string, why error, what string) error {
-	aside := s.path + ".damaged-" + stamp()
+	aside := rules.Aside(s.path, "damaged")
 	if err := setAside(s.path, aside); err != nil {
 		return errors.Join(why, err)
 	}
@@ -229,8 +228,6 @@ func keptAs(aside string) string {
 	}
 	return ", and the file that was there is kept as " + filepath.Base(aside)
 }
-
-func stamp() string { return time.Now().UTC().Format("20060102-150405") }
 
 // newest picks the newest state of those files that are sound, "" for none.
 func newest(ctx context.Context, list []string) (base string) {
