@@ -32,9 +32,21 @@ type post struct {
 	read        func(body []byte) string // see reply.outcome; nil takes every 2xx
 }
 
-func (p post) target() string { return fitRunes(oneLine(p.to), 100) }
+func (p post) target() string {
+	name := oneLine(p.to)
+	if fitRunes(name, 100) == name {
+		return name
+	}
+	return fitRunes(name, 90) + hashed(p.to)
+}
 
-func (p post) formerly() []string { return p.was }
+func (p post) formerly() []string { return append(p.was, fitRunes(oneLine(p.to), 100)) }
+
+// hashed tells an id from others that look alike where it is not shown whole.
+func hashed(id string) string {
+	hash := sha256.Sum256([]byte(id))
+	return fmt.Sprintf(" #%x", hash[:4])
+}
 
 // masked names an id, which might open something, by its end and its hash: by
 // itself alone, so that the name stays whoever else there is.
@@ -42,8 +54,7 @@ func masked(what, id string) string {
 	if len(id) >= longID {
 		what += " …" + id[len(id)-shownOfID:]
 	}
-	hash := sha256.Sum256([]byte(id))
-	return fmt.Sprintf("%s #%x", what, hash[:4])
+	return what + hashed(id)
 }
 
 // formerly is what masked called the i-th of ids when places and ends named

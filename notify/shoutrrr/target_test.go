@@ -170,6 +170,16 @@ func TestANameFromBeforeFindsItsTarget(t *testing.T) {
 	}
 }
 
+// TestLongNamesThatBeginAlikeAreTwo, and short enough to be shown.
+func TestLongNamesThatBeginAlikeAreTwo(t *testing.T) {
+	s, room := guarded(t, options()), "!"+strings.Repeat("r", 110)
+	url := rules.NewSecret("matrix://:T@matrix.example/?rooms=" + room + "a:m.example," + room + "b:m.example")
+	names := s.Targets(url)
+	if len(names) != 2 || len([]rune(names[0])) > 100 || len([]rune(names[1])) > 100 {
+		t.Errorf("targets = %q", names)
+	}
+}
+
 func TestOtherServicesHaveOneTarget(t *testing.T) {
 	s := guarded(t, options())
 	for _, c := range channels {
