@@ -33,8 +33,12 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 			w.trouble.dead++
 		}
 	}
+	if w.trouble.dead == 0 {
+		w.trouble.untold = 0
+		return
+	}
 	now := time.Now()
-	if w.trouble.dead == 0 || !w.trouble.deadTold.IsZero() && now.Sub(w.trouble.deadTold) < time.Hour {
+	if !w.trouble.deadTold.IsZero() && now.Sub(w.trouble.deadTold) < time.Hour {
 		return
 	}
 	text := fmt.Sprintf("%d %s could not be delivered%s: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",

@@ -101,6 +101,7 @@ func TestOperatorsHearOfDeadLettersThroughAnotherChannel(t *testing.T) {
 func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
 	instead, plain := on("phone", "one"), on("phone", "two")
 	instead.Facts.Instead = []string{"mail"}
+	own := rules.Notification{ID: "own", Channel: "phone", Reason: rules.Test, Facts: rules.Facts{Title: "own"}}
 	for _, tt := range []struct {
 		name, says string
 		owed       []rules.Notification
@@ -109,12 +110,18 @@ func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
 		{"the fallback has it", " It was told on mail instead.", []rules.Notification{plain}, false},
 		{"the fallback refused it before", "", []rules.Notification{instead}, false},
 		{"the fallback has a part of it", " Some of it was told on mail instead.", []rules.Notification{instead, plain}, false},
+		{"tocsin's own before it do not count", " It was told on mail instead.", []rules.Notification{own, plain}, false},
 		{"it was not saved", "", []rules.Notification{plain}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := notify.Options{Operators: func() []string { return []string{"pager"} }, Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
 			dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(9, refused)}, func(b *box, s *service) {
 				b.undiverting = tt.unsaved
+				if tt.owed[0].AlertID == "" {
+					b.owe(tt.owed[0])
+					tt.owed = tt.owed[1:]
+					after(time.Minute)
+				}
 				b.owe(tt.owed...)
 				after(time.Minute)
 				told := b.held("pager")

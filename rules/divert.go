@@ -38,15 +38,20 @@ func (n *Notification) MayGoTo(channel string) bool {
 // divert copies a message to a channel that neither has it nor failed with it,
 // and reports whether that channel has it.
 func (l *Ledger) divert(n *Notification, channel string, now time.Time) bool {
-	if !n.MayGoTo(channel) || n.Fallback != "" {
-		return n.MayGoTo(channel) && n.Fallback == channel
+	id := "n" + digest(n.Root(), channel)
+	there := l.messages[id]
+	lost := there != nil && (there.State == Dead || there.State == Cancelled)
+	switch {
+	case !n.MayGoTo(channel):
+		return false
+	case n.Fallback != "":
+		return n.Fallback == channel && !lost
 	}
 	n.Fallback = channel
 	l.changed.notification(n)
-	id := "n" + digest(n.Root(), channel)
-	if m := l.messages[id]; m != nil {
+	if there != nil {
 		l.alsoMissed(id, n)
-		return m.State != Dead && m.State != Cancelled
+		return !lost
 	}
 	if l.knows(n, channel) {
 		return true

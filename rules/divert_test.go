@@ -109,6 +109,9 @@ func TestDivertTellsWhetherTheOtherChannelHasIt(t *testing.T) {
 	if p.l.Divert(copied.ID, "phone", p.now) || copied.Fallback != "" {
 		t.Errorf("what the phone failed with is said to be told there, fallback %q", copied.Fallback)
 	}
+	if p.l.Divert(n.ID, "mail", p.now) {
+		t.Error("what the fallback refused too is said to be told there")
+	}
 	if p.l.Resend([]rules.Notification{*n}, p.now) != 1 || n.Fallback != "" {
 		t.Errorf("what is sent again has the fallback %q still", n.Fallback)
 	}
