@@ -7,13 +7,19 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// failure is why the source counts as failing: less than a tenth of what it was
-// just asked could be judged, because it does not answer, or because it refuses
-// nearly all that it was last asked for its rules. What refuses a few rules alone
-// is not the source.
+// failure is why the source counts as failing: less than a tenth could be judged
+// of what it was just asked, and of what it was last asked for each of its rules,
+// because it does not answer or refuses. What fails a few rules alone is not the
+// source.
 func (f *feed) failure() (why error) {
-	asked, judged := tally(f.out)
-	if !few(judged, asked) {
+	if asked, judged := tally(f.out); !few(judged, asked) {
+		return nil
+	}
+	last := make([]*Answer, len(f.answers))
+	for i := range f.answers {
+		last[i] = &f.answers[i]
+	}
+	if asked, judged := tally(last); !few(judged, asked) {
 		return nil
 	}
 	for _, a := range f.out {
@@ -23,13 +29,6 @@ func (f *feed) failure() (why error) {
 		if why == nil {
 			why = a.Err
 		}
-	}
-	last := make([]*Answer, len(f.answers))
-	for i := range f.answers {
-		last[i] = &f.answers[i]
-	}
-	if asked, judged = tally(last); !few(judged, asked) {
-		return nil
 	}
 	return why
 }

@@ -288,3 +288,46 @@ func TestAWeeklyRuleDoesNotDecideOnItsSource(t *testing.T) {
 		t.Errorf("a source that answers all it is asked: %+v", got)
 	}
 }
+
+// TestOneRuleOffTheBeatDoesNotDecideOnItsSource: at the ticks that are its alone
+// it is all that was asked, and still it is one of many.
+func TestOneRuleOffTheBeatDoesNotDecideOnItsSource(t *testing.T) {
+	h, source := pickyHouse(t)
+	measurements, lines := h.rooms(12)
+	err := h.book.Act(t.Context(), h.now, "r"+measurements[0], func(s rules.Setting, l *rules.Ledger) error {
+		next := l.Rule
+		next.Every = "10s"
+		l.Edit(s, next, rules.Actor{Name: "test", Door: "cli"})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := func(lines ...string) {
+		h.now = h.now.Add(10 * time.Second)
+		h.write(lines...)
+		if err := h.engine.Tick(t.Context(), h.now); err != nil {
+			t.Error(err)
+		}
+		h.settled()
+	}
+	for range 6 {
+		step(lines...)
+	}
+	source.refuse = refusing(rules.Unavailable, measurements[0])
+	for range 60 {
+		step(lines...)
+	}
+	if got := h.told(); strings.Contains(got, "\n") || !strings.HasPrefix(got, "Rule room00: cannot be judged") {
+		t.Errorf("told of it: %q", got)
+	}
+	if got := h.health(); !got.OK {
+		t.Errorf("the source is %+v", got)
+	}
+	for range 6 {
+		step(append(lines[:5:5], "room05 celsius=99")...)
+	}
+	if got := h.told(); got != "first " {
+		t.Errorf("told %q, want the first message about room05", got)
+	}
+}
