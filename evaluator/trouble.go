@@ -94,12 +94,12 @@ func (t *troubles) since(rule string) time.Time {
 
 // news returns the troubles that have lasted since a time, at sources that are
 // well, and those that are over; people are to be told of them.
-func (t *troubles) news(since time.Time, well func(source string) bool) (lasting, over []Trouble) {
+func (t *troubles) news(since time.Time, well map[string]bool) (lasting, over []Trouble) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	over, t.over = t.over, nil
 	for id, one := range t.byRule {
-		if one.told || one.Since.After(since) || !well(one.source) {
+		if one.told || one.Since.After(since) || !well[one.source] {
 			continue
 		}
 		lasting = append(lasting, one)
@@ -124,10 +124,11 @@ func (e *Engine) Trouble(rule string) (Trouble, bool) {
 // it takes to call a source down, and once that it is over. Where the source
 // itself is failing, that is told instead.
 func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
-	lasting, over := e.troubles.news(t.Add(-e.options.OutageAfter), func(source string) bool {
-		f := e.sources[source]
-		return f != nil && f.well()
-	})
+	well := map[string]bool{} // asked first: a feed that is locked may wait for the troubles
+	for name, f := range e.sources {
+		well[name] = f.well()
+	}
+	lasting, over := e.troubles.news(t.Add(-e.options.OutageAfter), well)
 	if len(lasting) > 0 {
 		e.Tell(ctx, headline(lasting, "cannot be judged"), named(lasting, func(one Trouble) string {
 			return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, one.Since.Format("15:04:05"), one.Text())
