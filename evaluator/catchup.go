@@ -99,7 +99,7 @@ func (e *Engine) catchUp(ctx context.Context, r *round) {
 // catchUpTick judges one missed tick; false when the source fails again.
 func (e *Engine) catchUpTick(ctx context.Context, r *round, t time.Time, past *replay) bool {
 	f := r.feed
-	missed := &round{feed: f, tick: t, now: r.tick, jumps: r.jumps}
+	missed := &round{feed: f, tick: t, now: r.tick, replay: true, jumps: r.jumps}
 	e.query(ctx, missed, f.plan.Load(), e.timetable.Load().due(t))
 	if !missed.judged {
 		return false
@@ -120,7 +120,7 @@ func (e *Engine) catchUpTick(ctx context.Context, r *round, t time.Time, past *r
 // reachPresent judges the present tick, and says once what the gap was.
 func (e *Engine) reachPresent(ctx context.Context, r *round, past *replay) {
 	f := r.feed
-	now := &round{feed: f, tick: r.tick, now: r.tick, jumps: r.jumps}
+	now := &round{feed: f, tick: r.tick, now: r.tick, replay: true, jumps: r.jumps}
 	if plan, due := f.plan.Load(), e.timetable.Load().due(r.tick); plan.any(due) {
 		if e.query(ctx, now, plan, due); !now.judged {
 			return

@@ -206,6 +206,7 @@ type round struct {
 	feed    *feed
 	tick    time.Time
 	now     time.Time // the present tick; later than tick in a replay
+	replay  bool      // of ticks that were missed, up to the present one
 	jumps   int64     // of the wall clock before it
 	done    chan struct{}
 	answers []*Answer

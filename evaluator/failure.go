@@ -98,7 +98,8 @@ func did(g *rules.Gap) string {
 
 // leavesGap reports whether a rule was not answered that may be the next time:
 // then the tick is to be judged again from history. One that has waited nearly
-// as long as it takes to call a source down holds up the others no more.
+// as long as it takes to call a source down holds up the others no more; nor does
+// one in a replay, where the others wait.
 func (e *Engine) leavesGap(r *round) bool {
 	patience := e.options.OutageAfter - e.options.Every
 	return slices.ContainsFunc(r.feed.out, func(a *Answer) bool {

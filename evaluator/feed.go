@@ -195,7 +195,7 @@ func (e *Engine) judgeHealth(r *round) {
 		r.answers = nil // late points are still on their way
 		return
 	}
-	r.judged = !e.leavesGap(r)
+	r.judged = r.replay || !e.leavesGap(r)
 	r.behind = r.judged && !r.tick.Before(r.now) && e.owes(f, r.tick)
 }
 

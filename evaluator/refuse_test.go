@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -329,5 +330,36 @@ func TestOneRuleOffTheBeatDoesNotDecideOnItsSource(t *testing.T) {
 	}
 	if got := h.told(); got != "first " {
 		t.Errorf("told %q, want the first message about room05", got)
+	}
+}
+
+// TestOneRuleThatFailsNowAndThenHoldsUpNobody: whatever of it is to be judged
+// again, the others are never behind.
+func TestOneRuleThatFailsNowAndThenHoldsUpNobody(t *testing.T) {
+	for _, share := range []float64{0.3, 0.5, 0.7} {
+		t.Run(fmt.Sprint(share), func(t *testing.T) {
+			h, source := pickyHouse(t)
+			measurements, lines := h.rooms(12)
+			h.tick(lines...)
+			chance := rand.New(rand.NewPCG(1, 2))
+			source.refuse = func(q evaluator.Query) error {
+				if q.Measurement == measurements[0] && chance.Float64() < share {
+					return rules.Errorf(rules.Unavailable, "it takes too long")
+				}
+				return nil
+			}
+			for range 100 {
+				h.tick(lines...)
+				h.settled()
+				h.book.View("r"+measurements[5], func(l *rules.Ledger) {
+					if lag := h.now.Sub(l.Judged); lag > 0 {
+						t.Errorf("another rule is %s behind", lag)
+					}
+				})
+			}
+			if got := h.health(); !got.OK {
+				t.Errorf("the source is %+v", got)
+			}
+		})
 	}
 }
