@@ -375,15 +375,14 @@ func (b *Book) save(ctx context.Context, list []*rules.Ledger, again func(*rules
 
 // settle brings the indexes up to date after a save.
 func (b *Book) settle(batch []*rules.Ledger, err error) {
-	code := rules.CodeOf(err)
 	b.trouble = err
 	for _, l := range batch {
 		id := l.Rule.ID
 		switch {
 		case err == nil:
 			delete(b.unsaved, id)
-		case code == rules.Conflict || code == rules.Invalid || code == rules.NotFound:
-			b.cache.Remove(id) // the store refused it: what is stored stands
+		case refused(err):
+			b.cache.Remove(id) // what is stored stands
 			delete(b.unsaved, id)
 			continue
 		default:
@@ -395,6 +394,13 @@ func (b *Book) settle(batch []*rules.Ledger, err error) {
 	}
 	b.Ring()
 	b.committed()
+}
+
+// refused reports whether the store refused what was to be saved, so that it is
+// not tried again.
+func refused(err error) bool {
+	code := rules.CodeOf(err)
+	return code == rules.Conflict || code == rules.Invalid || code == rules.NotFound
 }
 
 // Unsaved returns how many ledgers differ from what is stored because saving

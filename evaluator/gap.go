@@ -103,24 +103,36 @@ func clock(t, ref time.Time) string {
 
 // tellOutages says once of each source that it is down.
 func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
-	var down []rules.Facts
+	var down []*feed
 	for _, name := range slices.Sorted(maps.Keys(e.sources)) {
-		f := e.sources[name]
-		if g, news := f.outage(t, e.options.OutageAfter); news {
-			down = append(down, rules.Facts{
-				Title: fmt.Sprintf("Source %s %s since %s UTC", name, does(&g), clock(g.Failed, t)),
-				Text: g.Error + ". " + itsRules(len(f.plan.Load().rules)) +
-					" not judged until it is back; then the time between is judged from its history.",
-			})
+		if f := e.sources[name]; f.outage(t, e.options.OutageAfter) {
+			down = append(down, f)
 		}
 	}
-	if len(down) > 0 {
-		e.own(ctx, t, func(l *rules.Ledger) {
-			for _, facts := range down {
-				e.bookOwn(l, facts, t)
-			}
-			l.Advance(e.progress(t, nil))
-		})
+	if len(down) == 0 {
+		return
+	}
+	booked := e.own(ctx, t, func(l *rules.Ledger) {
+		for _, f := range down {
+			e.bookOwn(l, f.outageFacts(t), t)
+			f.tell(true)
+		}
+		l.Advance(e.progress(t, nil))
+	})
+	if !booked {
+		for _, f := range down {
+			f.tell(false)
+		}
+	}
+}
+
+// outageFacts says that a source is down.
+func (f *feed) outageFacts(t time.Time) rules.Facts {
+	g := f.missing()
+	return rules.Facts{
+		Title: fmt.Sprintf("Source %s %s since %s UTC", f.name, does(&g), clock(g.Failed, t)),
+		Text: g.Error + ". " + itsRules(len(f.plan.Load().rules)) +
+			" not judged until it is back; then the time between is judged from its history.",
 	}
 }
 
@@ -131,29 +143,39 @@ func itsRules(n int) string {
 	return fmt.Sprintf("Its %d rules are", n)
 }
 
-// outage returns the gap of a source that is to be told to be down now.
-func (f *feed) outage(t time.Time, after time.Duration) (g rules.Gap, news bool) {
+// outage reports whether people are to be told now that a source is down.
+func (f *feed) outage(t time.Time, after time.Duration) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	news = f.fails && !f.gap.Told && t.Sub(f.gap.Failed) >= after
-	f.gap.Told = f.gap.Told || news
-	return f.gap, news
+	return f.fails && !f.gap.Told && t.Sub(f.gap.Failed) >= after
 }
 
-// Tell books one of tocsin's own messages on the operators' channels.
-func (e *Engine) Tell(ctx context.Context, title, text string, t time.Time) {
-	e.own(ctx, t, func(l *rules.Ledger) { e.bookOwn(l, rules.Facts{Title: title, Text: text}, t) })
+// tell notes whether people are told that a source is down.
+func (f *feed) tell(told bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.gap.Told = told
 }
 
-// own changes tocsin's own ledger.
-func (e *Engine) own(ctx context.Context, t time.Time, act func(*rules.Ledger)) {
-	err := e.book.Act(ctx, t, "", func(_ rules.Setting, l *rules.Ledger) error {
+// Tell books one of tocsin's own messages on the operators' channels. One that
+// it could not book, when it reports false, is to be told again later.
+func (e *Engine) Tell(ctx context.Context, title, text string, t time.Time) (booked bool) {
+	return e.own(ctx, t, func(l *rules.Ledger) { e.bookOwn(l, rules.Facts{Title: title, Text: text}, t) })
+}
+
+// own changes tocsin's own ledger, and reports whether it did, be it in memory
+// only. It does not wait for what others changed to be read, as people do: what
+// tocsin says of itself rests on none of it.
+func (e *Engine) own(ctx context.Context, t time.Time, act func(*rules.Ledger)) (done bool) {
+	err := e.book.Decide(ctx, t, []string{""}, func(_ rules.Setting, l *rules.Ledger) error {
 		act(l)
+		done = true
 		return nil
 	})
 	if err != nil {
 		e.log.Error("message to the operators not saved", "error", err)
 	}
+	return done && !refused(err)
 }
 
 // bookOwn books a message of tocsin's own on the operators' channels.

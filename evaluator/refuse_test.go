@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -361,5 +362,65 @@ func TestOneRuleThatFailsNowAndThenHoldsUpNobody(t *testing.T) {
 				t.Errorf("the source is %+v", got)
 			}
 		})
+	}
+}
+
+// TestWhatCouldNotBeBookedIsToldLater: that a source is down, and that a rule
+// cannot be judged, each once, whatever the database does when it is time.
+func TestWhatCouldNotBeBookedIsToldLater(t *testing.T) {
+	gone := errors.New("the disk does not answer")
+	for name, fault := range map[string]func(*meddled){
+		"what others changed cannot be seen": func(m *meddled) { m.moved = func() error { return gone } },
+		"a ledger cannot be read": func(m *meddled) {
+			m.load = func(ids []string) error {
+				if slices.Contains(ids, "") {
+					return gone
+				}
+				return nil
+			}
+		},
+	} {
+		for refused, want := range map[int]string{1: "Rule room00: cannot be judged", 2: "Source live answers with errors"} {
+			t.Run(name+", "+want, func(t *testing.T) {
+				h, source := pickyHouse(t)
+				h.cache = 2
+				h.restart()
+				measurements, lines := h.rooms(2)
+				tick := func() {
+					h.now = h.now.Add(30 * time.Second)
+					h.write(lines...)
+					if err := h.engine.Tick(t.Context(), h.now); err != nil && !errors.Is(err, gone) {
+						t.Error(err)
+					}
+					h.settled()
+				}
+				tick()
+				source.refuse = refusing(rules.Invalid, measurements[:refused]...)
+				for range 4 {
+					tick()
+				}
+				fault(h.meddler)
+				for range 3 {
+					tick()
+				}
+				h.meddler.moved, h.meddler.load = nil, nil
+				for range 3 {
+					tick()
+				}
+				if got := h.told(); strings.Contains(got, "\n") || !strings.HasPrefix(got, want) {
+					t.Errorf("told %q", got)
+				}
+				source.refuse = nil
+				fault(h.meddler)
+				tick()
+				h.meddler.moved, h.meddler.load = nil, nil
+				for range 6 {
+					tick()
+				}
+				if got := h.told(); strings.Contains(got, "\n") || got == "" {
+					t.Errorf("told of the end: %q", got)
+				}
+			})
+		}
 	}
 }

@@ -20,6 +20,7 @@ type Trouble struct {
 	Since time.Time // the nominal time of the first tick
 	Err   error
 
+	id           string // of the rule
 	rule, source string // their names
 	told         bool   // people know of it
 }
@@ -50,7 +51,7 @@ func (t *troubles) note(r *rules.Rule, tick time.Time, err error, unanswered boo
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	was, had := t.byRule[r.ID]
-	now := Trouble{Since: tick, Err: err, rule: r.Name, source: r.Source}
+	now := Trouble{Since: tick, Err: err, id: r.ID, rule: r.Name, source: r.Source}
 	if had {
 		now.Since, now.told = was.Since, was.told
 	}
@@ -97,19 +98,33 @@ func (t *troubles) since(rule string) time.Time {
 func (t *troubles) news(since time.Time, well map[string]bool) (lasting, over []Trouble) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	over, t.over = t.over, nil
-	for id, one := range t.byRule {
-		if one.told || one.Since.After(since) || !well[one.source] {
-			continue
+	over = slices.Clone(t.over)
+	for _, one := range t.byRule {
+		if !one.told && !one.Since.After(since) && well[one.source] {
+			lasting = append(lasting, one)
 		}
-		lasting = append(lasting, one)
-		one.told = true
-		t.byRule[id] = one
 	}
 	for _, list := range [][]Trouble{lasting, over} {
 		slices.SortFunc(list, func(a, b Trouble) int { return cmp.Compare(a.rule, b.rule) })
 	}
 	return lasting, over
+}
+
+// tell notes that people are told of troubles that last.
+func (t *troubles) tell(lasting []Trouble) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, one := range lasting {
+		one.told = true
+		t.byRule[one.id] = one
+	}
+}
+
+// end notes that people are told of those that are over.
+func (t *troubles) end() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over = nil
 }
 
 // Trouble tells what keeps a rule from being judged; false when it is judged.
@@ -129,15 +144,15 @@ func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
 		well[name] = f.well()
 	}
 	lasting, over := e.troubles.news(t.Add(-e.options.OutageAfter), well)
-	if len(lasting) > 0 {
-		e.Tell(ctx, headline(lasting, "cannot be judged"), named(lasting, func(one Trouble) string {
-			return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, one.Since.Format("15:04:05"), one.Text())
-		})+". What they watch is alerted on by nobody until then.", t)
+	if len(lasting) > 0 && e.Tell(ctx, headline(lasting, "cannot be judged"), named(lasting, func(one Trouble) string {
+		return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, clock(one.Since, t), one.Text())
+	})+". What they watch is alerted on by nobody until then.", t) {
+		e.troubles.tell(lasting)
 	}
-	if len(over) > 0 {
-		e.Tell(ctx, headline(over, "judged again"), named(over, func(one Trouble) string {
-			return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, one.Since.Format("15:04:05"), t.Format("15:04:05"))
-		})+".", t)
+	if len(over) > 0 && e.Tell(ctx, headline(over, "judged again"), named(over, func(one Trouble) string {
+		return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, clock(one.Since, t), clock(t, t))
+	})+".", t) {
+		e.troubles.end()
 	}
 }
 

@@ -59,14 +59,29 @@ func (w *word) lasting() (out []string) {
 	return out
 }
 
-func (w *word) take(note string) (owed []string, stored string) {
+// untold is what people were not told yet, and the note about the database if
+// it is new.
+func (w *word) untold(note string) (owed []string, stored string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	owed, w.owed = w.owed, nil
 	if note != w.stored {
-		w.stored, stored = note, note
+		stored = note
 	}
-	return owed, stored
+	return slices.Clone(w.owed), stored
+}
+
+// told notes that people were told the note about the database.
+func (w *word) told(note string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stored = note
+}
+
+// pay notes that people were told the first thing that they were owed.
+func (w *word) pay() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.owed = w.owed[1:]
 }
 
 const aboutDatabase = "database"
@@ -87,13 +102,17 @@ func (d *daemon) report(path string, err error) {
 	}
 }
 
-// passOn tells the operators what they were not told yet.
+// passOn tells the operators what they were not told yet. What cannot be booked
+// now is told the next time.
 func (d *daemon) passOn(ctx context.Context, e *evaluator.Engine) {
-	owed, stored := d.word.take(d.store.note)
-	if stored != "" {
-		e.Tell(ctx, "tocsin's database", stored, time.Now().UTC())
+	owed, stored := d.word.untold(d.store.note)
+	if stored != "" && e.Tell(ctx, "tocsin's database", stored, time.Now().UTC()) {
+		d.word.told(stored)
 	}
 	for _, text := range owed {
-		e.Tell(ctx, "tocsin's data directory", text, time.Now().UTC())
+		if !e.Tell(ctx, "tocsin's data directory", text, time.Now().UTC()) {
+			return
+		}
+		d.word.pay()
 	}
 }
