@@ -321,7 +321,8 @@ func orNotExecuted(said string) string {
 // settle asks again what a batch left open: one failing statement blanks every
 // later one, and may lose its own words; or all of them took too long. The first
 // of the rest is suspect and goes alone, which also shows what one costs; the
-// others go together.
+// others go together. Whatever is open when there is no answer to be had failed
+// with that: left without an error it would count as silence.
 func (c *Client) settle(ctx context.Context, batch []*progress, down error, r *reader, each func(int, evaluator.Row)) {
 	for _, p := range batch {
 		if p.err != nil && down == nil {
@@ -343,7 +344,9 @@ func (c *Client) settle(ctx context.Context, batch []*progress, down error, r *r
 			others = others[len(some):]
 		}
 		if down != nil {
-			blame(rest, down)
+			for _, p := range open(rest) {
+				p.err = down
+			}
 			return
 		}
 	}
