@@ -155,7 +155,9 @@ func (p *replay) precedes(r *rules.Rule, t time.Time) bool {
 func (e *Engine) setting(s rules.Setting, l *rules.Ledger, past *replay) rules.Setting {
 	s.Replay = past != nil && !past.over
 	if f := e.sources[l.Rule.Source]; f != nil && l.Busy() {
-		s.Behind = f.behind.Load()
+		if s.Behind = f.behind.Load(); s.Behind {
+			s.Missed = f.missing().From
+		}
 	}
 	return s
 }

@@ -212,3 +212,46 @@ func TestAnEditInsideAGap(t *testing.T) {
 		})
 	}
 }
+
+// TestASilenceThatEndsInAReplay tells nobody of what began in the gap and may be
+// over: that is known when the gap is judged.
+func TestASilenceThatEndsInAReplay(t *testing.T) {
+	h, source := gapHouse(t)
+	until := h.now.Add(14*30*time.Second + time.Second)
+	h.silence = func(context.Context) ([]rules.Silence, error) {
+		return []rules.Silence{{ID: "s1", From: h.now.Add(-time.Hour), Until: until}}, nil
+	}
+	h.restart()
+	h.rule(hotNow())
+	h.resume()
+	cold, hot := "temperature,sensor=a celsius=-20", "temperature,sensor=a celsius=5"
+	h.tick(cold)
+	source.down.Store(true)
+	for i := range 10 {
+		h.tick(map[bool]string{true: hot, false: cold}[i == 1 || i == 2])
+	}
+	if got := h.told(); !strings.HasPrefix(got, "Source live does not answer") {
+		t.Errorf("told of the outage: %q", got)
+	}
+	source.failAfter.Store(6) // in the midst of the replay
+	source.down.Store(false)
+	for range 6 {
+		h.tick(cold)
+		h.settled()
+		if got := h.told(); got != "" {
+			t.Errorf("told while it is not known: %q", got)
+		}
+	}
+	if !h.now.After(until) || !source.down.Load() {
+		t.Fatal("the silence has not ended in the replay")
+	}
+	source.failAfter.Store(0)
+	source.down.Store(false)
+	for range 5 {
+		h.tick(cold)
+		h.settled()
+	}
+	if got := h.told(); strings.Contains(got, "\n") || !strings.Contains(got, "Meanwhile fired and ended: Too warm sensor=a") {
+		t.Errorf("told when all is known: %q", got)
+	}
+}

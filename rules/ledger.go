@@ -66,6 +66,8 @@ type Setting struct {
 	// Behind says that ticks before Now are still to be judged: what a replay
 	// holds back stays so.
 	Behind bool
+	// Missed is the first of these ticks, zero when it is not known.
+	Missed time.Time
 }
 
 // NewLedger returns the ledger of a rule that is not stored yet.

@@ -43,6 +43,18 @@ func (l *Ledger) hold(s Setting, a *Alert) string {
 	return held
 }
 
+// stillHeld is hold for an alert that something held back. Where that ends
+// before ticks are judged that the alert began in, nobody knows yet whether it
+// lasts: then the replay holds it.
+func (l *Ledger) stillHeld(s Setting, a *Alert) string {
+	held := l.hold(s, a)
+	missed := s.Behind && !s.Missed.IsZero() && !a.StartedAt.Before(s.Missed)
+	if held == "" && a.HeldBy != "" && a.DueAt.IsZero() && missed {
+		held = heldReplay
+	}
+	return held
+}
+
 // announce books the first message of an episode: at once, or held by a
 // silence or parent, or held until the cooldown is over.
 func (l *Ledger) announce(s Setting, in *Instance) {
@@ -292,7 +304,7 @@ func (l *Ledger) tend(s Setting, in *Instance) {
 	if a.HeldBy == heldInactive || s.Behind && a.HeldBy == heldReplay {
 		return // until it is judged again, and up to now
 	}
-	held := l.hold(s, a)
+	held := l.stillHeld(s, a)
 	switch {
 	case held != "":
 		l.holdBack(a, held)
@@ -451,7 +463,7 @@ func (l *Ledger) close(s Setting, a *Alert) {
 	if s.Behind && a.HeldBy == heldReplay {
 		return
 	}
-	if held := l.hold(s, a); held != "" {
+	if held := l.stillHeld(s, a); held != "" {
 		l.holdBack(a, held)
 		return
 	}
