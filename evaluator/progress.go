@@ -30,11 +30,13 @@ func (e *Engine) progress(t time.Time, reached *feed) rules.Progress {
 	return p
 }
 
-// flush saves what lives in memory, and how far the sources are.
+// flush saves what lives in memory, and how far the sources are by then.
 func (e *Engine) flush(ctx context.Context, final bool) error {
-	p := e.Progress()
-	p.Final = final
-	return e.book.Flush(ctx, func(own *rules.Ledger) { own.Advance(p) })
+	return e.book.Flush(ctx, func(own *rules.Ledger) {
+		p := e.Progress()
+		p.Final = final
+		own.Advance(p)
+	})
 }
 
 // Resume finds out, at the start, up to where the daemon before has judged:
