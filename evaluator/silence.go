@@ -19,9 +19,10 @@ type lastSeen map[rules.Series]time.Time
 // dateSilence finds out when the series that have gone silent had their last
 // point, where the source did not tell while they had one: until then they
 // count as seen at the tick whose window held a point. People are told that
-// time.
+// time, but do not wait for it: all are looked for at once, and not for long.
 func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan) {
 	busy := e.book.Busy()
+	var open []*search
 	for _, a := range f.out {
 		if a.Err != nil || len(a.needs) != 1 || a.needs[0].step > 0 {
 			continue
@@ -31,8 +32,21 @@ func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan) {
 			continue
 		}
 		if seen := e.undated(id, a); len(seen) > 0 {
-			a.silence = lastPoints(ctx, f, a, seen)
+			s := newSearch(f, a, seen)
+			a.silence = s.silence
+			open = append(open, s)
 		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, mostDating)
+	defer cancel()
+	for range mostSearches {
+		if len(open) == 0 {
+			return
+		}
+		open = look(ctx, f.Source, open)
+	}
+	for _, s := range open {
+		s.settle()
 	}
 }
 
@@ -60,72 +74,95 @@ func (e *Engine) undated(id string, a *Answer) lastSeen {
 }
 
 // A time that the source does not tell is searched in so many steps, and then
-// in the step that was found, so often.
+// in the step that was found, so often; all of it may take mostDating.
 const (
 	searchSteps  = 128
 	mostSearches = 4
+	mostDating   = time.Second
 )
 
-// lastPoints finds the last points of series before the window, which has none.
-// Where there is none before it either, the window is all that is known.
-func lastPoints(ctx context.Context, f *feed, a *Answer, seen lastSeen) *silence {
+// search is a look for the last points of a rule's series.
+type search struct {
+	*silence
+	q      Query
+	points lastSeen
+	latest lastSeen // of the present look
+	told   bool     // the source tells their times
+}
+
+// newSearch looks for last points before the window of an answer, which has
+// none. Where there is none before it either, the window is all that is known.
+func newSearch(f *feed, a *Answer, seen lastSeen) *search {
 	n := a.needs[0]
 	n.Aggregation = rules.Latest
 	if n.Field == "" {
 		n.Aggregation = rules.Count
 	}
-	q := n.query(a.end)
-	s := &silence{last: make(lastSeen, len(seen))}
-	q.To = q.From
+	s := &search{silence: &silence{last: make(lastSeen, len(seen))}, q: n.query(a.end), points: lastSeen{}}
+	s.q.To = s.q.From
 	for series, at := range seen {
-		s.last[series] = earliest(at, q.To)
-		q.From = earliest(q.From, at.Add(-f.Delay-n.window)) // of the window that it was seen in
+		s.last[series] = earliest(at, s.q.To)
+		s.q.From = earliest(s.q.From, at.Add(-f.Delay-n.window)) // of the window that it was seen in
 	}
-	found := lastSeen{}
-	for range mostSearches {
-		again, err := search(ctx, f.Source, &q, s.last, found)
-		if err != nil {
-			return s
-		}
-		if !again {
-			break
-		}
-	}
-	for series, at := range found {
-		s.last[series] = at
-	}
-	s.found = true
 	return s
 }
 
-// search asks for the last points once. Where the source does not tell their
-// times it leaves q ready for another look, closer, and reports true.
-func search(ctx context.Context, source Querier, q *Query, of, found lastSeen) (again bool, err error) {
-	told, latestAt := true, lastSeen{}
-	errs := source.Query(ctx, []Query{*q}, func(_ int, row Row) {
-		at := row.Last
-		if at.IsZero() {
-			at, told = row.At, false
-		}
-		if _, asked := of[row.Series]; asked && at.After(latestAt[row.Series]) {
-			latestAt[row.Series] = at
-		}
-	})
-	if errs[0] != nil || len(latestAt) == 0 {
-		return false, errs[0]
+// look asks once for all, and returns those that are to be looked for closer. A
+// query that fails leaves its series undated.
+func look(ctx context.Context, source Querier, open []*search) (closer []*search) {
+	queries := make([]Query, len(open))
+	for i, s := range open {
+		queries[i], s.told, s.latest = s.q, true, lastSeen{}
 	}
+	for i, err := range source.Query(ctx, queries, func(i int, row Row) { open[i].take(row) }) {
+		switch s := open[i]; {
+		case err != nil:
+		case s.narrow():
+			closer = append(closer, s)
+		default:
+			s.settle()
+		}
+	}
+	return closer
+}
+
+func (s *search) take(row Row) {
+	at := row.Last
+	if at.IsZero() {
+		at, s.told = row.At, false
+	}
+	if _, asked := s.last[row.Series]; asked && at.After(s.latest[row.Series]) {
+		s.latest[row.Series] = at
+	}
+}
+
+// narrow keeps what was found. Where the source does not tell the times it makes
+// the query ready for another look, closer, and reports true.
+func (s *search) narrow() bool {
+	if len(s.latest) == 0 {
+		return false
+	}
+	q := &s.q
 	step := q.Step
 	if step == 0 {
 		step = q.To.Sub(q.From)
 	}
 	first, last := q.To, q.From
-	for series, at := range latestAt {
-		found[series] = at
+	for series, at := range s.latest {
+		s.points[series] = at
 		first, last = earliest(first, at), latest(last, at)
 	}
 	q.From, q.To = latest(q.From, first.Add(-step)), last
 	q.Step = max(q.To.Sub(q.From)/searchSteps, time.Millisecond).Round(time.Millisecond)
-	return !told && q.Step < step, nil
+	return !s.told && q.Step < step
+}
+
+// settle ends a search with what was found.
+func (s *search) settle() {
+	for series, at := range s.points {
+		s.last[series] = at
+	}
+	s.silence.found = true
 }
 
 // date tells a ledger when its silent series were last seen.

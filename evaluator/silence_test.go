@@ -2,6 +2,7 @@ package evaluator_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -61,5 +62,49 @@ func TestSilenceIsDatedByTheLastPoint(t *testing.T) {
 				t.Error("nobody was told")
 			})
 		}
+	}
+}
+
+// called counts how often a source is called.
+type called struct {
+	evaluator.Source
+	calls int
+}
+
+func (c *called) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
+	c.calls++
+	return c.Source.Query(ctx, queries, each)
+}
+
+// TestManyThatGoSilentAreDatedAtOnce: people who are told of one must not wait
+// until each of the others was looked for.
+func TestManyThatGoSilentAreDatedAtOnce(t *testing.T) {
+	h := newHouse(t)
+	source := &called{Source: mute{h.points}}
+	h.source = source
+	h.restart()
+	var lines []string
+	for i := range 50 {
+		m := fmt.Sprintf("beat%02d", i)
+		h.rule(rules.Doc{"title": m, "measurement": m, "condition": rules.Doc{"type": "absence", "window": "1m"}})
+		lines = append(lines, m+" n=1")
+	}
+	h.tick(lines...)
+	told := 0
+	for range 3 {
+		source.calls = 0
+		h.tick()
+		if source.calls > 5 {
+			t.Errorf("a tick took %d calls", source.calls)
+		}
+		for _, n := range h.book.Owed(h.now) {
+			if told++; n.Facts.NoDataSince.Sub(h.now.Add(-time.Minute-time.Second)).Abs() > 31*time.Second {
+				t.Errorf("%s has no data since %s, at %s", n.Facts.Title, n.Facts.NoDataSince, h.now)
+			}
+		}
+		h.owed()
+	}
+	if told != 50 {
+		t.Errorf("told of %d", told)
 	}
 }
