@@ -424,3 +424,23 @@ func TestWhatCouldNotBeBookedIsToldLater(t *testing.T) {
 		}
 	}
 }
+
+// TestATroubleOfYesterdayHasItsDate: a time alone would be today's.
+func TestATroubleOfYesterdayHasItsDate(t *testing.T) {
+	h, source := pickyHouse(t)
+	h.now = h.now.Truncate(24 * time.Hour).Add(24*time.Hour - time.Minute)
+	measurements, lines := h.rooms(3)
+	source.refuse = refusing(rules.Invalid, measurements[0])
+	since := h.now.Add(30 * time.Second).Format("2006-01-02 15:04:05")
+	for range 6 {
+		h.tick(lines...)
+	}
+	if got := h.told(); !strings.Contains(got, "not judged since "+since+" UTC") {
+		t.Errorf("told %q, want since %s", got, since)
+	}
+	source.refuse = nil
+	h.tick(lines...)
+	if got := h.told(); !strings.Contains(got, "not judged from "+since+" to 0") {
+		t.Errorf("told afterwards %q", got)
+	}
+}
