@@ -12,9 +12,11 @@ import (
 
 // Inherit takes over what the Book before holds and the store does not: what it
 // could not save, and what it saved elsewhere, because the store was made anew
-// from an earlier state. Rules of a store that is much earlier are deleted when
-// the Book before does not know them.
-func (b *Book) Inherit(ctx context.Context, old *Book, now time.Time, muchEarlier bool) error {
+// from an earlier state. lost is how far that store was which was lost, 0 for
+// none: then what is held stands whatever the revisions say, which may be those
+// of a state that somebody left; and rules up to there are deleted when the Book
+// before does not know them.
+func (b *Book) Inherit(ctx context.Context, old *Book, now time.Time, lost int64) error {
 	if old == nil {
 		return nil
 	}
@@ -26,10 +28,8 @@ func (b *Book) Inherit(ctx context.Context, old *Book, now time.Time, muchEarlie
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var batch []*rules.Ledger
-	known := int64(0)
 	for id, l := range held {
-		known = max(known, l.Revision)
-		if s := stored[id]; s == nil || s.Revision < l.Revision {
+		if s := stored[id]; s == nil || lost > 0 || s.Revision < l.Revision {
 			l.Renew(s, now)
 			batch = append(batch, l)
 		} else if old.unsaved[id] == l {
@@ -38,7 +38,7 @@ func (b *Book) Inherit(ctx context.Context, old *Book, now time.Time, muchEarlie
 		}
 	}
 	for id, s := range stored {
-		if muchEarlier && complete && held[id] == nil && !s.Deleted && s.Revision <= known {
+		if complete && held[id] == nil && !s.Deleted && s.Revision <= lost {
 			gone := &rules.Ledger{Rule: s.Rule, Deleted: true}
 			gone.Renew(s, now)
 			batch = append(batch, gone)

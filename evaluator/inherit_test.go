@@ -70,10 +70,10 @@ func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
 	h.tick("temperature,sensor=a celsius=-2", "temperature,sensor=b celsius=-18", "temperature,sensor=d celsius=-2")
 	owed := len(h.book.Owed(h.now))
 
-	old := h.book
+	old, lost := h.book, h.store.Keepsake()
 	h.path = earlier
 	h.restart()
-	if err := h.book.Inherit(t.Context(), old, h.now, true); err != nil {
+	if err := h.book.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {
 		t.Fatal(err)
 	}
 	names, alerts := h.stored()
@@ -109,7 +109,7 @@ func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
 	other.open(false)
 	other.rule(freezer("theirs", "b"))
 	h.restart()
-	if err := h.book.Inherit(t.Context(), old, h.now, false); err != nil {
+	if err := h.book.Inherit(t.Context(), old, h.now, 0); err != nil {
 		t.Fatal(err)
 	}
 	if names, _ := h.stored(); !names["ours"] || !names["theirs"] {
@@ -119,7 +119,50 @@ func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
 		t.Errorf("the revision went from %d to %d, %v: only the other process wrote", revision, now, err)
 	}
 	var none *evaluator.Book
-	if err := h.book.Inherit(t.Context(), none, h.now, true); err != nil {
+	if err := h.book.Inherit(t.Context(), none, h.now, 1); err != nil {
 		t.Error(err)
+	}
+}
+
+// edit gives a rule another title.
+func (h *house) edit(id, title string) {
+	h.Helper()
+	err := h.book.Act(h.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
+		next := l.Rule
+		next.Title = title
+		l.Edit(s, next, rules.Actor{Name: "test", Door: "cli"})
+		return nil
+	})
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// TestWhatIsHeldStandsAgainstAStateThatSomebodyLeft: its revisions and versions
+// are further, and say nothing.
+func TestWhatIsHeldStandsAgainstAStateThatSomebodyLeft(t *testing.T) {
+	h := newHouse(t)
+	h.rule(freezer("ours", "a"))
+	left := filepath.Join(t.TempDir(), "tocsin.db")
+	if err := h.store.Backup(t.Context(), left); err != nil {
+		t.Fatal(err)
+	}
+	other := &house{T: t, path: left, points: h.points, now: h.now, source: h.source}
+	other.open(false)
+	for _, title := range []string{"Left 1", "Left 2", "Left 3", "Left 4"} {
+		other.edit("rours", title)
+	}
+	h.edit("rours", "Held")
+
+	old, lost := h.book, h.store.Keepsake()
+	h.path = left
+	h.restart()
+	if err := h.book.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {
+		t.Fatal(err)
+	}
+	h.restart()
+	list, _, err := h.store.Rules(h.Context(), app.RuleFilter{})
+	if err != nil || len(list) != 1 || list[0].Title != "Held" || list[0].Version != 6 {
+		t.Errorf("stored is %+v, %v; want the title Held and a version after those that are taken", list, err)
 	}
 }

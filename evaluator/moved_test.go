@@ -157,7 +157,7 @@ func TestABookThatIsReplacedTakesNothingAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := next.Inherit(t.Context(), before, daemon.now, false); err != nil {
+	if err := next.Inherit(t.Context(), before, daemon.now, 0); err != nil {
 		t.Fatal(err)
 	}
 	command.rule(warmRule("Too warm"))

@@ -20,14 +20,29 @@ func (l *Ledger) Renew(stored *Ledger, now time.Time) {
 	for _, n := range l.messages {
 		l.changed.notification(n)
 	}
-	if l.Rule.ID != "" && len(l.changed.versions) == 0 && (stored == nil || stored.Rule.Version < l.Rule.Version) {
-		// Who made the present version was lost with it.
-		l.record("restored", Actor{Name: "tocsin", Door: "daemon"}, l.Rule.UpdatedAt)
+	if l.Rule.ID != "" {
+		l.renewVersion(stored)
 	}
 	if stored != nil {
 		l.Revision = stored.Revision
 		l.outlive(stored, now)
 	}
+}
+
+// renewVersion records the present version where the store lacks it. Who made
+// it was lost with it.
+func (l *Ledger) renewVersion(stored *Ledger) {
+	switch {
+	case stored != nil && stored.Rule.Version >= l.Rule.Version:
+		if stored.Rule.Version == l.Rule.Version && stored.Rule.UpdatedAt.Equal(l.Rule.UpdatedAt) {
+			return
+		}
+		// The numbers up to there are taken, by a state that is not ours.
+		l.Rule.Version, l.changed.versions = stored.Rule.Version+1, nil
+	case len(l.changed.versions) > 0:
+		return
+	}
+	l.record("restored", Actor{Name: "tocsin", Door: "daemon"}, l.Rule.UpdatedAt)
 }
 
 // outlive ends what is stored and not held any more: its end came later than

@@ -184,7 +184,8 @@ func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 	list, remove := old.remains()
 	defer remove()
 	list = append(copies(c), list...)
-	next, base := &storage{path: old.path, mark: old.mark, lost: true}, newest(ctx, list)
+	kept := old.Keepsake()
+	next, base := &storage{path: old.path, mark: old.mark, lost: kept.Ledgers()}, newest(ctx, list)
 	if err := next.startFrom(ctx, base, old.broken); err != nil {
 		d.say(aboutDatabase, err)
 		return nil

@@ -58,7 +58,9 @@ func (Program) Restore(ctx context.Context, c *app.Config, from string, agree fu
 	return kept, giveTo(m.path, c.DataDir)
 }
 
-// inspect unpacks a backup into a directory and looks through all of it.
+// inspect unpacks a backup into a directory and looks through all of it. Its
+// revision goes on from all that there was, so that none of it is taken for a
+// later state.
 func inspect(ctx context.Context, c *app.Config, from, stage string) (found cli.Contents, revision int64, err error) {
 	if err := unpack(from, stage); err != nil {
 		return found, 0, err
@@ -80,6 +82,9 @@ func inspect(ctx context.Context, c *app.Config, from, stage string) (found cli.
 	}
 	if err := tryKeys(ctx, c, store, stage, &found); err != nil {
 		return found, 0, refuse(err)
+	}
+	if err := store.Surpass(ctx, furthest(ctx, c, markOf(c))); err != nil {
+		return found, 0, err
 	}
 	revision, err = store.Revision(ctx)
 	return found, revision, err

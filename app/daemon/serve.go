@@ -246,7 +246,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err := book.Inherit(ctx, d.book, time.Now().UTC(), d.store.lost); err != nil {
 		d.log.Error("what is in memory is not all in the database yet", "error", err)
 	}
-	d.book, d.store.lost = book, false
+	d.book, d.store.lost = book, 0
 	d.alive.tell(d.store.degraded())
 	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)

@@ -27,7 +27,7 @@ type storage struct {
 	next *storage  // takes its place in the next session
 	// stranger says that the file in the real place is not ours to replace.
 	stranger bool
-	lost     bool   // it is an earlier state than what the book before holds
+	lost     int64  // how far the one before was, whose contents this lacks; 0 for none
 	broken   error  // why its contents are not to be used any more
 	aside    string // where the files of a broken one are
 	sound    bool   // its log is whole
@@ -78,7 +78,7 @@ func openStorage(ctx context.Context, c *app.Config, log *slog.Logger) (*storage
 	s.Store, err = sqlite.Open(ctx, s.path, sqlite.Options{Migrate: true, Existing: known})
 	switch {
 	case err == nil:
-		return s, s.compare(ctx)
+		return s, s.accept(ctx, c)
 	case errors.Is(err, sqlite.ErrMalformed):
 		return s, s.restoreNewest(ctx, list, err, "was damaged")
 	case known && errors.Is(err, sqlite.ErrGone):
@@ -104,8 +104,15 @@ func clearWay(path string) error {
 	return nil
 }
 
-// compare tells of a database that is sound but not the last one.
-func (s *storage) compare(ctx context.Context) error {
+// accept goes on with a database that is sound. One that is not the last is
+// told of, and its revision goes on from that: what is kept beside it is not a
+// later state any more.
+func (s *storage) accept(ctx context.Context, c *app.Config) error {
+	kept := s.path + ".before-" + stamp()
+	if os.Rename(s.path+draftSuffix, kept) == nil { // as a rule there is none
+		s.tell("what changed while tocsin could not write its own database is not in the one that is there now; "+
+			"it is kept as %s", filepath.Base(kept))
+	}
 	have, err := s.Revision(ctx)
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -114,6 +121,9 @@ func (s *storage) compare(ctx context.Context) error {
 		s.tell("the database is an earlier state: %d changes that were saved are not in it. While tocsin was down "+
 			"another file was put in its place, or its log %s-wal was lost; look through `tocsin rules list`, "+
 			"and see the backups beside it", missing, filepath.Base(s.path))
+		if err := s.Surpass(ctx, furthest(ctx, c, s.mark)); err != nil {
+			return errors.Join(err, s.Close())
+		}
 	}
 	return s.settled(ctx)
 }
@@ -227,6 +237,17 @@ func keptAs(aside string) string {
 		return ""
 	}
 	return ", and the file that was there is kept as " + filepath.Base(aside)
+}
+
+// furthest is the highest revision that is known of here.
+func furthest(ctx context.Context, c *app.Config, m *mark) (revision int64) {
+	revision = m.revision()
+	for _, file := range copies(c) {
+		if n, err := sqlite.Verify(ctx, file); err == nil {
+			revision = max(revision, n)
+		}
+	}
+	return revision
 }
 
 // newest picks the newest state of those files that are sound, "" for none.

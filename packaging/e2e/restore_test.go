@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 )
 
 // entry is a file of an archive.
@@ -168,4 +170,75 @@ func listing(t *testing.T, dir string) string {
 		}
 	}
 	return out.String()
+}
+
+// TestARestoredStateStands: backups of later states, which the restore was to
+// undo, do not come back with the next damage, nor those that are later than a
+// file that somebody put in place.
+func TestARestoredStateStands(t *testing.T) {
+	influx := sourcetest.Influxd(t)
+	defer (&site{T: t, influx: influx}).feed(-2)()
+	s := newStage(t, influx)
+	database := filepath.Join(s.dir, "data", "tocsin.db")
+	create := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			s.must("Created", "rules", "create", "--title", name, "--measurement", "temperature", "--field", "celsius", "--above", "-15", "--channel", "hook")
+			s.until("the daemon knows the rule", func() bool { return strings.Contains(s.hook.texts(), name) })
+		}
+	}
+	wants := func(want map[string]bool) {
+		t.Helper()
+		out, code := s.run("rules", "list", "--json")
+		for name, there := range want {
+			if code != 0 || strings.Contains(out, `"`+name+`"`) != there {
+				t.Errorf("rule %s is there: want %t; exit %d", name, there, code)
+			}
+		}
+	}
+	damage := func(want map[string]bool) {
+		t.Helper()
+		if err := os.Truncate(database, 0); err != nil {
+			t.Fatal(err)
+		}
+		s.until("status tells", s.statusHas("written anew from memory"))
+		wants(want)
+	}
+	d := s.serve()
+	end := func() {
+		t.Helper()
+		if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	create("kept1")
+	plain := filepath.Join(s.dir, "plain.db")
+	s.must("Wrote", "backup", plain)
+	create("undone1", "undone2")
+	if err := os.Mkdir(filepath.Join(s.dir, "data", "backups"), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	s.must("Wrote", "backup", filepath.Join(s.dir, "data", "backups", "tocsin-20260101.db"))
+	end()
+	s.must("Restored", "restore", "--yes", plain)
+	d = s.serve()
+	create("after1")
+	damage(map[string]bool{"kept1": true, "after1": true, "undone1": false, "undone2": false})
+	end()
+
+	text, err := os.ReadFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(database, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d = s.serve()
+	s.until("status tells", s.statusHas("is an earlier state"))
+	create("late1")
+	damage(map[string]bool{"kept1": true, "late1": true, "after1": false, "undone2": false})
+	end()
+	d = s.serve()
+	wants(map[string]bool{"kept1": true, "late1": true, "after1": false, "undone2": false})
+	end()
 }

@@ -33,6 +33,9 @@ func (s *Store) Keepsake() Keepsake {
 	return k
 }
 
+// Ledgers is the revision of the last ledger that the store knew of.
+func (k *Keepsake) Ledgers() int64 { return k.at.ledgers }
+
 // remember reads the keepsake again if anything of it was changed; what cannot
 // be read leaves the old one. It is called with the lock held.
 func (s *Store) remember(ctx context.Context) error {
@@ -133,4 +136,17 @@ func (s *Store) Revision(ctx context.Context) (n int64, err error) {
 	}
 	n, err = s.pinned.number(ctx, `SELECT SUM(revision) FROM revisions`)
 	return n, s.fault("ask for the revision", err)
+}
+
+// Surpass raises the revision above another, which some other state has that is
+// not to be taken for a later one.
+func (s *Store) Surpass(ctx context.Context, revision int64) error {
+	return s.write(ctx, "raise the revision", func(ctx context.Context, p *pinned) error {
+		have, err := p.number(ctx, `SELECT SUM(revision) FROM revisions`)
+		if err != nil || have > revision {
+			return err
+		}
+		_, err = p.exec(ctx, `UPDATE revisions SET revision = revision + ? WHERE subject = 'ledgers'`, revision-have+1)
+		return err
+	})
 }
