@@ -229,7 +229,8 @@ func onTop(base string) string {
 
 // foldLog folds the log into the database every few minutes, at quiet times when
 // there are such, so that a copy of the file alone lacks little. What is written
-// again and again meanwhile is folded once, which spares the disk.
+// again and again meanwhile is folded once, which spares the disk. A large log is
+// folded at once: no commit does.
 func (d *daemon) foldLog(ctx context.Context) error {
 	d.jot(ctx)
 	if !d.folding.due(d.store.Log(), time.Now()) {
@@ -260,6 +261,7 @@ type folding struct {
 const (
 	foldQuiet = time.Minute
 	foldAtAll = 5 * time.Minute
+	foldLarge = 1000 // frames: 4 MB
 )
 
 func (f *folding) due(l sqlite.Log, now time.Time) bool {
@@ -273,7 +275,7 @@ func (f *folding) due(l sqlite.Log, now time.Time) bool {
 		f.quiet, f.frames = now, l.Frames
 	}
 	quiet := now.Sub(f.quiet) >= foldQuiet && now.Sub(f.last) >= foldAtAll
-	return l.Touched || quiet || now.Sub(f.since) >= foldAtAll
+	return l.Touched || l.Frames >= foldLarge || quiet || now.Sub(f.since) >= foldAtAll
 }
 
 // reopen puts another database in the place of the present one, between two

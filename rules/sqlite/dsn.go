@@ -43,6 +43,9 @@ func dsn(path string, mode access) string {
 			"busy_timeout(5000)", "auto_vacuum(INCREMENTAL)", "journal_mode(WAL)",
 			"synchronous(FULL)", "foreign_keys(1)", "journal_size_limit(4194304)",
 			"cache_size(-16384)", // a storm touches many pages, and a spilled one is written twice
+			// Within a commit it would keep a tick waiting, and look as if another wrote into the file.
+			// The daemon folds long before; where none runs, and in a copy in memory, this is the bound.
+			"wal_autocheckpoint(10000)",
 		}
 	}
 	path = filepath.ToSlash(path)

@@ -40,6 +40,8 @@ type Store struct {
 	files   *sql.DB // of one connection, which is pinned
 	readers *sql.DB
 
+	checking sync.Mutex // one Check at a time; taken before mu
+
 	mu     sync.Mutex // guards all below
 	pinned *pinned
 	seen   seen

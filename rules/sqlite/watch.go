@@ -84,22 +84,21 @@ func (s *Store) noteFile() error {
 // files are still the ones that are open, and whether what was committed is in
 // them. It writes nothing.
 func (s *Store) Check(ctx context.Context) error {
+	s.checking.Lock()
+	defer s.checking.Unlock()
+	if err := s.wholeFile(ctx); err != nil {
+		return s.fault("check database", err)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pinned == nil {
-		return fmt.Errorf("check database: %w", sql.ErrConnDone)
-	}
 	if err := s.sameFiles(); err != nil {
 		return err
 	}
+	if s.pinned == nil {
+		return fmt.Errorf("check database: %w", sql.ErrConnDone)
+	}
 	if s.options.ReadOnly {
 		_, err := s.pinned.look(ctx)
-		return s.fault("check database", err)
-	}
-	if err := s.logWritable(); err != nil {
-		return err
-	}
-	if err := s.whole(ctx); err != nil {
 		return s.fault("check database", err)
 	}
 	if err := s.remember(ctx); err != nil {
@@ -136,7 +135,7 @@ func (s *Store) sameFile() error {
 	info, err := os.Stat(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return personal(ErrGone, nil, "the database file %s was removed while tocsin runs: put it back, or restart tocsin to begin anew", s.path)
+		return personal(ErrGone, nil, "the database file %s was removed while tocsin runs", s.path)
 	case err != nil:
 		return fileFault(s.path, err)
 	case !info.Mode().IsRegular():
@@ -161,25 +160,48 @@ func (s *Store) logWritable() error {
 	return f.Close()
 }
 
-// whole reports whether somebody else than SQLite wrote into the files. What it
-// reads is little: the log when it was written to, and the file when it was
-// changed by no checkpoint of this store.
-func (s *Store) whole(ctx context.Context) error {
-	if err := s.logWhole(ctx); err != nil {
+// wholeFile reports whether somebody else than SQLite wrote into the files. What
+// it reads is little: the log when it was written to, and the file when it was
+// changed by no checkpoint of this store; that is long, and no commit waits.
+func (s *Store) wholeFile(ctx context.Context) error {
+	changed, known, err := s.strange(ctx)
+	if err != nil || changed == nil {
 		return err
+	}
+	if err := s.readAnew(ctx, known); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watch.size, s.watch.changed, s.watch.log.Touched = changed.Size(), changed.ModTime(), true
+	return nil
+}
+
+// strange looks at the files and the log. It returns the file where that was
+// changed by no checkpoint of this store, with what is known to be in it.
+func (s *Store) strange(ctx context.Context) (changed fs.FileInfo, known seen, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pinned == nil {
+		return nil, known, sql.ErrConnDone
+	}
+	if err := s.sameFiles(); err != nil || s.options.ReadOnly {
+		return nil, known, err
+	}
+	if err := s.logWritable(); err != nil {
+		return nil, known, err
+	}
+	if err := s.logWhole(ctx); err != nil {
+		return nil, known, err
 	}
 	info, err := os.Stat(s.path)
 	if err != nil {
-		return fileFault(s.path, err)
+		return nil, known, fileFault(s.path, err)
 	}
 	if info.Size() == s.watch.size && info.ModTime().Equal(s.watch.changed) {
-		return nil
+		return nil, known, nil
 	}
-	if err := s.readAnew(ctx); err != nil {
-		return err
-	}
-	s.watch.size, s.watch.changed, s.watch.log.Touched = info.Size(), info.ModTime(), true
-	return nil
+	return info, s.seen, nil
 }
 
 // tries is how often the log is read before it is taken for damaged: another
@@ -189,9 +211,11 @@ const tries = 3
 func (s *Store) logWhole(ctx context.Context) (err error) {
 	path := s.path + "-wal"
 	for range tries {
+		touched := s.watch.log.Touched // until it is folded
 		if s.watch.log, err = s.pinned.frames(ctx); err != nil {
 			return err
 		}
+		s.watch.log.Touched = touched
 		info, statErr := os.Stat(path)
 		if errors.Is(statErr, fs.ErrNotExist) && s.watch.opened[1] == nil {
 			return nil
@@ -219,7 +243,7 @@ func (p *pinned) frames(ctx context.Context) (l Log, err error) {
 
 // readAnew looks at the database as a process would that opens it now: with
 // nothing of it in memory.
-func (s *Store) readAnew(ctx context.Context) (err error) {
+func (s *Store) readAnew(ctx context.Context, known seen) (err error) {
 	db, err := sql.Open("sqlite", dsn(s.path, reading))
 	if err != nil {
 		return err
@@ -235,7 +259,7 @@ func (s *Store) readAnew(ctx context.Context) (err error) {
 		return damaged(s.path, err)
 	case err != nil:
 		return err
-	case at.ledgers < s.seen.ledgers || at.tokens < s.seen.tokens || at.silences < s.seen.silences || at.channels < s.seen.channels:
+	case at.ledgers < known.ledgers || at.tokens < known.tokens || at.silences < known.silences || at.channels < known.channels:
 		return damaged(s.path, errors.New("an earlier state was written over it"))
 	}
 	return nil

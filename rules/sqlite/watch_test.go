@@ -165,3 +165,40 @@ func TestWhatIsInNoLedgerIsRemembered(t *testing.T) {
 		t.Errorf("the revision went from %d to %d, %v", before, after, err)
 	}
 }
+
+// TestACommitFoldsNothing: folding takes long, and it would look as if another
+// wrote into the file.
+func TestACommitFoldsNothing(t *testing.T) {
+	s, _ := fresh(t)
+	fill(t, s, 3000)
+	if err := s.PutSilence(t.Context(), rules.Silence{ID: "s1", Comment: "one more commit"}); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Check(t.Context())
+	if l := s.Log(); err != nil || l.Frames < 1000 || l.Folded != 0 || l.Touched {
+		t.Errorf("the log is %+v, %v; want more than 1000 frames, none folded", l, err)
+	}
+}
+
+// TestThatAnotherWroteIsKnownUntilItIsFolded: whoever checks again meanwhile.
+func TestThatAnotherWroteIsKnownUntilItIsFolded(t *testing.T) {
+	s, path := fresh(t)
+	want := func(when string, touched bool) {
+		t.Helper()
+		if err := s.Check(t.Context()); err != nil || s.Log().Touched != touched {
+			t.Errorf("%s: %+v, %v; want touched %t", when, s.Log(), err, touched)
+		}
+	}
+	want("at first", false)
+	if err := os.Chtimes(path, noon, noon); err != nil {
+		t.Fatal(err)
+	}
+	want("another wrote", true)
+	want("a second look", true)
+	fill(t, s, 1)
+	want("a commit later", true)
+	if err := s.Checkpoint(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want("folded", false)
+}

@@ -1,0 +1,39 @@
+package daemon
+
+import (
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// TestALogIsFolded: at once when it is large or another wrote into the file,
+// else when it was quiet, and after some minutes whatever happens.
+func TestALogIsFolded(t *testing.T) {
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	for _, tt := range []struct {
+		name  string
+		log   func(look int64) sqlite.Log
+		after time.Duration // the first look at which it is due; 0 for never in ten minutes
+	}{
+		{"nothing to fold", func(int64) sqlite.Log { return sqlite.Log{Frames: 5000, Folded: 5000} }, 0},
+		{"touched", func(int64) sqlite.Log { return sqlite.Log{Frames: 1, Touched: true} }, time.Second},
+		{"large", func(look int64) sqlite.Log { return sqlite.Log{Frames: 100 * look} }, 10 * time.Second},
+		{"quiet", func(int64) sqlite.Log { return sqlite.Log{Frames: 10} }, time.Second + foldQuiet},
+		{"never quiet", func(look int64) sqlite.Log { return sqlite.Log{Frames: look} }, time.Second + foldAtAll},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var f folding
+			got := time.Duration(0)
+			for look := int64(1); look <= 600 && got == 0; look++ {
+				after := time.Duration(look) * time.Second
+				if f.due(tt.log(look), noon.Add(after)) {
+					got = after
+				}
+			}
+			if got != tt.after {
+				t.Errorf("due after %s, want %s", got, tt.after)
+			}
+		})
+	}
+}
