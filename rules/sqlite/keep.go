@@ -12,6 +12,7 @@ import (
 // that was damaged can be written anew with all of it.
 type Keepsake struct {
 	at     seen // when it was read
+	known  seen // how far the store was, as far as that is known
 	stale  bool
 	tables []keptTable
 }
@@ -29,12 +30,13 @@ func (s *Store) Keepsake() Keepsake {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept
-	k.at.ledgers, k.at.tokens = max(k.at.ledgers, s.seen.ledgers), max(k.at.tokens, s.seen.tokens)
+	k.known = k.at
+	k.known.ledgers, k.known.tokens = max(k.at.ledgers, s.seen.ledgers), max(k.at.tokens, s.seen.tokens)
 	return k
 }
 
 // Ledgers is the revision of the last ledger that the store knew of.
-func (k *Keepsake) Ledgers() int64 { return k.at.ledgers }
+func (k *Keepsake) Ledgers() int64 { return k.known.ledgers }
 
 // remember reads the keepsake again if anything of it was changed; what cannot
 // be read leaves the old one. It is called with the lock held.
@@ -91,16 +93,24 @@ func (t *keptTable) scan(rows *sql.Rows) error {
 }
 
 // PutBack makes the keepsake of a store that was lost the contents of this one,
-// whose revisions go on from there.
+// whose revisions go on from there. What this one has of a later commit, which
+// may be another process's, stays.
 func (s *Store) PutBack(ctx context.Context, k Keepsake) error {
 	return s.write(ctx, "put back what was remembered", func(ctx context.Context, p *pinned) error {
+		have, err := look(ctx, p)
+		if err != nil {
+			return err
+		}
 		for _, t := range k.tables {
+			if have.of(t.name) > k.at.of(t.name) {
+				continue
+			}
 			if err := t.putBack(ctx, p); err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 		}
 		for subject, revision := range map[string]int64{
-			"ledgers": k.at.ledgers, "silences": k.at.silences, "channels": k.at.channels, "tokens": k.at.tokens,
+			"ledgers": k.known.ledgers, "silences": k.known.silences, "channels": k.known.channels, "tokens": k.known.tokens,
 		} {
 			const raise = `UPDATE revisions SET revision = MAX(revision, ?) + 1 WHERE subject = ?`
 			if _, err := p.exec(ctx, raise, revision, subject); err != nil {
@@ -112,12 +122,27 @@ func (s *Store) PutBack(ctx context.Context, k Keepsake) error {
 	})
 }
 
+// of is the revision of a table, 0 for secrets: those are made once.
+func (s seen) of(table string) int64 {
+	switch table {
+	case "channels":
+		return s.channels
+	case "silences":
+		return s.silences
+	case "tokens":
+		return s.tokens
+	}
+	return 0
+}
+
 func (t *keptTable) putBack(ctx context.Context, p *pinned) error {
-	if _, err := p.exec(ctx, `DELETE FROM `+t.name); err != nil {
-		return err
+	if t.name != "secrets" { // those are only ever added
+		if _, err := p.exec(ctx, `DELETE FROM `+t.name); err != nil {
+			return err
+		}
 	}
 	marks := strings.TrimSuffix(strings.Repeat("?, ", len(t.columns)), ", ")
-	insert := `INSERT INTO ` + t.name + ` (` + strings.Join(t.columns, ", ") + `) VALUES (` + marks + `)`
+	insert := `INSERT OR REPLACE INTO ` + t.name + ` (` + strings.Join(t.columns, ", ") + `) VALUES (` + marks + `)`
 	for _, row := range t.rows {
 		if _, err := p.exec(ctx, insert, row...); err != nil {
 			return err
@@ -146,7 +171,7 @@ func (s *Store) Surpass(ctx context.Context, revision int64) error {
 		if err != nil || have > revision {
 			return err
 		}
-		_, err = p.exec(ctx, `UPDATE revisions SET revision = revision + ? WHERE subject = 'ledgers'`, revision-have+1)
+		_, err = p.exec(ctx, `UPDATE revisions SET revision = revision + ?`, revision-have+1)
 		return err
 	})
 }

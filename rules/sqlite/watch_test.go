@@ -202,3 +202,38 @@ func TestThatAnotherWroteIsKnownUntilItIsFolded(t *testing.T) {
 	}
 	want("folded", false)
 }
+
+// TestWhatOthersCommittedIsNotPutBack: what is remembered is as of the last
+// look, and the database that takes its place may be later.
+func TestWhatOthersCommittedIsNotPutBack(t *testing.T) {
+	s, path := fresh(t)
+	other := open(t, path, sqlite.Options{})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(s.PutToken(t.Context(), app.Token{ID: "t1", Name: "laptop", Sum: []byte{4}, Scope: "read"}))
+	must(s.PutChannel(t.Context(), app.StoredChannel{ID: "c1", Name: "phone", Kind: "ntfy", Sealed: []byte{1}}))
+	must(s.Check(t.Context()))
+	must(other.DeleteToken(t.Context(), "laptop"))
+	must(other.PutSilence(t.Context(), rules.Silence{ID: "s1", Comment: "theirs"}))
+	secret, err := other.Secret(t.Context(), "confirm")
+	must(err)
+	must(s.Backup(t.Context(), path+".anew"))
+
+	anew := open(t, path+".anew", serve)
+	must(anew.PutBack(t.Context(), s.Keepsake()))
+	silences, err := anew.Silences(t.Context(), noon)
+	must(err)
+	channels, err := anew.Channels(t.Context())
+	must(err)
+	tokens, err := anew.Tokens(t.Context())
+	must(err)
+	again, err := anew.Secret(t.Context(), "confirm")
+	must(err)
+	if len(silences) != 1 || len(channels) != 1 || len(tokens) != 0 || !bytes.Equal(secret, again) {
+		t.Errorf("silences %v, channels %v, tokens %v, secret %x for %x", silences, channels, tokens, again, secret)
+	}
+}
