@@ -69,6 +69,21 @@ func (d *daemon) lastLook(ctx context.Context, c *app.Config) error {
 	return book.Inherit(ctx, d.book, time.Now().UTC(), d.store.lost)
 }
 
+// inherit gives a book what the one before holds, and says how complete a
+// database is that was made anew.
+func (d *daemon) inherit(ctx context.Context, book *evaluator.Book) {
+	err := book.Inherit(ctx, d.book, time.Now().UTC(), d.store.lost)
+	switch {
+	case err != nil:
+		d.log.Error("what is in memory is not all in the database yet", "error", err)
+		d.store.tell("not all that is in memory could be written into the database yet")
+	case d.store.lost > 0:
+		d.store.tell("rules, open alerts, silences, channels and messages on their way are as they were in memory; " +
+			"of what had ended, also of messages that could not be delivered, some may be missing")
+	}
+	d.book, d.store.lost = book, 0
+}
+
 // takeCopy prepares the next session's storage: a copy, from the open database,
 // of one that cannot be written any more. Where there is no room for one, or
 // the trouble may pass by itself, the ledgers in memory alone go on.
@@ -190,8 +205,7 @@ func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 		d.say(aboutDatabase, err)
 		return nil
 	}
-	next.tell("%s. It was written anew from memory%s: rules, alerts, silences, channels and messages are complete, "+
-		"older history may not be%s", rules.Sentence(old.broken), onTop(base), keptAs(old.aside))
+	next.tell("%s. It was written anew from memory%s%s", rules.Sentence(old.broken), onTop(base), keptAs(old.aside))
 	old.next = next
 	return errReopen
 }
@@ -232,7 +246,7 @@ func onTop(base string) string {
 // again and again meanwhile is folded once, which spares the disk. A large log is
 // folded at once: no commit does.
 func (d *daemon) foldLog(ctx context.Context) error {
-	d.jot(ctx)
+	d.store.jot(ctx)
 	if !d.folding.due(d.store.Log(), time.Now()) {
 		return nil
 	}
@@ -245,9 +259,31 @@ func (d *daemon) foldLog(ctx context.Context) error {
 }
 
 // jot notes in memory how far the database is.
-func (d *daemon) jot(ctx context.Context) {
-	if have, err := d.store.Revision(ctx); err == nil && d.store.copy == "" {
-		d.store.mark.jot(have)
+func (s *storage) jot(ctx context.Context) {
+	if have, err := s.Revision(ctx); err == nil && s.copy == "" {
+		s.mark.jot(have)
+	}
+}
+
+// jotEach is jot after commits, none of which waits for it.
+func (s *storage) jotEach(commits <-chan struct{}) func(ctx context.Context) error {
+	return func(ctx context.Context) error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-commits:
+				s.jot(ctx)
+			}
+		}
+	}
+}
+
+// signalTo wakes who waits for something, once for all that comes meanwhile.
+func signalTo(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
 	}
 }
 
@@ -281,6 +317,7 @@ func (f *folding) due(l sqlite.Log, now time.Time) bool {
 // reopen puts another database in the place of the present one, between two
 // sessions.
 func (d *daemon) reopen(ctx context.Context, c *app.Config) error {
+	d.book.Retire() // a request that is still under way would act on what is closed
 	old, next := d.store, d.store.next
 	if next == nil {
 		var err error

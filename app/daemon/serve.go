@@ -226,16 +226,17 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 // session wires everything that depends on the config and runs it until ctx
 // ends.
 func (d *daemon) session(ctx context.Context, c *app.Config) error {
+	store, commits := d.store, make(chan struct{}, 1) // requests may outlive the session, and its database
 	d.openStores(c)
 	sources, err := openSources(c, d.stores)
 	if err != nil {
 		return err
 	}
-	directory := app.NewDirectory(c, d.store, d.vault, d.log)
+	directory := app.NewDirectory(c, store, d.vault, d.log)
 	var models *mcp.Server // made before anything commits
 	d.book.Retire()        // requests of the session before may still be under way
-	book, err := openBook(ctx, c, d.store, directory, func() {
-		d.jot(context.WithoutCancel(ctx))
+	book, err := openBook(ctx, c, store, directory, func() {
+		signalTo(commits)
 		if models != nil {
 			models.Changed()
 		}
@@ -243,21 +244,18 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := book.Inherit(ctx, d.book, time.Now().UTC(), d.store.lost); err != nil {
-		d.log.Error("what is in memory is not all in the database yet", "error", err)
-	}
-	d.book, d.store.lost = book, 0
-	d.alive.tell(d.store.degraded())
+	d.inherit(ctx, book)
+	d.alive.tell(store.degraded())
 	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
 	engine := d.newEngine(c, book, directory, sources)
 	d.engine = engine
 	a := &app.App{
-		Config: c, Store: d.store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine, Clock: d.clock,
+		Config: c, Store: store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine, Clock: d.clock,
 		Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
-		Version: d.version, Started: time.Now(), Notes: func() []string { return slices.Concat(d.store.notes(), unsaved(book), d.word.lasting()) },
+		Version: d.version, Started: time.Now(), Notes: func() []string { return slices.Concat(store.notes(), unsaved(book), d.word.lasting()) },
 	}
 	a.Links = d.signer(c)
 	probes := web.New(a, d.webOptions(c))
@@ -283,6 +281,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		door.Run,
 		func(ctx context.Context) error { return d.keepHouse(ctx, c, book, engine) },
 		d.runVitals(c),
+		store.jotEach(commits),
 		func(ctx context.Context) error {
 			if d.ready != nil {
 				d.ready(a, d.stores, d.listener.Addr().String())

@@ -178,8 +178,11 @@ func (s *storage) runOnCopy(ctx context.Context, why error, fill func(dir string
 		return errors.Join(why, err, os.RemoveAll(dir))
 	}
 	s.Store, s.copy = store, dir
-	s.tell("%s; until then tocsin works on a copy in memory: what changes now is lost when it ends",
-		rules.Sentence(why))
+	fate := "is lost when it ends"
+	if s.stranger {
+		fate = "is saved as " + filepath.Base(s.path) + draftSuffix + ", beside the file that is there now"
+	}
+	s.tell("%s; until then tocsin works on a copy in memory: what changes now %s", rules.Sentence(why), fate)
 	return nil
 }
 

@@ -171,6 +171,7 @@ func TestAnotherDatabaseIsPutInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.until("status tells of it", s.statusHas("was replaced while tocsin runs"))
+	s.until("status tells where changes are kept", s.statusHas("is saved as tocsin.db.new"))
 	s.until("people are told of it", s.hook.heard("tocsin's database"))
 	if now, err := os.ReadFile(database); err != nil || !bytes.Equal(now, stranger) {
 		t.Errorf("the other file was written to: %v", err)
