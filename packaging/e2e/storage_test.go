@@ -186,6 +186,28 @@ func TestAnotherDatabaseIsPutInPlace(t *testing.T) {
 		return code == 0 && strings.Contains(out, "mine")
 	})
 	create("Mine too")
+
+	// Whoever restarts tocsin wants the other file; what was saved beside it is
+	// no state to go on with any more.
+	if out, code := s.run("backup", database+".other"); code != 0 {
+		t.Fatal(out)
+	}
+	create("Mine as well")
+	if err := os.Rename(database+".other", database); err != nil {
+		t.Fatal(err)
+	}
+	s.until("changes are saved beside it", func() bool {
+		_, err := os.Stat(database + ".new")
+		return err == nil
+	})
+	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	d = s.serve()
+	s.until("status tells where they are", s.statusHas("is kept as tocsin.db.before-"))
+	if _, err := os.Stat(database + ".new"); err == nil {
+		t.Error("what was saved beside it can still take its place")
+	}
 	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
 		t.Fatal(err)
 	}
