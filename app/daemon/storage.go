@@ -108,7 +108,7 @@ func clearWay(path string) error {
 // told of, and its revision goes on from that: what is kept beside it is not a
 // later state any more.
 func (s *storage) accept(ctx context.Context, c *app.Config) error {
-	kept := s.path + ".before-" + stamp()
+	kept := rules.Aside(s.path, "before")
 	if os.Rename(s.path+draftSuffix, kept) == nil { // as a rule there is none
 		s.tell("what changed while tocsin could not write its own database is not in the one that is there now; "+
 			"it is kept as %s", filepath.Base(kept))
