@@ -10,7 +10,8 @@ import (
 // Ledger is one rule, the instances it knows, their live alerts and the
 // notifications they owe. Everything that changes an alert goes through it;
 // it is loaded, decided upon and saved as one, so a state and its message
-// cannot be saved apart. It is not safe for concurrent use.
+// cannot be saved apart. How it decides stands in states.md, whose rows are
+// cited. It is not safe for concurrent use.
 type Ledger struct {
 	Rule     Rule
 	Revision int64     // of the stored row this was read from; 0 for a new one
