@@ -48,7 +48,7 @@ type App struct {
 	// no way to ask.
 	Ask func(ctx context.Context) (Status, error)
 	// Clock judges the wall clock; nil takes it for right.
-	Clock *Clock
+	Clock Clock
 	// Daemon tells whether a daemon runs on the data directory, and its pid.
 	Daemon func() (pid int, running bool)
 	// Now is the clock of acts; nil is the wall clock.
@@ -60,6 +60,18 @@ type App struct {
 	// Notes are facts about this process that status shows, such as degraded
 	// storage.
 	Notes func() []string
+}
+
+// Clock judges the wall clock of this machine.
+type Clock interface {
+	// Blind reports whether silence proves nothing, because the wall clock is
+	// not known to be right and a proof is still waited for.
+	Blind() bool
+	// State says in a few words how sure it is, and why.
+	State() string
+	// Problem is what people should know while it is unsure, with the cure; "" for
+	// a sure one.
+	Problem() string
 }
 
 func (a *App) now() time.Time {

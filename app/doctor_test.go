@@ -10,11 +10,20 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 )
 
+// unsure is a clock that nothing has proven yet.
+type unsure struct{}
+
+var _ app.Clock = unsure{}
+
+func (unsure) Blind() bool     { return true }
+func (unsure) State() string   { return "unsure" }
+func (unsure) Problem() string { return "clock: not known to be right yet" }
+
 // TestTheDoctorFindsWhatDegradesTheStatus whatever it is: nobody may be told
 // that something is wrong, and not what.
 func TestTheDoctorFindsWhatDegradesTheStatus(t *testing.T) {
 	h := newHome(t)
-	h.Clock = app.NewClock(slog.New(slog.DiscardHandler), app.ClockOptions{})
+	h.Clock = unsure{}
 	h.Engine = evaluator.NewEngine(h.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	h.Notes = func() []string { return []string{"storage: works on a copy in memory", "a note without a subject"} }
 	s := h.Status(t.Context())

@@ -21,8 +21,8 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/chart"
+	"github.com/9bikes/tocsin/app/clock"
 	"github.com/9bikes/tocsin/app/heartbeat"
-	"github.com/9bikes/tocsin/app/httpdate"
 	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/web"
@@ -45,7 +45,7 @@ func (p Program) Serve(ctx context.Context, configPath string) error {
 	return serveConfig(ctx, c, serveOptions{
 		version: p.Version,
 		log:     log,
-		clock:   app.NewClock(log, app.ClockOptions{}),
+		clock:   clock.New(log, clock.Options{}),
 		sender:  sender,
 		alive:   openAlive(c.DataDir),
 		reload:  func() (*app.Config, error) { return loadConfig(configPath, true) },
@@ -83,7 +83,7 @@ type serveOptions struct {
 	reload  func() (*app.Config, error)
 	fold    time.Duration // how long messages are gathered; 0 is the usual
 	alive   alive         // "" for none
-	clock   *app.Clock    // nil takes the wall clock for right
+	clock   *clock.Clock  // nil takes the wall clock for right
 	ready   func(a *app.App, stores map[string]*live.Store, address string)
 }
 
@@ -252,10 +252,13 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	engine := d.newEngine(c, book, directory, sources)
 	d.engine = engine
 	a := &app.App{
-		Config: c, Store: store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine, Clock: d.clock,
+		Config: c, Store: store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine,
 		Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: d.version, Started: time.Now(), Notes: func() []string { return slices.Concat(store.notes(), unsaved(book), d.word.lasting()) },
+	}
+	if d.clock != nil {
+		a.Clock = d.clock
 	}
 	a.Links = d.signer(c)
 	probes := web.New(a, d.webOptions(c))
@@ -317,7 +320,7 @@ func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.D
 	options := evaluator.EngineOptions{
 		Every: c.Every.Std(), Operators: directory.Operators(c),
 		Since: d.since(), Stale: d.store.degraded() != "", Alive: d.alive.keep,
-		Clocks: app.MachineClocks(), OutageAfter: c.OutageAfter.Std(), Settle: c.OutageAfter.Std() / 2,
+		Clocks: clock.MachineClocks(), OutageAfter: c.OutageAfter.Std(), Settle: c.OutageAfter.Std() / 2,
 	}
 	if d.clock != nil {
 		options.Sure, options.Blind, options.Jumped = d.clock.Sure, d.clock.Blind, d.clock.Doubt
@@ -390,12 +393,12 @@ func (d *daemon) openStores(c *app.Config) {
 
 // runClock asks the InfluxDBs what time it is; only those elsewhere count.
 func (d *daemon) runClock(c *app.Config) func(context.Context) error {
-	dates := map[string]app.AskDate{}
+	dates := map[string]clock.Ask{}
 	for name, s := range c.Sources {
 		if s.Kind == app.KindLive {
 			continue
 		}
-		if server, err := httpdate.New(s.URL, httpdate.Options{}); err == nil {
+		if server, err := clock.NewServer(s.URL, clock.ServerOptions{}); err == nil {
 			dates[name] = server.Ask
 		}
 	}

@@ -54,7 +54,7 @@ var importers = map[string][]string{
 	"github.com/spf13/pflag":                  {"app/cli"},
 	"github.com/tailscale/hujson":             {"app/cli"},
 	"golang.org/x/sync":                       {"rules/sqlite", "rules/mysql"},
-	"golang.org/x/sys":                        {"app", "app/daemon"},
+	"golang.org/x/sys":                        {"app", "app/clock", "app/daemon"}, // app through flock
 	"golang.org/x/term":                       {"app/cli"},
 	"modernc.org/sqlite":                      {"rules/sqlite"},
 }

@@ -1,4 +1,4 @@
-package httpdate_test
+package clock_test
 
 import (
 	"context"
@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/app/httpdate"
+	"github.com/9bikes/tocsin/app/clock"
 )
 
 // listen makes a web server on an address of this machine that is not
@@ -47,9 +46,9 @@ func listen(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	return nil
 }
 
-func server(t *testing.T, address string, o httpdate.Options) *httpdate.Server {
+func server(t *testing.T, address string, o clock.ServerOptions) *clock.Server {
 	t.Helper()
-	s, err := httpdate.New(address, o)
+	s, err := clock.NewServer(address, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +64,7 @@ func TestDateOfAnyAnswer(t *testing.T) {
 			}
 			w.WriteHeader(status)
 		})
-		got, err := server(t, s.URL+"/db/", httpdate.Options{}).Ask(t.Context())
+		got, err := server(t, s.URL+"/db/", clock.ServerOptions{}).Ask(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +84,7 @@ func TestNoCredentialIsSent(t *testing.T) {
 		}
 	})
 	address := strings.Replace(s.URL, "http://", "http://anna:s3cret@", 1) + "?u=anna&p=s3cret"
-	if _, err := server(t, address, httpdate.Options{}).Ask(t.Context()); err != nil {
+	if _, err := server(t, address, clock.ServerOptions{}).Ask(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
@@ -108,7 +107,7 @@ func TestServerWithoutDate(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := listen(t, tt.answer)
 			address := strings.Replace(s.URL, "http://", "http://anna:s3cret@", 1) + "/t0ken?p=s3cret"
-			_, err := server(t, address, httpdate.Options{Timeout: 100 * time.Millisecond}).Ask(t.Context())
+			_, err := server(t, address, clock.ServerOptions{Timeout: 100 * time.Millisecond}).Ask(t.Context())
 			if err == nil {
 				t.Fatal("a date came out of nothing")
 			}
@@ -122,7 +121,7 @@ func TestServerWithoutDate(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	for _, address := range []string{"", "influxdb:8086", "unix:///run/influx.sock", "http://", "http://s3cret:%zz@host"} {
-		if _, err := httpdate.New(address, httpdate.Options{}); err == nil || strings.Contains(err.Error(), "s3cret") {
+		if _, err := clock.NewServer(address, clock.ServerOptions{}); err == nil || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%q: %v", address, err)
 		}
 	}
@@ -151,20 +150,20 @@ func TestClockByAServer(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s := listen(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 			ctx, cancel := context.WithCancel(t.Context())
-			clock := app.NewClock(slog.New(slog.NewTextHandler(onLine(cancel), nil)), app.ClockOptions{
+			c := clock.New(slog.New(slog.NewTextHandler(onLine(cancel), nil)), clock.Options{
 				Flag: t.TempDir() + "/none", Kernel: func() (bool, error) { return false, nil }, Elsewhere: tt.elsewhere,
 			})
-			err := clock.Run(ctx, map[string]app.AskDate{
-				"home": server(t, s.URL, httpdate.Options{}).Ask,
-				"never": func(ctx context.Context) (app.DateAnswer, error) {
+			err := c.Run(ctx, map[string]clock.Ask{
+				"home": server(t, s.URL, clock.ServerOptions{}).Ask,
+				"never": func(ctx context.Context) (clock.Answer, error) {
 					cancel() // home was not believed
-					return app.DateAnswer{}, ctx.Err()
+					return clock.Answer{}, ctx.Err()
 				},
 			})
 			if err != nil {
 				t.Error(err)
 			}
-			if got := clock.State(); got != tt.want {
+			if got := c.State(); got != tt.want {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})

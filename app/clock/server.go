@@ -1,6 +1,4 @@
-// Package httpdate asks web servers what time it is: each answer of one bears
-// a Date.
-package httpdate
+package clock
 
 import (
 	"context"
@@ -13,25 +11,25 @@ import (
 	"strings"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Server is a web server whose clock can be asked. It is sent no credential.
+// Server is a web server whose clock can be asked: each of its answers bears a
+// Date. It is sent no credential.
 type Server struct {
 	url    string
 	client *http.Client
 }
 
-// Options are what a Server may be told; the zero value is right.
-type Options struct {
+// ServerOptions are what a Server may be told; the zero value is right.
+type ServerOptions struct {
 	// Timeout bounds one question; 0 is 3 s.
 	Timeout time.Duration
 }
 
-// New returns the server at an http or https address; of this address only
+// NewServer returns the server at an http or https address; of this address only
 // scheme, host and path are used.
-func New(address string, o Options) (*Server, error) {
+func NewServer(address string, o ServerOptions) (*Server, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, rules.FieldErrorf("url", "is no http or https address; for example http://influxdb.lan:8086")
@@ -50,7 +48,7 @@ func New(address string, o Options) (*Server, error) {
 
 // Ask returns the Date of an answer, whatever else it says, and the address
 // that it came from.
-func (s *Server) Ask(ctx context.Context) (answer app.DateAnswer, err error) {
+func (s *Server) Ask(ctx context.Context) (answer Answer, err error) {
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) {
 		if from, err := netip.ParseAddrPort(i.Conn.RemoteAddr().String()); err == nil {
 			answer.From = from.Addr()
@@ -58,15 +56,15 @@ func (s *Server) Ask(ctx context.Context) (answer app.DateAnswer, err error) {
 	}})
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
-		return app.DateAnswer{}, fmt.Errorf("ask for the date: %w", bare(err))
+		return Answer{}, fmt.Errorf("ask for the date: %w", bare(err))
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return app.DateAnswer{}, fmt.Errorf("ask for the date: %w", bare(err))
+		return Answer{}, fmt.Errorf("ask for the date: %w", bare(err))
 	}
 	_ = resp.Body.Close() // it is not read
 	if answer.Date, err = http.ParseTime(resp.Header.Get("Date")); err != nil {
-		return app.DateAnswer{}, fmt.Errorf("read the date: %w", err)
+		return Answer{}, fmt.Errorf("read the date: %w", err)
 	}
 	return answer, nil
 }

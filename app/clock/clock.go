@@ -1,4 +1,8 @@
-package app
+// Package clock judges whether the wall clock of this machine can be trusted, by
+// what systemd, the kernel and the Date of other machines' web servers say. What
+// is done while it cannot is not decided here: the evaluator holds absence back,
+// and app tells people.
+package clock
 
 import (
 	"context"
@@ -13,15 +17,18 @@ import (
 	"sync"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
+
+var _ app.Clock = (*Clock)(nil)
 
 // Clock judges whether the wall clock of this machine is right. A machine
 // without a clock battery starts at some time of the past; until its clock is
 // known to be right, silence proves nothing and times are marked.
 type Clock struct {
 	log     *slog.Logger
-	options ClockOptions
+	options Options
 	again   chan struct{} // rung by Doubt
 
 	mu      sync.Mutex
@@ -33,8 +40,8 @@ type Clock struct {
 	told    bool // somebody disagrees, and the log has it
 }
 
-// ClockOptions are what a Clock may be told; the zero value is right.
-type ClockOptions struct {
+// Options are what a Clock may be told; the zero value is right.
+type Options struct {
 	// Flag is the file that systemd-timesyncd touches when it has set the
 	// clock; "" is /run/systemd/timesync/synchronized.
 	Flag string
@@ -49,14 +56,14 @@ type ClockOptions struct {
 	Patience time.Duration
 }
 
-// DateAnswer is what a server says the time is, and from where it said so.
-type DateAnswer struct {
+// Answer is what a server says the time is, and from where it said so.
+type Answer struct {
 	Date time.Time // in whole seconds
 	From netip.Addr
 }
 
-// AskDate asks a server what time it is.
-type AskDate func(ctx context.Context) (DateAnswer, error)
+// Ask asks a server what time it is.
+type Ask func(ctx context.Context) (Answer, error)
 
 const (
 	lookEvery     = 5 * time.Second  // at what costs nothing
@@ -68,8 +75,8 @@ const (
 	agreement = 5 * time.Second
 )
 
-// NewClock returns a clock that is unsure until it runs.
-func NewClock(log *slog.Logger, o ClockOptions) *Clock {
+// New returns a clock that is unsure until it runs.
+func New(log *slog.Logger, o Options) *Clock {
 	if o.Flag == "" {
 		o.Flag = "/run/systemd/timesync/synchronized"
 	}
@@ -154,7 +161,7 @@ func (c *Clock) Doubt(time.Duration) {
 }
 
 // Run looks for proofs until ctx ends; dates are the servers to ask, by name.
-func (c *Clock) Run(ctx context.Context, dates map[string]AskDate) error {
+func (c *Clock) Run(ctx context.Context, dates map[string]Ask) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	var asked time.Time
@@ -253,7 +260,7 @@ func (c *Clock) mayAsk(asked time.Time) bool {
 }
 
 // ask is the proof that a server on another machine gives, "" for none.
-func (c *Clock) ask(ctx context.Context, dates map[string]AskDate) string {
+func (c *Clock) ask(ctx context.Context, dates map[string]Ask) string {
 	for _, name := range slices.Sorted(maps.Keys(dates)) {
 		if c.agrees(ctx, name, dates[name]) && pause(ctx, askAgainAfter) && c.agrees(ctx, name, dates[name]) {
 			return "agrees with InfluxDB " + name
@@ -264,7 +271,7 @@ func (c *Clock) ask(ctx context.Context, dates map[string]AskDate) string {
 
 // agrees asks one server once. Its header counts whole seconds, so the truth
 // is up to a second later; and it was written between question and answer.
-func (c *Clock) agrees(ctx context.Context, name string, ask AskDate) bool {
+func (c *Clock) agrees(ctx context.Context, name string, ask Ask) bool {
 	began := time.Now()
 	answer, err := ask(ctx)
 	ended := time.Now()

@@ -1,4 +1,4 @@
-package app_test
+package clock_test
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/clock"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -26,9 +26,9 @@ type machine struct {
 	*testing.T
 	flag   string
 	kernel func() (bool, error)
-	dates  map[string]app.AskDate
+	dates  map[string]clock.Ask
 	log    journal
-	clock  *app.Clock
+	clock  *clock.Clock
 }
 
 // journal is a log to count in.
@@ -55,14 +55,14 @@ var far = netip.MustParseAddr("203.0.113.9")
 
 func newMachine(t *testing.T) *machine {
 	return &machine{
-		T: t, flag: filepath.Join(t.TempDir(), "synchronized"), dates: map[string]app.AskDate{},
+		T: t, flag: filepath.Join(t.TempDir(), "synchronized"), dates: map[string]clock.Ask{},
 		kernel: func() (bool, error) { return false, syscall.EPERM },
 	}
 }
 
 // run starts the clock; it ends with the test.
 func (m *machine) run() {
-	m.clock = app.NewClock(slog.New(slog.NewTextHandler(&m.log, nil)), app.ClockOptions{
+	m.clock = clock.New(slog.New(slog.NewTextHandler(&m.log, nil)), clock.Options{
 		Flag: m.flag, Kernel: func() (bool, error) { return m.kernel() },
 	})
 	ctx, cancel := context.WithCancel(m.Context())
@@ -80,9 +80,9 @@ func (m *machine) run() {
 // says makes a server answer with a date that is off, from an address.
 func (m *machine) says(name string, off time.Duration, from netip.Addr) *atomic.Int64 {
 	count := new(atomic.Int64)
-	m.dates[name] = func(context.Context) (app.DateAnswer, error) {
+	m.dates[name] = func(context.Context) (clock.Answer, error) {
 		count.Add(1)
-		return app.DateAnswer{Date: time.Now().Add(off).Truncate(time.Second), From: from}, nil
+		return clock.Answer{Date: time.Now().Add(off).Truncate(time.Second), From: from}, nil
 	}
 	return count
 }
@@ -162,11 +162,11 @@ func TestClockIsSureByProof(t *testing.T) {
 		}, 3 * time.Second, "agrees with InfluxDB c"},
 		{"a source that comes up late is asked again", func(m *machine) {
 			up := time.Now().Add(30 * time.Second)
-			m.dates["home"] = func(context.Context) (app.DateAnswer, error) {
+			m.dates["home"] = func(context.Context) (clock.Answer, error) {
 				if time.Now().Before(up) {
-					return app.DateAnswer{}, errors.New("refused")
+					return clock.Answer{}, errors.New("refused")
 				}
-				return app.DateAnswer{Date: time.Now().Truncate(time.Second), From: far}, nil
+				return clock.Answer{Date: time.Now().Truncate(time.Second), From: far}, nil
 			}
 		}, 70 * time.Second, "agrees with InfluxDB home"},
 	} {
@@ -307,19 +307,19 @@ func TestDoubtWhileASourceIsAsked(t *testing.T) {
 }
 
 func TestClockAsksThisMachine(t *testing.T) {
-	clock := app.NewClock(slog.New(slog.DiscardHandler), app.ClockOptions{})
+	c := clock.New(slog.New(slog.DiscardHandler), clock.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := clock.Run(ctx, nil); err != nil {
+	if err := c.Run(ctx, nil); err != nil {
 		t.Fatal(err)
 	}
-	if state := clock.State(); clock.Sure() == (state == "unsure") || clock.Sure() == clock.Blind() {
-		t.Errorf("sure %v, blind %v, %q", clock.Sure(), clock.Blind(), state)
+	if state := c.State(); c.Sure() == (state == "unsure") || c.Sure() == c.Blind() {
+		t.Errorf("sure %v, blind %v, %q", c.Sure(), c.Blind(), state)
 	}
 }
 
 func TestMachineClocksRun(t *testing.T) {
-	clocks := app.MachineClocks()
+	clocks := clock.MachineClocks()
 	if clocks == nil {
 		t.Skip("this system does not tell how long it has run, sleep included")
 	}
