@@ -3,6 +3,7 @@ package notify
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -44,6 +45,44 @@ func nextBatch(list []rules.Notification) batch {
 		return batch{cmp.Or(goes[0].Message, messageID(goes)), goes}
 	}
 	return batch{messageID(goes), goes}
+}
+
+// next is nextBatch, but what was refused together goes in its parts first.
+func (w *worker) next(list []rules.Notification) batch {
+	for len(w.parts) > 0 {
+		part := only(list, func(n rules.Notification) bool { return slices.Contains(w.parts[0], subject(n)) })
+		if w.parts = w.parts[1:]; len(part) > 0 {
+			return batch{messageID(part), part}
+		}
+	}
+	return nextBatch(list)
+}
+
+// part owes a message that was refused for what it says again, in two halves, so
+// that what its service takes is not lost with what it does not. A digest names
+// nothing that could be left out of it.
+func (w *worker) part(list []rules.Notification, o rules.Outcome) rules.Outcome {
+	var about []string
+	for _, n := range list {
+		if !slices.Contains(about, subject(n)) {
+			about = append(about, subject(n))
+		}
+	}
+	if refusesContent(o) && len(about) > 1 && len(about) <= digestOver {
+		half := len(about) / 2
+		w.parts = slices.Insert(w.parts, 0, about[:half], about[half:])
+		o.State = rules.Owed
+	}
+	if refusesContent(o) && len(w.parts) > 0 {
+		w.notSoon = time.Now()
+	}
+	return o
+}
+
+// refusesContent reports whether a service refused what a message says, and not
+// who it is for, as far as its answer tells.
+func refusesContent(o rules.Outcome) bool {
+	return o.Class == "rejected" && slices.Contains([]int{200, 400, 413, 422, 552, 554}, o.Code)
 }
 
 // withNews picks of a message to repeat what list has other news about, or all of

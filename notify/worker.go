@@ -21,7 +21,8 @@ type worker struct {
 	budget   budget
 	storm    storm
 	trouble  trouble
-	aged     time.Time // since when something is too old to be tried
+	aged     time.Time  // since when something is too old to be tried
+	parts    [][]string // what goes apart, by subject, because its service refused it together
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -88,7 +89,7 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 		w.bury(ctx, p, lost, rules.Outcome{State: rules.Dead, Class: lost[0].Error, Unknown: true})
 		return
 	}
-	next := nextBatch(list)
+	next := w.next(list)
 	taken, err := w.outbox.Take(ctx, next.list, next.id)
 	if err != nil && len(taken) == 0 {
 		w.log.Error("messages not taken from the outbox", "channel", w.name, "error", err)
@@ -102,7 +103,7 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	w.budget.spend()
 	m := w.compose(p, taken, now)
 	m.ID = next.id
-	o := w.settle(p, w.send(ctx, p, m))
+	o := w.part(taken, w.settle(p, w.send(ctx, p, m)))
 	if o.State == rules.Sent && len(next.list) < len(list) && !w.storm.on() {
 		w.notSoon = time.Now() // what waited for the service goes at once
 	}

@@ -401,3 +401,36 @@ func TestQuietHoursEndByTheClockOnTheWallWhenClocksChange(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatIsRefusedTogetherIsSentApart: the good of a message are not lost with
+// the one that its service does not take; only that one is a dead letter.
+func TestWhatIsRefusedTogetherIsSentApart(t *testing.T) {
+	bad := rules.Outcome{State: rules.Dead, Class: "rejected", Code: 400}
+	dead := strings.Repeat(" dead", 20)[1:]
+	for _, tt := range []struct {
+		name    string
+		owed    []rules.Notification
+		answers []rules.Outcome
+		states  string
+		tries   int
+	}{
+		{"one of two", alerts("phone", 0, 2), []rules.Outcome{bad, bad}, "dead sent", 3},
+		{"one of four", alerts("phone", 0, 4), []rules.Outcome{bad, {State: rules.Sent}, bad, bad}, "sent sent dead sent", 5},
+		{"it is down in between", alerts("phone", 0, 2), []rules.Outcome{bad, down, {State: rules.Sent}, bad}, "dead sent", 4},
+		{"all", alerts("phone", 0, 20), many(100, bad), dead, 39},
+		{"a digest", alerts("phone", 0, 21), many(1, bad), dead + " dead", 1},
+		{"for its address", alerts("phone", 0, 2), many(1, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 404}), "dead dead", 1},
+		{"for its credential", alerts("phone", 0, 2), many(1, refused), "dead dead", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dispatch(t, map[string][]rules.Outcome{"phone": tt.answers}, func(b *box, s *service) {
+				b.owe(tt.owed...)
+				after(8 * time.Second) // less than a fold
+				want(t, "states", b.states(), tt.states)
+				if len(s.ids) != tt.tries {
+					t.Errorf("tried %d times, want %d:\n%s", len(s.ids), tt.tries, s.heard())
+				}
+			})
+		})
+	}
+}
