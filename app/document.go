@@ -37,36 +37,6 @@ func CheckDocument(file string, text []byte) error {
 	return err
 }
 
-// CheckJSON refuses JSON that is nested too deep or holds too much to be taken
-// apart: each value costs some dozens of bytes, however short it is written. It
-// does not look whether it is JSON.
-func CheckJSON(text []byte) error {
-	open, marks, quoted := 0, 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '[' || c == '{':
-			open++
-			marks++
-		case c == ']' || c == '}':
-			open--
-		case c == ',':
-			marks++
-		}
-		if open > mostDepth {
-			return rules.Errorf(rules.Invalid, "the JSON is nested deeper than %d levels", mostDepth)
-		}
-		if marks > mostTokens {
-			return rules.Errorf(rules.Invalid, "the JSON holds more than %d values", mostTokens)
-		}
-	}
-	return nil
-}
-
 // parseDocument parses YAML or JSON of at most so many tokens.
 func parseDocument(file string, text []byte, most int) (*ast.File, error) {
 	if err := measure(file, text, most); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/cli"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -30,12 +31,13 @@ import (
 // key and no channel.
 func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	options := stdio.Options{Log: log, Reads: mcp.Reads}
 	if o.Connect != "" {
 		target, err := remoteTarget(o, log)
 		if err != nil {
 			return err
 		}
-		return mcp.NewBridge([]mcp.Target{target}, mcp.BridgeOptions{Log: log}).Run(ctx, os.Stdin, os.Stdout)
+		return stdio.NewBridge([]stdio.Target{target}, options).Run(ctx, os.Stdin, os.Stdout)
 	}
 	c, err := loadConfig(o.Config, false)
 	if err != nil {
@@ -46,11 +48,11 @@ func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
 	}
 	late := &lateApp{program: p, path: o.Config, config: c}
 	local := mcp.New(&app.App{Config: c, Version: p.Version}, mcp.Options{Log: log, Version: p.Version, Draw: chart.PNG, Scope: scopeOf(o), Open: late.open}).Local()
-	targets := append(socketTargets(c, scopeHeader(o)), local.Target())
+	targets := append(socketTargets(c, scopeHeader(o)), stdio.Target{Name: "this process", URL: "http://local/mcp", Dial: local.Dial})
 	ctx, end := context.WithCancel(ctx)
 	err = together(ctx, local.Run, func(ctx context.Context) error {
 		defer end()
-		return mcp.NewBridge(targets, mcp.BridgeOptions{Log: log}).Run(ctx, os.Stdin, os.Stdout)
+		return stdio.NewBridge(targets, options).Run(ctx, os.Stdin, os.Stdout)
 	})
 	end()
 	return errors.Join(err, late.close())
@@ -142,7 +144,7 @@ func clientSockets(c *app.Config) []string {
 }
 
 // socketTargets are the ways to the daemon of this machine.
-func socketTargets(c *app.Config, header http.Header) (targets []mcp.Target) {
+func socketTargets(c *app.Config, header http.Header) (targets []stdio.Target) {
 	if ownData(c) {
 		if dir, err := filepath.Abs(c.DataDir); err == nil {
 			header.Set(dataHeader, dir)
@@ -154,9 +156,9 @@ func socketTargets(c *app.Config, header http.Header) (targets []mcp.Target) {
 	return targets
 }
 
-func socketTarget(path string, header http.Header) mcp.Target {
+func socketTarget(path string, header http.Header) stdio.Target {
 	dialer := &net.Dialer{Timeout: 2 * time.Second}
-	return mcp.Target{
+	return stdio.Target{
 		Name: "unix:" + path, URL: "http://tocsin/mcp", Header: header,
 		Dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
 		Cure: "is the daemon running (`tocsin serve`), and may this user use its socket (group " + socketGroup + ")?",
@@ -177,11 +179,11 @@ func ownData(c *app.Config) bool {
 }
 
 // remoteTarget is the daemon that --connect names. No config is read for it.
-func remoteTarget(o cli.MCPOptions, log *slog.Logger) (mcp.Target, error) {
+func remoteTarget(o cli.MCPOptions, log *slog.Logger) (stdio.Target, error) {
 	header := scopeHeader(o)
 	token, err := readToken(o.TokenFile)
 	if err != nil {
-		return mcp.Target{}, err
+		return stdio.Target{}, err
 	}
 	if !token.IsZero() {
 		header.Set("Authorization", "Bearer "+token.Reveal())
@@ -191,13 +193,13 @@ func remoteTarget(o cli.MCPOptions, log *slog.Logger) (mcp.Target, error) {
 			path = rooted
 		}
 		if runtime.GOOS == "windows" {
-			return mcp.Target{}, rules.FieldErrorf("--connect", "there is no local socket on this system; for example --connect http://127.0.0.1:8627")
+			return stdio.Target{}, rules.FieldErrorf("--connect", "there is no local socket on this system; for example --connect http://127.0.0.1:8627")
 		}
 		return socketTarget(path, header), nil
 	}
 	u, err := mcpURL(o.Connect)
 	if err != nil {
-		return mcp.Target{}, err
+		return stdio.Target{}, err
 	}
 	if u.Scheme == "http" && !token.IsZero() && !loopbackName(u.Hostname()) {
 		log.Warn("the token goes over the network in clear; use https, or a tunnel", "url", u)
@@ -206,7 +208,7 @@ func remoteTarget(o cli.MCPOptions, log *slog.Logger) (mcp.Target, error) {
 	if loopbackName(u.Hostname()) {
 		cure = "is the daemon running (`tocsin serve`), and is this the address it listens on?"
 	}
-	return mcp.Target{Name: u.String(), URL: u.String(), Header: header, Cure: cure}, nil
+	return stdio.Target{Name: u.String(), URL: u.String(), Header: header, Cure: cure}, nil
 }
 
 // mcpURL is the endpoint of a daemon, whose path may be left out.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/jsonrpc"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -99,7 +99,7 @@ func asObject(sent any) (map[string]any, error) {
 // decoded is the list or object that a text holds, else the text.
 func decoded(encoded string) any {
 	var v any
-	if s := strings.TrimSpace(encoded); (strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[")) && app.CheckJSON([]byte(s)) == nil && json.Unmarshal([]byte(s), &v) == nil {
+	if s := strings.TrimSpace(encoded); (strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[")) && jsonrpc.CheckSize([]byte(s)) == nil && json.Unmarshal([]byte(s), &v) == nil {
 		return v
 	}
 	return encoded

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -14,6 +13,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/jsonrpc"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -171,26 +171,26 @@ func patient(w http.ResponseWriter) {
 }
 
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxMessage))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, jsonrpc.MaxMessage))
 	if err != nil {
 		unread(w, err)
 		return
 	}
 	patient(w)
-	m, wrong := parseMessage(body)
+	m, wrong := jsonrpc.Parse(body)
 	if wrong != nil {
-		write(w, http.StatusBadRequest, wrong.answer())
+		write(w, http.StatusBadRequest, wrong.Answer())
 		return
 	}
-	if m.needsApp() {
+	if needsApp(m) {
 		if err := h.server.ready(r.Context()); err != nil {
-			write(w, http.StatusOK, m.refused(h.server.unopened(err)))
+			write(w, http.StatusOK, m.Refused(h.server.unopened(err)))
 			return
 		}
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	switch {
-	case m.Method == string(mcp.MethodInitialize) && m.version == "":
+	case m.Method == string(mcp.MethodInitialize) && m.Version == "":
 		h.initialize(w, r)
 	case m.Method == string(mcp.MethodNotificationCancelled) && mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)):
 		// Without a session the ids of all clients are one; each ends its own
@@ -269,6 +269,19 @@ func (h *Handler) forget(id string) {
 	})
 }
 
+// needsApp reports whether the answer needs more than what is always the same.
+func needsApp(m jsonrpc.Message) bool {
+	if !m.Asks() {
+		return false
+	}
+	switch mcp.MCPMethod(m.Method) {
+	case mcp.MethodInitialize, mcp.MethodServerDiscover, mcp.MethodPing, mcp.MethodSetLogLevel,
+		mcp.MethodToolsList, mcp.MethodPromptsList, mcp.MethodResourcesTemplatesList:
+		return false
+	}
+	return true
+}
+
 // ready opens the app for a request that needs more of it than its Config.
 func (s *Server) ready(ctx context.Context) error {
 	s.opening.Lock()
@@ -305,16 +318,16 @@ func unread(w http.ResponseWriter, err error) {
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		w.Header().Set("Connection", "close")
-		write(w, http.StatusRequestEntityTooLarge, failure(nil, mcp.INVALID_REQUEST, fmt.Sprintf("the message is larger than %d MB", large.Limit>>20)))
+		write(w, http.StatusRequestEntityTooLarge, jsonrpc.TooLarge())
 		return
 	}
-	write(w, http.StatusBadRequest, failure(nil, mcp.PARSE_ERROR, "the message did not arrive whole"))
+	write(w, http.StatusBadRequest, jsonrpc.Failure(nil, jsonrpc.ParseError, "the message did not arrive whole"))
 }
 
-func write(w http.ResponseWriter, status int, m message) {
+func write(w http.ResponseWriter, status int, m jsonrpc.Message) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(m.line())
+	_, _ = w.Write(m.Line())
 }
 
 // held is an answer in memory; it is no stream.

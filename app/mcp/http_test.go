@@ -21,7 +21,11 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/evaluator"
 )
+
+// hello is what begins a session of the older protocol.
+const hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"pipe","version":"1"}}}`
 
 // modernMeta is what a request of the protocol without sessions carries.
 const modernMeta = `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"newer","version":"3"},"io.modelcontextprotocol/clientCapabilities":{}}`
@@ -439,4 +443,16 @@ func (h *house) author(rule string) string {
 		h.t.Fatalf("changes of %s: %v, %v", rule, list, err)
 	}
 	return list[0].By.Name
+}
+
+// slow answers when it is told to.
+type slow struct {
+	evaluator.Source
+	asked, release chan struct{}
+}
+
+func (s slow) Measurements(ctx context.Context) ([]string, error) {
+	close(s.asked)
+	<-s.release
+	return nil, ctx.Err()
 }

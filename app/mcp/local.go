@@ -24,11 +24,6 @@ func (s *Server) Local() *Local {
 	return &Local{handler: s.Handler(HandlerOptions{}), log: s.log, conns: make(chan net.Conn), ended: make(chan struct{})}
 }
 
-// Target is the way to the server.
-func (l *Local) Target() Target {
-	return Target{Name: "this process", URL: "http://local/mcp", Dial: l.dial}
-}
-
 // Run answers until ctx ends.
 func (l *Local) Run(ctx context.Context) error {
 	s := &http.Server{
@@ -46,7 +41,8 @@ func (l *Local) Run(ctx context.Context) error {
 	return err
 }
 
-func (l *Local) dial(ctx context.Context) (net.Conn, error) {
+// Dial makes a connection to the server.
+func (l *Local) Dial(ctx context.Context) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case l.conns <- theirs:

@@ -7,6 +7,8 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/9bikes/tocsin/app/jsonrpc"
 )
 
 type progressKey struct{}
@@ -41,7 +43,7 @@ func (s *Server) progress(ctx context.Context, what string) func(done float64) {
 		told, most = time.Now(), percent
 		params := map[string]any{"progressToken": token, "progress": percent, "total": 100, "message": what}
 		if r, ok := ctx.Value(replyKey{}).(*reply); ok {
-			r.tell(encoded(map[string]any{"jsonrpc": mcp.JSONRPC_VERSION, "method": "notifications/progress", "params": params}))
+			r.tell(jsonrpc.Notification("notifications/progress", params).Raw)
 			return
 		}
 		if err := protocol.SendNotificationToClient(ctx, "notifications/progress", params); err != nil {

@@ -53,3 +53,10 @@ func propertyNames(list []property) []string {
 
 // tools are all that there are.
 var tools = slices.Concat(ruleTools, alertTools, silenceTools, channelTools, changeTools, dataTools, explainTools, statusTools)
+
+// Reads reports whether a tool changes nothing, so that a call of it may be
+// repeated.
+func Reads(name string) bool {
+	i := slices.IndexFunc(tools, func(t tool) bool { return t.name == name })
+	return i >= 0 && tools[i].effect.reads
+}

@@ -44,7 +44,7 @@ var importers = map[string][]string{
 	"github.com/go-sql-driver/mysql":          {"rules/mysql"},
 	"github.com/influxdata/influxql":          {"evaluator/influx"},
 	"github.com/influxdata/line-protocol":     {"evaluator/live"},
-	"github.com/mark3labs/mcp-go":             {"app/mcp"},
+	"github.com/mark3labs/mcp-go":             {"app/mcp", "app/stdio"},
 	"github.com/pressly/goose":                {"rules/sqlite", "rules/mysql"},
 	"github.com/prometheus/client_golang":     {"app/web"},
 	"github.com/redis/go-redis":               {"rules/redis"},

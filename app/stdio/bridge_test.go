@@ -1,4 +1,4 @@
-package mcp_test
+package stdio_test
 
 import (
 	"bufio"
@@ -25,6 +25,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -38,12 +39,12 @@ type wire struct {
 }
 
 // bridge starts a bridge to targets, which ends with the test.
-func bridge(t *testing.T, targets ...mcp.Target) *wire {
+func bridge(t *testing.T, targets ...stdio.Target) *wire {
 	t.Helper()
-	return bridgeWith(t, mcp.BridgeOptions{}, targets...)
+	return bridgeWith(t, stdio.Options{}, targets...)
 }
 
-func bridgeWith(t *testing.T, o mcp.BridgeOptions, targets ...mcp.Target) *wire {
+func bridgeWith(t *testing.T, o stdio.Options, targets ...stdio.Target) *wire {
 	t.Helper()
 	in, w := io.Pipe()
 	out, outW := io.Pipe()
@@ -56,8 +57,8 @@ func bridgeWith(t *testing.T, o mcp.BridgeOptions, targets ...mcp.Target) *wire 
 		}
 		close(b.out)
 	}()
-	o.Log = slog.New(slog.NewTextHandler(b.log, nil))
-	bridge := mcp.NewBridge(targets, o)
+	o.Log, o.Reads = slog.New(slog.NewTextHandler(b.log, nil)), mcp.Reads
+	bridge := stdio.NewBridge(targets, o)
 	go func() {
 		b.done <- bridge.Run(context.WithoutCancel(t.Context()), in, outW)
 		_ = outW.Close()
@@ -149,8 +150,8 @@ func (p *place) kill() {
 	p.server = nil
 }
 
-func (p *place) target() mcp.Target {
-	return mcp.Target{Name: "the daemon", URL: "http://daemon/mcp", Dial: func(ctx context.Context) (net.Conn, error) {
+func (p *place) target() stdio.Target {
+	return stdio.Target{Name: "the daemon", URL: "http://daemon/mcp", Dial: func(ctx context.Context) (net.Conn, error) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.server == nil {
@@ -172,7 +173,7 @@ func (h *house) daemon() (handler http.Handler, end func()) {
 }
 
 // local is a server in this process, running.
-func (h *house) local() mcp.Target {
+func (h *house) local() stdio.Target {
 	l := h.server.Local()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
 	done := make(chan error, 1)
@@ -183,7 +184,7 @@ func (h *house) local() mcp.Target {
 			h.t.Error(err)
 		}
 	})
-	return l.Target()
+	return stdio.Target{Name: "this process", URL: "http://local/mcp", Dial: l.Dial}
 }
 
 // TestASessionOutlivesItsServers is a client's session while the daemon is
@@ -216,7 +217,7 @@ func TestASessionOutlivesItsServers(t *testing.T) {
 			list(5, "Of the daemon")
 			b.say(`{"jsonrpc":"2.0","id":6,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"New","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}` + era.meta + `}}`)
 			b.hears(`"id":6`, `"structuredContent"`)
-			if got := daemon.author("new"); !strings.Contains(got, "via ") {
+			if got := daemon.author("new").Name; !strings.Contains(got, "via ") {
 				t.Errorf("the author is %q", got)
 			}
 			if rest := b.ends(); len(rest) > 0 {
@@ -291,13 +292,13 @@ func TestASessionThatWasForgottenIsBegunAnew(t *testing.T) {
 	defer end()
 	b.say(call(3, "create_alert_rule", `{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`))
 	b.hears(`"id":3`, "structuredContent")
-	if got := h.author("x"); !strings.HasSuffix(got, "via pipe") {
+	if got := h.author("x").Name; !strings.HasSuffix(got, "via pipe") {
 		t.Errorf("the author is %q", got)
 	}
 }
 
 // asking is a server of another make whose tool asks the user.
-func asking(t *testing.T, work func(ctx context.Context)) mcp.Target {
+func asking(t *testing.T, work func(ctx context.Context)) stdio.Target {
 	t.Helper()
 	s := server.NewMCPServer("other", "1", server.WithElicitation(), server.WithLogging())
 	form := protocol.ElicitationParams{Message: "Really?", RequestedSchema: map[string]any{"type": "object", "properties": map[string]any{}}}
@@ -328,7 +329,7 @@ func asking(t *testing.T, work func(ctx context.Context)) mcp.Target {
 	})
 	e := httptest.NewServer(server.NewStreamableHTTPServer(s, server.WithStateful(true)))
 	t.Cleanup(e.Close)
-	return mcp.Target{Name: "another server", URL: e.URL}
+	return stdio.Target{Name: "another server", URL: e.URL}
 }
 
 type accepting struct{}
@@ -344,7 +345,7 @@ func TestAServerCanAskTheUser(t *testing.T) {
 			out, outW := io.Pipe()
 			done := make(chan error, 1)
 			go func() {
-				done <- mcp.NewBridge([]mcp.Target{asking(t, func(context.Context) {})}, mcp.BridgeOptions{}).Run(t.Context(), in, outW)
+				done <- stdio.NewBridge([]stdio.Target{asking(t, func(context.Context) {})}, stdio.Options{Reads: mcp.Reads}).Run(t.Context(), in, outW)
 			}()
 			c := client.NewClient(transport.NewIO(out, w, io.NopCloser(strings.NewReader(""))), client.WithElicitationHandler(accepting{}))
 			if err := c.Start(t.Context()); err != nil {
@@ -472,7 +473,7 @@ func TestProgressComesWhileTheWorkIsDone(t *testing.T) {
 }
 
 func TestARefusalTellsTheCure(t *testing.T) {
-	status := func(code int, body string) mcp.Target {
+	status := func(code int, body string) stdio.Target {
 		e := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.Header().Set("Location", "https://elsewhere/mcp")
@@ -480,7 +481,7 @@ func TestARefusalTellsTheCure(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}))
 		t.Cleanup(e.Close)
-		return mcp.Target{Name: e.URL, URL: e.URL, Header: http.Header{"Authorization": {"Bearer hunter2secret"}}}
+		return stdio.Target{Name: e.URL, URL: e.URL, Header: http.Header{"Authorization": {"Bearer hunter2secret"}}}
 	}
 	tls := httptest.NewTLSServer(http.NotFoundHandler())
 	tls.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
@@ -489,11 +490,11 @@ func TestARefusalTellsTheCure(t *testing.T) {
 	closed.Close()
 	for _, tt := range []struct {
 		name   string
-		target mcp.Target
+		target stdio.Target
 		want   string
 	}{
-		{"nobody there", mcp.Target{Name: "there", URL: closed.URL, Cure: "is it running?"}, "cannot reach tocsin at there: connection refused; is it running?"},
-		{"a certificate nobody knows", mcp.Target{Name: "there", URL: tls.URL}, "certificate"},
+		{"nobody there", stdio.Target{Name: "there", URL: closed.URL, Cure: "is it running?"}, "cannot reach tocsin at there: connection refused; is it running?"},
+		{"a certificate nobody knows", stdio.Target{Name: "there", URL: tls.URL}, "certificate"},
 		{"a wrong token", status(401, `{"code":"unauthorized","error":"this token is not known"}`), "this token is not known; give it in TOCSIN_TOKEN or by --token-file"},
 		{"a small scope", status(403, `{"error":"needs scope read"}`), "needs scope read"},
 		{"another path", status(404, `{}`), "there is no MCP"},
@@ -592,7 +593,7 @@ func TestSubscriptionsMoveWithTheServer(t *testing.T) {
 			p := &place{t: t}
 			p.open(f, nil)
 			t.Cleanup(end)
-			b := bridgeWith(t, mcp.BridgeOptions{Look: 20 * time.Millisecond}, p.target(), other.local())
+			b := bridgeWith(t, stdio.Options{Look: 20 * time.Millisecond}, p.target(), other.local())
 			if tt.name == "2025-11-25" {
 				b.say(hello, ready)
 				b.hears(`"id":1`)
@@ -629,7 +630,7 @@ func TestPipedSessionsToADaemonLoseNoAnswer(t *testing.T) {
 	for range 300 {
 		in := strings.Join([]string{hello, ready, call(2, "list_alerts", `{}`), call(`"three"`, "list_alert_rules", `{}`), `{"jsonrpc":"2.0","id":4,"method":"tools/list"}`}, "\n")
 		var out buffer
-		if err := mcp.NewBridge([]mcp.Target{p.target()}, mcp.BridgeOptions{}).Run(t.Context(), strings.NewReader(in), &out); err != nil {
+		if err := stdio.NewBridge([]stdio.Target{p.target()}, stdio.Options{Reads: mcp.Reads}).Run(t.Context(), strings.NewReader(in), &out); err != nil {
 			t.Fatal(err)
 		}
 		if text := out.String(); strings.Count(text, `"result"`) != 4 || strings.Count(text, "\n") != 4 || !strings.HasPrefix(text, `{"jsonrpc":"2.0","id":1,`) {

@@ -1,4 +1,4 @@
-package mcp
+package stdio
 
 import (
 	"bufio"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/9bikes/tocsin/app/jsonrpc"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -116,7 +117,7 @@ func (u *upstream) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	// A server that does not hear it forgets the session by and by.
-	if resp, err := u.send(ctx, http.MethodDelete, s, message{}); err == nil {
+	if resp, err := u.send(ctx, http.MethodDelete, s, jsonrpc.Message{}); err == nil {
 		_ = resp.Body.Close()
 	}
 }
@@ -125,7 +126,7 @@ func (u *upstream) leave() {
 func (u *upstream) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, shakeTime)
 	defer cancel()
-	resp, err := u.send(ctx, http.MethodGet, nil, message{})
+	resp, err := u.send(ctx, http.MethodGet, nil, jsonrpc.Message{})
 	if err != nil {
 		return false
 	}
@@ -134,19 +135,19 @@ func (u *upstream) answers(ctx context.Context) bool {
 }
 
 // ask brings a request to the server and returns the answer.
-func (u *upstream) ask(ctx context.Context, b *Bridge, c *call) (message, error) {
+func (u *upstream) ask(ctx context.Context, b *Bridge, c *call) (jsonrpc.Message, error) {
 	var s *link
-	if c.version == "" {
+	if c.Version == "" {
 		var err error
 		greets := c.Method == string(mcp.MethodInitialize)
-		var hello message
+		var hello jsonrpc.Message
 		if s, hello, err = u.shake(ctx, b, greets); err != nil || greets {
 			return hello, err
 		}
 	}
-	resp, err := u.send(ctx, http.MethodPost, s, c.message)
+	resp, err := u.send(ctx, http.MethodPost, s, c.Message)
 	if err != nil {
-		return message{}, err
+		return jsonrpc.Message{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := u.receive(ctx, b, s, resp)
@@ -158,11 +159,11 @@ func (u *upstream) ask(ctx context.Context, b *Bridge, c *call) (message, error)
 
 // shake returns the client's session, which it begins if there is none, and
 // the server's answer to the handshake.
-func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, message, error) {
+func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, jsonrpc.Message, error) {
 	u.opening.Lock()
 	defer u.opening.Unlock()
 	if s := u.present(); s != nil && !anew {
-		return s, message{}, nil
+		return s, jsonrpc.Message{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, shakeTime)
 	defer cancel()
@@ -191,15 +192,15 @@ func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, mess
 	return s, answer, nil
 }
 
-func (u *upstream) greet(ctx context.Context, b *Bridge, hello message) (*link, message, error) {
+func (u *upstream) greet(ctx context.Context, b *Bridge, hello jsonrpc.Message) (*link, jsonrpc.Message, error) {
 	resp, err := u.send(ctx, http.MethodPost, nil, hello)
 	if err != nil {
-		return nil, message{}, err
+		return nil, jsonrpc.Message{}, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := u.receive(ctx, b, nil, resp)
 	if err != nil {
-		return nil, message{}, err
+		return nil, jsonrpc.Message{}, err
 	}
 	var result struct {
 		Version string `json:"protocolVersion"`
@@ -211,8 +212,7 @@ func (u *upstream) greet(ctx context.Context, b *Bridge, hello message) (*link, 
 // confirm ends the handshake and listens to what the server says by itself.
 func (u *upstream) confirm(ctx context.Context, b *Bridge, s *link) {
 	s.confirm.Do(func() {
-		confirmed := message{Method: string(mcp.MethodNotificationInitialized), raw: []byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)}
-		b.tell(ctx, u, s, confirmed)
+		b.tell(ctx, u, s, jsonrpc.Notification(string(mcp.MethodNotificationInitialized), struct{}{}))
 		if s.id != "" {
 			b.spawned.Go(func() { u.listen(context.WithoutCancel(ctx), b, s) })
 		}
@@ -247,7 +247,7 @@ func (u *upstream) listen(ctx context.Context, b *Bridge, s *link) {
 }
 
 func (u *upstream) stream(ctx context.Context, b *Bridge, s *link) error {
-	resp, err := u.send(ctx, http.MethodGet, s, message{})
+	resp, err := u.send(ctx, http.MethodGet, s, jsonrpc.Message{})
 	if err != nil {
 		return err
 	}
@@ -263,7 +263,7 @@ func (u *upstream) stream(ctx context.Context, b *Bridge, s *link) error {
 }
 
 // tell sends what has no answer.
-func (u *upstream) tell(ctx context.Context, s *link, m message) error {
+func (u *upstream) tell(ctx context.Context, s *link, m jsonrpc.Message) error {
 	resp, err := u.send(ctx, http.MethodPost, s, m)
 	if err != nil {
 		return err
@@ -277,10 +277,10 @@ func (u *upstream) tell(ctx context.Context, s *link, m message) error {
 }
 
 // send sends one request.
-func (u *upstream) send(ctx context.Context, method string, s *link, m message) (*http.Response, error) {
+func (u *upstream) send(ctx context.Context, method string, s *link, m jsonrpc.Message) (*http.Response, error) {
 	sent := false
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }}
-	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), method, u.URL, bytes.NewReader(m.raw))
+	r, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), method, u.URL, bytes.NewReader(m.Raw))
 	if err != nil {
 		return nil, fmt.Errorf("ask %s: %w", u.Name, err)
 	}
@@ -296,15 +296,15 @@ func (u *upstream) send(ctx context.Context, method string, s *link, m message) 
 }
 
 // address writes the headers of a request.
-func (u *upstream) address(r *http.Request, s *link, m message) {
+func (u *upstream) address(r *http.Request, s *link, m jsonrpc.Message) {
 	for name, values := range u.Header {
 		r.Header[name] = values
 	}
 	r.Header.Set("Accept", "application/json, text/event-stream")
 	switch {
-	case m.version != "":
-		r.Header.Set(mcp.HeaderProtocolVersion, m.version)
-		for name, value := range mcp.StandardHeaders(m.version, mcp.MCPMethod(m.Method), m.Params) {
+	case m.Version != "":
+		r.Header.Set(mcp.HeaderProtocolVersion, m.Version)
+		for name, value := range mcp.StandardHeaders(m.Version, mcp.MCPMethod(m.Method), m.Params) {
 			r.Header.Set(name, value)
 		}
 	case s != nil:
@@ -325,9 +325,9 @@ func (u *upstream) address(r *http.Request, s *link, m message) {
 
 // receive reads the answer to a request. What the server says before is passed
 // on.
-func (u *upstream) receive(ctx context.Context, b *Bridge, s *link, resp *http.Response) (message, error) {
+func (u *upstream) receive(ctx context.Context, b *Bridge, s *link, resp *http.Response) (jsonrpc.Message, error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	var answer message
+	var answer jsonrpc.Message
 	var err error
 	switch {
 	case kind == "text/event-stream" && resp.StatusCode == http.StatusOK:
@@ -347,36 +347,37 @@ func (u *upstream) receive(ctx context.Context, b *Bridge, s *link, resp *http.R
 }
 
 // document reads an answer that is no stream.
-func (u *upstream) document(s *link, resp *http.Response) (message, error) {
+func (u *upstream) document(s *link, resp *http.Response) (jsonrpc.Message, error) {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return message{}, fmt.Errorf("%w: %s: %w", errLost, u.Name, rules.Cause(err))
+		return jsonrpc.Message{}, fmt.Errorf("%w: %s: %w", errLost, u.Name, rules.Cause(err))
 	}
 	if m, wrong := parseAnswer(text); wrong == nil {
 		return m, nil
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(text))
 	if resp.StatusCode < http.StatusMultipleChoices {
-		return message{}, rules.Errorf(rules.Unavailable, "%s answers something that is no MCP; is the address right?", u.Name)
+		err := rules.Errorf(rules.Unavailable, "%s answers something that is no MCP; is the address right?", u.Name)
+		return jsonrpc.Message{}, err
 	}
-	return message{}, u.refusal(s, resp)
+	return jsonrpc.Message{}, u.refusal(s, resp)
 }
 
 // parseAnswer reads the answer to a request; that to one which could not be
 // read has no id.
-func parseAnswer(text []byte) (message, *fault) {
-	if m, wrong := parseMessage(text); wrong == nil || !json.Valid(text) {
+func parseAnswer(text []byte) (jsonrpc.Message, *jsonrpc.Fault) {
+	if m, wrong := jsonrpc.Parse(text); wrong == nil || !json.Valid(text) {
 		return m, wrong
 	}
-	m, wrong := parseMessage(replaced(text, "id", json.RawMessage("0")))
-	if wrong == nil && !m.answers() {
-		wrong = &fault{code: mcp.INVALID_REQUEST, text: "this is no answer"}
+	m, wrong := jsonrpc.Parse(jsonrpc.Replace(text, "id", json.RawMessage("0")))
+	if wrong == nil && !m.Answers() {
+		wrong = &jsonrpc.Fault{Code: jsonrpc.InvalidRequest, Text: "this is no answer"}
 	}
 	return m, wrong
 }
 
 // events passes on what comes in a stream until an answer does.
-func (u *upstream) events(ctx context.Context, b *Bridge, s *link, body io.Reader) (message, error) {
+func (u *upstream) events(ctx context.Context, b *Bridge, s *link, body io.Reader) (jsonrpc.Message, error) {
 	lines := bufio.NewScanner(body)
 	lines.Buffer(nil, maxAnswer)
 	var data []byte
@@ -388,7 +389,7 @@ func (u *upstream) events(ctx context.Context, b *Bridge, s *link, body io.Reade
 		if line != "" || len(data) == 0 {
 			continue
 		}
-		m, wrong := parseMessage(data)
+		m, wrong := jsonrpc.Parse(data)
 		data = nil
 		switch {
 		case wrong != nil:
@@ -399,7 +400,7 @@ func (u *upstream) events(ctx context.Context, b *Bridge, s *link, body io.Reade
 			b.pass(ctx, u, s, m)
 		}
 	}
-	return message{}, fmt.Errorf("%w: %s: %w", errLost, u.Name, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
+	return jsonrpc.Message{}, fmt.Errorf("%w: %s: %w", errLost, u.Name, errors.Join(lines.Err(), io.ErrUnexpectedEOF))
 }
 
 // unreached is the error for a server to which nothing was sent.
@@ -461,5 +462,5 @@ func sentence(resp *http.Response) string {
 	if kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); kind == "text/html" {
 		return http.StatusText(resp.StatusCode)
 	}
-	return cleaned(strings.TrimSpace(string(text)), errorSize)
+	return rules.Defuse(strings.Join(strings.Fields(string(text)), " "), "", "")
 }

@@ -1,4 +1,7 @@
-package mcp
+// Package stdio carries a client's standard input and output to a server: to a
+// daemon over HTTP, or to one in this process. It keeps the session while
+// servers come and go; what the messages mean is the servers' business.
+package stdio
 
 import (
 	"cmp"
@@ -9,12 +12,12 @@ import (
 	"io"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/9bikes/tocsin/app/jsonrpc"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -30,11 +33,14 @@ const (
 	lostTries = 3
 )
 
-// BridgeOptions are what a Bridge may be told; the zero value is right.
-type BridgeOptions struct {
+// Options are what a Bridge may be told; the zero value is right.
+type Options struct {
 	// Log gets what is no answer; nil discards it. It must not write to the
 	// output that carries the protocol.
 	Log *slog.Logger
+	// Reads reports whether a tool changes nothing, so that a call of it may be
+	// repeated whose answer was lost; nil repeats none.
+	Reads func(tool string) bool
 	// Look is how often a better server is looked for while the client waits
 	// for news and asks nothing, 0 for ten seconds.
 	Look time.Duration
@@ -52,16 +58,17 @@ type Bridge struct {
 	pending   sync.WaitGroup // calls that the end of the input waits for
 	slots     chan struct{}
 	look      time.Duration
+	reads     func(tool string) bool
 
 	writing sync.Mutex
 	out     io.Writer
 
 	mu        sync.Mutex
-	hello     message   // the client's handshake, or one in its place
-	ready     bool      // the client confirmed the handshake
-	standing  []message // what a server keeps for the client: subscriptions, the log level
-	at        *upstream // where the last answer came from
-	calls     []*call   // asked by the client and not answered
+	hello     jsonrpc.Message   // the client's handshake, or one in its place
+	ready     bool              // the client confirmed the handshake
+	standing  []jsonrpc.Message // what a server keeps for the client: subscriptions, the log level
+	at        *upstream         // where the last answer came from
+	calls     []*call           // asked by the client and not answered
 	questions map[int]inquiry
 	asked     int  // how many questions there were
 	over      bool // the input has ended
@@ -70,7 +77,7 @@ type Bridge struct {
 
 // call is a request of the client that is not answered yet.
 type call struct {
-	message
+	jsonrpc.Message
 	cancel    context.CancelFunc
 	cancelled bool
 	at        *upstream
@@ -79,23 +86,19 @@ type call struct {
 
 func (c *call) listens() bool { return c.Method == string(mcp.MethodSubscriptionsListen) }
 
-// inquiry is a request of a server that the client has not answered yet.
-type inquiry struct {
-	id      json.RawMessage // as the server gave it
-	method  string
-	at      *upstream
-	session *link
-}
-
 // shake is the handshake for a client that asks without one.
-var shake = message{
+var shake = jsonrpc.Message{
 	ID: json.RawMessage("0"), Method: string(mcp.MethodInitialize),
-	raw: []byte(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"` + mcp.LATEST_LEGACY_PROTOCOL_VERSION + `","capabilities":{},"clientInfo":{"name":"","version":""}}}`),
+	Raw: []byte(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"` + mcp.LATEST_LEGACY_PROTOCOL_VERSION +
+		`","capabilities":{},"clientInfo":{"name":"","version":""}}}`),
 }
 
 // NewBridge returns a Bridge to the targets, the preferred one first.
-func NewBridge(targets []Target, o BridgeOptions) *Bridge {
-	b := &Bridge{log: o.Log, look: cmp.Or(o.Look, 10*time.Second), slots: make(chan struct{}, atOnce), hello: shake, ready: true, questions: map[int]inquiry{}, said: map[string]bool{}}
+func NewBridge(targets []Target, o Options) *Bridge {
+	b := &Bridge{
+		log: o.Log, look: cmp.Or(o.Look, 10*time.Second), reads: o.Reads, slots: make(chan struct{}, atOnce),
+		hello: shake, ready: true, questions: map[int]inquiry{}, said: map[string]bool{},
+	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
 	}
@@ -134,7 +137,7 @@ func (b *Bridge) carry(ctx context.Context, lines <-chan line) error {
 		case l := <-lines:
 			switch {
 			case errors.Is(l.err, errLong):
-				b.write((&fault{code: mcp.INVALID_REQUEST, text: fmt.Sprintf("the message is larger than %d MB", maxMessage>>20)}).answer())
+				b.write(jsonrpc.TooLarge())
 			case l.err != nil:
 				b.finish(ctx)
 				if errors.Is(l.err, io.EOF) {
@@ -150,17 +153,17 @@ func (b *Bridge) carry(ctx context.Context, lines <-chan line) error {
 
 // take does what a line asks for.
 func (b *Bridge) take(ctx context.Context, text []byte) {
-	m, wrong := parseMessage(text)
+	m, wrong := jsonrpc.Parse(text)
 	switch {
 	case wrong != nil:
-		b.write(wrong.answer())
-	case m.answers():
+		b.write(wrong.Answer())
+	case m.Answers():
 		b.reply(ctx, m)
 	case m.Method == string(mcp.MethodNotificationCancelled):
 		b.cancelled(ctx, m)
-	case !m.asks():
+	case !m.Asks():
 		b.notify(ctx, m)
-	case m.Method == string(mcp.MethodInitialize) && m.version == "":
+	case m.Method == string(mcp.MethodInitialize) && m.Version == "":
 		// Nothing overtakes it.
 		b.answer(b.begin(ctx, m))
 	default:
@@ -170,7 +173,7 @@ func (b *Bridge) take(ctx context.Context, text []byte) {
 }
 
 // begin shakes hands anew.
-func (b *Bridge) begin(ctx context.Context, m message) (*call, message) {
+func (b *Bridge) begin(ctx context.Context, m jsonrpc.Message) (*call, jsonrpc.Message) {
 	b.mu.Lock()
 	b.hello, b.ready, b.standing = m, false, nil
 	b.mu.Unlock()
@@ -182,8 +185,8 @@ func (b *Bridge) begin(ctx context.Context, m message) (*call, message) {
 }
 
 // open notes a request that is under way.
-func (b *Bridge) open(ctx context.Context, m message) (*call, context.Context) {
-	c := &call{message: m}
+func (b *Bridge) open(ctx context.Context, m jsonrpc.Message) (*call, context.Context) {
+	c := &call{Message: m}
 	ctx, c.cancel = context.WithCancel(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -195,17 +198,17 @@ func (b *Bridge) open(ctx context.Context, m message) (*call, context.Context) {
 }
 
 // answer ends a call. Who cancelled a request gets none.
-func (b *Bridge) answer(c *call, m message) {
+func (b *Bridge) answer(c *call, m jsonrpc.Message) {
 	c.cancel()
 	b.mu.Lock()
 	b.calls = slices.DeleteFunc(b.calls, func(other *call) bool { return other == c })
-	silent := c.cancelled || len(m.raw) == 0
+	silent := c.cancelled || len(m.Raw) == 0
 	if len(m.Error) == 0 {
-		b.remember(c.message)
+		b.remember(c.Message)
 	}
 	b.mu.Unlock()
 	if !silent {
-		b.write(m.withID(c.ID))
+		b.write(m.WithID(c.ID))
 	}
 	if !c.listens() {
 		b.pending.Done()
@@ -213,11 +216,12 @@ func (b *Bridge) answer(c *call, m message) {
 }
 
 // remember keeps what a server keeps for the client.
-func (b *Bridge) remember(m message) {
-	uri := m.param("uri")
-	same := func(other message) bool { return other.Method == m.Method && other.param("uri") == uri }
+func (b *Bridge) remember(m jsonrpc.Message) {
+	uri := m.Param("uri")
+	same := func(other jsonrpc.Message) bool { return other.Method == m.Method && other.Param("uri") == uri }
 	switch mcp.MCPMethod(m.Method) {
-	case mcp.MethodSetLogLevel, mcp.MethodResourcesSubscribe, mcp.MethodResourcesList: // who read the list hears when it changes
+	case mcp.MethodSetLogLevel, mcp.MethodResourcesSubscribe,
+		mcp.MethodResourcesList: // who read the list hears when it changes
 		b.standing = append(slices.DeleteFunc(b.standing, same), m)
 	case mcp.MethodResourcesUnsubscribe:
 		m.Method = string(mcp.MethodResourcesSubscribe)
@@ -227,13 +231,13 @@ func (b *Bridge) remember(m message) {
 
 // bring takes a request to a server and returns the answer, which is empty when
 // nobody waits for it any more.
-func (b *Bridge) bring(ctx context.Context, c *call) message {
+func (b *Bridge) bring(ctx context.Context, c *call) jsonrpc.Message {
 	if !c.listens() {
 		select {
 		case b.slots <- struct{}{}:
 			defer func() { <-b.slots }()
 		case <-ctx.Done():
-			return message{}
+			return jsonrpc.Message{}
 		}
 	}
 	pause, lost := 50*time.Millisecond, 0
@@ -243,12 +247,13 @@ func (b *Bridge) bring(ctx context.Context, c *call) message {
 		case err == nil:
 			return answer
 		case ctx.Err() != nil:
-			return message{}
+			return jsonrpc.Message{}
 		case c.listens() && broken(err):
 			try = 0
 		case errors.Is(err, errLost):
-			if lost++; !c.repeatable() {
-				return c.refused(fmt.Sprintf("tocsin ended while %s was under way, so it is not known whether it was done. Look with list_alert_rules or list_alerts before you repeat it.", c.param("name")))
+			if lost++; !b.repeatable(c) {
+				return c.Refused(fmt.Sprintf("tocsin ended while %s was under way, so it is not known whether it was done. "+
+					"Look with list_alert_rules or list_alerts before you repeat it.", c.Param("name")))
 			}
 		case !errors.Is(err, errAgain):
 			return b.failed(c, err)
@@ -257,10 +262,16 @@ func (b *Bridge) bring(ctx context.Context, c *call) message {
 			return b.failed(c, err)
 		}
 		if !sleep(ctx, pause) {
-			return message{}
+			return jsonrpc.Message{}
 		}
 		pause = min(2*pause, time.Second)
 	}
+}
+
+// repeatable reports whether nothing is done twice if the request is sent
+// twice.
+func (b *Bridge) repeatable(c *call) bool {
+	return c.Method != string(mcp.MethodToolsCall) || b.reads != nil && b.reads(c.Param("name"))
 }
 
 // broken reports whether a stream may be asked for again.
@@ -269,7 +280,7 @@ func broken(err error) bool {
 }
 
 // failed answers in words. They are logged once.
-func (b *Bridge) failed(c *call, err error) message {
+func (b *Bridge) failed(c *call, err error) jsonrpc.Message {
 	text := rules.Sentence(err)
 	b.mu.Lock()
 	first := !b.said[text]
@@ -278,11 +289,11 @@ func (b *Bridge) failed(c *call, err error) message {
 	if first {
 		b.log.Warn("a message of the client was not answered", "method", c.Method, "error", text)
 	}
-	return c.refused(text)
+	return c.Refused(text)
 }
 
 // try takes a request to the first server that can be reached.
-func (b *Bridge) try(ctx context.Context, c *call) (answer message, err error) {
+func (b *Bridge) try(ctx context.Context, c *call) (answer jsonrpc.Message, err error) {
 	ctx, move := context.WithCancel(ctx)
 	defer move()
 	for _, u := range b.upstreams {
@@ -341,7 +352,7 @@ func (b *Bridge) restore(ctx context.Context) {
 }
 
 // cancelled ends a request of the client, here and at the server.
-func (b *Bridge) cancelled(ctx context.Context, m message) {
+func (b *Bridge) cancelled(ctx context.Context, m jsonrpc.Message) {
 	var p struct {
 		ID json.RawMessage `json:"requestId"`
 	}
@@ -357,14 +368,14 @@ func (b *Bridge) cancelled(ctx context.Context, m message) {
 		}
 	}
 	b.mu.Unlock()
-	if found && m.version == "" {
+	if found && m.Version == "" {
 		b.notify(ctx, m)
 	}
 }
 
 // notify passes a notification to the server that answers now. Nothing
 // overtakes the end of the handshake.
-func (b *Bridge) notify(ctx context.Context, m message) {
+func (b *Bridge) notify(ctx context.Context, m jsonrpc.Message) {
 	b.mu.Lock()
 	u := b.at
 	confirms := m.Method == string(mcp.MethodNotificationInitialized)
@@ -385,103 +396,11 @@ func (b *Bridge) notify(ctx context.Context, m message) {
 }
 
 // tell sends what nobody waits for an answer to.
-func (b *Bridge) tell(ctx context.Context, u *upstream, s *link, m message) {
+func (b *Bridge) tell(ctx context.Context, u *upstream, s *link, m jsonrpc.Message) {
 	ctx, cancel := context.WithTimeout(ctx, shakeTime)
 	defer cancel()
 	if err := u.tell(ctx, s, m); err != nil && ctx.Err() == nil {
 		b.log.Info("a message of the client did not arrive", "method", m.Method, "error", err)
-	}
-}
-
-// reply takes an answer of the client to the server that asked.
-func (b *Bridge) reply(ctx context.Context, m message) {
-	n, err := strconv.Atoi(string(m.ID))
-	b.mu.Lock()
-	q, ok := b.questions[n]
-	delete(b.questions, n)
-	b.mu.Unlock()
-	if err != nil || !ok {
-		return // the server that asked is gone
-	}
-	b.spawned.Go(func() { b.tell(ctx, q.at, q.session, m.withID(q.id)) })
-}
-
-// pass gives the client what a server says by itself.
-func (b *Bridge) pass(ctx context.Context, u *upstream, s *link, m message) {
-	switch {
-	case m.Method == string(mcp.MethodNotificationCancelled):
-		b.write(b.translated(m, s))
-	case m.Method != "" && !m.asks():
-		b.write(m)
-	case m.Method == string(mcp.MethodPing):
-		b.spawned.Go(func() { b.tell(ctx, u, s, success(m.ID, struct{}{})) })
-	case m.asks():
-		b.inquire(ctx, u, s, m)
-	}
-}
-
-// inquire asks the client what a server wants to know, under a number of the
-// bridge's own: servers that follow each other count from the same one.
-func (b *Bridge) inquire(ctx context.Context, u *upstream, s *link, m message) {
-	q := inquiry{id: m.ID, method: m.Method, at: u, session: s}
-	b.mu.Lock()
-	over := b.over
-	b.asked++
-	n := b.asked
-	if !over {
-		b.questions[n] = q
-	}
-	b.mu.Unlock()
-	if over {
-		b.spawned.Go(func() { b.tell(ctx, u, s, q.unanswered()) })
-		return
-	}
-	b.write(m.withID(strconv.AppendInt(nil, int64(n), 10)))
-}
-
-// unanswered is what a server is told when nobody is there to answer.
-func (q inquiry) unanswered() message {
-	if q.method == string(mcp.MethodElicitationCreate) {
-		return success(q.id, map[string]any{"action": "cancel"})
-	}
-	return failure(q.id, mcp.INTERNAL_ERROR, "the client has gone")
-}
-
-// translated is the withdrawal of a question with the number that the client
-// knows.
-func (b *Bridge) translated(m message, s *link) message {
-	var p struct {
-		ID json.RawMessage `json:"requestId"`
-	}
-	if json.Unmarshal(m.Params, &p) != nil {
-		return m
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for n, q := range b.questions {
-		if q.session == s && string(q.id) == string(p.ID) {
-			delete(b.questions, n)
-			m.raw = replaced(m.raw, "params", replaced(m.Params, "requestId", strconv.AppendInt(nil, int64(n), 10)))
-		}
-	}
-	return m
-}
-
-// withdraw takes back the questions of a session that has ended.
-func (b *Bridge) withdraw(s *link) {
-	b.mu.Lock()
-	var gone []int
-	for n, q := range b.questions {
-		if q.session == s {
-			gone = append(gone, n)
-			delete(b.questions, n)
-		}
-	}
-	b.mu.Unlock()
-	for _, n := range gone {
-		b.write(message{raw: encoded(map[string]any{
-			"jsonrpc": "2.0", "method": mcp.MethodNotificationCancelled, "params": map[string]any{"requestId": n, "reason": "the server has ended"},
-		})})
 	}
 }
 
@@ -509,10 +428,10 @@ func (b *Bridge) finish(ctx context.Context) {
 }
 
 // write puts a message on the output.
-func (b *Bridge) write(m message) {
+func (b *Bridge) write(m jsonrpc.Message) {
 	b.writing.Lock()
 	defer b.writing.Unlock()
-	if _, err := b.out.Write(m.line()); err != nil {
+	if _, err := b.out.Write(m.Line()); err != nil {
 		b.log.Warn("standard output is closed", "error", err)
 	}
 }

@@ -1,4 +1,4 @@
-package mcp_test
+package stdio_test
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package mcp_test
+package stdio_test
 
 import (
 	"bytes"
@@ -12,24 +12,21 @@ import (
 	"testing/iotest"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/evaluator"
 )
 
-const (
-	hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"pipe","version":"1"}}}`
-	ready = `{"jsonrpc":"2.0","method":"notifications/initialized"}`
-)
-
-func call(id any, tool, arguments string) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%v,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, id, tool, arguments)
+// run carries a client's messages to the server in this process.
+func (h *house) run(ctx context.Context, in io.Reader, out io.Writer) error {
+	return stdio.NewBridge([]stdio.Target{h.local()}, stdio.Options{Reads: mcp.Reads}).Run(ctx, in, out)
 }
 
 // serve runs a session and returns the answers by id, in the order of ids.
 func (h *house) serve(in io.Reader) (answers map[string]map[string]any, order []string) {
 	h.t.Helper()
 	var out bytes.Buffer
-	if err := h.server.ServeStdio(h.t.Context(), in, &out); err != nil {
+	if err := h.run(h.t.Context(), in, &out); err != nil {
 		h.t.Fatal(err)
 	}
 	answers = map[string]map[string]any{}
@@ -125,7 +122,7 @@ func TestTheEndOfTheContextIsSuccess(t *testing.T) {
 	defer func() { _ = w.Close() }()
 	done := make(chan error)
 	out, outW := io.Pipe()
-	go func() { done <- h.server.ServeStdio(ctx, in, outW) }()
+	go func() { done <- h.run(ctx, in, outW) }()
 	if _, err := io.WriteString(w, hello+"\n"); err != nil {
 		t.Fatal(err)
 	}
@@ -141,12 +138,11 @@ func TestTheEndOfTheContextIsSuccess(t *testing.T) {
 
 func TestNeitherASubscriptionNorACancelledCallHoldsTheEndBack(t *testing.T) {
 	h := newHouse(t)
-	meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}`
 	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
 	h.app.Sources["slow"] = source
 	in, w := io.Pipe()
 	go func() {
-		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+meta+`}}`+"\n"+
+		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`+"\n"+
 			call(2, "create_alert_rule", `{"title":"Slow","source":"slow","measurement":"m","field":"f","condition":{"operator":">","value":1}}`)+"\n")
 		<-source.asked
 		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`+"\n")
@@ -163,7 +159,7 @@ func TestNeitherASubscriptionNorACancelledCallHoldsTheEndBack(t *testing.T) {
 func TestABrokenInputIsAnError(t *testing.T) {
 	h := newHouse(t)
 	cause := errors.New("torn")
-	if err := h.server.ServeStdio(t.Context(), iotest.ErrReader(cause), io.Discard); !errors.Is(err, cause) {
+	if err := h.run(t.Context(), iotest.ErrReader(cause), io.Discard); !errors.Is(err, cause) {
 		t.Errorf("returned %v", err)
 	}
 }
@@ -172,24 +168,21 @@ func TestTheAuthorNamesUserAndClient(t *testing.T) {
 	h := newHouse(t)
 	h.serve(strings.NewReader(hello + "\n" + call(2, "create_alert_rule",
 		`{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`)))
-	list, _, err := h.app.Changes(t.Context(), app.ChangeFilter{Rule: "x", Limit: 1})
-	if err != nil || len(list) != 1 || list[0].By.Name != "anna via pipe" || list[0].By.Door != "mcp" {
-		t.Errorf("the author is %+v, %v", list, err)
+	if got := h.author("x"); got.Name != "anna via pipe" || got.Door != "mcp" {
+		t.Errorf("the author is %+v", got)
 	}
 }
 
 func TestTheStatelessProtocolWorksToo(t *testing.T) {
 	h := newHouse(t)
-	meta := `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"newer","version":"3"},"io.modelcontextprotocol/clientCapabilities":{}}`
-	answers, _ := h.serve(strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{` + meta + `}}` + "\n" +
-		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}},` + meta + `}}`))
+	answers, _ := h.serve(strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{` + modernMeta + `}}` + "\n" +
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}},` + modernMeta + `}}`))
 	for _, id := range []string{"1", "2"} {
 		if answers[id]["result"] == nil {
 			t.Fatalf("answered %v", answers[id])
 		}
 	}
-	list, _, err := h.app.Changes(t.Context(), app.ChangeFilter{Rule: "x", Limit: 1})
-	if err != nil || len(list) != 1 || list[0].By.Name != "anna via newer" {
-		t.Errorf("the author is %+v, %v", list, err)
+	if got := h.author("x"); got.Name != "anna via newer" {
+		t.Errorf("the author is %+v", got)
 	}
 }

@@ -1,27 +1,14 @@
-package mcp
+package stdio
 
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
-)
 
-// ServeStdio answers what comes from in until it ends or ctx does; both are
-// success. Everything that was asked before the end of in is answered. Nothing
-// but the protocol goes to out. A read of in that is under way when ctx ends is
-// left to end by itself.
-func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
-	local := s.Local()
-	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- local.Run(ctx) }()
-	err := NewBridge([]Target{local.Target()}, BridgeOptions{Log: s.log}).Run(ctx, in, out)
-	cancel()
-	return errors.Join(err, <-done)
-}
+	"github.com/9bikes/tocsin/app/jsonrpc"
+)
 
 // line is one line of the input, or why there is none.
 type line struct {
@@ -62,7 +49,7 @@ func readLine(r *bufio.Reader) (text []byte, err error) {
 	long := false
 	for {
 		part, err := r.ReadSlice('\n')
-		if long = long || len(text)+len(part) > maxMessage; !long {
+		if long = long || len(text)+len(part) > jsonrpc.MaxMessage; !long {
 			text = append(text, part...)
 		}
 		switch {

@@ -1,0 +1,111 @@
+package stdio
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/9bikes/tocsin/app/jsonrpc"
+)
+
+// inquiry is a request of a server that the client has not answered yet.
+type inquiry struct {
+	id      json.RawMessage // as the server gave it
+	method  string
+	at      *upstream
+	session *link
+}
+
+// reply takes an answer of the client to the server that asked.
+func (b *Bridge) reply(ctx context.Context, m jsonrpc.Message) {
+	n, err := strconv.Atoi(string(m.ID))
+	b.mu.Lock()
+	q, ok := b.questions[n]
+	delete(b.questions, n)
+	b.mu.Unlock()
+	if err != nil || !ok {
+		return // the server that asked is gone
+	}
+	b.spawned.Go(func() { b.tell(ctx, q.at, q.session, m.WithID(q.id)) })
+}
+
+// pass gives the client what a server says by itself.
+func (b *Bridge) pass(ctx context.Context, u *upstream, s *link, m jsonrpc.Message) {
+	switch {
+	case m.Method == string(mcp.MethodNotificationCancelled):
+		b.write(b.translated(m, s))
+	case m.Method != "" && !m.Asks():
+		b.write(m)
+	case m.Method == string(mcp.MethodPing):
+		b.spawned.Go(func() { b.tell(ctx, u, s, jsonrpc.Success(m.ID, struct{}{})) })
+	case m.Asks():
+		b.inquire(ctx, u, s, m)
+	}
+}
+
+// inquire asks the client what a server wants to know, under a number of the
+// bridge's own: servers that follow each other count from the same one.
+func (b *Bridge) inquire(ctx context.Context, u *upstream, s *link, m jsonrpc.Message) {
+	q := inquiry{id: m.ID, method: m.Method, at: u, session: s}
+	b.mu.Lock()
+	over := b.over
+	b.asked++
+	n := b.asked
+	if !over {
+		b.questions[n] = q
+	}
+	b.mu.Unlock()
+	if over {
+		b.spawned.Go(func() { b.tell(ctx, u, s, q.unanswered()) })
+		return
+	}
+	b.write(m.WithID(strconv.AppendInt(nil, int64(n), 10)))
+}
+
+// unanswered is what a server is told when nobody is there to answer.
+func (q inquiry) unanswered() jsonrpc.Message {
+	if q.method == string(mcp.MethodElicitationCreate) {
+		return jsonrpc.Success(q.id, map[string]any{"action": "cancel"})
+	}
+	return jsonrpc.Failure(q.id, jsonrpc.InternalError, "the client has gone")
+}
+
+// translated is the withdrawal of a question with the number that the client
+// knows.
+func (b *Bridge) translated(m jsonrpc.Message, s *link) jsonrpc.Message {
+	var p struct {
+		ID json.RawMessage `json:"requestId"`
+	}
+	if json.Unmarshal(m.Params, &p) != nil {
+		return m
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for n, q := range b.questions {
+		if q.session == s && string(q.id) == string(p.ID) {
+			delete(b.questions, n)
+			known := jsonrpc.Replace(m.Params, "requestId", strconv.AppendInt(nil, int64(n), 10))
+			m.Raw = jsonrpc.Replace(m.Raw, "params", known)
+		}
+	}
+	return m
+}
+
+// withdraw takes back the questions of a session that has ended.
+func (b *Bridge) withdraw(s *link) {
+	b.mu.Lock()
+	var gone []int
+	for n, q := range b.questions {
+		if q.session == s {
+			gone = append(gone, n)
+			delete(b.questions, n)
+		}
+	}
+	b.mu.Unlock()
+	for _, n := range gone {
+		gone := map[string]any{"requestId": n, "reason": "the server has ended"}
+		b.write(jsonrpc.Notification(string(mcp.MethodNotificationCancelled), gone))
+	}
+}
