@@ -81,7 +81,9 @@ func New(p Program) *cobra.Command {
 		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.silences(), d.channels(), d.sources(), d.backtest(), d.status(), d.doctor(), d.audit(), d.tokens(), d.init(), d.backup(), d.restore(), d.config(), d.version())
 	root.Long = `tocsin watches the data in an InfluxDB and tells people when something is wrong.
 
-Start the daemon with "tocsin serve"; every other command works beside it.`
+Start the daemon with "tocsin serve"; every other command works beside it.
+"tocsin help" lists what there is to read.`
+	root.SetHelpCommand(d.help())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(wrongFlag)
 	root.PersistentFlags().StringVar(&d.path, "config", "", "config file (default: $TOCSIN_CONFIG, ~/.config/tocsin/config.yaml, /etc/tocsin/config.yaml)")

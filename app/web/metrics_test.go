@@ -85,17 +85,7 @@ func TestMetricsWithoutADatabaseLeaveCountsOut(t *testing.T) {
 
 func TestMetricsTellOfDeadLetters(t *testing.T) {
 	h := newHouse(t)
-	err := h.app.Book.Act(t.Context(), noon, "", func(s rules.Setting, l *rules.Ledger) error {
-		for _, channel := range []string{"phone", "removed"} {
-			n := l.Book(channel, rules.Operational, rules.Facts{Title: "lost"}, s.Now)
-			l.Take(n.ID, "m")
-			l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, s.Now, s.Now)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	h.lose("phone", "removed")
 	text := ask(t, h.local(), request{path: "/metrics"}).Body.String()
 	for _, want := range []string{
 		`tocsin_dead_letters{channel="phone"} 1`, `tocsin_dead_letters{channel="removed"} 1`, `tocsin_channel_up{channel="phone"} 0`,
@@ -103,5 +93,21 @@ func TestMetricsTellOfDeadLetters(t *testing.T) {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("there is no %s:\n%s", want, ours(text))
 		}
+	}
+}
+
+// lose makes a dead letter on each channel.
+func (h *house) lose(channels ...string) {
+	h.Helper()
+	err := h.app.Book.Act(h.Context(), noon, "", func(s rules.Setting, l *rules.Ledger) error {
+		for _, channel := range channels {
+			n := l.Book(channel, rules.Operational, rules.Facts{Title: "lost"}, s.Now)
+			l.Take(n.ID, "m")
+			l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, s.Now, s.Now)
+		}
+		return nil
+	})
+	if err != nil {
+		h.Fatal(err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"html/template"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 
@@ -62,34 +61,39 @@ func New(a *app.App, o Options) *Handler {
 	h := &Handler{app: a, options: o, token: sha256.Sum256([]byte(o.Token.Reveal())), mux: http.NewServeMux(), doorkeeper: app.NewDoorkeeper(a)}
 	h.meter = newMeter(a, o.Log)
 	h.page = template.Must(template.ParseFS(pages, "page.html"))
-	for pattern, answer := range h.routes() {
-		h.mux.HandleFunc(pattern, answer)
+	for _, r := range h.Routes() {
+		h.mux.HandleFunc(r.Pattern, r.answer)
 	}
 	return h
 }
 
-// routes is everything that the listener answers; admit says to whom.
-func (h *Handler) routes() map[string]http.HandlerFunc {
-	signed := newLinks(h)
-	out := map[string]http.HandlerFunc{
-		"GET /health":                  h.serveHealth,
-		"GET /ready":                   h.serveReady,
-		"GET /status":                  h.serveStatus,
-		"GET /metrics":                 h.meter.handler.ServeHTTP,
-		"GET /{$}":                     h.servePage,
-		"POST /live/{name}":            h.serveLive,
-		"GET " + linkPath + "{token}":  signed.show,
-		"POST " + linkPath + "{token}": signed.act,
-		mcpPath:                        h.serveMCP,
-	}
-	for _, path := range writePaths() {
-		out[path] = h.serveWrite
-	}
-	return out
+// Route is a pattern of requests that the listener answers.
+type Route struct {
+	Pattern string // as http.ServeMux reads it
+	Meaning string // what the answer is, for a reference
+	answer  http.HandlerFunc
 }
 
-// Routes lists the patterns of everything that is answered.
-func (h *Handler) Routes() []string { return slices.Sorted(maps.Keys(h.routes())) }
+// Routes lists everything that is answered; admit says to whom.
+func (h *Handler) Routes() []Route {
+	signed := newLinks(h)
+	return []Route{
+		{"GET /health", "200 while the process serves", h.serveHealth},
+		{"GET /ready", "200 while the database answers and ticks are young, else 503; with `degraded` where a source is down " +
+			"or enabled rules are not judged, which a restart would not mend", h.serveReady},
+		{"GET /status", "everything, as `tocsin status --json`", h.serveStatus},
+		{"GET /metrics", "numbers for [Prometheus](metrics.md)", h.meter.handler.ServeHTTP},
+		{"GET /{$}", "a page that says how everything is doing", h.servePage},
+		{"GET " + linkPath + "{token}", "what a signed link in a message would do, with a button", signed.show},
+		{"POST " + linkPath + "{token}", "does it: acknowledge, snooze, or take back", signed.act},
+		{mcpPath, "the [tools for models](mcp.md), over streamable HTTP; each looks at the scope of the token itself", h.serveMCP},
+		{"POST /live/{name}", "what the commands on this machine ask a live source", h.serveLive},
+		{"/write", "takes points in line protocol, as InfluxDB 1 does", h.serveWrite},
+		{"/api/v2/write", "takes points in line protocol, as InfluxDB 2 does", h.serveWrite},
+		{"/query", "answers CREATE DATABASE, which writers send first; it does nothing", h.serveWrite},
+		{"/ping", "204: points are taken here", h.serveWrite},
+	}
+}
 
 // writePaths are InfluxDB's own.
 func writePaths() []string { return []string{"/write", "/api/v2/write", "/query", "/ping"} }
