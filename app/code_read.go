@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
-	"strings"
 
-	"github.com/goccy/go-yaml/ast"
-
+	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -17,7 +15,7 @@ type RuleDoc struct {
 	Doc  rules.Doc
 	File string // as people named it
 
-	node *node // where its keys stand; nil when they stand in no file
+	node *document.Node // where its keys stand; nil when they stand in no file
 }
 
 // ReadRules reads the rules of a YAML or JSON file: a list under rules, in
@@ -27,62 +25,62 @@ func ReadRules(file string, text []byte) ([]RuleDoc, error) {
 	if json.Valid(text) { // YAML takes no tabs, JSON has them between values only
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
 	}
-	tree, err := parseDocument(file, text, mostRuleTokens)
+	parts, err := document.Parse(file, text, document.MostOfList)
 	if err != nil {
 		return nil, err
 	}
 	var out []RuleDoc
 	found := false
-	for _, doc := range tree.Docs {
-		if doc.Body == nil {
+	for _, part := range parts {
+		if part.Empty() {
 			continue
 		}
 		found = true
-		docs, err := readRuleList(file, doc.Body)
+		docs, err := readRuleList(file, part)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, docs...)
 	}
 	if !found {
-		return nil, placed(file, rules.Errorf(rules.Invalid, "is empty; write rules: with a list of rules below, or rules: [] for none"))
+		return nil, document.Placed(file, rules.Errorf(rules.Invalid, "is empty; write rules: with a list of rules below, or rules: [] for none"))
 	}
 	return out, nil
 }
 
 // readRuleList reads one document.
-func readRuleList(file string, body ast.Node) ([]RuleDoc, error) {
-	root, err := growPlain(file, body)
+func readRuleList(file string, part document.Document) ([]RuleDoc, error) {
+	root, err := part.Node()
 	if err != nil {
 		return nil, err
 	}
-	list := root.table["rules"]
+	list := root.Table["rules"]
 	var errs []error
-	for _, key := range root.order {
+	for _, key := range root.Order {
 		if key != "rules" {
-			errs = append(errs, placed(root.table[key].keyAt, strayKey(key, list != nil)))
+			errs = append(errs, document.Placed(root.Table[key].KeyAt, strayKey(key, list != nil)))
 		}
 	}
 	switch {
 	case len(errs) > 0:
 		return nil, errors.Join(errs...)
 	case list == nil:
-		return nil, placed(root.at, rules.FieldErrorf("rules", "is missing; write rules: with a list of rules below, or rules: [] for none"))
-	case list.form != formList:
-		return nil, placed(list.keyAt, rules.FieldErrorf("rules", "must be a list of rules, each with a - in front; write rules: [] for none"))
+		return nil, document.Placed(root.At, rules.FieldErrorf("rules", "is missing; write rules: with a list of rules below, or rules: [] for none"))
+	case list.Form != document.FormList:
+		return nil, document.Placed(list.KeyAt, rules.FieldErrorf("rules", "must be a list of rules, each with a - in front; write rules: [] for none"))
 	}
-	return rulesBelow(file, root, body)
+	return rulesBelow(file, root, part)
 }
 
 // rulesBelow reads the list of rules in a document.
-func rulesBelow(file string, root *node, body ast.Node) ([]RuleDoc, error) {
+func rulesBelow(file string, root *document.Node, part document.Document) ([]RuleDoc, error) {
 	var docs []RuleDoc
 	var errs []error
-	values, _ := plain(body).(rules.Doc)["rules"].([]any)
-	for i, n := range root.table["rules"].list {
+	values, _ := part.Plain().(rules.Doc)["rules"].([]any)
+	for i, n := range root.Table["rules"].List {
 		doc, ok := values[i].(rules.Doc)
 		if !ok || len(doc) == 0 {
-			errs = append(errs, placed(n.at, rules.FieldErrorf("rules["+strconv.Itoa(i)+"]", "must be a rule, as keys with values; for example title: Freezer too warm")))
+			errs = append(errs, document.Placed(n.At, rules.FieldErrorf("rules["+strconv.Itoa(i)+"]", "must be a rule, as keys with values; for example title: Freezer too warm")))
 			continue
 		}
 		docs = append(docs, RuleDoc{Doc: doc, File: file, node: n})
@@ -102,42 +100,6 @@ func strayKey(key string, list bool) error {
 	return rules.FieldErrorf(key, "no such key; known: rules")
 }
 
-// plain turns YAML into values. A number stays the text that it was written
-// as, so that 1.10 as a label is not 1.1; rules reads numbers from texts.
-func plain(from ast.Node) any {
-	switch from := from.(type) {
-	case *ast.MappingNode:
-		return plainTable(from.Values)
-	case *ast.MappingValueNode:
-		return plainTable([]*ast.MappingValueNode{from})
-	case *ast.SequenceNode:
-		out := []any{}
-		for _, item := range from.Values {
-			out = append(out, plain(item))
-		}
-		return out
-	case *ast.NullNode:
-		return nil
-	case *ast.BoolNode:
-		return from.Value
-	case *ast.LiteralNode:
-		return from.Value.Value
-	case *ast.IntegerNode:
-		if _, err := strconv.ParseFloat(from.GetToken().Value, 64); err != nil { // 0x1f, 1_000
-			return from.Value
-		}
-	}
-	return from.GetToken().Value
-}
-
-func plainTable(pairs []*ast.MappingValueNode) rules.Doc {
-	out := rules.Doc{}
-	for _, pair := range pairs {
-		out[pair.Key.GetToken().Value] = plain(pair.Value)
-	}
-	return out
-}
-
 // placed puts the place of its field in front of each error that was joined
 // into err.
 func (d RuleDoc) placed(err error) error {
@@ -153,9 +115,9 @@ func (d RuleDoc) placed(err error) error {
 	}
 	var ours *rules.Error
 	if !errors.As(err, &ours) {
-		return placed(d.place(""), err)
+		return document.Placed(d.place(""), err)
 	}
-	return placed(d.place(ours.Field), err)
+	return document.Placed(d.place(ours.Field), err)
 }
 
 // place says where the key at a path such as levels[0].value stands, or where
@@ -164,39 +126,5 @@ func (d RuleDoc) place(field string) string {
 	if d.node == nil {
 		return d.File
 	}
-	n, at := d.node, d.node.start()
-	for field != "" {
-		if n, field = n.step(field); n == nil {
-			break
-		}
-		at = n.keyAt
-	}
-	return at
-}
-
-// start is where a value begins: a table at its first key.
-func (n *node) start() string {
-	if n.form == formTable && len(n.order) > 0 {
-		return n.table[n.order[0]].keyAt
-	}
-	return n.at
-}
-
-// step goes one key or index along a path; nil where there is none.
-func (n *node) step(path string) (next *node, rest string) {
-	if n.form == formList {
-		index, rest, _ := strings.Cut(strings.TrimPrefix(path, "["), "]")
-		if i, err := strconv.Atoi(index); err == nil && i < len(n.list) {
-			return n.list[i], strings.TrimPrefix(rest, ".")
-		}
-		return nil, ""
-	}
-	key := "" // the longest: a tag's name may have a dot
-	for _, k := range n.order {
-		after, ok := strings.CutPrefix(path, k)
-		if ok && len(k) > len(key) && (after == "" || after[0] == '.' || after[0] == '[') {
-			key = k
-		}
-	}
-	return n.table[key], strings.TrimPrefix(strings.TrimPrefix(path, key), ".")
+	return d.node.Place(field)
 }

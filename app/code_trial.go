@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -66,95 +67,96 @@ type TestResult struct {
 // testStart is a Monday.
 var testStart = time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC)
 
-var testFileKeys = []configKey[TestFile]{
-	{"rule_files", "[freezer.yaml]", texts(func(f *TestFile) *[]string { return &f.RuleFiles }, anyText)},
-	{"rules", "[]", aList}, // read as those of any file
-	{"tests", "[{series: [...], expect: [...]}]", tables(func(f *TestFile) *[]RuleTest { return &f.Tests }, testKeys, newTest, nil)},
+var testFileKeys = []document.Key[TestFile]{
+	{Name: "rule_files", Example: "[freezer.yaml]", Value: document.Texts(func(f *TestFile) *[]string { return &f.RuleFiles }, document.AnyText)},
+	{Name: "rules", Example: "[]", Value: aList}, // read as those of any file
+	{Name: "tests", Example: "[{series: [...], expect: [...]}]", Value: tables(func(f *TestFile) *[]RuleTest { return &f.Tests }, testKeys, newTest, nil)},
 }
 
-var testKeys = []configKey[RuleTest]{
-	{"name", "door left open", aText(func(t *RuleTest) *string { return &t.Name }, anyText)},
-	{"start", "2026-01-05T00:00:00Z", parsed(func(t *RuleTest) *time.Time { return &t.Start }, parseStart)},
-	{"every", "30s", aLength(func(t *RuleTest) *rules.Duration { return &t.Every }, rules.Second, rules.Hour)},
-	{"interval", "1m", aLength(func(t *RuleTest) *rules.Duration { return &t.Interval }, rules.Second, 366*rules.Day)},
-	{"series", `[{series: "temperature,sensor=a", field: celsius, values: -18x10}]`, tables(func(t *RuleTest) *[]TestSeries { return &t.Series }, seriesKeys, nil, []string{"series", "field", "values"})},
-	{"expect", "[{rule: freezer, at: 10m, firing: [{sensor: a}]}]", tables(func(t *RuleTest) *[]Expectation { return &t.Expect }, expectKeys, newExpectation, []string{"rule", "at"})},
+var testKeys = []document.Key[RuleTest]{
+	{Name: "name", Example: "door left open", Value: document.Text(func(t *RuleTest) *string { return &t.Name }, document.AnyText)},
+	{Name: "start", Example: "2026-01-05T00:00:00Z", Value: document.Parsed(func(t *RuleTest) *time.Time { return &t.Start }, parseStart)},
+	{Name: "every", Example: "30s", Value: document.Duration(func(t *RuleTest) *rules.Duration { return &t.Every }, rules.Second, rules.Hour)},
+	{Name: "interval", Example: "1m", Value: document.Duration(func(t *RuleTest) *rules.Duration { return &t.Interval }, rules.Second, 366*rules.Day)},
+	{Name: "series", Example: `[{series: "temperature,sensor=a", field: celsius, values: -18x10}]`, Value: tables(func(t *RuleTest) *[]TestSeries { return &t.Series }, seriesKeys, nil, []string{"series", "field", "values"})},
+	{Name: "expect", Example: "[{rule: freezer, at: 10m, firing: [{sensor: a}]}]", Value: tables(func(t *RuleTest) *[]Expectation { return &t.Expect }, expectKeys, newExpectation, []string{"rule", "at"})},
 }
 
-var seriesKeys = []configKey[TestSeries]{
-	{"series", `"temperature,sensor=a"`, aText(func(s *TestSeries) *string { return &s.Series }, checkSeries)},
-	{"field", "celsius", aText(func(s *TestSeries) *string { return &s.Field }, anyText)},
-	{"values", "-18x10 -10+1x5 _x3", parsed(func(s *TestSeries) *[]TestValue { return &s.Values }, parseValues)},
+var seriesKeys = []document.Key[TestSeries]{
+	{Name: "series", Example: `"temperature,sensor=a"`, Value: document.Text(func(s *TestSeries) *string { return &s.Series }, checkSeries)},
+	{Name: "field", Example: "celsius", Value: document.Text(func(s *TestSeries) *string { return &s.Field }, document.AnyText)},
+	{Name: "values", Example: "-18x10 -10+1x5 _x3", Value: document.Parsed(func(s *TestSeries) *[]TestValue { return &s.Values }, parseValues)},
 }
 
-var expectKeys = []configKey[Expectation]{
-	{"rule", "freezer", aText(func(e *Expectation) *string { return &e.Rule }, anyText)},
-	{"at", "10m", parsed(func(e *Expectation) *rules.Duration { return &e.At }, rules.ParseDuration)},
-	{"firing", "[{sensor: a}]", labelSets(func(e *Expectation) *[]rules.Labels { return &e.Firing })},
-	{"pending", "[{sensor: a}]", labelSets(func(e *Expectation) *[]rules.Labels { return &e.Pending })},
-	{"severity", "high", parsed(func(e *Expectation) *rules.Severity { return &e.Severity }, parseSeverity)},
+var expectKeys = []document.Key[Expectation]{
+	{Name: "rule", Example: "freezer", Value: document.Text(func(e *Expectation) *string { return &e.Rule }, document.AnyText)},
+	{Name: "at", Example: "10m", Value: document.Parsed(func(e *Expectation) *rules.Duration { return &e.At }, rules.ParseDuration)},
+	{Name: "firing", Example: "[{sensor: a}]", Value: labelSets(func(e *Expectation) *[]rules.Labels { return &e.Firing })},
+	{Name: "pending", Example: "[{sensor: a}]", Value: labelSets(func(e *Expectation) *[]rules.Labels { return &e.Pending })},
+	{Name: "severity", Example: "high", Value: document.Parsed(func(e *Expectation) *rules.Severity { return &e.Severity }, parseSeverity)},
 }
 
-func aList(_ *reading, n *node, _ string, _ *TestFile) error {
-	if n.form != formList {
+// aList is read by another reader, if it is one.
+var aList = document.Value[TestFile]{Read: func(_ *document.Faults, n *document.Node, _ string, _ *TestFile) error {
+	if n.Form != document.FormList {
 		return errors.New("must be a list of rules")
 	}
 	return nil
-}
+}}
 
-func newTest(*node) RuleTest {
+func newTest(*document.Node) RuleTest {
 	return RuleTest{Start: testStart, Every: DefaultEvery, Interval: rules.Minute}
 }
 
-func newExpectation(n *node) Expectation { return Expectation{at: n.start()} }
+func newExpectation(n *document.Node) Expectation { return Expectation{at: n.Start()} }
 
 // tables reads a list of tables, each of which must have the needed keys.
-func tables[T, V any](at func(*T) *[]V, keys []configKey[V], fresh func(*node) V, needed []string) reader[T] {
-	return func(r *reading, n *node, path string, t *T) error {
-		if n.form != formList {
+func tables[T, V any](at func(*T) *[]V, keys []document.Key[V], fresh func(*document.Node) V, needed []string) document.Value[T] {
+	return document.Value[T]{Read: func(faults *document.Faults, n *document.Node, path string, t *T) error {
+		if n.Form != document.FormList {
 			return errors.New("must be a list")
 		}
-		for i, item := range n.list {
+		for i, item := range n.List {
 			var v V
 			if fresh != nil {
 				v = fresh(item)
 			}
 			place := fmt.Sprintf("%s[%d]", path, i)
-			readTable(r, item, place, keys, &v)
+			document.ReadTable(faults, item, place, keys, &v)
 			for _, key := range needed {
-				if !item.has(key) {
-					r.refuse(&node{at: item.start()}, below(place, key), "is missing")
+				if !item.Has(key) {
+					faults.Refuse(item.Start(), document.Below(place, key), "is missing")
 				}
 			}
 			*at(t) = append(*at(t), v)
 		}
 		return nil
-	}
+	}}
 }
 
 // labelSets reads a list of label sets; an empty one is said too.
-func labelSets(at func(*Expectation) *[]rules.Labels) reader[Expectation] {
-	return func(_ *reading, n *node, _ string, e *Expectation) error {
-		if n.form != formList {
+func labelSets(at func(*Expectation) *[]rules.Labels) document.Value[Expectation] {
+	return document.Value[Expectation]{Read: func(_ *document.Faults, n *document.Node, _ string, e *Expectation) error {
+		if n.Form != document.FormList {
 			return errors.New("must be a list of label sets, [] for none, [{}] for a rule without group_by")
 		}
 		out := []rules.Labels{}
-		for _, item := range n.list {
-			if item.form != formTable {
+		for _, item := range n.List {
+			if item.Form != document.FormTable {
 				return errors.New("must be a list of label sets, [] for none, [{}] for a rule without group_by")
 			}
 			labels := rules.Labels{}
-			for name, v := range item.table {
-				if v.form != formScalar {
+			for name, v := range item.Table {
+				if v.Form != document.FormScalar {
 					return fmt.Errorf("must have a text for the label %s", name)
 				}
-				labels[name] = v.text
+				labels[name] = v.Text
 			}
 			out = append(out, labels)
 		}
 		*at(e) = out
 		return nil
-	}
+	}}
 }
 
 func parseStart(text string) (time.Time, error) {
@@ -166,7 +168,7 @@ func parseStart(text string) (time.Time, error) {
 }
 
 func parseSeverity(text string) (rules.Severity, error) {
-	return rules.Severity(text), oneOf(rules.Severities...)(text)
+	return rules.Severity(text), document.OneOf(rules.Severities...)(text)
 }
 
 func checkSeries(text string) error {
@@ -225,45 +227,47 @@ func parseStep(text string, stepped bool) (x, step float64, err error) {
 
 // ReadTests reads a file of tests. Its errors name line and column.
 func ReadTests(file string, text []byte) (TestFile, error) {
-	tree, err := parseDocument(file, text, mostRuleTokens)
+	parts, err := document.Parse(file, text, document.MostOfList)
 	if err != nil {
 		return TestFile{}, err
 	}
-	if len(tree.Docs) != 1 || tree.Docs[0].Body == nil {
-		return TestFile{}, placed(file, rules.Errorf(rules.Invalid, "must hold one document with tests: and a list of tests below"))
+	if len(parts) != 1 || parts[0].Empty() {
+		return TestFile{}, document.Placed(file, rules.Errorf(rules.Invalid, "must hold one document with tests: and a list of tests below"))
 	}
-	root, err := growPlain(file, tree.Docs[0].Body)
+	root, err := parts[0].Node()
 	if err != nil {
 		return TestFile{}, err
 	}
-	r, f := &reading{}, TestFile{}
-	readTable(r, root, "", testFileKeys, &f)
-	if len(r.errs) == 0 {
-		r.needExpectations(root, f)
+	var faults document.Faults
+	var f TestFile
+	document.ReadTable(&faults, root, "", testFileKeys, &f)
+	if !faults.Any() {
+		needExpectations(&faults, root, f)
 	}
-	if root.has("rules") {
-		docs, err := rulesBelow(file, root, tree.Docs[0].Body)
-		f.Rules, r.errs = docs, append(r.errs, err)
+	if root.Has("rules") {
+		docs, err := rulesBelow(file, root, parts[0])
+		f.Rules = docs
+		faults.Add(err)
 	}
-	return f, errors.Join(r.errs...)
+	return f, faults.Err()
 }
 
 // needExpectations refuses tests that could not fail.
-func (r *reading) needExpectations(root *node, f TestFile) {
+func needExpectations(faults *document.Faults, root *document.Node, f TestFile) {
 	if len(f.Tests) == 0 {
-		r.refuse(root, "tests", "is missing or empty; for example tests: [{series: [...], expect: [...]}]")
+		faults.Refuse(root.At, "tests", "is missing or empty; for example tests: [{series: [...], expect: [...]}]")
 	}
 	for i, t := range f.Tests {
-		place := &node{at: root.table["tests"].list[i].start()}
+		place := root.Table["tests"].List[i].Start()
 		if len(t.Expect) == 0 {
-			r.refuse(place, fmt.Sprintf("tests[%d].expect", i), "is missing or empty; for example expect: [{rule: freezer, at: 10m, firing: []}]")
+			faults.Refuse(place, fmt.Sprintf("tests[%d].expect", i), "is missing or empty; for example expect: [{rule: freezer, at: 10m, firing: []}]")
 		}
 		if len(t.Series) == 0 {
-			r.refuse(place, fmt.Sprintf("tests[%d].series", i), "is missing or empty; for example series: [{series: \"temperature,sensor=a\", field: celsius, values: -18x10}]")
+			faults.Refuse(place, fmt.Sprintf("tests[%d].series", i), "is missing or empty; for example series: [{series: \"temperature,sensor=a\", field: celsius, values: -18x10}]")
 		}
 		for _, e := range t.Expect {
 			if e.Firing == nil && e.Pending == nil {
-				r.refuse(&node{at: e.at}, "firing", "is missing, and so is pending; say what is expected, for example firing: [{sensor: a}], or [] for none")
+				faults.Refuse(e.at, "firing", "is missing, and so is pending; say what is expected, for example firing: [{sensor: a}], or [] for none")
 			}
 		}
 	}

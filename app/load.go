@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -62,20 +63,21 @@ func FindConfig(path string, env []string) *Config {
 
 // readAll returns what could be read, and joins what is wrong with the rest.
 func readAll(path string, o LoadOptions) (*Config, error) {
-	root, err := newTable("the configuration"), error(nil)
-	r := &reading{options: o, dir: filepath.Dir(path), home: lookup(o.Env, "HOME")}
+	root, err := document.NewTable("the configuration"), error(nil)
+	l := &loader{options: o, dir: filepath.Dir(path), home: lookup(o.Env, "HOME")}
 	if path != "" {
 		var text []byte
 		if text, err = readConfig(path); err == nil {
 			root, err = parseConfig(path, text)
 		}
 	}
-	broken := err != nil && len(root.table) == 0 // what is missing may stand there
-	r.errs = append(r.errs, err, root.addCredentials(o.CredentialsDir))
-	root.addEnv(o.Env)
+	broken := err != nil && len(root.Table) == 0 // what is missing may stand there
+	l.Add(err)
+	l.Add(addCredentials(root, o.CredentialsDir))
+	addEnv(root, o.Env)
 	c := &Config{Listen: DefaultListen, Every: DefaultEvery, Log: "info", Sources: map[string]SourceConfig{}, Channels: map[string]ChannelConfig{}, Path: path}
 	if !broken || o.skipSecrets {
-		readTable(r, root, "", configKeys, c)
+		document.ReadTable(&l.Faults, root, "", l.configKeys(), c)
 	}
 	if c.DataDir == "" {
 		c.DataDir = dataDir(o.Env)
@@ -86,7 +88,24 @@ func readAll(path string, o LoadOptions) (*Config, error) {
 	if c.Operators == nil {
 		c.Operators = slices.Clone(c.Notify["default"])
 	}
-	return c, errors.Join(r.errs...)
+	return c, l.Err()
+}
+
+// parseConfig turns YAML into nodes.
+func parseConfig(path string, text []byte) (*document.Node, error) {
+	root := document.NewTable(path)
+	docs, err := document.Parse(path, text, document.MostTokens)
+	for _, doc := range docs {
+		if doc.Empty() {
+			continue
+		}
+		if len(root.Table) > 0 {
+			return root, document.Placed(doc.Place(), rules.Errorf(rules.Invalid, "a second document begins; write one, without ---"))
+		}
+		body, wrong := doc.Node()
+		root, err = body, errors.Join(err, wrong)
+	}
+	return root, err
 }
 
 const maxConfig = 1 << 20

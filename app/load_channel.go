@@ -5,26 +5,29 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
-var quietKeys = []configKey[notify.Quiet]{
-	{"hours", `"22:00-07:00"`, aText(func(q *notify.Quiet) *string { return &q.Hours }, anyText)},
-	{"days", "sat,sun", aText(func(q *notify.Quiet) *string { return &q.Days }, anyText)},
-	{"zone", "Europe/Berlin", aText(func(q *notify.Quiet) *string { return &q.Zone }, checkZone)},
-	{"except", "[critical]", readExcept},
+var quietKeys = []document.Key[notify.Quiet]{
+	{Name: "hours", Example: `"22:00-07:00"`, Value: document.Text(func(q *notify.Quiet) *string { return &q.Hours }, document.AnyText)},
+	{Name: "days", Example: "sat,sun", Value: document.Text(func(q *notify.Quiet) *string { return &q.Days }, document.AnyText)},
+	{Name: "zone", Example: "Europe/Berlin", Value: document.Text(func(q *notify.Quiet) *string { return &q.Zone }, checkZone)},
+	{Name: "except", Example: "[critical]", Value: document.Value[notify.Quiet]{Read: readExcept}},
 }
 
-var templateKeys = []configKey[notify.TemplateTexts]{
-	{"title", `"{{.severity}}: {{.title}}"`, aTemplate(func(t *notify.TemplateTexts) *string { return &t.Title })},
-	{"text", `"{{.text}}"`, aTemplate(func(t *notify.TemplateTexts) *string { return &t.Text })},
+var templateKeys = []document.Key[notify.TemplateTexts]{
+	{Name: "title", Example: `"{{.severity}}: {{.title}}"`, Value: aTemplate(func(t *notify.TemplateTexts) *string { return &t.Title })},
+	{Name: "text", Example: `"{{.text}}"`, Value: aTemplate(func(t *notify.TemplateTexts) *string { return &t.Text })},
 }
 
-var heartbeatKeys = []configKey[HeartbeatConfig]{
-	{"url", `"https://hc-ping.com/..."`, aSecret(func(h *HeartbeatConfig) *rules.Secret { return &h.URL })},
-	{"url_file", "/etc/tocsin/heartbeat.url", aSecretFile(func(h *HeartbeatConfig) *rules.Secret { return &h.URL })},
-	{"every", "1m", aLength(func(h *HeartbeatConfig) *rules.Duration { return &h.Every }, 10*rules.Second, rules.Day)},
+func (l *loader) heartbeatKeys() []document.Key[HeartbeatConfig] {
+	return []document.Key[HeartbeatConfig]{
+		{Name: "url", Example: `"https://hc-ping.com/..."`, Value: aSecret(func(h *HeartbeatConfig) *rules.Secret { return &h.URL })},
+		{Name: "url_file", Example: "/etc/tocsin/heartbeat.url", Value: aSecretFile(l, func(h *HeartbeatConfig) *rules.Secret { return &h.URL })},
+		{Name: "every", Example: "1m", Value: document.Duration(func(h *HeartbeatConfig) *rules.Duration { return &h.Every }, 10*rules.Second, rules.Day)},
+	}
 }
 
 // checkRate and the readers below take the sentence of the settings' own
@@ -48,19 +51,20 @@ func sentence(err error) error {
 	return err
 }
 
-func readExcept(_ *reading, n *node, _ string, q *notify.Quiet) error {
-	names, err := list(n, oneOf(rules.Severities...))
+func readExcept(_ *document.Faults, n *document.Node, _ string, q *notify.Quiet) error {
+	names, err := document.ListOf(n, document.OneOf(rules.Severities...))
 	for _, name := range names {
 		q.Except = append(q.Except, rules.Severity(name))
 	}
 	return err
 }
 
-func readQuiet(r *reading, n *node, path string, c *ChannelConfig) error {
+func readQuiet(f *document.Faults, n *document.Node, path string, c *ChannelConfig) error {
 	var q notify.Quiet
-	before := len(r.errs)
-	readTable(r, n, path, quietKeys, &q)
-	if len(r.errs) > before {
+	var own document.Faults
+	document.ReadTable(&own, n, path, quietKeys, &q)
+	if own.Any() {
+		f.Add(own.Err())
 		return nil
 	}
 	c.Settings.Quiet = &q
@@ -69,8 +73,8 @@ func readQuiet(r *reading, n *node, path string, c *ChannelConfig) error {
 	if !errors.As(err, &ours) {
 		return err
 	}
-	if key, below := strings.CutPrefix(ours.Field, "quiet."); below && n.has(key) {
-		r.errs = append(r.errs, placed(n.table[key].at, rules.FieldErrorf(path+"."+key, "%s", ours.Text)))
+	if key, below := strings.CutPrefix(ours.Field, "quiet."); below && n.Has(key) {
+		f.Refuse(n.Table[key].At, path+"."+key, "%s", ours.Text)
 		return nil
 	}
 	return sentence(err)
@@ -83,30 +87,30 @@ func inZone(s notify.Settings, zone string) {
 	}
 }
 
-func readTemplate(r *reading, n *node, path string, c *ChannelConfig) error {
+func readTemplate(f *document.Faults, n *document.Node, path string, c *ChannelConfig) error {
 	var t notify.TemplateTexts
-	readTable(r, n, path, templateKeys, &t)
+	document.ReadTable(f, n, path, templateKeys, &t)
 	c.Settings.Template = &t
 	return nil
 }
 
 // aTemplate reads a Go template and tries it.
-func aTemplate(at func(*notify.TemplateTexts) *string) reader[notify.TemplateTexts] {
-	return func(_ *reading, n *node, _ string, t *notify.TemplateTexts) error {
-		if n.form != formScalar {
+func aTemplate(at func(*notify.TemplateTexts) *string) document.Value[notify.TemplateTexts] {
+	return document.Value[notify.TemplateTexts]{Read: func(_ *document.Faults, n *document.Node, _ string, t *notify.TemplateTexts) error {
+		if n.Form != document.FormScalar {
 			return errors.New("must be text")
 		}
-		*at(t) = n.text // the line breaks at its end are its own
-		_, err := notify.TemplateTexts{Text: n.text}.Parse()
+		*at(t) = n.Text // the line breaks at its end are its own
+		_, err := notify.TemplateTexts{Text: n.Text}.Parse()
 		return sentence(err)
-	}
+	}}
 }
 
-func readHeartbeat(r *reading, n *node, path string, c *Config) error {
+func (l *loader) readHeartbeat(f *document.Faults, n *document.Node, path string, c *Config) error {
 	h := HeartbeatConfig{Every: rules.Minute}
-	readTable(r, n, path, heartbeatKeys, &h)
+	document.ReadTable(f, n, path, l.heartbeatKeys(), &h)
 	if h.URL.IsZero() {
-		if r.options.skipSecrets || n.has("url") || n.has("url_file") {
+		if l.options.skipSecrets || n.Has("url") || n.Has("url_file") {
 			return nil
 		}
 		return errors.New("has no url")
@@ -121,14 +125,14 @@ func readHeartbeat(r *reading, n *node, path string, c *Config) error {
 
 // checkFallbacks refuses a fallback that leads back to its channel. A name
 // that the config does not know may be a stored channel's.
-func (r *reading) checkFallbacks(n *node, path string, c *Config) {
+func checkFallbacks(f *document.Faults, n *document.Node, path string, c *Config) {
 	for name, channel := range c.Channels {
-		at := n.table[name]
-		if channel.Settings.Fallback == "" || at == nil || !at.has("fallback") {
+		at := n.Table[name]
+		if channel.Settings.Fallback == "" || at == nil || !at.Has("fallback") {
 			continue
 		}
 		if channel.Settings.Fallback == name {
-			r.refuse(at.table["fallback"], below(below(path, name), "fallback"), "is the channel itself; name another one, such as mail")
+			f.Refuse(at.Table["fallback"].At, document.Below(document.Below(path, name), "fallback"), "is the channel itself; name another one, such as mail")
 		}
 	}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/tailscale/hujson"
 )
 
-// document is a client's file, of which every byte stays that is not changed.
-type document struct {
+// clientFile is a client's file, of which every byte stays that is not changed.
+type clientFile struct {
 	root   hujson.Value
 	indent string // of one level
 	end    string // of a line
@@ -53,8 +53,8 @@ func (c client) merge(text []byte, name string, fields []field) ([]byte, error) 
 
 var position = regexp.MustCompile(`line \d+, column \d+`)
 
-func (c client) parse(text []byte) (*document, error) {
-	d := &document{indent: "  ", end: "\n"}
+func (c client) parse(text []byte) (*clientFile, error) {
+	d := &clientFile{indent: "  ", end: "\n"}
 	if len(bytes.TrimSpace(text)) == 0 {
 		text = []byte("{}\n")
 	}
@@ -76,7 +76,7 @@ func (c client) parse(text []byte) (*document, error) {
 	return d, nil
 }
 
-func (d *document) object(v *hujson.Value, what string) (*hujson.Object, error) {
+func (d *clientFile) object(v *hujson.Value, what string) (*hujson.Object, error) {
 	if o, ok := v.Value.(*hujson.Object); ok {
 		return o, nil
 	}
@@ -111,7 +111,7 @@ func drop(o *hujson.Object, names ...string) {
 }
 
 // enter returns the object below o with this name, and makes it if need be.
-func (d *document) enter(o *hujson.Object, name string, depth int) (*hujson.Object, error) {
+func (d *clientFile) enter(o *hujson.Object, name string, depth int) (*hujson.Object, error) {
 	m, err := find(o, name)
 	if errors.Is(err, errNoMember) {
 		m, err = d.append(o, name, hujson.Value{Value: &hujson.Object{}}, depth), nil
@@ -123,7 +123,7 @@ func (d *document) enter(o *hujson.Object, name string, depth int) (*hujson.Obje
 }
 
 // set gives a member a value, unless it has that one already.
-func (d *document) set(o *hujson.Object, name string, value any, depth int) error {
+func (d *clientFile) set(o *hujson.Object, name string, value any, depth int) error {
 	m, err := find(o, name)
 	switch {
 	case errors.Is(err, errNoMember):
@@ -136,7 +136,7 @@ func (d *document) set(o *hujson.Object, name string, value any, depth int) erro
 }
 
 // literal is a value as text, at its place in the file.
-func (d *document) literal(value any, depth int) (hujson.ValueTrimmed, error) {
+func (d *clientFile) literal(value any, depth int) (hujson.ValueTrimmed, error) {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
 	enc.SetEscapeHTML(false)
@@ -159,7 +159,7 @@ func says(v hujson.Value, value any) bool {
 
 // append adds a member on a line of its own. A comment behind the member that
 // was the last stays with it.
-func (d *document) append(o *hujson.Object, name string, v hujson.Value, depth int) *hujson.ObjectMember {
+func (d *clientFile) append(o *hujson.Object, name string, v hujson.Value, depth int) *hujson.ObjectMember {
 	line := d.end + strings.Repeat(d.indent, depth)
 	closing := d.end + strings.Repeat(d.indent, depth-1)
 	before := strings.TrimRight(string(o.AfterExtra), " \t\r\n") // comments, if there are any

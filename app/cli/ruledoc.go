@@ -10,7 +10,7 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -117,7 +117,7 @@ func anyList(texts []string) []any {
 // inline reads [2, 8] as a list and leaves every other text as it is.
 func inline(text string) any {
 	var list []any
-	if strings.HasPrefix(text, "[") && app.CheckDocument("", []byte(text)) == nil && yaml.Unmarshal([]byte(text), &list) == nil {
+	if strings.HasPrefix(text, "[") && document.Check("", []byte(text)) == nil && yaml.Unmarshal([]byte(text), &list) == nil {
 		return list
 	}
 	return text
@@ -171,7 +171,7 @@ func (f *ruleFlags) putSets(doc rules.Doc) error {
 			return rules.FieldErrorf("--set", "must be key=value; got %q; for example --set condition.window=5m", set)
 		}
 		var v any
-		if app.CheckDocument("", []byte(text)) != nil || yaml.Unmarshal([]byte(text), &v) != nil {
+		if document.Check("", []byte(text)) != nil || yaml.Unmarshal([]byte(text), &v) != nil {
 			v = text // a text with a colon or a brace is a text
 		}
 		put(doc, path, v)
@@ -225,7 +225,7 @@ func readDoc(in io.Reader, path string) (rules.Doc, error) {
 	if len(text) > maxDoc {
 		return nil, rules.FieldErrorf("--file", "%s is larger than 1 MB; give the file of one rule", shown)
 	}
-	if err := app.CheckDocument(shown, text); err != nil {
+	if err := document.Check(shown, text); err != nil {
 		return nil, err
 	}
 	var doc any

@@ -24,14 +24,16 @@ var mayImport = map[string][]string{
 	"rules":     {},
 	"evaluator": {"rules"},
 	"notify":    {"rules", "evaluator"},
-	"app":       {"rules", "evaluator", "notify"},
+	"app":       {"rules", "evaluator", "notify", "app/document"},
+
+	"app/document": {"rules"},
 }
 
 // importers says who may import each module of somebody else's. A driver or a
 // protocol has one importer, the leaf that is named after it.
 var importers = map[string][]string{
 	"github.com/expr-lang/expr":       {"evaluator"},
-	"github.com/goccy/go-yaml":        {"app", "app/cli"},
+	"github.com/goccy/go-yaml":        {"app/document", "app/cli"},
 	"github.com/gofrs/flock":          {"app"},
 	"github.com/hashicorp/golang-lru": {"evaluator"},
 	"github.com/robfig/cron":          {"evaluator"},

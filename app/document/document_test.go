@@ -1,4 +1,4 @@
-package app_test
+package document_test
 
 import (
 	"fmt"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/document"
 )
 
 // hostile are documents that a parser would pay for.
@@ -42,7 +43,7 @@ func hostile() map[string]struct{ text, says string } {
 // TestHostileDocumentsCostLittle whoever reads them.
 func TestHostileDocumentsCostLittle(t *testing.T) {
 	readers := map[string]func(text string) error{
-		"a rule": func(text string) error { return app.CheckDocument("f.yaml", []byte(text)) },
+		"a rule": func(text string) error { return document.Check("f.yaml", []byte(text)) },
 		"rules":  func(text string) error { _, err := app.ReadRules("f.yaml", []byte(text)); return err },
 		"tests":  func(text string) error { _, err := app.ReadTests("f.yaml", []byte(text)); return err },
 		"config": func(text string) error {
@@ -84,7 +85,7 @@ func TestWhatPeopleWriteIsNotRefused(t *testing.T) {
 		t.Error(err)
 	}
 	nested := "a: " + strings.Repeat("[", 60) + strings.Repeat("]", 60) + "\n"
-	if err := app.CheckDocument("f.yaml", []byte(nested)); err != nil {
+	if err := document.Check("f.yaml", []byte(nested)); err != nil {
 		t.Error(err)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package document
 
 import (
 	"fmt"
@@ -11,16 +11,16 @@ var sizeUnits = []struct {
 	size int
 }{{"GB", 1 << 30}, {"MB", 1 << 20}, {"KB", 1 << 10}}
 
-// aSize reads a number of bytes with its unit.
-func aSize[T any](at func(*T) *int, least, most int) reader[T] {
-	return parsed(at, func(text string) (int, error) {
+// Size is a number of bytes within bounds, written with its unit.
+func Size[T any](at func(*T) *int, least, most int) Value[T] {
+	return Parsed(at, func(text string) (int, error) {
 		for _, unit := range sizeUnits {
 			number, ok := strings.CutSuffix(strings.ToUpper(text), unit.name)
 			if n, err := strconv.Atoi(strings.TrimSpace(number)); ok && err == nil && n <= most/unit.size && n*unit.size >= least {
 				return n * unit.size, nil
 			}
 		}
-		return 0, fmt.Errorf("must be a size with a unit, from %s to %s; got %s", sizeText(least), sizeText(most), quoted(text))
+		return 0, fmt.Errorf("must be a size with a unit, from %s to %s; got %s", sizeText(least), sizeText(most), Quoted(text))
 	})
 }
 
