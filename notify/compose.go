@@ -58,16 +58,26 @@ func merge(list []rules.Notification) []item {
 			}
 			continue
 		}
-		was := out[i]
-		out[i] = item{n, n.Reason == rules.Resolved && (was.missed || was.Reason.Announces())}
-		if n.Reason == rules.Reminder || n.Reason == rules.Worsened {
-			out[i].Reason = was.Reason // a first that was late is still a first
-		}
+		out[i] = out[i].with(n)
 	}
 	slices.SortStableFunc(out, func(a, b item) int {
 		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt), cmp.Compare(name(a.Facts), name(b.Facts)))
 	})
 	return out
+}
+
+// with adds newer news of the same alert. Its end is the last word, also where
+// it was found out later than what was said after it.
+func (it item) with(n rules.Notification) item {
+	if it.Reason == rules.Resolved && n.Reason != rules.Resolved {
+		it.missed = it.missed || n.Reason.Announces()
+		return it
+	}
+	newer := item{n, n.Reason == rules.Resolved && (it.missed || it.Reason.Announces())}
+	if n.Reason == rules.Reminder || n.Reason == rules.Worsened {
+		newer.Reason = it.Reason // a first that was late is still a first
+	}
+	return newer
 }
 
 func (c Composer) single(it item, now time.Time) Message {

@@ -89,6 +89,16 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
 		},
 		{
+			"an end that was found before its beginning is the last word",
+			[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.FirstNews, nil)},
+			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+		},
+		{
+			"so it is before a reminder",
+			[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.Reminder, nil)},
+			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+		},
+		{
 			"a first that is sent again when it is over",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })},
 			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5.", notify.Relief,
