@@ -311,7 +311,7 @@ func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, pas
 	}()
 	return e.book.decide(ctx, t, &d.roll, func(s rules.Setting, place int, l *rules.Ledger) error {
 		s = e.setting(s, l, past)
-		if place < len(d.answers) && d.answers[place].version() == l.Rule.Version && l.Watched() && !past.precedes(&l.Rule, t) {
+		if place < len(d.answers) && d.answers[place].fits(&l.Rule) && l.Watched() && !past.precedes(&l.Rule, t) {
 			e.observe(s, l, d.answers[place])
 		}
 		if s.Replay {

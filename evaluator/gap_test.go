@@ -213,6 +213,62 @@ func TestAnEditInsideAGap(t *testing.T) {
 	}
 }
 
+// meddler is a source at which something happens once, before its answer.
+type meddler struct {
+	evaluator.Source
+	queries int // that are answered before
+	act     func()
+}
+
+func (m *meddler) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
+	if m.queries--; m.queries == -1 {
+		m.act()
+	}
+	return m.Source.Query(ctx, queries, each)
+}
+
+// TestAnEditWhileAGapIsJudged: what was asked for the rule as it was planned
+// counts for the rule as it is, unless that judges otherwise.
+func TestAnEditWhileAGapIsJudged(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		edit func(*rules.Rule)
+		want string
+	}{
+		{"texts", func(r *rules.Rule) { r.Summary = "look" }, "Meanwhile fired and ended: Too warm sensor=a"},
+		{"timers", func(r *rules.Rule) { r.Remind = []rules.Duration{rules.Minute} }, "Meanwhile fired and ended: Too warm sensor=a"},
+		{"condition", func(r *rules.Rule) { r.Condition.Value = rules.Num(-16) }, "Nothing is known to have fired"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, _ := gapHouse(t)
+			r := h.rule(hotNow())
+			h.tick("temperature,sensor=a celsius=-18")
+			h.options.Since = h.engine.Progress()
+			for i := range 10 { // nobody ticks
+				h.now = h.now.Add(30 * time.Second)
+				h.write(map[bool]string{true: "temperature,sensor=a celsius=5", false: "temperature,sensor=a celsius=-18"}[i == 5 || i == 6])
+			}
+			h.source = &meddler{h.source, 3, func() {
+				if err := h.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+					next := l.Rule
+					tt.edit(&next)
+					l.Edit(s, next, rules.Actor{Name: "anna", Door: "web"})
+					return nil
+				}); err != nil {
+					t.Error(err)
+				}
+			}}
+			h.restart()
+			h.resume()
+			h.tick("temperature,sensor=a celsius=-18")
+			h.settled()
+			if got := h.told(); !strings.Contains(got, tt.want) {
+				t.Errorf("told %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestASilenceThatEndsInAReplay tells nobody of what began in the gap and may be
 // over: that is known when the gap is judged.
 func TestASilenceThatEndsInAReplay(t *testing.T) {

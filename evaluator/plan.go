@@ -103,7 +103,7 @@ func (n need) merges(tags []string) bool {
 type Plan struct {
 	rules       []*rules.Rule
 	ids, names  []string         // by rule, as all that follows
-	versions    []int            // as they were planned
+	since       []time.Time      // when they came to be as they were planned
 	schedules   []string         // what they are in the timetable
 	parents     map[int][]string // what they depend on
 	needs       [][]need
@@ -140,7 +140,7 @@ func NewPlan(list []*rules.Rule) *Plan {
 	n := len(list)
 	p := &Plan{
 		rules: slices.Clone(list), expressions: map[int]*expression{}, parents: map[int][]string{}, needs: make([][]need, 0, n),
-		ids: make([]string, 0, n), names: make([]string, 0, n), versions: make([]int, 0, n), schedules: make([]string, 0, n),
+		ids: make([]string, 0, n), names: make([]string, 0, n), since: make([]time.Time, 0, n), schedules: make([]string, 0, n),
 	}
 	byKey := map[string]*shape{}
 	for i, r := range list {
@@ -177,7 +177,7 @@ func NewPlan(list []*rules.Rule) *Plan {
 // note keeps what is read of a rule besides its needs.
 func (p *Plan) note(place int, r *rules.Rule) {
 	p.ids, p.names = append(p.ids, r.ID), append(p.names, r.Name)
-	p.versions, p.schedules = append(p.versions, r.Version), append(p.schedules, scheduleKey(r))
+	p.since, p.schedules = append(p.since, r.AsItIs()), append(p.schedules, scheduleKey(r))
 	if len(r.DependsOn) > 0 {
 		p.parents[place] = r.DependsOn
 	}

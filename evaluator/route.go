@@ -243,8 +243,9 @@ type Answer struct {
 	places     map[partKey]int
 }
 
-// version is that of the rule when it was planned.
-func (a *Answer) version() int { return a.plan.versions[a.place] }
+// fits reports whether the answer is to what the rule asks now: an edit of its
+// texts, channels or timers since it was planned changes nothing of that.
+func (a *Answer) fits(r *rules.Rule) bool { return a.plan.since[a.place].Equal(r.AsItIs()) }
 
 // begin makes the answer ready for another round, keeping its memory.
 func (a *Answer) begin(r *rules.Rule, needs []need, end time.Time) {

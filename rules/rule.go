@@ -149,12 +149,14 @@ type Rule struct {
 }
 
 // Judges reports whether the rule as it is looks at what was at t.
-func (r *Rule) Judges(t time.Time) bool {
-	since := r.JudgedSince
-	if since.IsZero() {
-		since = r.UpdatedAt
+func (r *Rule) Judges(t time.Time) bool { return !t.Before(r.AsItIs()) }
+
+// AsItIs is since when the rule looks at what it does, and judges it as it does.
+func (r *Rule) AsItIs() time.Time {
+	if r.JudgedSince.IsZero() {
+		return r.UpdatedAt
 	}
-	return !t.Before(since)
+	return r.JudgedSince
 }
 
 // Defaults of a rule's keys.
