@@ -156,7 +156,8 @@ func (e *Engine) setting(s rules.Setting, l *rules.Ledger, past *replay) rules.S
 	s.Replay = past != nil && !past.over
 	if f := e.sources[l.Rule.Source]; f != nil && l.Busy() {
 		if s.Behind = f.behind.Load(); s.Behind {
-			s.Missed = f.missing().From
+			gap := f.missing()
+			s.Missed, s.Down = gap.From, gap.Told
 		}
 	}
 	return s

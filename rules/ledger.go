@@ -69,6 +69,9 @@ type Setting struct {
 	Behind bool
 	// Missed is the first of these ticks, zero when it is not known.
 	Missed time.Time
+	// Down says that people know that the source is down, so that what was so
+	// before is told as what is.
+	Down bool
 }
 
 // NewLedger returns the ledger of a rule that is not stored yet.

@@ -52,6 +52,7 @@ type play struct {
 	blind    bool
 	replay   bool // the ticks are missed ones
 	behind   bool // missed ones come before them
+	down     bool // people know that the source is down
 	deaf     bool // the channels take nothing
 	restarts bool // the daemon restarts after every tick
 	stored   bool // the last tick wrote something
@@ -68,7 +69,7 @@ func newPlay(t *testing.T, r rules.Rule) *play {
 
 func (p *play) setting() rules.Setting {
 	return rules.Setting{
-		Now: p.now, Silences: p.silences, Blind: p.blind, Replay: p.replay, Behind: p.behind,
+		Now: p.now, Silences: p.silences, Blind: p.blind, Replay: p.replay, Behind: p.behind, Down: p.down,
 		Route: func(rules.Severity) []string { return []string{"fallback"} },
 		Cover: func(*rules.Rule, rules.Series) string { return p.cover },
 	}

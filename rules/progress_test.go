@@ -97,6 +97,38 @@ func TestAGap(t *testing.T) {
 	}
 }
 
+// TestNothingIsSaidOfWhatMayBeOver: while missed ticks are still to be judged,
+// nobody knows whether it still fires, and no timer says that it does. Once people
+// know that the source is down, what was so before is all there is to tell.
+func TestNothingIsSaidOfWhatMayBeOver(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		rule func(*rules.Rule)
+		from string // until the ticks are missed
+	}{
+		{"row 14, a cooldown ends", cooldown(2 * rules.Minute), "b g b"},
+		{"row 15, a reminder is due", remind(rules.Minute), "b"},
+		{"row 16, an escalation is due", escalate(rules.Minute), "b"},
+		{"row 18, a snooze ends", wait(0), "b snooze:45s"},
+		{"row 23, a silence ends", wait(0), "silence:1m b"},
+		{"row 24, a parent is well", child, "parent:alert:a1 b parent:"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlay(t, fever(tt.rule))
+			p.run(tt.from)
+			before := p.messages()
+			p.behind = true
+			p.run(". . . .")
+			p.told(before...)
+			p.down = true
+			p.run(".")
+			if slices.Equal(p.messages(), before) {
+				t.Errorf("told nothing more, though the source is known to be down: %q", before)
+			}
+		})
+	}
+}
+
 // TestTrust: a ledger that was judged and had nothing to save counts as judged
 // until then, with its clocks running.
 func TestTrust(t *testing.T) {

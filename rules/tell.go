@@ -310,6 +310,8 @@ func (l *Ledger) tend(s Setting, in *Instance) {
 		l.holdBack(a, held)
 	case in.State == Recovering:
 		// It is good now: whatever it owes waits until it is bad again or over.
+	case s.Behind && !s.Down:
+		// It may be over: what was missed says whether there is anything to tell.
 	case a.HeldBy != "":
 		after := afterHold(a.HeldBy)
 		a.HeldBy = ""
