@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -72,6 +73,9 @@ func TestNoAlarmIsLost(t *testing.T) {
 	c.judgeEpisodes()
 	c.judgeRepeats(kills)
 	c.judgeActs()
+	if t.Failed() {
+		c.showBooks()
+	}
 }
 
 // crash is what the test knows and remembers.
@@ -80,17 +84,33 @@ type crash struct {
 	receivers []*moodyReceiver // by sensor, then the operators'
 
 	mu       sync.Mutex
-	last     int       // the number of the newest episode
-	episodes []episode // in no order
-	silenced []span    // of the last sensor
-	acks     map[string]string
-	edits    map[int]string // by sensor, the last one that was accepted
+	last     int            // the number of the newest episode
+	episodes []episode      // in no order
+	silenced []span         // of the last sensor
+	acks     map[string]act // by alert
+	edits    map[int]act    // by sensor
+	said     []string       // what people did, and what they were answered
 }
 
 // episode is a time in which a sensor was hot, told apart by its value.
 type episode struct {
 	sensor, value int
 	span
+}
+
+// act is the last one of its kind that was accepted, and those tried since: a
+// daemon that is killed before it answers may have done them.
+type act struct {
+	accepted string
+	tried    []string
+}
+
+// with is the act after another try.
+func (a act) with(text string, accepted bool) act {
+	if accepted {
+		return act{accepted: text}
+	}
+	return act{a.accepted, append(a.tried, text)}
 }
 
 // span is a time.
@@ -202,12 +222,11 @@ func (c *crash) people(ctx context.Context) {
 			c.acknowledge(sensor, fmt.Sprint("note ", n))
 		case 1, 3:
 			text := fmt.Sprint("edit ", n)
-			if _, code := c.site.run("rules", "update", fmt.Sprint("hot_", sensor), "--summary", text); code == 0 {
-				c.remember(func() { c.edits[sensor] = text })
-			}
+			ok := c.do("rules", "update", fmt.Sprint("hot_", sensor), "--summary", text)
+			c.remember(func() { c.edits[sensor] = c.edits[sensor].with(text, ok) })
 		case 5:
 			from := time.Now()
-			if _, code := c.site.run("silences", "add", "--rule", fmt.Sprint("hot_", crashSensors-1), "--for", "3s"); code == 0 {
+			if c.do("silences", "add", "--rule", fmt.Sprint("hot_", crashSensors-1), "--for", "3s") {
 				c.remember(func() { c.silenced = append(c.silenced, span{from, time.Now().Add(3 * time.Second)}) })
 			}
 		}
@@ -218,7 +237,7 @@ func (c *crash) remember(what func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.acks == nil {
-		c.acks, c.edits = map[string]string{}, map[int]string{}
+		c.acks, c.edits = map[string]act{}, map[int]act{}
 	}
 	what()
 }
@@ -229,9 +248,18 @@ func (c *crash) acknowledge(sensor int, note string) {
 	if code != 0 || json.Unmarshal([]byte(out), &list) != nil || len(list.Alerts) == 0 {
 		return
 	}
-	if _, code := c.site.run("alerts", "ack", list.Alerts[0].ID, "--note", note); code == 0 {
-		c.remember(func() { c.acks[list.Alerts[0].ID] = note })
-	}
+	ok := c.do("alerts", "ack", list.Alerts[0].ID, "--note", note)
+	c.remember(func() { c.acks[list.Alerts[0].ID] = c.acks[list.Alerts[0].ID].with(note, ok) })
+}
+
+// do runs the command line and reports whether it said that it was done.
+func (c *crash) do(args ...string) bool {
+	from := time.Now()
+	out, code := c.site.run(args...)
+	c.remember(func() {
+		c.said = append(c.said, fmt.Sprintf("%s to %s: %q exit %d %q", from.UTC().Format("15:04:05.000"), time.Now().UTC().Format("15:04:05.000"), args, code, out))
+	})
+	return code == 0
 }
 
 // awayEpisode finds what a message of tocsin's own names.
@@ -330,18 +358,68 @@ func (c *crash) judgeActs() {
 		}
 		return n
 	}
-	for alert, note := range c.acks {
-		if count(`SELECT COUNT(*) FROM alerts WHERE id = ? AND body LIKE '%' || ? || '%'`, alert, note+`"`) == 0 {
-			c.Errorf("the acknowledgement of %s (%s) is lost", alert, note)
-		}
+	for alert, a := range c.acks {
+		c.judgeAct(fmt.Sprint("acknowledgement of ", alert), a, func(note string) bool {
+			return count(`SELECT COUNT(*) FROM alerts WHERE id = ? AND body LIKE '%' || ? || '%'`, alert, note+`"`) > 0
+		})
 	}
-	for sensor, text := range c.edits {
-		if count(`SELECT COUNT(*) FROM rules WHERE name = ? AND body LIKE '%' || ? || '%'`, fmt.Sprint("hot_", sensor), text+`"`) == 0 {
-			c.Errorf("the last edit of sensor %d (%s) is lost", sensor, text)
-		}
+	for sensor, a := range c.edits {
+		c.judgeAct(fmt.Sprint("edit of sensor ", sensor), a, func(text string) bool {
+			return count(`SELECT COUNT(*) FROM rules WHERE name = ? AND body LIKE '%' || ? || '%'`, fmt.Sprint("hot_", sensor), text+`"`) > 0
+		})
 	}
 	if n := count(`SELECT COUNT(*) FROM silences`); n < len(c.silenced) {
 		c.Errorf("%d silences were accepted, %d are stored", len(c.silenced), n)
 	}
 	c.Logf("%d acknowledgements, %d silences and the edits of %d rules are there", len(c.acks), len(c.silenced), len(c.edits))
+}
+
+// judgeAct looks whether an act that was accepted is there still, or a later try.
+func (c *crash) judgeAct(what string, a act, there func(string) bool) {
+	c.Helper()
+	if a.accepted != "" && !there(a.accepted) && !slices.ContainsFunc(a.tried, there) {
+		c.Errorf("the %s (%s) is lost", what, a.accepted)
+	}
+}
+
+// showBooks logs what was heard and what was stored, for who looks for a fault.
+func (c *crash) showBooks() {
+	for _, said := range c.said {
+		c.Log(said)
+	}
+	for i, r := range c.receivers {
+		for _, m := range r.messages {
+			c.Logf("hook%d %s answered=%t %v %q", i, m.at.Format("15:04:05.000"), m.answered, m.alerts, m.text)
+		}
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.dir, "data", "tocsin.db")+"?mode=ro")
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	for _, query := range []string{
+		`SELECT id || ' ' || body FROM alerts`,
+		`SELECT id || ' alert=' || COALESCE(alert_id, '') || ' ' || channel || ' ' || reason || ' ' || state || ' held=' || held_by || ' booked=' || booked_at ||
+			' due=' || due || ' done=' || COALESCE(done_at, '') || ' attempts=' || attempts || ' error=' || error || ' unknown=' || unknown || ' message=' || message FROM notifications`,
+		`SELECT id || ' ' || body FROM silences`,
+		`SELECT rule_id || ' judged=' || judged || ' rev=' || revision || ' ' || progress FROM ledgers`,
+		`SELECT rule_id || ' v' || version || ' ' || act || ' ' || door || ' ' || at || ' ' || body FROM versions`,
+	} {
+		rows, err := db.Query(query)
+		if err != nil {
+			c.Error(err)
+			continue
+		}
+		for rows.Next() {
+			var text sql.NullString
+			if err := rows.Scan(&text); err != nil {
+				c.Error(err)
+			}
+			c.Log(text.String)
+		}
+		if err := rows.Err(); err != nil {
+			c.Error(err)
+		}
+		_ = rows.Close()
+	}
 }

@@ -43,6 +43,7 @@ type moodyReceiver struct {
 
 // received is one message that was read whole.
 type received struct {
+	at       time.Time
 	text     string
 	alerts   []string // "id reason peak" of each
 	answered bool     // with a success
@@ -164,7 +165,7 @@ func (r *moodyReceiver) hear(body []byte, answered bool) *received {
 	if err := json.Unmarshal(body, &doc); err != nil {
 		r.t.Errorf("the webhook got no JSON: %s", body)
 	}
-	got := &received{text: doc.Title + "\n" + doc.Message, answered: answered}
+	got := &received{at: time.Now().UTC(), text: doc.Title + "\n" + doc.Message, answered: answered}
 	for line := range strings.Lines(doc.Message) {
 		if alert, ok := strings.CutPrefix(line, "#"); ok {
 			got.alerts = append(got.alerts, strings.TrimSpace(alert))
