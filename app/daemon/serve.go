@@ -40,7 +40,6 @@ func (p Program) Serve(ctx context.Context, configPath string) error {
 		return err
 	}
 	sender := shoutrrr.New(shoutrrr.Options{})
-	defer sender.Guard()()
 	log := newLog(c.Log)
 	return serveConfig(ctx, c, serveOptions{
 		version: p.Version,

@@ -36,7 +36,6 @@ func New(c app.HeartbeatConfig, well func(context.Context) error, log *slog.Logg
 		o.Timeout = 10 * time.Second
 	}
 	if o.Transport == nil {
-		// A transport of its own: the default one carries the channels' guard.
 		o.Transport = &http.Transport{
 			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},

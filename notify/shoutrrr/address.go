@@ -4,7 +4,6 @@ import (
 	"maps"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -155,60 +154,6 @@ func pasted(a address) (kind string, read func(address) (service, error), err er
 		return "googlechat", hookGoogleChat, nil
 	}
 	return "generic", hookGeneric, nil
-}
-
-// options returns the query with its keys in small letters, once all of them
-// are among known. A key that is not may be a part of a password: it is not
-// repeated.
-func (a address) options(known ...string) (url.Values, error) {
-	out := url.Values{}
-	for key, values := range a.query {
-		key = strings.ToLower(key)
-		if !slices.Contains(known, key) {
-			return nil, wrong("has an option that %s channels do not have; known: %s", strings.ToLower(a.Scheme), strings.Join(known, ", "))
-		}
-		out[key] = values
-	}
-	return out, nil
-}
-
-// flag reads a yes or no, in all the ways that shoutrrr does.
-func flag(q url.Values, key string, otherwise bool) (bool, error) {
-	switch strings.ToLower(q.Get(key)) {
-	case "":
-		return otherwise, nil
-	case "yes", "true", "1":
-		return true, nil
-	case "no", "false", "0":
-		return false, nil
-	}
-	return false, wrong("has an option %s that is neither yes nor no", key)
-}
-
-// number reads a whole number between low and high.
-func number(q url.Values, key string, otherwise, low, high int) (int, error) {
-	text := q.Get(key)
-	if text == "" {
-		return otherwise, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < low || n > high {
-		return 0, wrong("has an option %s that is not a whole number from %d to %d", key, low, high)
-	}
-	return n, nil
-}
-
-// web returns the origin of a service that may be had without TLS, as the
-// option says that switches it off.
-func (a address) web(q url.Values, key string) (string, error) {
-	open, err := flag(q, key, false)
-	if err != nil {
-		return "", err
-	}
-	if open {
-		return "http://" + a.Host, nil
-	}
-	return "https://" + a.Host, nil
 }
 
 // hook returns the address of a pasted webhook without user and options.

@@ -7,6 +7,10 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/pkg/services/mattermost"
+	"github.com/containrrr/shoutrrr/pkg/services/rocketchat"
+	"github.com/containrrr/shoutrrr/pkg/services/zulip"
+
 	"github.com/9bikes/tocsin/notify"
 )
 
@@ -47,34 +51,32 @@ var (
 
 func markdownLink(label, url string) string { return "[" + label + "](" + url + ")" }
 
-// readMattermost reads mattermost://[name@]host[:port][/path]/TOKEN[/channel].
-// With a path before it, the token is the part behind "hooks".
+// readMattermost reads mattermost://[name@]host[:port]/TOKEN[/channel].
 func readMattermost(a address) (service, error) {
-	q, err := a.options("icon", "icon_emoji", "icon_url", "title", "disabletls")
+	var c mattermost.Config
+	form := wrong("must be mattermost://host/TOKEN with the last part of the incoming webhook's address")
+	if err := a.into(&c, form, "disabletls"); err != nil {
+		return nil, err
+	}
+	origin, err := a.web()
 	if err != nil {
 		return nil, err
 	}
-	origin, err := a.web(q, "disabletls")
-	if err != nil {
-		return nil, err
+	if c.Host == "" {
+		return nil, form
 	}
-	parts := a.segments()
-	if len(parts) == 0 || a.Host == "" {
-		return nil, wrong("must be mattermost://host/TOKEN with the last part of the incoming webhook's address")
+	hook := origin + "/hooks/" + url.PathEscape(c.Token)
+	return chat{url: hook, style: mattermostText, common: common(c.UserName, c.Icon, c.Channel)}, nil
+}
+
+// common is what chats call the sender, its picture and another channel.
+func common(name, icon, channel string) map[string]any {
+	content, picture := map[string]any{}, "icon_emoji"
+	if strings.HasPrefix(icon, "http") {
+		picture = "icon_url"
 	}
-	c := chat{url: origin + "/hooks/" + url.PathEscape(parts[0]), style: mattermostText, common: map[string]any{}}
-	if len(parts) > 1 {
-		c.common["channel"] = parts[1]
-	}
-	if name := a.User.Username(); name != "" {
-		c.common["username"] = name
-	}
-	if icon := q.Get("icon") + q.Get("icon_emoji") + q.Get("icon_url"); strings.HasPrefix(icon, "http") {
-		c.common["icon_url"] = icon
-	} else if icon != "" {
-		c.common["icon_emoji"] = icon
-	}
-	return c, nil
+	fill(content, map[string]string{"username": name, picture: icon, "channel": channel})
+	return content
 }
 
 func hookMattermost(a address) (service, error) {
@@ -83,31 +85,23 @@ func hookMattermost(a address) (service, error) {
 
 // readRocketchat reads rocketchat://[name@]host[:port]/TOKEN/TOKEN[/channel].
 func readRocketchat(a address) (service, error) {
-	q, err := a.options("disabletls", "title")
+	var c rocketchat.Config
+	form := wrong("must be rocketchat://host/TOKEN-A/TOKEN-B with the last two parts of the incoming webhook's address")
+	if err := a.into(&c, form, "disabletls", "title"); err != nil {
+		return nil, err
+	}
+	origin, err := a.web()
 	if err != nil {
 		return nil, err
 	}
-	origin, err := a.web(q, "disabletls")
-	if err != nil {
-		return nil, err
+	if c.Host == "" {
+		return nil, form
 	}
-	parts := a.segments()
-	if len(parts) < 2 || a.Host == "" {
-		return nil, wrong("must be rocketchat://host/TOKEN-A/TOKEN-B with the last two parts of the incoming webhook's address")
+	if a.Fragment != "" { // shoutrrr wants a part of the path beside it
+		c.Channel = "#" + a.Fragment
 	}
-	c := chat{url: origin + "/hooks/" + url.PathEscape(parts[0]) + "/" + url.PathEscape(parts[1]), style: rocketchatText, common: map[string]any{}}
-	if name := a.User.Username(); name != "" {
-		c.common["username"] = name
-	}
-	if a.Fragment != "" {
-		c.common["channel"] = "#" + a.Fragment
-	} else if len(parts) > 2 {
-		c.common["channel"] = "#" + parts[2]
-		if strings.HasPrefix(parts[2], "@") {
-			c.common["channel"] = parts[2]
-		}
-	}
-	return c, nil
+	hook := origin + "/hooks/" + url.PathEscape(c.TokenA) + "/" + url.PathEscape(c.TokenB)
+	return chat{url: hook, style: rocketchatText, common: common(c.UserName, "", c.Channel)}, nil
 }
 
 func hookRocketchat(a address) (service, error) {
@@ -127,32 +121,36 @@ func hookGoogleChat(a address) (service, error) {
 	return chat{url: a.hook().String(), style: googleChatText}, nil
 }
 
-// zulip is a bot and the stream and topic it writes to.
-type zulip struct{ url, auth, stream, topic string }
+// zulipBot is a bot and the stream and topic it writes to.
+type zulipBot struct {
+	zulip.Config
+	url string
+}
 
 // readZulip reads zulip://bot%40server:KEY@host/?stream=…&topic=….
 func readZulip(a address) (service, error) {
-	q, err := a.options("stream", "topic", "title", "disabletls")
+	var z zulipBot
+	form := wrong("must be zulip://BOT-MAIL:KEY@host/?stream=STREAM&topic=TOPIC, with the @ in the mail address as %%40")
+	if err := a.into(&z.Config, form, "disabletls", "title"); err != nil {
+		return nil, err
+	}
+	origin, err := a.web()
 	if err != nil {
 		return nil, err
 	}
-	origin, err := a.web(q, "disabletls")
-	if err != nil {
-		return nil, err
+	if z.BotKey == "" || z.Stream == "" {
+		return nil, form
 	}
-	key, _ := a.User.Password()
-	if a.User.Username() == "" || key == "" || a.Host == "" || q.Get("stream") == "" {
-		return nil, wrong("must be zulip://BOT-MAIL:KEY@host/?stream=STREAM&topic=TOPIC, with the @ in the mail address as %%40")
-	}
-	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(a.User.Username()+":"+key))
-	return zulip{url: origin + "/api/v1/messages", auth: auth, stream: q.Get("stream"), topic: q.Get("topic")}, nil
+	z.url = origin + "/api/v1/messages"
+	return z, nil
 }
 
-func (z zulip) dress(m notify.Message) []parcel {
-	topic := cmp.Or(fitRunes(cmp.Or(z.topic, m.Title), 60), "tocsin")
-	form := url.Values{"type": {"stream"}, "to": {z.stream}, "topic": {topic}, "content": {zulipText.body(titled(tame(m)))}}
+func (z zulipBot) dress(m notify.Message) []parcel {
+	topic := cmp.Or(fitRunes(cmp.Or(z.Topic, m.Title), 60), "tocsin")
+	form := url.Values{"type": {"stream"}, "to": {z.Stream}, "topic": {topic}, "content": {zulipText.body(titled(tame(m)))}}
+	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(z.BotMail+":"+z.BotKey))
 	return []parcel{post{
-		url: z.url, header: map[string]string{"Authorization": z.auth}, contentType: "application/x-www-form-urlencoded",
+		url: z.url, header: map[string]string{"Authorization": auth}, contentType: "application/x-www-form-urlencoded",
 		body: form.Encode(), read: zulipTook,
 	}}
 }

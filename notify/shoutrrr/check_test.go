@@ -42,6 +42,15 @@ func TestCheck(t *testing.T) {
 		{"mail to nobody", "smtp://u:" + canary + "@h/?from=a@b", "to="},
 		{"mail with a bad recipient", "smtp://h/?from=a@b&to=" + canary, "no mail address"},
 		{"mail with an unknown encryption", "smtp://h/?from=a@b&to=c@d&encryption=" + canary, "ExplicitTLS"},
+		{"mail to a port that is none", "smtp://" + canary + ":99999/?from=a@b&to=c@d", "must be smtp://"},
+		{"a choice that is none", "ntfy://h/t?priority=" + canary, "none of Min, Low, Default"},
+		{"a yes that is none", "matrix://:t@h/?rooms=!a:h&disabletls=" + canary, "disabletls that is neither yes nor no"},
+		{"a yes of ours that is none", "zulip://b:k@h/?stream=s&disabletls=" + canary, "neither yes nor no"},
+		{"a number that is none", "gotify://h/T?priority=" + canary, "no whole number"},
+		{"a number out of bounds", "gotify://h/T?priority=11", "from 0 to 10"},
+		{"a number of ours that is none", "pushover://x:T@u/?retry=" + canary, "from 30 to 10800"},
+		{"pairs that are none", "opsgenie://h/K?details=" + canary, "key-value pairs"},
+		{"a description for every alert", "opsgenie://h/K?description=" + canary, "?note="},
 		{"mail with an unknown login", "smtp://h/?from=a@b&to=c@d&auth=" + canary, "CRAMMD5"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -69,6 +78,8 @@ func TestCheckKnows(t *testing.T) {
 		"hangouts://chat.googleapis.com/v1/spaces/S/messages?key=k&token=t": "googlechat",
 		"slack://T00000000/B00000000/AAAAAAAA":                              "slack",
 		"https://default1.02.environment.api.powerplatform.com:443/powerautomate/automations/direct/workflows/w/triggers/manual/paths/invoke?sig=s": "teams",
+		"https://ntfy.sh/t?priority=Urgent&auth=its-own":      "ntfy",
+		"smtp://h/?From=a@b&toAddresses=c@d,,e@f":             "smtp",
 		"matrix://:t@h:8008/?rooms=!a:h,!b&disableTLS=yes":    "matrix",
 		"telegram://1:A-b_c@telegram/?channels=-1001,@x,-5:7": "telegram",
 	} {

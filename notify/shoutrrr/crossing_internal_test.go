@@ -57,17 +57,17 @@ func TestOnlyWhatMayHaveLeftIsUnknown(t *testing.T) {
 		{"all of it left", nil, 1 << 20, rules.Outcome{State: rules.Owed, Class: "server", Unknown: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			g := newGuard(&http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+			s := New(Options{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
 				if tt.dial != nil {
 					return nil, tt.dial
 				}
 				return &counted{Conn: &brittle{room: tt.room, broken: make(chan struct{})}}, nil
-			}})
+			}}})
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://h/", strings.NewReader(strings.Repeat("x", 10_000)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			r := g.trip(t.Context(), req)
+			r := s.exchange(req)
 			if got := r.outcome(nil); got != tt.want {
 				t.Errorf("outcome = %+v (%v), want %+v", got, r.err, tt.want)
 			}

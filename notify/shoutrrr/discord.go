@@ -6,11 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containrrr/shoutrrr/pkg/services/discord"
+
 	"github.com/9bikes/tocsin/notify"
 )
 
-// discord is a webhook of a Discord channel.
-type discord struct {
+// discordWebhook is a webhook of a Discord channel.
+type discordWebhook struct {
 	url    string
 	name   string
 	avatar string
@@ -19,20 +21,17 @@ type discord struct {
 // readDiscord reads discord://TOKEN@ID. The colours of shoutrrr's form are
 // taken and not used, because the severity gives them.
 func readDiscord(a address) (service, error) {
-	q, err := a.options("title", "username", "avatar", "avatarurl", "color", "colorerror", "colorwarn", "colorinfo", "colordebug", "splitlines", "json", "thread_id")
-	if err != nil {
+	var c discord.Config
+	form := wrong("must be discord://TOKEN@WEBHOOK-ID, or paste the https://discord.com/api/webhooks/ID/TOKEN address")
+	if err := a.into(&c, form, "thread_id"); err != nil {
 		return nil, err
 	}
-	token := a.User.Username()
-	if token == "" || a.Host == "" {
-		return nil, wrong("must be discord://TOKEN@WEBHOOK-ID, or paste the https://discord.com/api/webhooks/ID/TOKEN address")
+	query := url.Values{"wait": {"true"}}
+	if thread := a.option("thread_id"); thread != "" {
+		query.Set("thread_id", thread)
 	}
-	d := discord{url: "https://discord.com/api/webhooks/" + url.PathEscape(a.Host) + "/" + url.PathEscape(token) + "?wait=true"}
-	if thread := q.Get("thread_id"); thread != "" {
-		d.url += "&thread_id=" + url.QueryEscape(thread)
-	}
-	d.name, d.avatar = q.Get("username"), q.Get("avatar")+q.Get("avatarurl")
-	return d, nil
+	hook := "https://discord.com/api/webhooks/" + url.PathEscape(c.WebhookID) + "/" + url.PathEscape(c.Token) + "?" + query.Encode()
+	return discordWebhook{url: hook, name: c.Username, avatar: c.Avatar}, nil
 }
 
 func hookDiscord(a address) (service, error) {
@@ -43,13 +42,13 @@ func hookDiscord(a address) (service, error) {
 	q := u.Query()
 	q.Set("wait", "true")
 	u.RawQuery = q.Encode()
-	return discord{url: u.String()}, nil
+	return discordWebhook{url: u.String()}, nil
 }
 
 // embedLimit is what Discord allows all texts of a message's embeds together.
 const embedLimit = 6000
 
-func (d discord) dress(m notify.Message) []parcel {
+func (d discordWebhook) dress(m notify.Message) []parcel {
 	m = tame(m)
 	room := embedLimit - 100 // for the footer
 	cut := func(s string, limit int) string {
@@ -109,16 +108,11 @@ func discordLinks(actions []notify.Action) string {
 	return text
 }
 
-func (d discord) content(embed map[string]any) map[string]any {
+func (d discordWebhook) content(embed map[string]any) map[string]any {
 	content := map[string]any{
 		"embeds": []any{embed}, "allowed_mentions": map[string]any{"parse": []string{}},
 	}
-	if d.name != "" {
-		content["username"] = fitUTF16(d.name, 80)
-	}
-	if d.avatar != "" {
-		content["avatar_url"] = d.avatar
-	}
+	fill(content, map[string]string{"username": fitUTF16(d.name, 80), "avatar_url": d.avatar})
 	return content
 }
 

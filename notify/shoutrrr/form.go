@@ -159,8 +159,8 @@ func fieldNames(f form) (out []string) {
 // Public reports whether everybody who knows a channel's topic can read it.
 func (s *Sender) Public(url rules.Secret) bool {
 	_, service, err := parse(url.Reveal())
-	topic, ok := service.(ntfy)
-	return err == nil && ok && topic.header["Authorization"] == ""
+	topic, ok := service.(ntfyTopic)
+	return err == nil && ok && topic.authorization == ""
 }
 
 // pastedAs is for services whose own address says what it is.

@@ -2,10 +2,16 @@ package shoutrrr
 
 import (
 	"cmp"
+	"maps"
+	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/format"
+	"github.com/containrrr/shoutrrr/pkg/services/generic"
 
 	"github.com/9bikes/tocsin/notify"
 )
@@ -24,42 +30,39 @@ type webhook struct {
 // readGeneric reads generic://host/path with shoutrrr's options; what is none
 // of them goes on to the receiver.
 func readGeneric(a address) (service, error) {
-	disabled, err := flag(lowered(a.query), "disabletls", false)
-	if err != nil {
+	var c generic.Config
+	if _, err := (address{URL: a.URL, query: genericOptions(a.query)}).options(&c); err != nil {
 		return nil, err
 	}
-	own := lowered(a.query)
-	switch t := strings.ToLower(own.Get("template")); t {
-	case "", "json":
-	default:
+	if t := strings.ToLower(c.Template); t != "" && t != "json" {
 		return nil, wrong("has an option template that is not json, the only one there is")
 	}
-	switch own.Get("method") {
-	case "", "GET", "POST", "PUT", "PATCH":
-	default:
+	if !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch}, c.RequestMethod) {
 		return nil, wrong("has an option method that is none of POST, PUT, PATCH, GET")
 	}
-	a.Scheme = "https"
-	if disabled {
-		a.Scheme = "http"
-	}
+	a.Scheme = scheme(c.DisableTLS)
 	w, err := hookWebhook(a, true)
 	if err != nil {
 		return nil, err
 	}
-	w.method, w.contentType = own.Get("method"), own.Get("contenttype")
-	w.titleKey, w.messageKey = cmp.Or(own.Get("titlekey"), "title"), cmp.Or(own.Get("messagekey"), "message")
+	w.method, w.contentType, w.titleKey, w.messageKey = c.RequestMethod, c.ContentType, c.TitleKey, c.MessageKey
 	return w, nil
 }
 
-// lowered returns the options that shoutrrr's generic service keeps to itself.
-func lowered(q url.Values) url.Values {
-	out := url.Values{}
-	for key, values := range q {
-		if low := strings.ToLower(key); strings.Contains(genericProps, " "+low+" ") {
-			out[low] = values
-		}
-	}
+// genericProps are shoutrrr's options of a generic webhook; a key of the
+// webhook's own that is called so is marked with format.KeyPrefix.
+var genericProps = func() []string {
+	resolver := format.NewPropKeyResolver(&generic.Config{})
+	return resolver.QueryFields()
+}()
+
+func isGenericProp(key string) bool { return slices.Contains(genericProps, strings.ToLower(key)) }
+
+// genericOptions are those of a query's keys that are no business of the
+// webhook.
+func genericOptions(query url.Values) url.Values {
+	out := maps.Clone(query)
+	maps.DeleteFunc(out, func(key string, _ []string) bool { return !isGenericProp(key) })
 	return out
 }
 
@@ -76,7 +79,7 @@ func hookWebhook(a address, props bool) (webhook, error) {
 	}
 	rest := url.Values{}
 	for key, values := range a.query {
-		low := strings.ToLower(key)
+		own, marked := strings.CutPrefix(key, format.KeyPrefix)
 		switch {
 		case key[0] == '@' && !headerName.MatchString(key[1:]):
 			return w, wrong("has a header option whose name is none; write ?@X-Api-Key=value")
@@ -84,9 +87,9 @@ func hookWebhook(a address, props bool) (webhook, error) {
 			w.header[key[1:]] = values[0]
 		case key[0] == '$' && len(key) > 1:
 			w.extra[key[1:]] = values[0]
-		case props && strings.Contains(genericProps, " "+low+" "):
-		case props && strings.HasPrefix(low, "__") && strings.Contains(genericProps, " "+low[2:]+" "):
-			rest[key[2:]] = values
+		case props && isGenericProp(key):
+		case props && marked && isGenericProp(own):
+			rest[own] = values
 		default:
 			rest[key] = values
 		}
@@ -156,4 +159,16 @@ func (w webhook) content(m notify.Message) map[string]any {
 	content[w.titleKey] = fitBytes(m.Title, 4<<10)
 	content[w.messageKey] = fitBytes(cmp.Or(m.Text, m.Title), webhookLimit)
 	return content
+}
+
+var capital = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+
+// headerKey writes a header's name in the one way that shoutrrr, which puts a
+// dash before capitals, leaves alone. From it comes that X-API-Key may be
+// written in camelCase too, xApiKey.
+func headerKey(name string) string {
+	if !strings.Contains(name, "-") {
+		name = capital.ReplaceAllString(name, "$1-$2")
+	}
+	return http.CanonicalHeaderKey(name)
 }

@@ -1,43 +1,31 @@
 package shoutrrr
 
 import (
+	"cmp"
 	"net/url"
+	"path"
 	"strings"
+
+	"github.com/containrrr/shoutrrr/pkg/services/gotify"
 
 	"github.com/9bikes/tocsin/notify"
 )
 
-// gotify is an application of a Gotify server.
-type gotify struct {
-	url   string
-	token string
-	fixed int // priority, when the channel sets one; 0 is none
-}
+// gotifyApp is an application of a Gotify server.
+type gotifyApp struct{ gotify.Config }
 
 // readGotify reads gotify://host[:port][/path]/TOKEN. How tokens look is left
 // to the server: it has changed before.
 func readGotify(a address) (service, error) {
-	q, err := a.options("priority", "title", "disabletls")
-	if err != nil {
+	var app gotifyApp
+	form := wrong("must be gotify://host/TOKEN with the token of an application, from Gotify's Apps page")
+	if err := a.into(&app.Config, form); err != nil {
 		return nil, err
 	}
-	origin, err := a.web(q, "disabletls")
-	if err != nil {
-		return nil, err
+	if app.Token == "" || app.Host == "" {
+		return nil, form
 	}
-	fixed, err := number(q, "priority", 0, 0, 10)
-	if err != nil {
-		return nil, err
-	}
-	parts := a.segments()
-	if len(parts) == 0 || a.Host == "" {
-		return nil, wrong("must be gotify://host/TOKEN with the token of an application, from Gotify's Apps page")
-	}
-	last := len(parts) - 1
-	for _, p := range append(parts[:last:last], "message") {
-		origin += "/" + url.PathEscape(p)
-	}
-	return gotify{url: origin, token: parts[last], fixed: fixed}, nil
+	return app, bounded("priority", app.Priority, 0, 10)
 }
 
 // tapped is what a tap on the message opens, where there is one place for it.
@@ -48,11 +36,8 @@ func tapped(m notify.Message) string {
 	return m.Link
 }
 
-func (g gotify) dress(m notify.Message) []parcel {
-	priority := g.fixed
-	if priority == 0 {
-		priority = []int{3, 3, 5, 8, 10}[urgency(m)]
-	}
+func (g gotifyApp) dress(m notify.Message) []parcel {
+	priority := cmp.Or(g.Priority, []int{3, 3, 5, 8, 10}[urgency(m)])
 	extras := map[string]any{"client::display": map[string]any{"contentType": "text/plain"}}
 	if click := tapped(m); click != "" {
 		extras["client::notification"] = map[string]any{"click": map[string]any{"url": click}}
@@ -63,5 +48,7 @@ func (g gotify) dress(m notify.Message) []parcel {
 		body = fitBytes(m.Title, 16<<10) // Gotify refuses an empty message
 	}
 	content := map[string]any{"title": fitBytes(m.Title, 500), "message": body, "priority": priority, "extras": extras}
-	return []parcel{post{url: g.url, header: map[string]string{"X-Gotify-Key": g.token}, body: asJSON(content), read: notHTML}}
+	to := url.URL{Scheme: scheme(g.DisableTLS), Host: g.Host, Path: path.Join("/", g.Path, "message")}
+	header := map[string]string{"X-Gotify-Key": g.Token}
+	return []parcel{post{url: to.String(), header: header, body: asJSON(content), read: notHTML}}
 }

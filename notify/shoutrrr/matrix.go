@@ -8,44 +8,37 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/pkg/services/matrix"
+
 	"github.com/9bikes/tocsin/notify"
 )
 
-// matrix is an account of a homeserver and the rooms it writes to.
-type matrix struct {
-	origin string
-	token  string
-	rooms  []string
-}
+// matrixAccount is an account of a homeserver and the rooms it writes to.
+type matrixAccount struct{ matrix.Config }
 
 var roomID = regexp.MustCompile(`^![^\s/]+$`)
 
 // readMatrix reads matrix://:TOKEN@host/?rooms=!id:server. Names and passwords
 // are refused: they would mean a log-in, and a new device, for each message.
 func readMatrix(a address) (service, error) {
-	q, err := a.options("rooms", "room", "title", "disabletls")
-	if err != nil {
+	var x matrixAccount
+	form := wrong("must have an access token and no user: matrix://:TOKEN@host/?rooms=!id:server; " +
+		"Element shows the token under Settings, Help & About")
+	if err := a.into(&x.Config, form); err != nil {
 		return nil, err
 	}
-	origin, err := a.web(q, "disabletls")
-	if err != nil {
-		return nil, err
+	if x.User != "" || x.Password == "" || x.Host == "" {
+		return nil, form
 	}
-	token, _ := a.User.Password()
-	if a.User.Username() != "" || token == "" || a.Host == "" {
-		return nil, wrong("must have an access token and no user: matrix://:TOKEN@host/?rooms=!id:server; Element shows the token under Settings, Help & About")
-	}
-	rooms := list(q.Get("rooms") + "," + q.Get("room"))
-	if len(rooms) == 0 {
+	if len(x.Rooms) == 0 {
 		return nil, wrong("must name the rooms to write to: ?rooms=!id:server")
 	}
-	for i, r := range rooms {
+	for _, r := range x.Rooms {
 		if !roomID.MatchString(r) {
 			return nil, wrong("has in rooms one that is no room id; it begins with ! and is under Room Settings, Advanced")
 		}
-		rooms[i] = r
 	}
-	return matrix{origin: origin, token: token, rooms: rooms}, nil
+	return x, nil
 }
 
 // matrixLimit keeps both forms of the text and the event around them under the
@@ -64,7 +57,7 @@ var (
 	}()
 )
 
-func (x matrix) dress(m notify.Message) []parcel {
+func (x matrixAccount) dress(m notify.Message) []parcel {
 	m = titled(tame(m))
 	body := asJSON(map[string]any{
 		"msgtype": "m.text", "body": matrixPlain.body(m),
@@ -73,11 +66,11 @@ func (x matrix) dress(m notify.Message) []parcel {
 	})
 	transaction := url.PathEscape(cmp.Or(m.ID, rand.Text()))
 	var parcels []parcel
-	for _, room := range x.rooms {
-		to := strings.Join([]string{x.origin, "_matrix/client/v3/rooms", url.PathEscape(room), "send/m.room.message", transaction}, "/")
+	for _, room := range x.Rooms {
+		to := strings.Join([]string{scheme(x.DisableTLS) + "://" + x.Host, "_matrix/client/v3/rooms", url.PathEscape(room), "send/m.room.message", transaction}, "/")
 		parcels = append(parcels, post{
 			to: room, method: "PUT", url: to, body: body, read: matrixTook,
-			header: map[string]string{"Authorization": "Bearer " + x.token},
+			header: map[string]string{"Authorization": "Bearer " + x.Password},
 		})
 	}
 	return parcels

@@ -1,88 +1,48 @@
 package shoutrrr
 
 import (
+	"cmp"
 	"encoding/base64"
 	"maps"
-	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/pkg/services/ntfy"
+
 	"github.com/9bikes/tocsin/notify"
 )
 
-// ntfy is a topic on an ntfy server.
-type ntfy struct {
-	url    string
-	header map[string]string // what every message of the channel has
-	fixed  string            // priority, when the channel sets one
-	tags   []string
-}
-
-// ntfyHeaders are the options that ntfy takes as headers just as they are.
-var ntfyHeaders = map[string]string{
-	"actions": "Actions", "attach": "Attach", "click": "Click", "delay": "Delay", "email": "Email",
-	"filename": "Filename", "icon": "Icon",
+// ntfyTopic is a topic on an ntfy server.
+type ntfyTopic struct {
+	ntfy.Config
+	authorization string
+	fixed         bool // the channel's Priority goes before the severity's
 }
 
 // readNtfy reads ntfy://[user:password@]host/topic; a password that begins with
 // tk_, without a user, is an access token.
 func readNtfy(a address) (service, error) {
-	q, err := a.options("actions", "at", "attach", "cache", "click", "delay", "email", "filename", "firebase", "icon", "in",
-		"priority", "scheme", "tags", "title")
-	if err != nil {
+	n := ntfyTopic{authorization: a.authorization("tk_"), fixed: a.option("priority") != ""}
+	form := wrong("must name the topic: ntfy://ntfy.sh/my-topic")
+	if err := a.into(&n.Config, form); err != nil {
 		return nil, err
 	}
-	scheme := strings.ToLower(q.Get("scheme"))
-	if scheme != "" && scheme != "http" && scheme != "https" {
+	if n.Topic == "" {
+		return nil, form
+	}
+	n.Scheme, n.Host = strings.ToLower(n.Scheme), cmp.Or(n.Host, "ntfy.sh")
+	if n.Scheme != "http" && n.Scheme != "https" {
 		return nil, wrong("has an option scheme that is neither http nor https")
 	}
-	if scheme == "" {
-		scheme = "https"
-	}
-	host := a.Host
-	if host == "" {
-		host = "ntfy.sh"
-	}
-	return newNtfy(scheme+"://"+host, a, q)
+	n.Username, n.Password = "", "" // authorization has them
+	return n, nil
 }
 
-func hookNtfy(a address) (service, error) { return newNtfy(a.Scheme+"://"+a.Host, a, a.query) }
-
-func newNtfy(origin string, a address, q url.Values) (service, error) {
-	topic := a.segments()
-	if len(topic) == 0 {
-		return nil, wrong("must name the topic: ntfy://ntfy.sh/my-topic")
-	}
-	n := ntfy{url: origin, tags: list(q.Get("tags")), header: map[string]string{}}
-	for _, t := range topic {
-		n.url += "/" + url.PathEscape(t)
-	}
-	for option, name := range ntfyHeaders {
-		if v := q.Get(option); v != "" {
-			n.header[name] = v
-		}
-	}
-	if when := q.Get("at") + q.Get("in"); when != "" {
-		n.header["Delay"] = when
-	}
-	if auth := a.authorization("tk_"); auth != "" {
-		n.header["Authorization"] = auth
-	}
-	for _, option := range []string{"cache", "firebase"} {
-		on, err := flag(q, option, true)
-		if err != nil {
-			return nil, err
-		}
-		if !on {
-			n.header[strings.ToUpper(option[:1])+option[1:]] = "no"
-		}
-	}
-	var ok bool
-	if n.fixed, ok = ntfyPriority(q.Get("priority")); !ok {
-		return nil, wrong("has an option priority that is none of 1 to 5, min, low, default, high, max")
-	}
-	return n, nil
+func hookNtfy(a address) (service, error) {
+	a.query = maps.Clone(a.query)
+	a.query.Set("scheme", a.Scheme)
+	return readNtfy(a)
 }
 
 // authorization returns the header for the URL's user and password, where a
@@ -99,15 +59,6 @@ func (a address) authorization(token string) string {
 		return "Bearer " + user
 	}
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
-}
-
-func ntfyPriority(text string) (string, bool) {
-	names := map[string]string{
-		"": "", "default": "3", "min": "1", "low": "2", "high": "4", "max": "5", "urgent": "5",
-		"1": "1", "2": "2", "3": "3", "4": "4", "5": "5",
-	}
-	p, ok := names[strings.ToLower(text)]
-	return p, ok
 }
 
 // ntfyText is what ntfy shows; a body over 4096 bytes would become a file.
@@ -135,27 +86,23 @@ func ntfyButtons(actions []notify.Action) string {
 	return strings.Join(buttons, "; ")
 }
 
-func (n ntfy) dress(m notify.Message) []parcel {
-	header := maps.Clone(n.header)
-	if m.Link != "" {
-		header["Click"] = m.Link
-	}
-	if buttons := ntfyButtons(m.Actions); buttons != "" && header["Actions"] == "" {
-		header["Actions"] = buttons
+func (n ntfyTopic) dress(m notify.Message) []parcel {
+	header := map[string]string{
+		"Authorization": n.authorization, "Attach": n.Attach, "Delay": n.Delay, "Email": n.Email, "Filename": n.Filename, "Icon": n.Icon,
+		"Actions": cmp.Or(strings.Join(n.Actions, ";"), ntfyButtons(m.Actions)), "Click": cmp.Or(m.Link, n.Click),
+		"Cache": unless(n.Cache), "Firebase": unless(n.Firebase),
 	}
 	m = tame(m)
 	tag := []string{"bell", "large_blue_circle", "warning", "red_circle", "rotating_light"}[urgency(m)]
 	if m.Tone == notify.Relief {
 		tag = "white_check_mark"
 	}
-	header["Tags"] = strings.Join(append([]string{tag}, n.tags...), ",")
-	header["Priority"] = n.fixed
-	if n.fixed == "" {
-		header["Priority"] = strconv.Itoa([]int{3, 2, 3, 4, 5}[urgency(m)])
+	header["Tags"] = strings.Join(append([]string{tag}, n.Tags...), ",")
+	header["Priority"] = strconv.Itoa([]int{3, 2, 3, 4, 5}[urgency(m)])
+	if n.fixed {
+		header["Priority"] = strconv.Itoa(int(n.Priority))
 	}
-	if m.Title != "" {
-		header["Title"] = fitBytes(m.Title, 250)
-	}
+	header["Title"] = fitBytes(m.Title, 250)
 	if sequence.MatchString(m.ID) {
 		header["X-Sequence-ID"] = m.ID
 	}
@@ -163,5 +110,13 @@ func (n ntfy) dress(m notify.Message) []parcel {
 	if body == "" {
 		body = fitBytes(m.Title, 4000)
 	}
-	return []parcel{post{url: n.url, header: header, contentType: "text/plain; charset=utf-8", body: body, read: notHTML}}
+	return []parcel{post{url: n.GetAPIURL(), header: header, contentType: "text/plain; charset=utf-8", body: body, read: notHTML}}
+}
+
+// unless is what ntfy wants to hear of something that is on by itself.
+func unless(on bool) string {
+	if on {
+		return ""
+	}
+	return "no"
 }

@@ -2,40 +2,34 @@ package shoutrrr
 
 import (
 	"cmp"
-	"maps"
 	"strings"
+
+	"github.com/containrrr/shoutrrr/pkg/services/opsgenie"
 
 	"github.com/9bikes/tocsin/notify"
 )
 
-// opsgenie is an API integration of Opsgenie.
-type opsgenie struct {
-	url    string
-	key    string
-	common map[string]any
+// opsgenieAPI is an API integration of Opsgenie.
+type opsgenieAPI struct {
+	opsgenie.Config
+	url        string
+	responders []any
 }
 
 // readOpsgenie reads opsgenie://host/KEY.
 func readOpsgenie(a address) (service, error) {
-	q, err := a.options("alias", "entity", "source", "priority", "note", "user", "tags", "responders", "title")
-	if err != nil {
+	o := opsgenieAPI{url: "https://" + cmp.Or(a.Host, "api.opsgenie.com") + "/v2/alerts"}
+	form := wrong("must be opsgenie://api.opsgenie.com/API-KEY, or api.eu.opsgenie.com")
+	if err := a.into(&o.Config, form, "responders"); err != nil {
 		return nil, err
 	}
-	key := strings.Trim(a.Path, "/")
-	if key == "" || strings.Contains(key, "/") {
-		return nil, wrong("must be opsgenie://api.opsgenie.com/API-KEY, or api.eu.opsgenie.com")
+	if o.APIKey == "" || strings.Contains(o.APIKey, "/") {
+		return nil, form
 	}
-	o := opsgenie{url: "https://" + cmp.Or(a.Host, "api.opsgenie.com") + "/v2/alerts", key: key, common: map[string]any{}}
-	for _, option := range []string{"alias", "entity", "source", "priority", "note", "user"} {
-		if v := q.Get(option); v != "" {
-			o.common[option] = v
-		}
+	if o.Description != "" {
+		return nil, wrong("has an option description, which is where the alert's text goes; a note is: ?note=…")
 	}
-	if tags := list(q.Get("tags")); tags != nil {
-		o.common["tags"] = tags
-	}
-	var responders []any
-	for _, r := range list(q.Get("responders")) {
+	for _, r := range list(a.option("responders")) {
 		kind, name, ok := strings.Cut(r, ":")
 		if !ok || name == "" {
 			return nil, wrong("has responders that are not written as team:NAME or user:MAIL")
@@ -44,24 +38,37 @@ func readOpsgenie(a address) (service, error) {
 		if kind == "user" {
 			which = "username"
 		}
-		responders = append(responders, map[string]any{"type": kind, which: name})
-	}
-	if responders != nil {
-		o.common["responders"] = responders
+		o.responders = append(o.responders, map[string]any{"type": kind, which: name})
 	}
 	return o, nil
 }
 
-// dress tells the text in the alert's description, which Opsgenie shows as it
-// is; its message holds 130 characters.
-func (o opsgenie) dress(m notify.Message) []parcel {
-	content := map[string]any{"priority": []string{"P5", "P4", "P3", "P2", "P1"}[urgency(m)], "source": "tocsin"}
-	maps.Copy(content, o.common)
+// opsgenieAlert is the body of a request that creates an alert.
+type opsgenieAlert struct {
+	Actions     []string          `json:"actions,omitempty"`
+	Alias       string            `json:"alias,omitempty"` // one alert, however often it is sent
+	Description string            `json:"description"`     // shown as it is
+	Details     map[string]string `json:"details,omitempty"`
+	Entity      string            `json:"entity,omitempty"`
+	Message     string            `json:"message"` // holds 130 characters
+	Note        string            `json:"note,omitempty"`
+	Priority    string            `json:"priority"`
+	Responders  []any             `json:"responders,omitempty"`
+	Source      string            `json:"source"`
+	Tags        []string          `json:"tags,omitempty"`
+	User        string            `json:"user,omitempty"`
+	VisibleTo   []opsgenie.Entity `json:"visibleTo,omitempty"`
+}
+
+func (o opsgenieAPI) dress(m notify.Message) []parcel {
+	priority := []string{"P5", "P4", "P3", "P2", "P1"}[urgency(m)]
 	m = tame(m)
-	content["message"] = cmp.Or(fitUTF16(titled(m).Title, 130), "tocsin")
-	content["description"] = plain(14000, inUTF16).body(m)
-	if _, given := content["alias"]; !given && m.ID != "" {
-		content["alias"] = fitUTF16(m.ID, 512) // one alert, however often it is sent
+	alert := opsgenieAlert{
+		Message: cmp.Or(fitUTF16(titled(m).Title, 130), "tocsin"), Description: plain(14000, inUTF16).body(m),
+		Priority: cmp.Or(o.Priority, priority), Source: cmp.Or(o.Source, "tocsin"), Alias: cmp.Or(o.Alias, fitUTF16(m.ID, 512)),
+		Entity: o.Entity, Note: o.Note, User: o.User, Responders: o.responders,
+		Tags: o.Tags, Actions: o.Actions, Details: o.Details, VisibleTo: o.VisibleTo,
 	}
-	return []parcel{post{url: o.url, header: map[string]string{"Authorization": "GenieKey " + o.key}, body: asJSON(content), read: notHTML}}
+	header := map[string]string{"Authorization": "GenieKey " + o.APIKey}
+	return []parcel{post{url: o.url, header: header, body: asJSON(alert), read: notHTML}}
 }

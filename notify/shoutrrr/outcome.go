@@ -28,7 +28,7 @@ func unknown(class string, code int) rules.Outcome {
 	return rules.Outcome{State: rules.Owed, Unknown: true, Class: class, Code: code}
 }
 
-// reply is what came back through the guard for one request.
+// reply is what came back for one request.
 type reply struct {
 	status int
 	header http.Header

@@ -4,30 +4,25 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/containrrr/shoutrrr/pkg/router"
-	"github.com/containrrr/shoutrrr/pkg/types"
 
 	"github.com/9bikes/tocsin/rules"
 )
 
-// post is a request that shoutrrr's generic service makes for us.
+// post is a message as the request that tells it to one target.
 type post struct {
-	to          string   // see target
-	was         []string // what it was called before
-	method      string   // POST if empty
-	url         string   // http or https
-	contentType string   // JSON if empty
-	header      map[string]string
+	to          string            // see target
+	was         []string          // what it was called before
+	method      string            // POST if empty
+	url         string            // http or https
+	contentType string            // JSON if empty
+	header      map[string]string // goes before what is set by itself
 	body        string
 	read        func(body []byte) string // see reply.outcome; nil takes every 2xx
 }
@@ -82,87 +77,19 @@ func (p post) host() string {
 }
 
 func (p post) carry(ctx context.Context, s *Sender) rules.Outcome {
-	id := rand.Text()
-	address, err := p.generic(id)
+	req, err := http.NewRequestWithContext(ctx, cmp.Or(p.method, http.MethodPost), p.url, strings.NewReader(p.body))
 	if err != nil {
 		return dead("invalid", 0)
 	}
-	through := &passage{ctx: ctx}
-	defer s.guard.admit(id, through)()
-	if err := send(address, p.body); through.reply == nil {
-		return unguarded(err)
-	}
-	return through.reply.outcome(p.read)
-}
-
-// unguarded is for a delivery that did not pass the guard: shoutrrr refused its
-// URL, or, without an error, somebody has taken the guard away.
-func unguarded(err error) rules.Outcome {
-	if err == nil {
-		return unknown("invalid", 0)
-	}
-	return dead("invalid", 0)
-}
-
-// send makes a shoutrrr service for one message and has it sent. The errors are
-// for a yes or no only: shoutrrr quotes the URL in them.
-func send(address, body string) error {
-	var r router.ServiceRouter
-	service, err := r.Locate(address)
-	if err != nil {
-		return fmt.Errorf("make the shoutrrr service: %w", err)
-	}
-	return service.Send(body, &types.Params{})
-}
-
-// genericProps are the query keys that shoutrrr's generic service takes for
-// itself; a webhook's own key of that name is marked with two underscores.
-const genericProps = " contenttype disabletls template title titlekey messagekey method "
-
-// generic writes the request as a URL of shoutrrr's generic service, marked for
-// the guard.
-func (p post) generic(id string) (string, error) {
-	u, err := url.Parse(p.url)
-	if err != nil {
-		return "", fmt.Errorf("read the webhook's address: %w", err)
-	}
-	query := url.Values{}
-	for key, values := range u.Query() {
-		if strings.Contains(genericProps, " "+key+" ") {
-			key = "__" + key
+	req.Header.Set("Accept", "application/json, */*")
+	req.Header.Set("User-Agent", "tocsin")
+	req.Header.Set("Content-Type", cmp.Or(p.contentType, "application/json"))
+	for name, value := range p.header {
+		if value != "" {
+			req.Header.Set(name, value)
 		}
-		query[key] = values
 	}
-	query.Set("disabletls", yesno(u.Scheme == "http"))
-	query.Set("method", cmp.Or(p.method, "POST"))
-	query.Set("contenttype", cmp.Or(p.contentType, "application/json"))
-	query.Set("@Accept", "application/json, */*")
-	query.Set("@User-Agent", "tocsin")
-	for key, value := range p.header {
-		query.Set("@"+headerKey(key), value)
-	}
-	query.Set("@"+marker, id)
-	u.Scheme, u.RawQuery = "generic", query.Encode()
-	return u.String(), nil
-}
-
-var capital = regexp.MustCompile(`([a-z0-9])([A-Z])`)
-
-// headerKey writes a header's name in the one way that shoutrrr, which puts a
-// dash before capitals, leaves alone. From it comes that X-API-Key may be
-// written in camelCase too, xApiKey.
-func headerKey(name string) string {
-	if !strings.Contains(name, "-") {
-		name = capital.ReplaceAllString(name, "$1-$2")
-	}
-	return http.CanonicalHeaderKey(name)
-}
-
-func yesno(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
+	return s.exchange(req).outcome(p.read)
 }
 
 // asJSON writes v as it is, without the escapes for HTML that double its size.

@@ -3,38 +3,29 @@ package shoutrrr
 import (
 	"cmp"
 	"encoding/json"
-	"maps"
 	"net/url"
 	"strings"
+
+	"github.com/containrrr/shoutrrr/pkg/services/bark"
+	"github.com/containrrr/shoutrrr/pkg/services/join"
+	"github.com/containrrr/shoutrrr/pkg/services/pushbullet"
 
 	"github.com/9bikes/tocsin/notify"
 )
 
-// bark is a device with the Bark app.
-type bark struct {
-	url    string
-	common map[string]any
-}
+// barkDevice is a device with the Bark app.
+type barkDevice struct{ bark.Config }
 
 // readBark reads bark://:KEY@host[:port]/[path].
 func readBark(a address) (service, error) {
-	q, err := a.options("scheme", "sound", "badge", "icon", "group", "url", "category", "copy", "title")
-	if err != nil {
+	var b barkDevice
+	form := wrong("must be bark://:DEVICE-KEY@host/, with ?scheme=http for a server without TLS")
+	if err := a.into(&b.Config, form); err != nil {
 		return nil, err
 	}
-	scheme := cmp.Or(strings.ToLower(q.Get("scheme")), "https")
-	key, _ := a.User.Password()
-	if key == "" || a.Host == "" || scheme != "http" && scheme != "https" {
-		return nil, wrong("must be bark://:DEVICE-KEY@host/, with ?scheme=http for a server without TLS")
-	}
-	b := bark{url: scheme + "://" + a.Host, common: map[string]any{"device_key": key}}
-	for _, p := range append(a.segments(), "push") {
-		b.url += "/" + url.PathEscape(p)
-	}
-	for _, option := range []string{"sound", "badge", "icon", "group", "url", "category", "copy"} {
-		if v := q.Get(option); v != "" {
-			b.common[option] = v
-		}
+	b.Scheme = strings.ToLower(b.Scheme)
+	if b.DeviceKey == "" || b.Host == "" || b.Scheme != "http" && b.Scheme != "https" {
+		return nil, form
 	}
 	return b, nil
 }
@@ -42,8 +33,14 @@ func readBark(a address) (service, error) {
 // pushText suits the push services of Apple and Google, which carry 4 KB.
 var pushText = plain(2500, inBytes)
 
-func (b bark) dress(m notify.Message) []parcel {
-	content := maps.Clone(b.common)
+func (b barkDevice) dress(m notify.Message) []parcel {
+	content := map[string]any{"device_key": b.DeviceKey}
+	fill(content, map[string]string{
+		"sound": b.Sound, "icon": b.Icon, "group": b.Group, "url": b.URL, "category": b.Category, "copy": b.Copy,
+	})
+	if b.Badge != 0 {
+		content["badge"] = b.Badge
+	}
 	if click := tapped(m); click != "" {
 		content["url"] = click
 	}
@@ -53,7 +50,7 @@ func (b bark) dress(m notify.Message) []parcel {
 	m = tame(m)
 	content["title"] = fitBytes(titled(m).Title, 250)
 	content["body"] = cmp.Or(pushText.body(m), fitBytes(m.Title, 2500))
-	return []parcel{post{url: b.url, body: asJSON(content), read: barkTook}}
+	return []parcel{post{url: b.GetAPIURL("push"), body: asJSON(content), read: barkTook}}
 }
 
 func barkTook(body []byte) string {
@@ -69,44 +66,37 @@ func barkTook(body []byte) string {
 	return ""
 }
 
-// join is devices with the Join app. One request could name them all, but its
-// answer would not tell which of them it was for.
-type join struct {
-	key     string
-	devices []string
-	icon    string
-}
+// joinDevices are devices with the Join app. One request could name them all,
+// but its answer would not tell which of them it was for.
+type joinDevices struct{ join.Config }
 
 // readJoin reads join://shoutrrr:KEY@join/?devices=….
 func readJoin(a address) (service, error) {
-	q, err := a.options("devices", "title", "icon")
-	if err != nil {
+	var j joinDevices
+	form := wrong("must be join://shoutrrr:API-KEY@join/?devices=DEVICE,DEVICE")
+	if err := a.into(&j.Config, form); err != nil {
 		return nil, err
 	}
-	key, _ := a.User.Password()
-	devices := list(q.Get("devices"))
-	if key == "" || devices == nil {
-		return nil, wrong("must be join://shoutrrr:API-KEY@join/?devices=DEVICE,DEVICE")
-	}
-	return join{key: key, devices: devices, icon: q.Get("icon")}, nil
+	return j, nil
 }
 
-func (j join) dress(m notify.Message) []parcel {
+func (j joinDevices) dress(m notify.Message) []parcel {
 	var parcels []parcel
 	quiet := tame(m)
-	for i, device := range j.devices {
+	for i, device := range j.Devices {
 		q := url.Values{
-			"apikey": {j.key}, "deviceId": {device}, "title": {fitBytes(titled(quiet).Title, 250)},
+			"apikey": {j.APIKey}, "deviceId": {device}, "title": {fitBytes(titled(quiet).Title, 250)},
 			"text": {cmp.Or(pushText.body(quiet), icon(m))},
 		}
-		if j.icon != "" {
-			q.Set("icon", j.icon)
+		if j.Icon != "" {
+			q.Set("icon", j.Icon)
 		}
-		to, was := masked("device", device), formerly("device", j.devices, i)
+		to, was := masked("device", device), formerly("device", j.Devices, i)
 		if strings.HasPrefix(device, "group.") {
 			to, was = device, nil
 		}
-		parcels = append(parcels, post{to: to, was: was, url: "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode(), body: "{}", read: joinTook})
+		api := "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode()
+		parcels = append(parcels, post{to: to, was: was, url: api, body: "{}", read: joinTook})
 	}
 	return parcels
 }
@@ -127,15 +117,16 @@ func joinTook(body []byte) string {
 	return ""
 }
 
-// pushbullet is an account and the devices, people and channels it pushes to.
-type pushbullet struct {
+// pushbulletAccount is an account and the devices, people and channels it
+// pushes to.
+type pushbulletAccount struct {
 	token   string
 	targets []string
 }
 
 // readPushbullet reads pushbullet://TOKEN[/device|/mail|/#channel].
 func readPushbullet(a address) (service, error) {
-	if _, err := a.options("title"); err != nil {
+	if _, err := a.options(&pushbullet.Config{}); err != nil {
 		return nil, err
 	}
 	if a.Host == "" {
@@ -148,10 +139,10 @@ func readPushbullet(a address) (service, error) {
 	if len(targets) == 0 {
 		targets = []string{""}
 	}
-	return pushbullet{token: a.Host, targets: targets}, nil
+	return pushbulletAccount{token: a.Host, targets: targets}, nil
 }
 
-func (p pushbullet) dress(m notify.Message) []parcel {
+func (p pushbulletAccount) dress(m notify.Message) []parcel {
 	var parcels []parcel
 	m = tame(m)
 	for i, to := range p.targets {

@@ -6,56 +6,52 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/pkg/services/pushover"
+
 	"github.com/9bikes/tocsin/notify"
 )
 
-// pushover is users or groups of Pushover. The devices are one target: a message
-// to one that is not there goes to all devices of its user.
-type pushover struct {
-	token, devices, sound string
-	users                 []string
-	fixed                 *int // priority, when the channel sets one
-	retry, expire         int  // seconds; of an emergency, 0 for none
+// pushoverApp is an application of Pushover and the users or groups it writes
+// to. The devices are one target: a message to one that is not there goes to all
+// devices of its user.
+type pushoverApp struct {
+	pushover.Config
+	users         []string
+	fixed         bool // the channel's Priority goes before the severity's
+	sound         string
+	retry, expire int // seconds; of an emergency, 0 for none
 }
 
 // readPushover reads pushover://shoutrrr:TOKEN@USER. With retry and expire,
 // critical alarms repeat until somebody takes note of them.
 func readPushover(a address) (service, error) {
-	q, err := a.options("devices", "priority", "title", "retry", "expire", "sound")
-	if err != nil {
+	p := pushoverApp{users: list(a.Host), fixed: a.option("priority") != "", sound: a.option("sound")}
+	form := wrong("must be pushover://shoutrrr:API-TOKEN@USER-KEY/")
+	if err := a.into(&p.Config, form, "retry", "expire", "sound"); err != nil {
 		return nil, err
 	}
-	token, _ := a.User.Password()
-	if token == "" || list(a.Host) == nil {
-		return nil, wrong("must be pushover://shoutrrr:API-TOKEN@USER-KEY/")
+	if p.users == nil {
+		return nil, form
 	}
-	p := pushover{token: token, users: list(a.Host), devices: strings.Join(list(q.Get("devices")), ","), sound: q.Get("sound")}
-	if p.retry, err = number(q, "retry", 0, 30, 10800); err != nil {
+	var err error
+	if p.retry, err = a.number("retry", 30, 10800); err != nil {
 		return nil, err
 	}
-	if p.expire, err = number(q, "expire", 0, 30, 10800); err != nil {
+	if p.expire, err = a.number("expire", 30, 10800); err != nil {
 		return nil, err
 	}
-	if q.Get("priority") == "" {
-		return p, nil
-	}
-	fixed, err := number(q, "priority", 0, -2, 2)
-	if err != nil {
-		return nil, err
-	}
-	if fixed == 2 && !p.emergency() {
+	if p.Priority == 2 && !p.emergency() {
 		return nil, wrong("has priority 2, which needs retry and expire too, in seconds: ?priority=2&retry=60&expire=3600")
 	}
-	p.fixed = &fixed
-	return p, nil
+	return p, bounded("priority", int(p.Priority), -2, 2)
 }
 
-func (p pushover) emergency() bool { return p.retry > 0 && p.expire > 0 }
+func (p pushoverApp) emergency() bool { return p.retry > 0 && p.expire > 0 }
 
-func (p pushover) priority(m notify.Message) int {
+func (p pushoverApp) priority(m notify.Message) int {
 	switch {
-	case m.Tone == notify.Alarm && p.fixed != nil:
-		return *p.fixed
+	case m.Tone == notify.Alarm && p.fixed:
+		return int(p.Priority)
 	case urgency(m) == 4 && p.emergency():
 		return 2
 	}
@@ -64,9 +60,9 @@ func (p pushover) priority(m notify.Message) int {
 
 var pushoverText = plain(1024, inBytes)
 
-func (p pushover) dress(m notify.Message) []parcel {
+func (p pushoverApp) dress(m notify.Message) []parcel {
 	priority := p.priority(m)
-	content := map[string]any{"token": p.token, "priority": priority}
+	content := map[string]any{"token": p.Token, "priority": priority}
 	if url, title := pushoverLink(&m); url != "" {
 		content["url"], content["url_title"] = url, title
 	}
@@ -76,12 +72,7 @@ func (p pushover) dress(m notify.Message) []parcel {
 	m = tame(m)
 	content["title"] = fitBytes(titled(m).Title, 250)
 	content["message"] = cmp.Or(pushoverText.body(m), fitBytes(m.Title, 1024), icon(m))
-	if p.devices != "" {
-		content["device"] = p.devices
-	}
-	if p.sound != "" {
-		content["sound"] = p.sound
-	}
+	fill(content, map[string]string{"device": strings.Join(p.Devices, ","), "sound": p.sound})
 	if !m.At.IsZero() {
 		content["timestamp"] = m.At.Unix()
 	}

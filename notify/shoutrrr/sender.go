@@ -1,21 +1,18 @@
-// Package shoutrrr delivers messages over shoutrrr. Every delivery gets its own
-// shoutrrr service, used once, under recover, and every byte that leaves goes
-// through a guard: a RoundTripper for HTTP, a relay on the loopback for mail.
-// The guards hold the deadline, read what the service answered, and see
-// whether a request had left when it failed.
+// Package shoutrrr delivers messages to channels that are named by shoutrrr's
+// URLs. shoutrrr's types read the URLs; it sends nothing, because its senders
+// take no context, tell no outcome and lose titles, lines and errors:
+// packaging/docs/delivery.md says which and is kept true by a test.
 //
-// HTTP services are sent to with shoutrrr's generic service and a body of our
-// own, because its native ones lose titles, lines and errors. What a service
-// shows, bears and answers is in the file of its name.
+// HTTP goes out through a client of the Sender's own, mail through go-mail, both
+// under the context of their delivery. What a service shows, bears and answers is
+// in the file of its name.
 package shoutrrr
 
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"net/http"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/9bikes/tocsin/notify"
@@ -31,56 +28,22 @@ type Options struct {
 	Transport   http.RoundTripper // carries the requests; one of its own if nil
 }
 
-// Sender delivers messages to every service that it has a dress for. It works
-// while Guard is in place.
+// Sender delivers messages to every service that it has a dress for.
 type Sender struct {
 	timeout time.Duration
 	slots   *slots
-	guard   *guard
-	guarded atomic.Int32
+	client  *http.Client
 }
 
-// New returns a Sender. It changes nothing outside itself; see Guard.
+// New returns a Sender.
 func New(o Options) *Sender {
 	if o.Transport == nil {
-		o.Transport = transport()
+		o.Transport = newTransport()
 	}
 	return &Sender{
 		timeout: cmp.Or(o.Timeout, time.Minute),
 		slots:   newSlots(cmp.Or(o.MaxInFlight, 100)),
-		guard:   newGuard(o.Transport),
-	}
-}
-
-// transport keeps no connection open: messages are rare, and a request on a
-// connection that the other side has just closed can be neither called sent
-// nor unsent.
-func transport() *http.Transport {
-	return &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
-		DialContext:         dial,
-		DisableKeepAlives:   true,
-		ForceAttemptHTTP2:   true,
-		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout: dialTimeout,
-	}
-}
-
-// Guard puts the Sender's guard under http.DefaultClient, which shoutrrr sends
-// with, and returns the function that takes it away again. Requests that are
-// not the Sender's own pass through it untouched; http.DefaultTransport is left
-// alone. It must be called before Send, once, while nobody uses
-// http.DefaultClient.
-func (s *Sender) Guard() (release func()) {
-	before := http.DefaultClient.Transport
-	if before != http.RoundTripper(s.guard) {
-		s.guard.others = before
-	}
-	http.DefaultClient.Transport = s.guard
-	s.guarded.Add(1)
-	return func() {
-		s.guarded.Add(-1)
-		http.DefaultClient.Transport = before
+		client:  newClient(o.Transport),
 	}
 }
 
@@ -142,9 +105,6 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 			out = dead("panic", 0)
 		}
 	}()
-	if s.guarded.Load() == 0 {
-		return dead("invalid", 0)
-	}
 	_, service, err := parse(c.URL.Reveal())
 	if err != nil {
 		return dead("invalid", 0)
@@ -166,7 +126,7 @@ type parcel interface {
 	formerly() []string
 	// host names the server that takes it, with the port.
 	host() string
-	// carry delivers the parcel through a guard and says what became of it.
+	// carry delivers the parcel and says what became of it.
 	carry(ctx context.Context, s *Sender) rules.Outcome
 }
 

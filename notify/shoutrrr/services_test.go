@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -395,10 +396,14 @@ func TestPriorities(t *testing.T) {
 		{"low is quiet", "pushover://x:T@U/", low, `"priority":-1`},
 		{"the channel's priority goes before the severity's", "gotify://h/T?priority=2", ordinary(), `"priority":2`},
 		{"extra keys and other names reach a webhook", "generic://h/x?template=json&messagekey=text&titlekey=head&$room=kitchen", ordinary(), `"head":"Freezer too warm"`},
+		{"Opsgenie gets what is given for every alert", "opsgenie://h/K?details=room:attic&visibleTo=team:ops&actions=Look&priority=P5", ordinary(), `{"actions":["Look"],"alias":"n1"`},
+		{"as pairs", "opsgenie://h/K?details=room:attic", ordinary(), `"details":{"room":"attic"}`},
+		{"for whom it shows", "opsgenie://h/K?visibleTo=team:ops", ordinary(), `"visibleTo":[{"type":"team","name":"ops"}]`},
+		{"a number for a badge", "bark://:k@h/?badge=3", ordinary(), `"badge":3`},
 		{"a webhook that wants text gets text", "generic://h/x?contenttype=text/plain", ordinary(), "Freezer too warm\nkitchen is at"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := newInbox(t, says(200, `{"status":1,"id":1}`))
+			in := newInbox(t, says(200, `{"status":1,"id":1,"code":200}`))
 			wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(), channel(tt.url), tt.m))
 			if body := in.one(t).body; !strings.Contains(body, tt.want) {
 				t.Errorf("body = %s; want %s in it", body, tt.want)
@@ -410,7 +415,7 @@ func TestPriorities(t *testing.T) {
 func TestHeadersOfWebhooks(t *testing.T) {
 	in := newInbox(t, says(200, ""))
 	address := "generic+" + in.URL + "/a%2Fb/c?@X-API-Key=k&@userAgent=me&template=theirs&messagekey=theirs&q=1&q=2"
-	wantSent(t, guarded(t, options()).Send(context.Background(), channel(address), ordinary()))
+	wantSent(t, shoutrrr.New(options()).Send(context.Background(), channel(address), ordinary()))
 	g := in.one(t)
 	if g.header.Get("X-Api-Key") != "k" || g.header.Get("User-Agent") != "me" || g.header.Get("X-Message-Id") != "n1" {
 		t.Errorf("headers = %v", g.header)

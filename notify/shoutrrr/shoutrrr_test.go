@@ -22,10 +22,18 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
+// nobodys is the transport that the whole process shares. Nothing may use it.
+type nobodys struct{}
+
+func (nobodys) RoundTrip(*http.Request) (*http.Response, error) {
+	panic("a request went over http.DefaultTransport")
+}
+
 // TestMain makes the certificate of the test servers one that the system
 // trusts, so that TLS is checked as in earnest.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	http.DefaultTransport = nobodys{}
 	server := httptest.NewTLSServer(nil)
 	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	server.Close()
@@ -57,14 +65,6 @@ func (a astray) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.base.RoundTrip(out)
 }
 
-// guarded returns a Sender that is ready to send.
-func guarded(t *testing.T, o shoutrrr.Options) *shoutrrr.Sender {
-	t.Helper()
-	s := shoutrrr.New(o)
-	t.Cleanup(s.Guard())
-	return s
-}
-
 // toward returns a Sender all of whose requests go to the server at address.
 func toward(t *testing.T, address string, timeout time.Duration) *shoutrrr.Sender {
 	t.Helper()
@@ -72,7 +72,7 @@ func toward(t *testing.T, address string, timeout time.Duration) *shoutrrr.Sende
 	if err != nil {
 		t.Fatal(err)
 	}
-	return guarded(t, shoutrrr.Options{Timeout: timeout, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
+	return shoutrrr.New(shoutrrr.Options{Timeout: timeout, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
 }
 
 // got is a request as it arrived.
@@ -215,9 +215,6 @@ func TestArrives(t *testing.T) {
 			}
 			wantSent(t, s.Send(context.Background(), channel(c.url), ordinary()))
 			first := in.one(t)
-			if first.header.Get("X-Tocsin-Delivery") != "" {
-				t.Error("the guard's mark went out")
-			}
 			golden(t, t.Name(), first.String())
 			wantSent(t, s.Send(context.Background(), channel(c.url), hostile()))
 			checkTame(t, in.got()[1])

@@ -3,15 +3,16 @@ package shoutrrr
 import (
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/containrrr/shoutrrr/pkg/services/slack"
 
 	"github.com/9bikes/tocsin/notify"
 )
 
-// slack is an incoming webhook, or a channel that a bot posts to.
-type slack struct {
+// slackChannel is an incoming webhook, or a channel that a bot posts to.
+type slackChannel struct {
 	url    string
 	token  string         // of a bot; "" for a webhook
 	common map[string]any // what every message of the channel has
@@ -22,11 +23,15 @@ var slackHook = regexp.MustCompile(`^([A-Za-z0-9]+)[-/,]([A-Za-z0-9]+)[-/,]([A-Z
 // readSlack reads slack://hook:T-B-X@webhook, slack://xoxb:TOKEN@CHANNEL, and
 // the old slack://[name@]T/B/X.
 func readSlack(a address) (service, error) {
-	q, err := a.options("botname", "username", "icon", "icon_emoji", "icon_url", "color", "title", "thread_ts")
-	if err != nil {
+	var c slack.Config
+	if _, err := a.options(&c); err != nil {
 		return nil, err
 	}
-	s := slack{common: slackCommon(a, q)}
+	if c.BotName == "" && strings.Trim(a.Path, "/") != "" {
+		c.BotName = a.User.Username()
+	}
+	s := slackChannel{common: common(c.BotName, c.Icon, "")}
+	fill(s.common, map[string]string{"thread_ts": c.ThreadTS})
 	token, typed := a.User.Password()
 	kind := a.User.Username()
 	if path := strings.Trim(a.Path, "/"); path != "" {
@@ -51,32 +56,11 @@ func readSlack(a address) (service, error) {
 	return s, nil
 }
 
-// slackCommon reads the options that go into every message.
-func slackCommon(a address, q url.Values) map[string]any {
-	common := map[string]any{}
-	name := q.Get("botname") + q.Get("username")
-	if name == "" && strings.Trim(a.Path, "/") != "" {
-		name = a.User.Username()
-	}
-	if name != "" {
-		common["username"] = name
-	}
-	if icon := q.Get("icon") + q.Get("icon_emoji") + q.Get("icon_url"); strings.HasPrefix(icon, "http") {
-		common["icon_url"] = icon
-	} else if icon != "" {
-		common["icon_emoji"] = icon
-	}
-	if q.Has("thread_ts") {
-		common["thread_ts"] = q.Get("thread_ts")
-	}
-	return common
-}
-
 func hookSlack(a address) (service, error) {
-	return slack{url: a.hook().String(), common: map[string]any{}}, nil
+	return slackChannel{url: a.hook().String()}, nil
 }
 
-func (s slack) dress(m notify.Message) []parcel {
+func (s slackChannel) dress(m notify.Message) []parcel {
 	content := map[string]any{
 		"unfurl_links": false, "unfurl_media": false,
 		"attachments": []any{map[string]any{

@@ -5,16 +5,15 @@ import (
 	"cmp"
 	"context"
 	"html/template"
-	"mime"
-	"mime/multipart"
-	"mime/quotedprintable"
 	"net"
 	"net/mail"
-	"net/textproto"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
+
+	"github.com/containrrr/shoutrrr/pkg/services/smtp"
+	gomail "github.com/wneessen/go-mail"
 
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -30,31 +29,61 @@ type mailbox struct {
 // readSMTP reads smtp://[user:password@]host[:port]/?from=…&to=…. A login is
 // never sent in the clear unless the URL says encryption=none or starttls=no.
 func readSMTP(a address) (service, error) {
-	q, err := a.options("from", "fromaddress", "fromname", "to", "toaddresses", "subject", "title", "auth", "encryption",
-		"starttls", "usestarttls", "usehtml", "clienthost")
-	if err != nil {
+	var c smtp.Config
+	form := wrong("must be smtp://user:password@mail.example.org:587/?from=tocsin@example.org&to=me@example.org,you@example.org")
+	if err := a.into(&c, form, "auth"); err != nil {
 		return nil, err
 	}
-	server, err := readServer(a, q)
-	if err != nil {
-		return nil, err
+	if c.Host == "" || c.Port == 0 && a.Port() != "" { // shoutrrr takes a port that is none for no port
+		return nil, form
 	}
-	from, err := mailAddress(q.Get("from") + q.Get("fromaddress"))
+	from, err := mailAddress(c.FromAddress)
 	if err != nil {
 		return nil, wrong("must say who writes: ?from=tocsin@example.org")
 	}
-	box := mailbox{server: server, from: mail.Address{Name: cmp.Or(q.Get("fromname"), "tocsin"), Address: from}}
-	for _, text := range list(q.Get("to") + "," + q.Get("toaddresses")) {
-		to, err := mailAddress(text)
-		if err != nil {
+	for i, to := range c.ToAddresses {
+		if c.ToAddresses[i], err = mailAddress(to); err != nil {
 			return nil, wrong("has a recipient in to that is no mail address")
 		}
-		box.to = append(box.to, to)
 	}
-	if box.to == nil {
-		return nil, wrong("must say to whom: &to=me@example.org,you@example.org")
+	server, err := readServer(c, strings.ToLower(a.option("auth")))
+	return mailbox{server: server, from: mail.Address{Name: cmp.Or(c.FromName, "tocsin"), Address: from}, to: c.ToAddresses}, err
+}
+
+// readServer takes TLS and the login out of c. That LOGIN is a way to log in
+// shoutrrr does not know.
+func readServer(c smtp.Config, auth string) (mailServer, error) {
+	s := mailServer{
+		host: c.Host, port: cmp.Or(int(c.Port), 25), hello: c.ClientHost, policy: gomail.TLSOpportunistic,
+		auth: strings.TrimSuffix(auth, "unknown"), user: c.Username, password: c.Password,
 	}
-	return box, nil
+	auto := c.Encryption == smtp.EncMethods.Auto
+	switch {
+	case c.Encryption == smtp.EncMethods.ImplicitTLS, auto && c.Port == smtp.ImplicitTLSPort:
+		s.implicit, s.port = true, cmp.Or(int(c.Port), smtp.ImplicitTLSPort)
+	case c.Encryption == smtp.EncMethods.None, auto && !c.UseStartTLS:
+		s.policy = gomail.NoTLS
+	default:
+		s.secure = !auto || s.user != "" && !loopback(s.host)
+	}
+	if !slices.Contains([]string{"", "none", "plain", "login", "crammd5", "oauth2"}, s.auth) {
+		return s, wrong("has an option auth that is none of None, Plain, Login, CRAMMD5, OAuth2")
+	}
+	if s.hello == "auto" {
+		name, err := os.Hostname()
+		if s.hello = name; err != nil {
+			s.hello = "localhost"
+		}
+	}
+	if strings.ContainsAny(s.hello, " \t") {
+		return s, wrong("has an option clienthost that is no host's name")
+	}
+	return s, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // mailAddress reads a bare address. A space in it was a plus sign before the
@@ -79,84 +108,42 @@ func (b mailbox) dress(m notify.Message) []parcel {
 	return parcels
 }
 
-// write makes a whole mail of m: plain text and HTML, in ASCII, with lines that
-// every server takes.
-func (b mailbox) write(to string, m notify.Message) []byte {
-	var out bytes.Buffer
-	parts := multipart.NewWriter(&out)
-	for _, h := range b.headers(to, m, parts.Boundary()) {
-		out.WriteString(h + "\r\n")
+// write makes a mail of m: plain text and HTML, in ASCII, with lines that every
+// server takes.
+func (b mailbox) write(to string, m notify.Message) *gomail.Msg {
+	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	out.FromMailAddress(&b.from)
+	out.ToMailAddress(&mail.Address{Address: to})
+	out.Subject(cmp.Or(fitBytes(m.Title, 300), "tocsin"))
+	out.SetGenHeader("Auto-Submitted", "auto-generated")
+	out.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
+	if id := b.ids(m.ID); id != nil {
+		out.SetGenHeader(gomail.HeaderMessageID, id...)
 	}
-	out.WriteString("\r\n")
-	writePart(parts, "text/plain", mailText(m))
-	writePart(parts, "text/html", mailHTML(m))
-	if err := parts.Close(); err != nil {
-		panic(err) // a buffer takes everything
-	}
-	return out.Bytes()
-}
-
-func (b mailbox) headers(to string, m notify.Message, boundary string) []string {
-	headers := []string{
-		"Date: " + time.Now().Format(time.RFC1123Z),
-		"From: " + b.from.String(),
-		"To: <" + to + ">",
-		"Subject: " + encoded(cmp.Or(fitBytes(m.Title, 300), "tocsin")),
-		"MIME-Version: 1.0",
-		"Content-Type: multipart/alternative; boundary=" + boundary,
-		"Auto-Submitted: auto-generated",
-		"X-Auto-Response-Suppress: All",
-	}
-	if id := notInID.ReplaceAllString(m.ID, ""); id != "" {
-		headers = append(headers, "Message-ID: <"+id+"@"+b.domain()+">")
-	}
-	if references := b.references(m.Threads); references != "" {
-		headers = append(headers, "References: "+references)
+	if threads := b.ids(m.Threads...); threads != nil {
+		slices.Reverse(threads) // it is taken to answer to the last, so that is the worst
+		out.SetGenHeader(gomail.HeaderReferences, strings.Join(threads, " "))
 	}
 	if urgency(m) == 4 {
-		headers = append(headers, "X-Priority: 1", "Importance: high")
+		out.SetImportance(gomail.ImportanceHigh)
 	}
-	return headers
-}
-
-// references names the threads of a mail, the worst last: that is the one it is
-// taken to answer to.
-func (b mailbox) references(threads []string) string {
-	var out []string
-	for _, thread := range slices.Backward(threads) {
-		if thread = notInID.ReplaceAllString(thread, ""); thread != "" {
-			out = append(out, "<"+thread+"@"+b.domain()+">")
-		}
-	}
-	return strings.Join(out, "\r\n ")
-}
-
-// domain is the one of the sender, whose IDs are its own.
-func (b mailbox) domain() string {
-	_, domain, _ := strings.Cut(b.from.Address, "@")
-	return domain
+	out.SetBodyString(gomail.TypeTextPlain, mailText(m))
+	out.AddAlternativeString(gomail.TypeTextHTML, mailHTML(m))
+	return out
 }
 
 var notInID = regexp.MustCompile(`[^A-Za-z0-9_.=+-]`)
 
-// encoded writes a header's text in words of RFC 2047, one a line.
-func encoded(text string) string {
-	return strings.ReplaceAll(mime.QEncoding.Encode("utf-8", text), "?= =?", "?=\r\n =?")
-}
-
-func writePart(parts *multipart.Writer, kind, text string) {
-	part, err := parts.CreatePart(textproto.MIMEHeader{
-		"Content-Type": {kind + "; charset=utf-8"}, "Content-Transfer-Encoding": {"quoted-printable"},
-	})
-	if err == nil {
-		w := quotedprintable.NewWriter(part)
-		if _, err = w.Write([]byte(text)); err == nil {
-			err = w.Close()
+// ids writes names as IDs of mails, in the domain of the sender, whose IDs are
+// its own.
+func (b mailbox) ids(names ...string) (out []string) {
+	_, domain, _ := strings.Cut(b.from.Address, "@")
+	for _, name := range names {
+		if name = notInID.ReplaceAllString(name, ""); name != "" {
+			out = append(out, "<"+name+"@"+domain+">")
 		}
 	}
-	if err != nil {
-		panic(err) // a buffer takes everything
-	}
+	return out
 }
 
 func mailText(m notify.Message) string {
@@ -203,14 +190,8 @@ func (l letter) target() string { return l.to }
 
 func (l letter) formerly() []string { return nil }
 
-func (l letter) host() string { return net.JoinHostPort(l.box.server.host, l.box.server.port) }
+func (l letter) host() string { return l.box.server.address() }
 
-// carry has shoutrrr send the letter to a relay of ours, which sends it on.
 func (l letter) carry(ctx context.Context, _ *Sender) rules.Outcome {
-	r, err := newRelay(l.box.server)
-	if err != nil {
-		return owed("refused", 0, 0)
-	}
-	text := string(l.box.write(l.to, l.message))
-	return r.through(ctx, func() error { return send(r.address(l.box.from.Address, l.to), text) })
+	return l.box.server.submit(ctx, l.box.write(l.to, l.message))
 }

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -200,7 +201,7 @@ func TestMail(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			quiet(t)
 			p := openPostOffice(t, &postOffice{})
-			s := guarded(t, options())
+			s := shoutrrr.New(options())
 			wantSent(t, mustCode(t, 250, s.Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", "&fromname=T%C3%B6csin,+%22x%22"), m)))
 			if len(p.mails) != 1 {
 				t.Fatalf("%d mails", len(p.mails))
@@ -336,7 +337,7 @@ func TestMailSessions(t *testing.T) {
 			defer cancel()
 			tt.office.hung = cancel
 			p := openPostOffice(t, tt.office)
-			s := guarded(t, options())
+			s := shoutrrr.New(options())
 			before := runtime.NumGoroutine()
 			out := s.Send(ctx, mailChannel(tt.host, p.port(), tt.login, tt.options), ordinary())
 			if out != tt.want {
@@ -378,7 +379,7 @@ func TestLoginNeedsTLS(t *testing.T) {
 		t.Skip("this machine has no address but the loopback's")
 	}
 	p := openPostOffice(t, &postOffice{offers: []string{"AUTH PLAIN"}, host: address})
-	s := guarded(t, options())
+	s := shoutrrr.New(options())
 	out := s.Send(context.Background(), mailChannel(address, p.port(), "me:"+canary+"@", ""), ordinary())
 	if out.State != rules.Owed || out.Class != "tls" {
 		t.Errorf("outcome = %+v", out)
@@ -397,7 +398,7 @@ func TestAMailAboutSeveralAlertsIsInAllTheirThreads(t *testing.T) {
 		m.Threads = append(m.Threads, fmt.Sprint("a", i, strings.Repeat("x", 64)))
 	}
 	m.Threads = append(m.Threads, "<\r\n>")
-	wantSent(t, mustCode(t, 250, guarded(t, options()).Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", ""), m)))
+	wantSent(t, mustCode(t, 250, shoutrrr.New(options()).Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", ""), m)))
 	references := strings.Fields(parseMail(t, p.mails[0]).Header.Get("References"))
 	if len(references) != 20 || references[19] != "<"+m.Threads[0]+"@home.example>" || references[0] != "<"+m.Threads[19]+"@home.example>" {
 		t.Errorf("References = %v", references)

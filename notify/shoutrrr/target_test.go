@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -113,7 +114,7 @@ func TestEveryTargetIsSentToByItsName(t *testing.T) {
 // TestATargetHasItsNameWhoeverElseThereIs: what was told under it is found
 // again after others came or went.
 func TestATargetHasItsNameWhoeverElseThereIs(t *testing.T) {
-	s := guarded(t, options())
+	s := shoutrrr.New(options())
 	for _, url := range []string{
 		"pushover://shoutrrr:T@%s/", "join://shoutrrr:K@join/?devices=%s", "pushbullet://T/%s",
 		"telegram://123456:T@telegram?chats=-100%s", "matrix://:T@matrix.example/?rooms=!%s:matrix.example",
@@ -147,7 +148,7 @@ func TestATargetHasItsNameWhoeverElseThereIs(t *testing.T) {
 // TestANameFromBeforeFindsItsTarget, and one that may mean somebody else finds
 // nobody.
 func TestANameFromBeforeFindsItsTarget(t *testing.T) {
-	s := guarded(t, options())
+	s := shoutrrr.New(options())
 	join := "join://shoutrrr:K@join/?devices=0123456789abcdef0123456789abcdef,d2,group.phone,ffffffffffffffff"
 	alike := "join://shoutrrr:K@join/?devices=0123456789abcdef0123456789abcdef,ffffffffffffffffffffffffffffcdef"
 	for _, tt := range []struct{ url, name, want string }{
@@ -172,7 +173,7 @@ func TestANameFromBeforeFindsItsTarget(t *testing.T) {
 
 // TestLongNamesThatBeginAlikeAreTwo, and short enough to be shown.
 func TestLongNamesThatBeginAlikeAreTwo(t *testing.T) {
-	s, room := guarded(t, options()), "!"+strings.Repeat("r", 110)
+	s, room := shoutrrr.New(options()), "!"+strings.Repeat("r", 110)
 	url := rules.NewSecret("matrix://:T@matrix.example/?rooms=" + room + "a:m.example," + room + "b:m.example")
 	names := s.Targets(url)
 	if len(names) != 2 || len([]rune(names[0])) > 100 || len([]rune(names[1])) > 100 {
@@ -181,7 +182,7 @@ func TestLongNamesThatBeginAlikeAreTwo(t *testing.T) {
 }
 
 func TestOtherServicesHaveOneTarget(t *testing.T) {
-	s := guarded(t, options())
+	s := shoutrrr.New(options())
 	for _, c := range channels {
 		if names := s.Targets(channel(c.url).URL); len(names) != 1 {
 			t.Errorf("%s has targets %q", c.name, names)
@@ -210,7 +211,7 @@ func TestEachRecipientOfAMailHasItsOwnOutcome(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := openPostOffice(t, &postOffice{answers: tt.answers})
-			s := guarded(t, options())
+			s := shoutrrr.New(options())
 			to := channel("smtp://127.0.0.1:" + p.port() + "/?from=t@x.example&to=a@x.example,b@x.example")
 			if names := fmt.Sprint(s.Targets(to.URL)); names != "[a@x.example b@x.example]" {
 				t.Fatalf("targets = %s", names)

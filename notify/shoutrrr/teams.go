@@ -7,8 +7,8 @@ import (
 	"github.com/9bikes/tocsin/notify"
 )
 
-// teams is a Teams workflow that posts what a webhook gets.
-type teams struct{ url string }
+// teamsWorkflow is a workflow that posts what a webhook gets.
+type teamsWorkflow struct{ url string }
 
 var errTeamsRetired = wrong("is for Teams' connectors, which Microsoft has retired; make a workflow in Teams (\"Send webhook alerts to a channel\") and paste its https://….logic.azure.com or …api.powerplatform.com address")
 
@@ -19,7 +19,7 @@ func hookTeams(a address) (service, error) {
 	if strings.Trim(a.Path, "/") == "" {
 		return nil, wrong("must be the whole address of a Teams workflow, from https:// to the end of sig=…")
 	}
-	return teams{url: a.hook().String()}, nil
+	return teamsWorkflow{url: a.hook().String()}, nil
 }
 
 // cardLimit is what Teams takes as one message, 28 KB, less the envelope.
@@ -28,7 +28,7 @@ const cardLimit = 24 << 10
 // cardLines is how many lines of text a card shows at most.
 const cardLines = 60
 
-func (t teams) dress(m notify.Message) []parcel {
+func (t teamsWorkflow) dress(m notify.Message) []parcel {
 	card := map[string]any{
 		"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
 		"body": cardBody(tame(m)), "msteams": map[string]any{"width": "Full"},

@@ -6,11 +6,13 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/containrrr/shoutrrr/pkg/services/telegram"
+
 	"github.com/9bikes/tocsin/notify"
 )
 
-// telegram is a bot and the chats it writes to.
-type telegram struct {
+// telegramBot is a bot and the chats it writes to.
+type telegramBot struct {
 	url    string
 	chats  []string // an id or @name, with :THREAD behind it for a topic
 	silent bool
@@ -24,16 +26,12 @@ var (
 // readTelegram reads telegram://TOKEN@telegram?chats=…. How the text is parsed
 // is ours to say; preview is never wanted.
 func readTelegram(a address) (service, error) {
-	q, err := a.options("chats", "channels", "preview", "notification", "parsemode", "title")
-	if err != nil {
-		return nil, err
-	}
-	loud, err := flag(q, "notification", true)
-	if err != nil {
+	var c telegram.Config
+	if _, err := a.options(&c); err != nil {
 		return nil, err
 	}
 	password, _ := a.User.Password()
-	return newTelegram("https://api.telegram.org", a.User.Username()+":"+password, list(q.Get("chats")+","+q.Get("channels")), !loud)
+	return newTelegram("https://api.telegram.org", a.User.Username()+":"+password, c.Chats, !c.Notification)
 }
 
 // hookTelegram reads https://api.telegram.org/botTOKEN/sendMessage?chat_id=….
@@ -42,11 +40,11 @@ func hookTelegram(a address) (service, error) {
 	if len(parts) == 0 {
 		parts = []string{""}
 	}
-	chats := list(a.query.Get("chat_id"))
-	if thread := a.query.Get("message_thread_id"); thread != "" && len(chats) == 1 {
+	chats := list(a.option("chat_id"))
+	if thread := a.option("message_thread_id"); thread != "" && len(chats) == 1 {
 		chats[0] += ":" + thread
 	}
-	silent, err := flag(a.query, "disable_notification", false)
+	silent, err := a.flag("disable_notification", false)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +63,7 @@ func newTelegram(origin, token string, chats []string, silent bool) (service, er
 			return nil, wrong("has a chat that is neither a number nor an @name; a topic's number goes behind it, -100123:45")
 		}
 	}
-	return telegram{url: origin + "/bot" + url.PathEscape(token) + "/sendMessage", chats: chats, silent: silent}, nil
+	return telegramBot{url: origin + "/bot" + url.PathEscape(token) + "/sendMessage", chats: chats, silent: silent}, nil
 }
 
 // telegramText is HTML; Telegram counts 4096 after the mark-up is read, so this
@@ -80,7 +78,7 @@ func htmlLink(label, url string) string { return `<a href="` + attribute(url) + 
 // attribute escapes a link for an attribute of HTML.
 func attribute(url string) string { return fit(url, 1<<16, inBytes, escapeHTML("")) }
 
-func (t telegram) dress(m notify.Message) []parcel {
+func (t telegramBot) dress(m notify.Message) []parcel {
 	text := telegramText.body(titled(tame(m)))
 	var parcels []parcel
 	for _, c := range t.chats {

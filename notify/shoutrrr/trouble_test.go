@@ -180,7 +180,7 @@ func TestTrouble(t *testing.T) {
 				t.Fatal(err)
 			}
 			carrier := &carrier{RoundTripper: astray{to, &http.Transport{DisableKeepAlives: true}}}
-			s := guarded(t, shoutrrr.Options{Timeout: time.Minute, Transport: carrier})
+			s := shoutrrr.New(shoutrrr.Options{Timeout: time.Minute, Transport: carrier})
 			before := runtime.NumGoroutine()
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
@@ -406,7 +406,7 @@ func TestTLS(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			quiet(t)
-			s := guarded(t, options())
+			s := shoutrrr.New(options())
 			for _, address := range []string{
 				"ntfy://" + tt.host + "/" + canary, "gotify://" + tt.host + "/" + canary, "https://" + tt.host + "/" + canary,
 				"teams+https://" + tt.host + "/" + canary, "mattermost://" + tt.host + "/" + canary,
@@ -425,7 +425,7 @@ func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("boom " +
 
 func TestNeverPanics(t *testing.T) {
 	quiet(t)
-	s := guarded(t, shoutrrr.Options{Transport: panics{}})
+	s := shoutrrr.New(shoutrrr.Options{Transport: panics{}})
 	for _, c := range channels {
 		if out := s.Send(context.Background(), channel(c.url), ordinary()); out.State != rules.Dead || out.Class != "panic" {
 			t.Errorf("%s: outcome = %+v", c.name, out)
@@ -472,7 +472,7 @@ func TestServicesHaveSlotsOfTheirOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := guarded(t, shoutrrr.Options{MaxInFlight: 1, Timeout: time.Minute, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
+	s := shoutrrr.New(shoutrrr.Options{MaxInFlight: 1, Timeout: time.Minute, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
 	slow := make(chan rules.Outcome)
 	send := func() { slow <- s.Send(context.Background(), channel("https://slow.example/t"), ordinary()) }
 	go send()
@@ -509,30 +509,4 @@ func TestAChannelsTimeoutIsForAnAnswer(t *testing.T) {
 	}
 	close(answer)
 	wantSent(t, s.Send(context.Background(), patient, ordinary()))
-}
-
-func TestGuardIsForOurOwnRequests(t *testing.T) {
-	in := newInbox(t, says(200, "theirs"))
-	s := shoutrrr.New(options())
-	if out := s.Send(context.Background(), channel(in.URL), ordinary()); out.State != rules.Dead {
-		t.Errorf("without the guard: outcome = %+v", out)
-	}
-	release := s.Guard()
-	resp, err := http.Get(in.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(resp.Body)
-	resp.Body.Close()
-	if err != nil || string(body) != "theirs" {
-		t.Errorf("the others' request got %q, %v", body, err)
-	}
-	http.DefaultClient.CloseIdleConnections()
-	release()
-	if http.DefaultClient.Transport != nil {
-		t.Error("the guard stays")
-	}
-	if n := len(in.got()); n != 1 {
-		t.Errorf("%d requests", n)
-	}
 }

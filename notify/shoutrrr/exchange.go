@@ -1,0 +1,48 @@
+package shoutrrr
+
+import (
+	"crypto/tls"
+	"io"
+	"net/http"
+)
+
+// maxReply is how much of an answer is read.
+const maxReply = 64 << 10
+
+// newClient returns the client that all requests leave through. A redirect is
+// an answer: what follows it would hand the credential to somebody else.
+func newClient(carrier http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport:     carrier,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// newTransport keeps no connection open: messages are rare, and a request on a
+// connection that the other side has just closed can be neither called sent
+// nor unsent.
+func newTransport() *http.Transport {
+	return &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dial,
+		DisableKeepAlives:   true,
+		ForceAttemptHTTP2:   true,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: dialTimeout,
+	}
+}
+
+// exchange carries one request under its own context and reads the answer.
+func (s *Sender) exchange(req *http.Request) reply {
+	var way crossing
+	resp, err := s.client.Do(req.WithContext(way.watch(req.Context())))
+	if err != nil {
+		return reply{err: err, left: way.left()}
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	_ = resp.Body.Close() // what was read counts, and err says if it was cut short
+	return reply{
+		status: resp.StatusCode, header: resp.Header, left: true, err: err,
+		body: body[:min(len(body), maxReply)], whole: err == nil && len(body) <= maxReply,
+	}
+}
