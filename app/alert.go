@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -47,7 +46,7 @@ func (a *App) Alerts(ctx context.Context, f AlertFilter) ([]AlertView, int, erro
 	rows, total, err := a.Store.Alerts(ctx, f)
 	out := make([]AlertView, 0, len(rows))
 	for _, row := range rows {
-		out = append(out, a.alertView(row))
+		out = append(out, a.ViewAlert(row))
 	}
 	return out, total, err
 }
@@ -58,12 +57,12 @@ func (a *App) Alert(ctx context.Context, id string) (AlertView, error) {
 	if err != nil {
 		return AlertView{}, err
 	}
-	return a.alertView(row), nil
+	return a.ViewAlert(row), nil
 }
 
-// alertView joins what is stored with what only memory knows: the last value
+// ViewAlert joins what is stored with what only memory knows: the last value
 // and the peak.
-func (a *App) alertView(row AlertRow) AlertView {
+func (a *App) ViewAlert(row AlertRow) AlertView {
 	worst := row.Worst()
 	if row.ResolvedAt.IsZero() {
 		a.Book.View(row.RuleID, func(l *rules.Ledger) {
@@ -75,31 +74,17 @@ func (a *App) alertView(row AlertRow) AlertView {
 	}
 	v := AlertView{
 		ID: row.ID, RuleID: row.RuleID, Title: row.Title, Series: row.Series.Labels(), Status: row.Status(), Severity: row.Severity,
-		Value: finite(row.Value), Text: row.Text, Peak: finite(row.Peak), Since: row.Since, StartedAt: row.StartedAt,
-		ResolvedAt: given(row.ResolvedAt), Reason: row.Reason, History: row.PastAcks, HeldBy: row.HeldBy,
+		Value: rules.Finite(row.Value), Text: row.Text, Peak: rules.Finite(row.Peak), Since: row.Since, StartedAt: row.StartedAt,
+		ResolvedAt: rules.Given(row.ResolvedAt), Reason: row.Reason, History: row.PastAcks, HeldBy: row.HeldBy,
 		Delivery: deliveryView(row.Notifications), Evidence: row.Evidence,
 	}
 	if worst != row.Severity {
 		v.Worst = worst
 	}
 	if ack := row.Ack; ack != nil {
-		v.AcknowledgedBy, v.AcknowledgedAt, v.Until, v.Note = ack.By.Name, given(ack.At), given(ack.Until), ack.Note
+		v.AcknowledgedBy, v.AcknowledgedAt, v.Until, v.Note = ack.By.Name, rules.Given(ack.At), rules.Given(ack.Until), ack.Note
 	}
 	return v
-}
-
-func finite(x float64) *float64 {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
-		return nil
-	}
-	return &x
-}
-
-func given(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // AckRequest is how an alert is acknowledged.
@@ -115,7 +100,7 @@ func (a *App) Acknowledge(ctx context.Context, by rules.Actor, id string, req Ac
 	if err != nil {
 		return AlertView{}, nil, err
 	}
-	err = a.Book.Act(ctx, a.now(), row.RuleID, func(s rules.Setting, l *rules.Ledger) error {
+	err = a.Book.Act(ctx, a.Time(), row.RuleID, func(s rules.Setting, l *rules.Ledger) error {
 		if req.Undo {
 			return l.Unacknowledge(s, id, by)
 		}
@@ -126,7 +111,7 @@ func (a *App) Acknowledge(ctx context.Context, by rules.Actor, id string, req Ac
 		return AlertView{}, nil, err
 	}
 	if warnings != nil {
-		return a.alertView(a.inMemory(row)), a.notNil(warnings), nil
+		return a.ViewAlert(a.inMemory(row)), a.notNil(warnings), nil
 	}
 	view, err := a.Alert(ctx, id)
 	return view, a.notNil(nil), err

@@ -74,15 +74,16 @@ type Clock interface {
 	Problem() string
 }
 
-func (a *App) now() time.Time {
+// Time is the moment of an act, in UTC.
+func (a *App) Time() time.Time {
 	if a.Now != nil {
 		return a.Now().UTC()
 	}
 	return time.Now().UTC()
 }
 
-// newID returns a short random name with a letter in front that says of what.
-func newID(letter string) string {
+// NewID returns a short random name with a letter in front that says of what.
+func NewID(letter string) string {
 	return letter + strings.ToLower(rand.Text()[:10])
 }
 
@@ -105,8 +106,8 @@ func (a *App) Warnings() []string {
 	return out
 }
 
-// source returns the source of a rule, the only one when it names none.
-func (a *App) source(name string) (string, evaluator.Source, error) {
+// Source returns the source of a rule, the only one when it names none.
+func (a *App) Source(name string) (string, evaluator.Source, error) {
 	known := a.SourceNames()
 	if name == "" && len(known) == 1 {
 		name = known[0]
@@ -148,14 +149,14 @@ type SourceView struct {
 func (a *App) CheckSources(ctx context.Context, name string) ([]SourceView, error) {
 	names := a.SourceNames()
 	if name != "" {
-		if _, _, err := a.source(name); err != nil {
+		if _, _, err := a.Source(name); err != nil {
 			return nil, err
 		}
 		names = []string{name}
 	}
 	out := []SourceView{}
 	for _, name := range names {
-		view := a.sourceView(name)
+		view := a.SourceView(name)
 		began := time.Now()
 		version, err := a.Sources[name].Ping(ctx)
 		view.Version, view.OK, view.Took = version, err == nil, rules.Duration(time.Since(began).Round(time.Millisecond))
@@ -167,7 +168,8 @@ func (a *App) CheckSources(ctx context.Context, name string) ([]SourceView, erro
 	return out, nil
 }
 
-func (a *App) sourceView(name string) SourceView {
+// SourceView returns a source without asking it.
+func (a *App) SourceView(name string) SourceView {
 	view := SourceView{Name: name, OK: true}
 	if a.Config != nil {
 		view.Kind = a.Config.Sources[name].Kind
@@ -187,7 +189,7 @@ func (a *App) sourceView(name string) SourceView {
 func (a *App) ListSources() []SourceView {
 	out := []SourceView{}
 	for _, name := range a.SourceNames() {
-		out = append(out, a.sourceView(name))
+		out = append(out, a.SourceView(name))
 	}
 	return out
 }

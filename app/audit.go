@@ -11,16 +11,16 @@ import (
 // AuditEntry is one act that somebody did, or was kept from doing, through a
 // tool.
 type AuditEntry struct {
-	ID        int64           `json:"id"`
-	At        time.Time       `json:"at"`
-	By        rules.Actor     `json:"by"`
-	Client    string          `json:"client,omitempty"` // the program that spoke for them
-	Tool      string          `json:"tool"`
-	About     string          `json:"about,omitempty"` // the id of the rule, alert or silence, or the channel
-	Outcome   string          `json:"outcome"`
-	Text      string          `json:"text,omitempty"` // what came of it, in a sentence
-	Arguments json.RawMessage `json:"arguments,omitempty"`
-	Changes   []KeyChange     `json:"changes"`
+	ID        int64             `json:"id"`
+	At        time.Time         `json:"at"`
+	By        rules.Actor       `json:"by"`
+	Client    string            `json:"client,omitempty"` // the program that spoke for them
+	Tool      string            `json:"tool"`
+	About     string            `json:"about,omitempty"` // the id of the rule, alert or silence, or the channel
+	Outcome   string            `json:"outcome"`
+	Text      string            `json:"text,omitempty"` // what came of it, in a sentence
+	Arguments json.RawMessage   `json:"arguments,omitempty"`
+	Changes   []rules.KeyChange `json:"changes"`
 }
 
 // The outcomes of an act.
@@ -48,7 +48,7 @@ const auditKept = 10_000
 
 // Record keeps an act for the audit.
 func (a *App) Record(ctx context.Context, e AuditEntry) error {
-	e.At = a.now()
+	e.At = a.Time()
 	return a.Store.AddAudit(ctx, e, auditKept)
 }
 

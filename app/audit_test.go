@@ -75,19 +75,6 @@ func TestTheVersionOfTheRulesMovesWithEveryChange(t *testing.T) {
 	look()
 }
 
-func TestNamesComeFromAllSourcesThatAnswer(t *testing.T) {
-	h := newHome(t)
-	for what, list := range map[string]func() ([]string, error){
-		"[temperature]":            func() ([]string, error) { return h.MeasurementNames(t.Context()) },
-		"[celsius door]":           func() ([]string, error) { return h.FieldNames(t.Context(), "temperature") },
-		"[monitor_id room sensor]": func() ([]string, error) { return h.TagNames(t.Context(), "temperature") },
-	} {
-		if got, err := list(); err != nil || fmt.Sprint(got) != what {
-			t.Errorf("%v, %v; want %s", got, err, what)
-		}
-	}
-}
-
 func TestAnUndoCanBeTriedFirst(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)

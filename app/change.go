@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,16 +14,16 @@ import (
 
 // ChangeView is one recorded change of a rule.
 type ChangeView struct {
-	Handle   string      `json:"handle"` // what Undo takes
-	RuleID   string      `json:"rule_id"`
-	Rule     string      `json:"rule"` // its name after the change
-	Title    string      `json:"title"`
-	Version  int         `json:"version"`
-	Act      string      `json:"act"` // created, updated, enabled, disabled, deleted, restored
-	By       rules.Actor `json:"by"`
-	At       time.Time   `json:"at"`
-	Changes  []KeyChange `json:"changes"`
-	Undoable bool        `json:"undoable"` // it is the last of its rule
+	Handle   string            `json:"handle"` // what Undo takes
+	RuleID   string            `json:"rule_id"`
+	Rule     string            `json:"rule"` // its name after the change
+	Title    string            `json:"title"`
+	Version  int               `json:"version"`
+	Act      string            `json:"act"` // created, updated, enabled, disabled, deleted, restored
+	By       rules.Actor       `json:"by"`
+	At       time.Time         `json:"at"`
+	Changes  []rules.KeyChange `json:"changes"`
+	Undoable bool              `json:"undoable"` // it is the last of its rule
 }
 
 // ChangeFilter picks changes of rules; the zero value picks all.
@@ -87,12 +88,12 @@ func (h history) view(ctx context.Context, v rules.Version) (ChangeView, error) 
 	}
 	out := ChangeView{
 		Handle: Handle(v.RuleID, v.Version), RuleID: v.RuleID, Rule: v.Rule.Name, Title: v.Rule.Title,
-		Version: v.Version, Act: v.Act, By: v.By, At: v.At, Changes: []KeyChange{},
+		Version: v.Version, Act: v.Act, By: v.By, At: v.At, Changes: []rules.KeyChange{},
 	}
 	i := slices.IndexFunc(all, func(o rules.Version) bool { return o.Version == v.Version })
 	out.Undoable = i == 0
 	if i >= 0 && i+1 < len(all) {
-		out.Changes, err = DiffRules(all[i+1].Rule, v.Rule)
+		out.Changes, err = rules.Diff(all[i+1].Rule, v.Rule)
 	}
 	return out, err
 }
@@ -151,12 +152,12 @@ func (a *App) suggestEver(ctx context.Context, name string, gone []rules.Rule, e
 
 // RestoreAnswer is what became of a rule that was brought back.
 type RestoreAnswer struct {
-	Rule     RuleView    `json:"rule"`
-	From     int         `json:"from"` // the version that was brought back; 0 when the rule was deleted instead
-	Was      rules.Rule  `json:"-"`    // the rule before
-	Deleted  bool        `json:"-"`    // it was deleted before
-	Changes  []KeyChange `json:"changes"`
-	Warnings []string    `json:"warnings"`
+	Rule     RuleView          `json:"rule"`
+	From     int               `json:"from"` // the version that was brought back; 0 when the rule was deleted instead
+	Was      rules.Rule        `json:"-"`    // the rule before
+	Deleted  bool              `json:"-"`    // it was deleted before
+	Changes  []rules.KeyChange `json:"changes"`
+	Warnings []string          `json:"warnings"`
 }
 
 // Restore brings a version of a rule back, by name or id and also of a deleted
@@ -202,7 +203,7 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
-	changes, err := DiffRules(was, v.Rule)
+	changes, err := rules.Diff(was, v.Rule)
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
@@ -230,18 +231,17 @@ func (a *App) checkAgain(ctx context.Context, r rules.Rule) (warnings []string, 
 	if err != nil {
 		return nil, err
 	}
-	known := knownRules{}
+	known := rules.Index{}
 	for _, other := range list {
 		if other.Owner == r.Owner && other.ID != r.ID {
-			known.add(other)
+			known.Add(other)
 		}
 	}
 	if taken, ok := known[r.Name]; ok {
 		return nil, rules.Errorf(rules.Conflict, "another rule is called %s by now (id %s); delete that one or give it another name first", r.Name, taken.ID)
 	}
-	known.add(r)
-	f := family{known: known, done: map[string]bool{}}
-	if err := f.visit(r); err != nil {
+	known.Add(r)
+	if err := rules.NewOrder(known).Add(r); err != nil {
 		return nil, err
 	}
 	for _, name := range r.DependsOn {
@@ -249,26 +249,13 @@ func (a *App) checkAgain(ctx context.Context, r rules.Rule) (warnings []string, 
 			warnings = append(warnings, fmt.Sprintf("depends_on: there is no rule %q any more", name))
 		}
 	}
-	warnings = append(warnings, each(r.Check())...)
-	warnings = append(warnings, each(a.checkChannels(ctx, r))...)
+	for _, wrong := range rules.Joined(errors.Join(r.Check(), a.checkChannels(ctx, r))) {
+		warnings = append(warnings, wrong.Error())
+	}
 	if a.Sources[r.Source] == nil {
 		warnings = append(warnings, fmt.Sprintf("its source %q is not in the config, so it will not be evaluated", r.Source))
 	}
 	return warnings, nil
-}
-
-// each lists what was joined into an error, sentence by sentence.
-func each(err error) (out []string) {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the layer itself is looked at
-		for _, e := range joined.Unwrap() {
-			out = append(out, each(e)...)
-		}
-		return out
-	}
-	return []string{err.Error()}
 }
 
 // Handle names a change: it is what Undo takes.
@@ -301,7 +288,7 @@ func (a *App) Undo(ctx context.Context, by rules.Actor, handle string, o SaveOpt
 	o.ExpectedVersion = version
 	if len(versions) == 1 || versions[1].Act == "deleted" {
 		gone, err := a.DeleteRule(ctx, by, r.ID, o)
-		return RestoreAnswer{Rule: gone.Rule, Was: r, Changes: []KeyChange{}, Warnings: gone.Warnings}, err
+		return RestoreAnswer{Rule: gone.Rule, Was: r, Changes: []rules.KeyChange{}, Warnings: gone.Warnings}, err
 	}
 	answer, err := a.restore(ctx, by, r, versions[1], o)
 	answer.Deleted = versions[0].Act == "deleted"

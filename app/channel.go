@@ -77,7 +77,7 @@ func (a *App) listChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 func (a *App) describe(info rules.ChannelInfo, s notify.Settings) rules.ChannelInfo {
 	info.Fallback, info.Rate, info.Timeout = s.Fallback, s.Rate, s.Timeout
 	if s.Quiet != nil {
-		info.Quiet, info.QuietNow = s.Quiet.String(), s.Quiet.Covers(a.now())
+		info.Quiet, info.QuietNow = s.Quiet.String(), s.Quiet.Covers(a.Time())
 	}
 	return info
 }
@@ -122,8 +122,8 @@ func noChannel(field, name string, known []string) error {
 	return rules.FieldErrorf(field, "no channel %q; known: %s", name, strings.Join(known, ", "))
 }
 
-// reach names the channels that a rule's first message goes to.
-func (a *App) reach(ctx context.Context, r rules.Rule) ([]string, error) {
+// Reach names the channels that a rule's first message goes to.
+func (a *App) Reach(ctx context.Context, r rules.Rule) ([]string, error) {
 	if len(r.Channels) > 0 {
 		return r.Channels, nil
 	}
@@ -145,7 +145,7 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 	if known, err := a.channelNames(ctx); err != nil || slices.Contains(known, name) {
 		return rules.ChannelInfo{}, cmp.Or(err, rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name, or give it another credential with `tocsin channels add --replace %s`", name, name))
 	}
-	c := StoredChannel{ID: newID("c"), Name: name, Kind: kind, Settings: s, By: by, CreatedAt: a.now()}
+	c := StoredChannel{ID: NewID("c"), Name: name, Kind: kind, Settings: s, By: by, CreatedAt: a.Time()}
 	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
 		return rules.ChannelInfo{}, err
 	}

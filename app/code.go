@@ -43,13 +43,13 @@ type Plan struct {
 
 // Step is what a plan does with one rule.
 type Step struct {
-	Act     StepAct     `json:"act"`
-	Name    string      `json:"name"`
-	ID      string      `json:"id"`
-	Version int         `json:"version"` // of the rule as it is; 0 where there is none
-	File    string      `json:"file"`    // that has the rule, or for a delete that had it
-	Changes []KeyChange `json:"changes"` // from what is to what the document says
-	Drift   *Drift      `json:"drift,omitempty"`
+	Act     StepAct           `json:"act"`
+	Name    string            `json:"name"`
+	ID      string            `json:"id"`
+	Version int               `json:"version"` // of the rule as it is; 0 where there is none
+	File    string            `json:"file"`    // that has the rule, or for a delete that had it
+	Changes []rules.KeyChange `json:"changes"` // from what is to what the document says
+	Drift   *Drift            `json:"drift,omitempty"`
 
 	next rules.Rule
 }
@@ -60,11 +60,11 @@ func (s Step) Rule() rules.Rule { return s.next }
 // Drift says that a rule which apply made was changed through another door
 // since.
 type Drift struct {
-	Act     string      `json:"act"` // the last: updated, disabled, deleted, ...
-	By      rules.Actor `json:"by"`
-	At      time.Time   `json:"at"`
-	Version int         `json:"version"`
-	Changes []KeyChange `json:"changes"` // since apply last saw it
+	Act     string            `json:"act"` // the last: updated, disabled, deleted, ...
+	By      rules.Actor       `json:"by"`
+	At      time.Time         `json:"at"`
+	Version int               `json:"version"`
+	Changes []rules.KeyChange `json:"changes"` // since apply last saw it
 }
 
 // Count returns how many rules the plan treats so.
@@ -147,12 +147,12 @@ func (a *App) ApplyPlan(ctx context.Context, by rules.Actor, p Plan) ([]Step, er
 // take does one step.
 func (a *App) take(ctx context.Context, by rules.Actor, s *Step) error {
 	if s.Act == StepCreate {
-		l := rules.NewLedger(s.next, by, a.now())
+		l := rules.NewLedger(s.next, by, a.Time())
 		s.Version = l.Rule.Version
 		return a.Book.Create(ctx, l)
 	}
 	planned := s.Version
-	return a.Book.Act(ctx, a.now(), s.ID, func(at rules.Setting, l *rules.Ledger) error {
+	return a.Book.Act(ctx, a.Time(), s.ID, func(at rules.Setting, l *rules.Ledger) error {
 		if l.Deleted || l.Rule.Version != planned {
 			return rules.Errorf(rules.Conflict, "rule %q was changed since the plan was made (version %d, not %d); apply again", s.Name, l.Rule.Version, planned)
 		}

@@ -17,7 +17,7 @@ type draft struct {
 	options    PlanOptions
 	have       map[string]rules.Rule // the stored ones, by name
 	buried     map[string]rules.Rule // deleted ones that apply had made, by name
-	known      knownRules            // as they will be
+	known      rules.Index           // as they will be
 	steps      []Step                // of the documents
 	gone       []Step                // of the rules to delete
 	docs       map[string]RuleDoc    // by the rule's id
@@ -25,7 +25,7 @@ type draft struct {
 }
 
 func (a *App) draft(ctx context.Context, o PlanOptions) (*draft, error) {
-	d := &draft{app: a, options: o, have: map[string]rules.Rule{}, buried: map[string]rules.Rule{}, known: knownRules{}, docs: map[string]RuleDoc{}, steps: []Step{}, warnings: []string{}}
+	d := &draft{app: a, options: o, have: map[string]rules.Rule{}, buried: map[string]rules.Rule{}, known: rules.Index{}, docs: map[string]RuleDoc{}, steps: []Step{}, warnings: []string{}}
 	live, _, err := a.Store.Rules(ctx, RuleFilter{})
 	if err != nil {
 		return nil, err
@@ -33,7 +33,7 @@ func (a *App) draft(ctx context.Context, o PlanOptions) (*draft, error) {
 	for _, r := range live {
 		if r.Owner == "" {
 			d.have[r.Name] = r
-			d.known.add(r)
+			d.known.Add(r)
 		}
 	}
 	deleted, _, err := a.Store.Rules(ctx, RuleFilter{Deleted: true})
@@ -50,20 +50,10 @@ func (a *App) draft(ctx context.Context, o PlanOptions) (*draft, error) {
 	return d, err
 }
 
-// knownRules are rules by name and by id.
-type knownRules map[string]rules.Rule
-
-func (k knownRules) add(r rules.Rule) { k[r.Name], k[r.ID] = r, r }
-
-func (k knownRules) drop(r rules.Rule) {
-	delete(k, r.Name)
-	delete(k, r.ID)
-}
-
 // draftStore finds the rules as they will be once the plan is done.
 type draftStore struct {
 	Store
-	known knownRules
+	known rules.Index
 }
 
 // FindRule returns the rule as it will be.
@@ -95,7 +85,7 @@ func (d *draft) read(ctx context.Context, docs []RuleDoc) error {
 			return err
 		}
 		d.docs[step.ID] = doc
-		d.known.add(step.next)
+		d.known.Add(step.next)
 		d.steps = append(d.steps, step)
 	}
 	return errors.Join(errs...)
@@ -103,7 +93,7 @@ func (d *draft) read(ctx context.Context, docs []RuleDoc) error {
 
 // parse reads one document, strictly.
 func (d *draft) parse(ctx context.Context, doc RuleDoc) (rules.Rule, error) {
-	whole, err := d.house.complete(ctx, doc.Doc)
+	whole, err := d.house.Complete(ctx, doc.Doc)
 	if err != nil {
 		return rules.Rule{}, err
 	}
@@ -112,7 +102,7 @@ func (d *draft) parse(ctx context.Context, doc RuleDoc) (rules.Rule, error) {
 		err = refuseKept(doc.Doc)
 	}
 	if err == nil && r.Source == "" {
-		err = d.house.settleSource(&r)
+		err = d.house.SettleSource(&r)
 	}
 	return r, err
 }
@@ -133,10 +123,10 @@ func refuseKept(doc rules.Doc) error {
 // step compares the rule of a document with the stored one of its name.
 func (d *draft) step(ctx context.Context, next rules.Rule, doc RuleDoc) (s Step, err error) {
 	next.Managed = doc.File
-	s = Step{Act: StepCreate, Name: next.Name, File: doc.File, Changes: []KeyChange{}}
+	s = Step{Act: StepCreate, Name: next.Name, File: doc.File, Changes: []rules.KeyChange{}}
 	was, exists := d.have[next.Name]
 	if !exists {
-		next.ID = newID("r")
+		next.ID = NewID("r")
 		s.ID, s.next = next.ID, next
 		if old, ok := d.buried[next.Name]; ok {
 			s.Drift, err = d.app.drift(ctx, old)
@@ -145,7 +135,9 @@ func (d *draft) step(ctx context.Context, next rules.Rule, doc RuleDoc) (s Step,
 	}
 	next.ID, next.Version, next.CreatedAt, next.UpdatedAt, next.JudgedSince, next.CreatedBy, next.Unchecked = was.ID, was.Version, was.CreatedAt, was.UpdatedAt, was.JudgedSince, was.CreatedBy, was.Unchecked
 	s.ID, s.Version, s.next = was.ID, was.Version, next
-	if s.Changes, err = diffKeys(was, next, rules.RuleKeys()); err != nil {
+	as := was
+	as.Managed = next.Managed // which no file says
+	if s.Changes, err = rules.Diff(as, next); err != nil {
 		return s, err
 	}
 	switch {
@@ -170,12 +162,12 @@ func (a *App) drift(ctx context.Context, was rules.Rule) (*Drift, error) {
 		return nil, err
 	}
 	last := versions[0]
-	d := &Drift{Act: last.Act, By: last.By, At: last.At, Version: last.Version, Changes: []KeyChange{}}
+	d := &Drift{Act: last.Act, By: last.By, At: last.At, Version: last.Version, Changes: []rules.KeyChange{}}
 	i := slices.IndexFunc(versions, func(v rules.Version) bool { return v.By.Door == DoorApply })
 	if i < 0 {
 		return d, nil
 	}
-	if d.Changes, err = DiffRules(versions[i].Rule, was); err != nil {
+	if d.Changes, err = rules.Diff(versions[i].Rule, was); err != nil {
 		return nil, err
 	}
 	if len(d.Changes) == 0 && last.Act != "deleted" {
@@ -194,12 +186,12 @@ func (d *draft) prune(ctx context.Context) (err error) {
 		if _, wanted := d.docs[r.ID]; wanted || r.Managed == "" {
 			continue
 		}
-		s := Step{Act: StepDelete, Name: name, ID: r.ID, Version: r.Version, File: r.Managed, Changes: []KeyChange{}, next: r}
+		s := Step{Act: StepDelete, Name: name, ID: r.ID, Version: r.Version, File: r.Managed, Changes: []rules.KeyChange{}, next: r}
 		if s.Drift, err = d.app.drift(ctx, r); err != nil {
 			return err
 		}
 		d.gone = append(d.gone, s)
-		d.known.drop(r)
+		d.known.Drop(r)
 	}
 	d.warnLeft()
 	return nil
@@ -221,6 +213,31 @@ func (d *draft) warnLeft() {
 	}
 }
 
+// order puts each rule after those it depends on, and refuses circles.
+func (d *draft) order() error {
+	byID := map[string]Step{}
+	for _, s := range d.steps {
+		byID[s.ID] = s
+	}
+	order := rules.NewOrder(d.known)
+	var errs []error
+	for _, s := range d.steps {
+		if err := order.Add(s.next); err != nil {
+			errs = append(errs, d.docs[s.ID].placed(err))
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	d.steps = d.steps[:0]
+	for _, id := range order.IDs() {
+		if s, ours := byID[id]; ours {
+			d.steps = append(d.steps, s)
+		}
+	}
+	return nil
+}
+
 // check checks every rule in the house as it will be. Those that do not change
 // were checked when they were made, all but what they depend on.
 func (d *draft) check(ctx context.Context) error {
@@ -229,11 +246,11 @@ func (d *draft) check(ctx context.Context) error {
 		s := &d.steps[i]
 		was, exists := d.have[s.Name]
 		if s.Act == StepUnchanged {
-			_, err := d.house.checkParents(ctx, s.next, nil)
+			_, err := d.house.CheckParents(ctx, s.next, nil)
 			errs = append(errs, d.docs[s.ID].placed(err))
 			continue
 		}
-		warnings, err := d.house.check(ctx, &s.next, SaveOptions{AllowUnknown: d.options.AllowUnknown, sameData: exists && sameData(was, s.next)})
+		warnings, err := d.house.CheckRule(ctx, &s.next, CheckOptions{AllowUnknown: d.options.AllowUnknown, SameData: exists && SameData(was, s.next)})
 		errs = append(errs, d.docs[s.ID].placed(err))
 		for _, w := range warnings {
 			d.warnings = append(d.warnings, fmt.Sprintf("rule %s: %s", s.Name, w))

@@ -103,21 +103,18 @@ func strayKey(key string, list bool) error {
 // placed puts the place of its field in front of each error that was joined
 // into err.
 func (d RuleDoc) placed(err error) error {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the layer itself is looked at
-		var errs []error
-		for _, e := range joined.Unwrap() {
-			errs = append(errs, d.placed(e))
+	all := rules.Joined(err)
+	for i, e := range all {
+		field := ""
+		if ours := (*rules.Error)(nil); errors.As(e, &ours) {
+			field = ours.Field
 		}
-		return errors.Join(errs...)
+		all[i] = document.Placed(d.place(field), e)
 	}
-	var ours *rules.Error
-	if !errors.As(err, &ours) {
-		return document.Placed(d.place(""), err)
+	if len(all) == 1 {
+		return all[0]
 	}
-	return document.Placed(d.place(ours.Field), err)
+	return errors.Join(all...)
 }
 
 // place says where the key at a path such as levels[0].value stands, or where

@@ -120,7 +120,7 @@ func outline(p app.Plan) string {
 	return strings.Join(out, ", ")
 }
 
-func keysOf(list []app.KeyChange) string {
+func keysOf(list []rules.KeyChange) string {
 	var keys []string
 	for _, c := range list {
 		keys = append(keys, fmt.Sprintf("%s %s>%s", c.Key, c.From, c.To))

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -17,11 +16,11 @@ import (
 type RuleCode struct {
 	Name string
 
-	keys []pair
+	keys rules.Object
 }
 
 // MarshalJSON writes the keys in order.
-func (c RuleCode) MarshalJSON() ([]byte, error) { return writePairs(c.keys) }
+func (c RuleCode) MarshalJSON() ([]byte, error) { return c.keys.MarshalJSON() }
 
 // ExportRules returns the named rules as files would have them, or all by
 // name.
@@ -64,19 +63,19 @@ func codeOf(r rules.Rule) (RuleCode, error) {
 	if err != nil {
 		return RuleCode{}, err
 	}
-	keys, err := trim(all, func(keys []pair) bool { return saysRule(keys, r) })
+	keys, err := trim(all, func(keys rules.Object) bool { return saysRule(keys, r) })
 	return RuleCode{r.Name, keys}, err
 }
 
 // rulePairs lists the keys of a rule document, in their usual order.
-func rulePairs(r rules.Rule) ([]pair, error) {
-	whole, err := pairsOf(r)
+func rulePairs(r rules.Rule) (rules.Object, error) {
+	whole, err := rules.ObjectOf(r)
 	if err != nil {
 		return nil, err
 	}
-	var out []pair
+	var out rules.Object
 	for _, key := range rules.RuleKeys() {
-		if i := slices.IndexFunc(whole, func(p pair) bool { return p.key == key }); i >= 0 {
+		if i := slices.IndexFunc(whole, func(p rules.Pair) bool { return p.Key == key }); i >= 0 {
 			out = append(out, whole[i])
 		}
 	}
@@ -84,8 +83,8 @@ func rulePairs(r rules.Rule) ([]pair, error) {
 }
 
 // saysRule reports whether a document of these keys is the rule.
-func saysRule(keys []pair, r rules.Rule) bool {
-	text, err := writePairs(keys)
+func saysRule(keys rules.Object, r rules.Rule) bool {
+	text, err := keys.MarshalJSON()
 	var doc rules.Doc
 	if err != nil || json.Unmarshal(text, &doc) != nil {
 		return false
@@ -101,9 +100,9 @@ func saysRule(keys []pair, r rules.Rule) bool {
 var spoken = []string{"name", "type"}
 
 // trim leaves out the keys without which good still holds, deep inside too.
-func trim(keys []pair, good func([]pair) bool) ([]pair, error) {
+func trim(keys rules.Object, good func(rules.Object) bool) (rules.Object, error) {
 	for i := 0; i < len(keys); {
-		if slices.Contains(spoken, keys[i].key) {
+		if slices.Contains(spoken, keys[i].Key) {
 			i++
 			continue
 		}
@@ -111,12 +110,12 @@ func trim(keys []pair, good func([]pair) bool) ([]pair, error) {
 			keys = without
 			continue
 		}
-		if keys[i].value[0] == '{' {
+		if keys[i].Value[0] == '{' {
 			value, err := trimInside(keys, i, good)
 			if err != nil {
 				return nil, err
 			}
-			keys[i].value = value
+			keys[i].Value = value
 		}
 		i++
 	}
@@ -124,70 +123,19 @@ func trim(keys []pair, good func([]pair) bool) ([]pair, error) {
 }
 
 // trimInside trims the object that is the value of keys[i].
-func trimInside(keys []pair, i int, good func([]pair) bool) (json.RawMessage, error) {
-	inner, err := pairsOf(keys[i].value)
+func trimInside(keys rules.Object, i int, good func(rules.Object) bool) (json.RawMessage, error) {
+	inner, err := rules.ObjectOf(keys[i].Value)
 	if err != nil {
 		return nil, err
 	}
-	inner, err = trim(inner, func(part []pair) bool {
-		value, err := writePairs(part)
+	inner, err = trim(inner, func(part rules.Object) bool {
+		value, err := part.MarshalJSON()
 		with := slices.Clone(keys)
-		with[i].value = value
+		with[i].Value = value
 		return err == nil && good(with)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return writePairs(inner)
-}
-
-// pair is a key of a JSON object with its value.
-type pair struct {
-	key   string
-	value json.RawMessage
-}
-
-// pairsOf lists the keys of what is written as a JSON object, in the order
-// they are written.
-func pairsOf(v any) ([]pair, error) {
-	var text bytes.Buffer
-	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return nil, err
-	}
-	dec := json.NewDecoder(&text)
-	if _, err := dec.Token(); err != nil {
-		return nil, err
-	}
-	var out []pair
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return nil, err
-		}
-		p := pair{key: fmt.Sprint(key)}
-		if err := dec.Decode(&p.value); err != nil {
-			return nil, err
-		}
-		out = append(out, p)
-	}
-	return out, nil
-}
-
-func writePairs(keys []pair) ([]byte, error) {
-	var b bytes.Buffer
-	for i, p := range keys {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		key, err := json.Marshal(p.key)
-		if err != nil {
-			return nil, err
-		}
-		b.Write(key)
-		b.WriteByte(':')
-		b.Write(p.value)
-	}
-	return append(append([]byte{'{'}, b.Bytes()...), '}'), nil
+	return inner.MarshalJSON()
 }

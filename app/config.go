@@ -81,6 +81,16 @@ func (c *Config) Route(s rules.Severity, all []string) []string {
 	return slices.Sorted(slices.Values(all))
 }
 
+// Location is the zone in which people read times.
+func (c *Config) Location() *time.Location {
+	if c != nil && c.Zone != "" {
+		if zone, err := time.LoadLocation(c.Zone); err == nil {
+			return zone
+		}
+	}
+	return time.Local
+}
+
 // zoneName is the zone that people mean who name none: that of the config, or
 // the machine's; "" when neither has a name.
 func (c *Config) zoneName() string {

@@ -22,7 +22,7 @@ const macSize = 16
 // act, which about describes. CheckConsent knows it again, in whatever process
 // works on the same store, for as long as ConsentLasts.
 func (a *App) Consent(ctx context.Context, about ...string) (string, error) {
-	ends := binary.BigEndian.AppendUint64(nil, uint64(a.now().Add(ConsentLasts).Unix()))
+	ends := binary.BigEndian.AppendUint64(nil, uint64(a.Time().Add(ConsentLasts).Unix()))
 	mac, err := a.consentSeal(ctx, ends, about)
 	if err != nil {
 		return "", err
@@ -44,7 +44,7 @@ func (a *App) CheckConsent(ctx context.Context, token string, about ...string) e
 		return err
 	case !hmac.Equal(mac, want):
 		return rules.Errorf(rules.Conflict, "confirm: was given for another act, or what it is about has changed since; leave it out to see what would happen now")
-	case a.now().Unix() > int64(binary.BigEndian.Uint64(ends)):
+	case a.Time().Unix() > int64(binary.BigEndian.Uint64(ends)):
 		return rules.Errorf(rules.Conflict, "confirm: is more than %d minutes old; leave it out to be asked anew", ConsentLasts/time.Minute)
 	}
 	return nil

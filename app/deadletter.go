@@ -66,7 +66,7 @@ func (a *App) DropDeadLetters(ctx context.Context, channel string) (int, error) 
 	}
 	ids, byRule := lettersByRule(list)
 	count := 0
-	err = a.Book.Decide(ctx, a.now(), ids, func(s rules.Setting, l *rules.Ledger) error {
+	err = a.Book.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		count += l.Drop(byRule[l.Rule.ID], s.Now)
 		return nil
 	})
@@ -116,7 +116,7 @@ func (a *App) resend(ctx context.Context, list []rules.Notification) (int, error
 	}
 	ids, byRule := lettersByRule(list)
 	count := 0
-	err := a.Book.Decide(ctx, a.now(), ids, func(s rules.Setting, l *rules.Ledger) error {
+	err := a.Book.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		count += l.Resend(byRule[l.Rule.ID], s.Now)
 		return nil
 	})
@@ -134,7 +134,7 @@ func (a *App) bringUpToDate(ctx context.Context, n *rules.Notification) error {
 	if err != nil {
 		return err
 	}
-	n.Facts.ResolvedAt, n.Facts.Why, n.Facts.Peak = row.ResolvedAt, row.Reason, finite(row.Peak)
+	n.Facts.ResolvedAt, n.Facts.Why, n.Facts.Peak = row.ResolvedAt, row.Reason, rules.Finite(row.Peak)
 	return nil
 }
 
@@ -170,8 +170,8 @@ func (a *App) knownChannel(ctx context.Context, name string) error {
 	return &rules.Error{Code: rules.NotFound, Text: noChannel("", name, known).Error()}
 }
 
-// deadProblems tells of dead letters, for status and doctor.
-func deadProblems(list []DeadLetter) (out []string) {
+// DeadProblems tells of dead letters, for status and doctor.
+func DeadProblems(list []DeadLetter) (out []string) {
 	count := map[string]int{}
 	missed := map[string][]string{}
 	var order []string

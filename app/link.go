@@ -23,7 +23,7 @@ func (a *App) LinkActions(about []rules.Notification) []notify.Action {
 	if a.Links == nil || a.Config.PublicURL == "" || len(about) == 0 {
 		return nil
 	}
-	l := notify.Link{Channel: about[0].Channel, Expires: a.now().Add(linkLife)}
+	l := notify.Link{Channel: about[0].Channel, Expires: a.Time().Add(linkLife)}
 	for _, n := range about {
 		l.Alerts = append(l.Alerts, n.AlertID)
 	}
@@ -79,7 +79,7 @@ func (a *App) readLink(ctx context.Context, token string) (notify.Link, LinkView
 	if a.Links == nil {
 		return notify.Link{}, LinkView{}, rules.Errorf(rules.NotFound, "no links are answered here: public_url is not in the config")
 	}
-	l, err := a.Links.Read(token, a.now())
+	l, err := a.Links.Read(token, a.Time())
 	if err != nil {
 		return l, LinkView{}, err
 	}
@@ -150,7 +150,7 @@ func (a *App) FollowLink(ctx context.Context, token string) (LinkView, error) {
 	}
 	view.Done = true
 	if l.Act != notify.LinkUndo && mine != nil {
-		view.Undo = a.Links.Sign(notify.Link{Alerts: mine, Act: notify.LinkUndo, Channel: l.Channel, Expires: a.now().Add(undoLife)})
+		view.Undo = a.Links.Sign(notify.Link{Alerts: mine, Act: notify.LinkUndo, Channel: l.Channel, Expires: a.Time().Add(undoLife)})
 	}
 	return view, nil
 }
@@ -160,7 +160,7 @@ func (a *App) linkRequest(act notify.LinkAct) (req AckRequest, err error) {
 	switch act {
 	case notify.LinkAck:
 	case notify.LinkSnooze:
-		req.Until = a.now().Add(linkSnooze)
+		req.Until = a.Time().Add(linkSnooze)
 	case notify.LinkUndo:
 		req.Undo = true
 	default:

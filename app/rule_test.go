@@ -2,16 +2,30 @@ package app_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
+
+// past puts a point into each of the ten minutes before noon; the text of a
+// minute is its line without the measurement and the time.
+func (h *home) past(measurement string, line func(minute int) string) {
+	h.Helper()
+	for minute := 1; minute <= 10; minute++ {
+		at := noon.Add(time.Duration(minute-10) * time.Minute)
+		h.must(h.asked.Source.(*live.Store).Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
+	}
+}
 
 func TestTextAndNumbersAreNotCompared(t *testing.T) {
 	h := newHome(t)
@@ -83,7 +97,7 @@ func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
 	if !told() {
 		t.Errorf("problems = %q", n.daemon.Status(t.Context()).Problems)
 	}
-	x, err := n.daemon.Explain(t.Context(), app.ExplainRequest{Rule: "own"})
+	x, err := insight.New(n.daemon).Explain(t.Context(), insight.ExplainRequest{Rule: "own"})
 	if err != nil || !strings.Contains(x.Why, "no series has had a value for its query yet") || !strings.Contains(x.Why, "takes no query of") {
 		t.Errorf("explained as %q (%v)", x.Why, err)
 	}

@@ -36,7 +36,7 @@ func (a *App) RuleSeries(ctx context.Context, nameOrID string) ([]KnownSeries, e
 	var list []known
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		l.Instances(func(in *rules.Instance) bool {
-			list = append(list, known{KnownSeries{in.Series.Labels(), in.State.String(), given(in.Seen), finite(in.Value)}, in.State, in.Series, in.Seen})
+			list = append(list, known{KnownSeries{in.Series.Labels(), in.State.String(), rules.Given(in.Seen), rules.Finite(in.Value)}, in.State, in.Series, in.Seen})
 			return true
 		})
 	})
@@ -69,6 +69,6 @@ func (a *App) Retire(ctx context.Context, nameOrID string, series rules.Labels) 
 			return nil, rules.Errorf(rules.Conflict, "rule %q expects series %s; take it out of condition.expect", r.Name, key)
 		}
 	}
-	err = a.Book.Act(ctx, a.now(), r.ID, func(s rules.Setting, l *rules.Ledger) error { return l.Forget(s, key) })
+	err = a.Book.Act(ctx, a.Time(), r.ID, func(s rules.Setting, l *rules.Ledger) error { return l.Forget(s, key) })
 	return a.Warnings(), err
 }

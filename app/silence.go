@@ -60,12 +60,12 @@ type SilenceAnswer struct {
 
 // CreateSilence holds back messages from now on, or only says which it would.
 func (a *App) CreateSilence(ctx context.Context, by rules.Actor, req SilenceRequest) (SilenceAnswer, error) {
-	now := a.now()
+	now := a.Time()
 	s, err := a.readSilence(ctx, req, now)
 	if err != nil {
 		return SilenceAnswer{}, err
 	}
-	s.ID, s.By, s.CreatedAt = newID("s"), by, now
+	s.ID, s.By, s.CreatedAt = NewID("s"), by, now
 	scene, err := a.scene(ctx)
 	if err != nil {
 		return SilenceAnswer{}, err
@@ -124,7 +124,7 @@ const silencesShown = 30 * 24 * time.Hour
 // ListSilences lists the silences that are not over, the next to end first;
 // with over also those that ended in the last 30 days.
 func (a *App) ListSilences(ctx context.Context, over bool) ([]SilenceView, error) {
-	now := a.now()
+	now := a.Time()
 	after := now
 	if over {
 		after = now.Add(-silencesShown)
@@ -144,7 +144,7 @@ func (a *App) ListSilences(ctx context.Context, over bool) ([]SilenceView, error
 // EndSilence ends a silence before its time. What is still wrong is told at
 // the next tick.
 func (a *App) EndSilence(ctx context.Context, by rules.Actor, id string) (SilenceAnswer, error) {
-	now := a.now()
+	now := a.Time()
 	list, err := a.Store.Silences(ctx, now.Add(-silencesShown))
 	if err != nil {
 		return SilenceAnswer{}, err
@@ -219,7 +219,7 @@ const alertsNamed = 10
 func (c scene) view(s rules.Silence, now time.Time) SilenceView {
 	found := c.matching(&s)
 	v := SilenceView{
-		ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: given(s.Until), Weekly: s.Weekly, Comment: s.Comment,
+		ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly, Comment: s.Comment,
 		State: SilenceWaiting, Matches: len(found), Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
 	}
 	if r := c.rules[s.RuleID]; r != nil {

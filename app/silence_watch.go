@@ -40,7 +40,7 @@ func (w *SilenceWatch) Run(ctx context.Context) error {
 	every := time.NewTicker(w.app.Config.Every.Std())
 	defer every.Stop()
 	for {
-		if err := w.Look(ctx, w.app.now()); err != nil && ctx.Err() == nil {
+		if err := w.Look(ctx, w.app.Time()); err != nil && ctx.Err() == nil {
 			w.log.Error("silences not looked after", "error", err)
 		}
 		select {

@@ -54,7 +54,7 @@ func (a *App) Status(ctx context.Context) Status {
 		return s
 	}
 	s := Status{Status: "ok", Version: a.Version, Database: "ok", Alerts: map[string]int{}, DeadBy: map[string]int{}, Problems: []string{}, Sources: a.ListSources(), Channels: []rules.ChannelInfo{}}
-	s.Daemon = a.daemonView()
+	s.Daemon = a.DaemonView()
 	if err := a.Store.Check(ctx); err != nil {
 		s.Status, s.Database = "down", err.Error()
 		s.Problems = append(s.Problems, "database: "+err.Error())
@@ -64,7 +64,7 @@ func (a *App) Status(ctx context.Context) Status {
 	if a.Engine != nil {
 		stats := a.Engine.Stats()
 		s.Engine = &stats
-		s.Outbox = len(a.Book.Owed(a.now()))
+		s.Outbox = len(a.Book.Owed(a.Time()))
 	}
 	if a.Clock != nil {
 		s.Clock = a.Clock.State()
@@ -105,7 +105,8 @@ func (a *App) askDaemon(ctx context.Context) (Status, bool) {
 	return s, err == nil && s.Daemon.PID == pid
 }
 
-func (a *App) daemonView() DaemonView {
+// DaemonView says whether a daemon runs on the data directory.
+func (a *App) DaemonView() DaemonView {
 	v := DaemonView{Running: a.Engine != nil}
 	if a.Daemon != nil {
 		v.PID, v.Running = a.Daemon()
@@ -122,20 +123,18 @@ func (a *App) daemonView() DaemonView {
 // countRules fills in the numbers of the rules and returns what is wrong with
 // them.
 func (a *App) countRules(ctx context.Context, s *Status) (problems []string, err error) {
-	list, total, err := a.Store.Rules(ctx, RuleFilter{})
+	list, err := a.DiagnoseRules(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.Rules.Total = total
-	never, known := a.neverMatched(ctx), ruleNamesOf(list)
+	s.Rules.Total = len(list)
 	var troubles []string
-	for _, r := range list {
-		if r.Enabled {
+	for _, d := range list {
+		if d.Rule.Enabled {
 			s.Rules.Enabled++
 		}
-		problems = append(problems, a.ruleFaults(r, never)...)
-		problems = append(problems, orphaned(r, known)...)
-		troubles = append(troubles, a.troubleProblem(r)...)
+		problems = slices.Concat(problems, d.Faults, d.Orphaned)
+		troubles = append(troubles, d.Refused...)
 	}
 	if more := len(troubles) - mostNamed; more > 0 {
 		troubles = append(troubles[:mostNamed], fmt.Sprintf("and %d more rules cannot be judged", more))
@@ -170,14 +169,37 @@ func (a *App) count(ctx context.Context, s *Status) []string {
 		s.DeadBy[d.Channel]++
 	}
 	countDead(s.Channels, dead)
-	problems = append(problems, deadProblems(dead)...)
+	problems = append(problems, DeadProblems(dead)...)
 	if len(s.Channels) == 0 && s.Rules.Total > 0 {
-		problems = append(problems, toldNobody)
+		problems = append(problems, ToldNobody)
 	}
 	return problems
 }
 
-const toldNobody = "there is no channel, so nobody is told; add one with `tocsin channels add phone`"
+// ToldNobody is the problem of a house without a channel.
+const ToldNobody = "there is no channel, so nobody is told; add one with `tocsin channels add phone`"
+
+// RuleDiagnosis is what keeps a rule from doing its work, a sentence each.
+type RuleDiagnosis struct {
+	Rule     rules.Rule
+	Faults   []string // in the rule itself
+	Refused  []string // by its source, so that it is not judged
+	Orphaned []string // of rules that it depends on and that do not exist
+}
+
+// DiagnoseRules looks at every rule that is not deleted, by name.
+func (a *App) DiagnoseRules(ctx context.Context) ([]RuleDiagnosis, error) {
+	list, _, err := a.Store.Rules(ctx, RuleFilter{})
+	if err != nil {
+		return nil, err
+	}
+	never, known := a.neverMatched(ctx), ruleNamesOf(list)
+	out := make([]RuleDiagnosis, 0, len(list))
+	for _, r := range list {
+		out = append(out, RuleDiagnosis{r, a.ruleFaults(r, never), a.troubleProblem(r), orphaned(r, known)})
+	}
+	return out, nil
+}
 
 // ruleProblems says what keeps a rule from doing its work.
 func (a *App) ruleProblems(r rules.Rule, never map[string]bool) []string {
@@ -186,11 +208,11 @@ func (a *App) ruleProblems(r rules.Rule, never map[string]bool) []string {
 
 // troubleProblem says why a rule is not judged, if its source refuses it.
 func (a *App) troubleProblem(r rules.Rule) []string {
-	t, ok := a.trouble(r)
-	if !ok || a.now().Sub(t.Since) < troubleAfter {
+	t, ok := a.Trouble(r)
+	if !ok || a.Time().Sub(t.Since) < troubleAfter {
 		return nil
 	}
-	since := t.Since.In(zoneOr(a.Config)).Format("2006-01-02 15:04")
+	since := t.Since.In(a.Config.Location()).Format("2006-01-02 15:04")
 	return []string{fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, since, t.Text())}
 }
 
@@ -210,6 +232,30 @@ func (a *App) ruleFaults(r rules.Rule, never map[string]bool) (out []string) {
 	return out
 }
 
+// neverMatched picks the rules for which no series ever had a value.
+func (a *App) neverMatched(ctx context.Context) map[string]bool {
+	out := map[string]bool{}
+	ids, err := a.Store.Unmatched(ctx)
+	if err != nil {
+		return out // status tells what is wrong with the database
+	}
+	for _, id := range ids {
+		out[id] = true
+		a.Book.View(id, func(l *rules.Ledger) {
+			if l.Matched { // not saved yet
+				delete(out, id)
+			}
+		})
+	}
+	return out
+}
+
+// lost reports whether a rule that never matched has had a day to do so: a name
+// in it may be misspelt.
+func (a *App) lost(r rules.Rule, never map[string]bool) bool {
+	return never[r.ID] && a.Time().Sub(r.UpdatedAt) > 24*time.Hour
+}
+
 // Unjudged lists by name the enabled rules that were not judged for three of
 // their intervals. Outside the daemon nobody knows, and there are none.
 func (a *App) Unjudged(ctx context.Context) ([]string, error) {
@@ -220,7 +266,7 @@ func (a *App) Unjudged(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.Engine.Unjudged(stored, a.now()), nil
+	return a.Engine.Unjudged(stored, a.Time()), nil
 }
 
 // mostNamed is how many rules one sentence names.
@@ -242,9 +288,9 @@ func (c RuleCounts) problems() []string {
 // troubleAfter is how long a rule may fail before it is called so.
 const troubleAfter = time.Minute
 
-// trouble is what keeps a rule from being judged, as far as the engine of this
+// Trouble is what keeps a rule from being judged, as far as the engine of this
 // process knows.
-func (a *App) trouble(r rules.Rule) (evaluator.Trouble, bool) {
+func (a *App) Trouble(r rules.Rule) (evaluator.Trouble, bool) {
 	if a.Engine == nil || !r.Enabled {
 		return evaluator.Trouble{}, false
 	}

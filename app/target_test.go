@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -83,11 +84,11 @@ func TestWhatOneTargetRefusesIsADeadLetterOfItsOwn(t *testing.T) {
 		t.Error(problems)
 	}
 	found := false
-	for _, f := range o.Doctor(t.Context()) {
+	for _, f := range insight.New(o.App).Doctor(t.Context()) {
 		found = found || f.What == "channel both" && !f.OK && strings.Contains(f.Text, "fails: rejected for you;")
 	}
 	if !found {
-		t.Errorf("doctor says %+v", o.Doctor(t.Context()))
+		t.Errorf("doctor says %+v", insight.New(o.App).Doctor(t.Context()))
 	}
 
 	// Who was never told hears of no end, and a letter that is sent again goes to

@@ -44,7 +44,7 @@ func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, pati
 		}
 	}
 	var n *rules.Notification
-	err := a.Book.Act(ctx, a.now(), "", func(s rules.Setting, l *rules.Ledger) error {
+	err := a.Book.Act(ctx, a.Time(), "", func(s rules.Setting, l *rules.Ledger) error {
 		n = l.Book(name, rules.Test, rules.Facts{
 			Title: "Test from tocsin", Text: "This is a test of channel " + name + ", asked for by " + by.Name + " (" + by.Door + "). If you read this, it works.",
 		}, s.Now)

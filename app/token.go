@@ -54,14 +54,14 @@ func (a *App) AddToken(ctx context.Context, by rules.Actor, req TokenRequest) (T
 	if err != nil {
 		return Token{}, rules.Secret{}, err
 	}
-	if !req.Expires.IsZero() && !req.Expires.After(a.now()) {
+	if !req.Expires.IsZero() && !req.Expires.After(a.Time()) {
 		return Token{}, rules.Secret{}, rules.FieldErrorf("expires", "must be in the future; for example 90d")
 	}
 	secret := TokenPrefix + strings.ToLower(rand.Text())
 	sum := sha256.Sum256([]byte(secret))
 	t := Token{
-		ID: newID("t"), Name: req.Name, Sum: sum[:], Scope: scope, By: by,
-		CreatedAt: a.now().Truncate(time.Millisecond), ExpiresAt: req.Expires.Truncate(time.Millisecond), // as it is stored
+		ID: NewID("t"), Name: req.Name, Sum: sum[:], Scope: scope, By: by,
+		CreatedAt: a.Time().Truncate(time.Millisecond), ExpiresAt: req.Expires.Truncate(time.Millisecond), // as it is stored
 	}
 	if err := a.Store.PutToken(ctx, t); err != nil {
 		return Token{}, rules.Secret{}, err
@@ -121,7 +121,7 @@ type Doorkeeper struct {
 
 // NewDoorkeeper returns one for the tokens of an App.
 func NewDoorkeeper(a *App) *Doorkeeper {
-	return &Doorkeeper{store: a.Store, now: a.now, noted: map[string]time.Time{}}
+	return &Doorkeeper{store: a.Store, now: a.Time, noted: map[string]time.Time{}}
 }
 
 // Authenticate returns the token that a secret is; rules.Forbidden when it is

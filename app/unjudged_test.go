@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -62,16 +63,16 @@ func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 	if s.Rules.Unjudged != 6 || s.Status != "degraded" {
 		t.Errorf("status %s counts %+v", s.Status, s.Rules)
 	}
-	found := n.daemon.Doctor(t.Context())
-	if !slices.ContainsFunc(found, func(f app.Finding) bool {
+	found := insight.New(n.daemon).Doctor(t.Context())
+	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
 		return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged")
 	}) {
 		t.Errorf("the doctor finds %+v", found)
 	}
 	n.beside.Ask = func(context.Context) (app.Status, error) { return s, nil }
 	n.beside.Daemon = func() (int, bool) { return s.Daemon.PID, true }
-	found = n.beside.Doctor(t.Context())
-	if !slices.ContainsFunc(found, func(f app.Finding) bool {
+	found = insight.New(n.beside).Doctor(t.Context())
+	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
 		return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged")
 	}) {
 		t.Errorf("beside the daemon the doctor finds %+v", found)
@@ -164,8 +165,8 @@ func TestNothingIsWellWhileASourceIsDown(t *testing.T) {
 	if err := n.daemon.Well(t.Context(), none); err == nil || !strings.Contains(err.Error(), "source home is down since 2026-03-14T12:") {
 		t.Errorf("well: %v", err)
 	}
-	found := n.daemon.Doctor(t.Context())
-	if !slices.ContainsFunc(found, func(f app.Finding) bool {
+	found := insight.New(n.daemon).Doctor(t.Context())
+	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
 		return f.What == "source home" && !f.OK && strings.Contains(f.Text, "answers a ping and fails the rules since 2026-03-14 12:00: InfluxDB refuses the query")
 	}) {
 		t.Errorf("the doctor finds %+v", found)

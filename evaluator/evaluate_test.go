@@ -168,13 +168,13 @@ func TestExpressionsSeeOnlyTheirInputs(t *testing.T) {
 		`"a" + "b" == "ab"`, "cpu > 80; cpu > 1", "let x = 1; x > cpu", "cpu", "cpu >", strings.Repeat("cpu + ", 300) + "1 > 2", "repeat(\"a\", 100000000) == \"\"", "cpu matches \"a\"",
 	} {
 		c := rules.Condition{Type: rules.Expression, Expr: text, Inputs: map[string]rules.Input{"cpu": {}}}
-		if err := evaluator.CheckExpression(c); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "for example") {
+		if err := evaluator.CheckCondition(c); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "for example") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 	for _, text := range []string{"cpu > 80", "cpu * 2 - 1 >= abs(-3) and not (cpu == 4)", "(cpu > 1 ? cpu : 0) != 2", "cpu ^ 2 < 3 || !(cpu > 1)", "round(cpu / 3) > 1"} {
 		c := rules.Condition{Type: rules.Expression, Expr: text, Inputs: map[string]rules.Input{"cpu": {}}}
-		if err := evaluator.CheckExpression(c); err != nil {
+		if err := evaluator.CheckCondition(c); err != nil {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

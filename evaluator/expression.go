@@ -32,10 +32,17 @@ var functions = map[string]func(x float64) float64{
 
 const mostNodes = 200
 
-// CheckExpression reports what is wrong with an expression over named inputs.
-func CheckExpression(c rules.Condition) error {
-	_, err := compileExpression(c)
-	return err
+// CheckCondition refuses what cannot be judged: a type that this version does
+// not know to, and an expression over named inputs that says nothing.
+func CheckCondition(c rules.Condition) error {
+	switch c.Type {
+	case rules.Anomaly:
+		return rules.FieldErrorf("condition.type", "%s is not possible in this version; use threshold, absence, change, forecast, expression or query", c.Type)
+	case rules.Expression:
+		_, err := compileExpression(c)
+		return err
+	}
+	return nil
 }
 
 // compileExpression makes a program that sees its inputs, arithmetic and a few

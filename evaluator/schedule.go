@@ -35,6 +35,12 @@ func ParseSchedule(every, zone string, base time.Duration) (cron.Schedule, error
 	return newWallClock(fields, loc), nil
 }
 
+// Gap is how long a schedule waits between the next two ticks after now.
+func Gap(s cron.Schedule, now time.Time) time.Duration {
+	first := s.Next(now)
+	return s.Next(first).Sub(first)
+}
+
 // interval ticks at its multiples since the epoch, wherever it starts.
 type interval time.Duration
 

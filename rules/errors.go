@@ -59,6 +59,23 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
+// Joined lists the errors that were joined into err, over all layers of joins;
+// err alone when it is no join, and none for nil.
+func Joined(err error) []error {
+	if err == nil {
+		return nil
+	}
+	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the layer itself is looked at
+	if !ok {
+		return []error{err}
+	}
+	var out []error
+	for _, e := range joined.Unwrap() {
+		out = append(out, Joined(e)...)
+	}
+	return out
+}
+
 // Nearest returns those of known that are likely meant by name, the best
 // first, at most three.
 func Nearest(name string, known []string) []string {

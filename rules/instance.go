@@ -105,7 +105,7 @@ func (in *Instance) Recent() []Sample {
 			continue
 		}
 		out = append(out, Sample{
-			At: time.UnixMilli(in.ring.at[i]).UTC(), Value: number(in.ring.value[i]), Verdict: in.ring.verdict[i].String(),
+			At: time.UnixMilli(in.ring.at[i]).UTC(), Value: Finite(in.ring.value[i]), Verdict: in.ring.verdict[i].String(),
 		})
 	}
 	return out
@@ -139,12 +139,20 @@ func (in *Instance) recentValues() []float64 {
 	return out
 }
 
-// number is x for JSON, which has no NaN.
-func number(x float64) *float64 {
+// Finite is x for JSON, which has no NaN.
+func Finite(x float64) *float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return nil
 	}
 	return &x
+}
+
+// Given is t for JSON, null where there is none.
+func Given(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // elapsed is how long a clock that began at from has run until now, without

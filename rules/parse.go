@@ -273,9 +273,9 @@ func notInCondition(path, name string) error {
 // at puts the path and an example to an error of a set function; errors that
 // already are ours come from deeper in and only get the path in front.
 func at(path, example string, err error) error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+	if all := Joined(err); len(all) > 1 {
 		var errs []error
-		for _, e := range joined.Unwrap() {
+		for _, e := range all {
 			errs = append(errs, at(path, example, e))
 		}
 		return errors.Join(errs...)

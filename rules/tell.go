@@ -487,7 +487,7 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 	f := Facts{
 		Title: r.Title, Rule: r.Name, Series: a.Series, Labels: r.Labels, Severity: a.Severity,
 		Measured: strings.Trim(r.Measurement+"."+r.Field, "."), Condition: r.Condition.String(),
-		Value: number(in.Value), ValueText: in.Text, Peak: number(a.Peak),
+		Value: Finite(in.Value), ValueText: in.Text, Peak: Finite(a.Peak),
 		Since: a.Since, StartedAt: a.StartedAt, ResolvedAt: a.ResolvedAt, Why: a.Reason,
 		Untold: in.Untold, Recent: in.recentValues(), Source: r.Source,
 		Summary: r.Summary, Runbook: r.Runbook, Clock: a.Evidence.Clock,

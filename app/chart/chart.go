@@ -19,7 +19,7 @@ import (
 	"github.com/go-analyze/charts/chartdraw"
 	"github.com/go-analyze/charts/chartdraw/drawing"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -51,7 +51,7 @@ const (
 )
 
 // PNG draws a chart. Lines beyond the first few are grey.
-func PNG(c app.Chart) ([]byte, error) {
+func PNG(c insight.Chart) ([]byte, error) {
 	if c.Zone == nil {
 		c.Zone = time.UTC
 	}
@@ -104,7 +104,7 @@ func zoneName(zone *time.Location, at time.Time) string {
 }
 
 // valueAxis spans all values and marks, with some room around them.
-func valueAxis(c app.Chart) *axis {
+func valueAxis(c insight.Chart) *axis {
 	low, high := math.Inf(1), math.Inf(-1)
 	see := func(v float64) { low, high = min(low, v), max(high, v) }
 	for _, line := range c.Lines {

@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/chart"
+	"github.com/9bikes/tocsin/app/insight"
 )
 
 var (
@@ -29,7 +29,7 @@ var (
 
 // drawn draws a chart and reads it back. With TESTS_PICTURES the picture is
 // kept there, for people to look at.
-func drawn(t *testing.T, c app.Chart) image.Image {
+func drawn(t *testing.T, c insight.Chart) image.Image {
 	t.Helper()
 	picture, err := chart.PNG(c)
 	if err != nil {
@@ -95,23 +95,23 @@ func columns(i image.Image, c color.RGBA, least int) (first, last int) {
 }
 
 // wave is a line of one point a minute.
-func wave(name string, minutes int, level, height float64) app.ChartLine {
-	var points []app.ChartPoint
+func wave(name string, minutes int, level, height float64) insight.ChartLine {
+	var points []insight.ChartPoint
 	for i := range minutes {
-		points = append(points, app.ChartPoint{At: noon.Add(time.Duration(i) * time.Minute), Value: level + height*math.Sin(float64(i)/40)})
+		points = append(points, insight.ChartPoint{At: noon.Add(time.Duration(i) * time.Minute), Value: level + height*math.Sin(float64(i)/40)})
 	}
-	return app.ChartLine{Name: name, Parts: [][]app.ChartPoint{points}}
+	return insight.ChartLine{Name: name, Parts: [][]insight.ChartPoint{points}}
 }
 
 func TestTheThresholdIsAtItsHeight(t *testing.T) {
-	c := app.Chart{
+	c := insight.Chart{
 		Title: "CPU too high: mean over 5m of cpu.usage_percent", Unit: "%", From: noon, To: noon.Add(10 * time.Hour),
-		Lines: []app.ChartLine{wave("host=a", 600, 50, 40)}, Marks: []app.ChartMark{{Value: 90, Label: "> 90"}},
+		Lines: []insight.ChartLine{wave("host=a", 600, 50, 40)}, Marks: []insight.ChartMark{{Value: 90, Label: "> 90"}},
 	}
 	low := rows(drawn(t, c), red)
-	c.Marks[0] = app.ChartMark{Value: 50, Label: "> 50"}
+	c.Marks[0] = insight.ChartMark{Value: 50, Label: "> 50"}
 	middle := rows(drawn(t, c), red)
-	c.Marks[0] = app.ChartMark{Value: 10, Label: "< 10"}
+	c.Marks[0] = insight.ChartMark{Value: 10, Label: "< 10"}
 	high := rows(drawn(t, c), red)
 	if len(low) == 0 || len(middle) == 0 || len(high) == 0 {
 		t.Fatalf("no line of the threshold: %v %v %v", low, middle, high)
@@ -126,9 +126,9 @@ func TestTheThresholdIsAtItsHeight(t *testing.T) {
 }
 
 func TestATimeOfFiringIsShaded(t *testing.T) {
-	c := app.Chart{
-		Title: "Freezer", From: noon, To: noon.Add(10 * time.Hour), Lines: []app.ChartLine{wave("", 600, 5, 0.1)},
-		Spans: []app.ChartSpan{{From: noon.Add(5 * time.Hour), To: noon.Add(10 * time.Hour)}},
+	c := insight.Chart{
+		Title: "Freezer", From: noon, To: noon.Add(10 * time.Hour), Lines: []insight.ChartLine{wave("", 600, 5, 0.1)},
+		Spans: []insight.ChartSpan{{From: noon.Add(5 * time.Hour), To: noon.Add(10 * time.Hour)}},
 	}
 	i := drawn(t, c)
 	first, last := columns(i, shaded, 50)
@@ -138,14 +138,14 @@ func TestATimeOfFiringIsShaded(t *testing.T) {
 	if !is(i, first+20, 100, shaded) || is(i, first-20, 100, shaded) {
 		t.Errorf("column %d does not divide firing from quiet", first)
 	}
-	c.Spans[0] = app.ChartSpan{From: noon.Add(time.Hour), To: noon.Add(time.Hour + time.Second)}
+	c.Spans[0] = insight.ChartSpan{From: noon.Add(time.Hour), To: noon.Add(time.Hour + time.Second)}
 	if first, last = columns(drawn(t, c), shaded, 50); first < 0 || last-first > 5 {
 		t.Errorf("a second of ten hours is shaded from %d to %d", first, last)
 	}
 }
 
 func TestTheFirstLinesHaveColoursAndTheRestIsGrey(t *testing.T) {
-	c := app.Chart{Title: "Many", From: noon, To: noon.Add(10 * time.Hour), Zone: time.UTC}
+	c := insight.Chart{Title: "Many", From: noon, To: noon.Add(10 * time.Hour), Zone: time.UTC}
 	for i := range 12 {
 		c.Lines = append(c.Lines, wave(fmt.Sprintf("sensor=%d, room=the room with the number %d", i, i), 600, float64(i*10), 3))
 	}
@@ -160,8 +160,8 @@ func TestTheFirstLinesHaveColoursAndTheRestIsGrey(t *testing.T) {
 func TestALineIsInterruptedWhereThereIsNothing(t *testing.T) {
 	whole := wave("", 600, 5, 0)
 	points := whole.Parts[0]
-	whole.Parts = [][]app.ChartPoint{points[:200], points[400:]}
-	i := drawn(t, app.Chart{Title: "Gap", From: noon, To: noon.Add(10 * time.Hour), Lines: []app.ChartLine{whole}})
+	whole.Parts = [][]insight.ChartPoint{points[:200], points[400:]}
+	i := drawn(t, insight.Chart{Title: "Gap", From: noon, To: noon.Add(10 * time.Hour), Lines: []insight.ChartLine{whole}})
 	first, last := columns(i, blue, 1)
 	for x := first; x <= last; x++ {
 		middle := first + (last-first)/2
@@ -179,19 +179,19 @@ func TestALineIsInterruptedWhereThereIsNothing(t *testing.T) {
 // TestNothingIsClipped looks at the edge of the picture, which stays white.
 func TestNothingIsClipped(t *testing.T) {
 	long := strings.Repeat("a very long name ", 20)
-	for name, c := range map[string]app.Chart{
+	for name, c := range map[string]insight.Chart{
 		"long names": {
 			Title: long, Unit: long, From: noon, To: noon.Add(10 * time.Hour),
-			Lines:  []app.ChartLine{wave(long, 600, -123456.789, 3), wave(long, 600, 1e12, 3), wave(long, 600, 0, 1)},
-			Hidden: 1000, Marks: []app.ChartMark{{Value: 2e12, Label: long}, {Value: 2.0001e12, Label: long, Lesser: true}, {Value: -5e11, Label: long}},
-			Spans: []app.ChartSpan{{From: noon.Add(-time.Hour), To: noon.Add(20 * time.Hour)}},
+			Lines:  []insight.ChartLine{wave(long, 600, -123456.789, 3), wave(long, 600, 1e12, 3), wave(long, 600, 0, 1)},
+			Hidden: 1000, Marks: []insight.ChartMark{{Value: 2e12, Label: long}, {Value: 2.0001e12, Label: long, Lesser: true}, {Value: -5e11, Label: long}},
+			Spans: []insight.ChartSpan{{From: noon.Add(-time.Hour), To: noon.Add(20 * time.Hour)}},
 		},
-		"hostile names": {Title: "a\x1b[2J\u202eb\nc\x00\xff", From: noon, To: noon.Add(time.Hour), Lines: []app.ChartLine{wave("\u200b\x07\t", 60, 1, 0)}},
-		"other scripts": {Title: "Kühlschrank Ψυγείο Холодильник 冷蔵庫 °C", From: noon, To: noon.Add(48 * time.Hour), Lines: []app.ChartLine{wave("комната=кухня", 2000, 1, 1)}},
+		"hostile names": {Title: "a\x1b[2J\u202eb\nc\x00\xff", From: noon, To: noon.Add(time.Hour), Lines: []insight.ChartLine{wave("\u200b\x07\t", 60, 1, 0)}},
+		"other scripts": {Title: "Kühlschrank Ψυγείο Холодильник 冷蔵庫 °C", From: noon, To: noon.Add(48 * time.Hour), Lines: []insight.ChartLine{wave("комната=кухня", 2000, 1, 1)}},
 		"nothing":       {Title: "Nothing", From: noon, To: noon.Add(time.Hour)},
-		"no time":       {Title: "No time", From: noon, To: noon, Lines: []app.ChartLine{wave("", 1, 1, 0)}},
-		"a year":        {Title: "A year", From: noon, To: noon.AddDate(1, 1, 0), Lines: []app.ChartLine{wave("", 1000, 1, 1)}},
-		"ten seconds":   {Title: "Ten seconds", From: noon, To: noon.Add(10 * time.Second), Lines: []app.ChartLine{wave("", 1, 1e-9, 0)}},
+		"no time":       {Title: "No time", From: noon, To: noon, Lines: []insight.ChartLine{wave("", 1, 1, 0)}},
+		"a year":        {Title: "A year", From: noon, To: noon.AddDate(1, 1, 0), Lines: []insight.ChartLine{wave("", 1000, 1, 1)}},
+		"ten seconds":   {Title: "Ten seconds", From: noon, To: noon.Add(10 * time.Second), Lines: []insight.ChartLine{wave("", 1, 1e-9, 0)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := drawn(t, c)
@@ -216,7 +216,7 @@ func TestNothingIsClipped(t *testing.T) {
 // TestManyRestlessLinesStaySmall: what is drawn is sent as text, and read.
 func TestManyRestlessLinesStaySmall(t *testing.T) {
 	random := rand.New(rand.NewPCG(8, 627))
-	c := app.Chart{Title: "Noise", From: noon, To: noon.Add(10 * time.Hour), Marks: []app.ChartMark{{Value: 50, Label: "> 50"}}}
+	c := insight.Chart{Title: "Noise", From: noon, To: noon.Add(10 * time.Hour), Marks: []insight.ChartMark{{Value: 50, Label: "> 50"}}}
 	for i := range 12 {
 		l := wave(fmt.Sprintf("host=%d", i), 600, 0, 0)
 		for j := range l.Parts[0] {
@@ -233,21 +233,21 @@ func TestAPreviewIsReadable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := app.Chart{
+	c := insight.Chart{
 		Title: "Freezer too warm: mean over 5m of temperature.celsius", Unit: "°C", From: noon, To: noon.Add(7 * 24 * time.Hour), Zone: zone,
-		Marks: []app.ChartMark{{Value: -15, Label: "> -15"}, {Value: -17, Label: "recover -17", Lesser: true}},
-		Spans: []app.ChartSpan{{From: noon.Add(30 * time.Hour), To: noon.Add(33 * time.Hour)}, {From: noon.Add(100 * time.Hour), To: noon.Add(101 * time.Hour)}},
+		Marks: []insight.ChartMark{{Value: -15, Label: "> -15"}, {Value: -17, Label: "recover -17", Lesser: true}},
+		Spans: []insight.ChartSpan{{From: noon.Add(30 * time.Hour), To: noon.Add(33 * time.Hour)}, {From: noon.Add(100 * time.Hour), To: noon.Add(101 * time.Hour)}},
 	}
 	for n, name := range []string{"sensor=a, room=kitchen", "sensor=b, room=cellar", "sensor=c"} {
-		var points []app.ChartPoint
+		var points []insight.ChartPoint
 		for i := range 7 * 48 {
 			at := noon.Add(time.Duration(i) * 30 * time.Minute)
-			points = append(points, app.ChartPoint{At: at, Value: -20 + float64(n) + 2*math.Sin(float64(i)/9+float64(n))})
+			points = append(points, insight.ChartPoint{At: at, Value: -20 + float64(n) + 2*math.Sin(float64(i)/9+float64(n))})
 			if n == 0 && (i >= 60 && i < 66 || i >= 200 && i < 202) {
 				points[i].Value = -13
 			}
 		}
-		c.Lines = append(c.Lines, app.ChartLine{Name: name, Parts: [][]app.ChartPoint{points}})
+		c.Lines = append(c.Lines, insight.ChartLine{Name: name, Parts: [][]insight.ChartPoint{points}})
 	}
 	i := drawn(t, c)
 	if first, last := columns(i, shaded, 50); first < 150 || last < first+200 {

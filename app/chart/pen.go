@@ -7,7 +7,7 @@ import (
 	"github.com/go-analyze/charts/chartdraw"
 	"github.com/go-analyze/charts/chartdraw/drawing"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 )
 
 // layer is a part of the picture between the axes. Those that come later lie
@@ -57,7 +57,7 @@ func (p pen) stroke(c drawing.Color, width float64, dashes ...float64) {
 
 // spans shades the times in which an alert was firing; a short one can be seen
 // too.
-func (p pen) spans(c app.Chart) {
+func (p pen) spans(c insight.Chart) {
 	for _, s := range c.Spans {
 		left, right := p.x(s.From), max(p.x(s.To), p.x(s.From)+2)
 		p.rectangle(left, p.box.Top, right, p.box.Bottom, spanColor)
@@ -79,7 +79,7 @@ func rectangle(r chartdraw.Renderer, left, top, right, bottom int, c drawing.Col
 }
 
 // lines draws the series, the first ones last and in colour.
-func (p pen) lines(c app.Chart) {
+func (p pen) lines(c insight.Chart) {
 	for i := len(c.Lines) - 1; i >= 0; i-- {
 		color, width := otherColor, 1.0
 		if i < len(lineColors) {
@@ -91,7 +91,7 @@ func (p pen) lines(c app.Chart) {
 	}
 }
 
-func (p pen) line(part []app.ChartPoint, color drawing.Color, width float64) {
+func (p pen) line(part []insight.ChartPoint, color drawing.Color, width float64) {
 	if len(part) == 1 {
 		p.SetFillColor(color)
 		p.Circle(2, p.x(part[0].At), p.y(part[0].Value))
@@ -110,7 +110,7 @@ func (p pen) line(part []app.ChartPoint, color drawing.Color, width float64) {
 }
 
 // marks draws the values that the lines are held against, with what they are.
-func (p pen) marks(c app.Chart) {
+func (p pen) marks(c insight.Chart) {
 	p.SetFont(p.style.GetFont())
 	p.SetFontSize(textSize)
 	p.SetFontColor(markColor)
@@ -150,7 +150,7 @@ func (p pen) room(y int, taken []int) (at int, ok bool) {
 
 // legend writes the title, says which line is which, and puts the unit above
 // its axis.
-func legend(r chartdraw.Renderer, box chartdraw.Box, s chartdraw.Style, c app.Chart) {
+func legend(r chartdraw.Renderer, box chartdraw.Box, s chartdraw.Style, c insight.Chart) {
 	r.SetFont(s.GetFont())
 	r.SetFontColor(textColor)
 	r.SetFontSize(titleSize)
@@ -180,7 +180,7 @@ type legendRow struct {
 	x, y int
 }
 
-func (l *legendRow) lines(c app.Chart) {
+func (l *legendRow) lines(c insight.Chart) {
 	for i, line := range c.Lines[:min(len(c.Lines), len(lineColors))] {
 		name := clean(line.Name, 30)
 		if name == "" {

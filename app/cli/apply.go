@@ -126,7 +126,7 @@ func (c *call) showPlan(plan app.Plan) {
 	}
 }
 
-func (c *call) showChanges(list []app.KeyChange) {
+func (c *call) showChanges(list []rules.KeyChange) {
 	for _, k := range list {
 		c.line("    %s: %s -> %s", k.Key, keyText(k.From), keyText(k.To))
 	}

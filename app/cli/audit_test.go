@@ -24,7 +24,7 @@ func TestAuditShowsWhatModelsDid(t *testing.T) {
 		{Tool: "delete_alert_rule", Outcome: app.ActDeclined, Text: "the user was asked\nand said no\x1b[31m"},
 	} {
 		e.At, e.By, e.Client, e.About = noon.Add(time.Duration(i-2)*time.Hour), rules.Actor{Name: "anna", Door: "mcp"}, "claude-code", "r1"
-		e.Arguments, e.Changes = json.RawMessage(`{"rule":"freezer"}`), []app.KeyChange{{Key: "for", To: json.RawMessage(`"5m"`)}}
+		e.Arguments, e.Changes = json.RawMessage(`{"rule":"freezer"}`), []rules.KeyChange{{Key: "for", To: json.RawMessage(`"5m"`)}}
 		h.must(store.AddAudit(t.Context(), e, 0))
 	}
 	h.must(store.Close())

@@ -14,6 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -21,13 +23,16 @@ import (
 type backtestFlags struct {
 	rule                                ruleFlags
 	from, to, data, precision, verdicts string
+
+	readData func(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error)
+	unit     time.Duration // that precision means
 }
 
 // precisions are what the unix times of a file may count.
 var precisions = map[string]time.Duration{"": 0, "ns": time.Nanosecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second}
 
 func (d *door) backtest() *cobra.Command {
-	var f backtestFlags
+	f := backtestFlags{readData: d.program.ReadData}
 	cmd := &cobra.Command{
 		Use: "backtest [NAME]", Short: "Try a rule on the past: what would it have done?", Args: exactly("[NAME]"),
 		Long: `Try a rule, saved or not, on the past of its source or on a file, through the
@@ -45,7 +50,7 @@ tocsin backtest --file freezer.yaml --data history.csv --verdicts out.csv`,
 				return rules.Errorf(rules.Invalid, "name a rule, or give one with flags or --file; for example `%s`", example(cmd))
 			}
 			if f.data != "" && len(args) == 0 {
-				a := &app.App{Config: &app.Config{Every: app.DefaultEvery}, ReadData: d.program.ReadData}
+				a := &app.App{Config: &app.Config{Every: app.DefaultEvery}}
 				return f.run(cmd.Context(), &call{App: a, page: d.page(cmd), cmd: cmd, args: args})
 			}
 			return d.with(nothing, f.run)(cmd, args)
@@ -72,7 +77,9 @@ func (f *backtestFlags) run(ctx context.Context, c *call) (err error) {
 			return err
 		}
 		defer func() { _ = file.Close() }()
-		req.Data = file
+		req.Data = func(measurement string) (*evaluator.Data, error) {
+			return f.readData(&bounded{file, mostFile}, measurement, f.unit)
+		}
 	}
 	if f.verdicts != "" {
 		w, err := newVerdicts(f.verdicts)
@@ -84,7 +91,7 @@ func (f *backtestFlags) run(ctx context.Context, c *call) (err error) {
 	}
 	bar := c.progress()
 	req.Progress = bar.show
-	got, err := c.Backtest(ctx, req)
+	got, err := insight.New(c.App).Backtest(ctx, req)
 	bar.end()
 	if err != nil {
 		return err
@@ -92,7 +99,7 @@ func (f *backtestFlags) run(ctx context.Context, c *call) (err error) {
 	return c.answer(map[string]any{"backtest": got}, got.Warnings, func() { c.showBacktest(got) })
 }
 
-func (f *backtestFlags) request(c *call) (req app.BacktestRequest, err error) {
+func (f *backtestFlags) request(c *call) (req insight.BacktestRequest, err error) {
 	if len(c.args) > 0 {
 		req.Rule = c.args[0]
 	}
@@ -106,7 +113,7 @@ func (f *backtestFlags) request(c *call) (req app.BacktestRequest, err error) {
 		req.Doc["measurement"] = "data"
 	}
 	known := false
-	if req.Precision, known = precisions[f.precision]; !known {
+	if f.unit, known = precisions[f.precision]; !known {
 		return req, rules.Errorf(rules.Invalid, "--precision must be one of ns, us, ms, s; got %q", f.precision)
 	}
 	now := c.clock()
@@ -128,6 +135,24 @@ func openInput(stdin io.Reader, path string) (io.ReadCloser, error) {
 	return f, nil
 }
 
+// mostFile is the most bytes of a file of points.
+const mostFile = 256 << 20
+
+// bounded is a reader that fails when there is more.
+type bounded struct {
+	io.Reader
+	left int64
+}
+
+// Read reads on.
+func (b *bounded) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, rules.Errorf(rules.Invalid, "the file is larger than %d MB; give a part of it", mostFile>>20)
+	}
+	return n, err
+}
+
 // verdicts writes a CSV while the backtest runs.
 type verdicts struct {
 	file *os.File
@@ -143,7 +168,7 @@ func newVerdicts(path string) (*verdicts, error) {
 	return v, v.csv.Write([]string{"timestamp", "series", "value", "score", "state"})
 }
 
-func (v *verdicts) write(line app.BacktestVerdict) {
+func (v *verdicts) write(line insight.BacktestVerdict) {
 	value := ""
 	if line.Value != nil {
 		value = strconv.FormatFloat(*line.Value, 'g', -1, 64)
@@ -190,7 +215,7 @@ func (b *bar) end() {
 // mostEpisodes are shown to people; --json has all of them.
 const mostEpisodes = 50
 
-func (c *call) showBacktest(b app.Backtest) {
+func (c *call) showBacktest(b insight.Backtest) {
 	c.line("%s", b.Summary)
 	c.line("%d ticks from %s to %s, %d series, %d values; %s episodes a week.", b.Ticks,
 		b.From.In(c.zone()).Format("2006-01-02 15:04"), b.To.In(c.zone()).Format("2006-01-02 15:04"), b.Series, b.Values, rules.FormatNumber(b.PerWeek))

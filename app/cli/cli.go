@@ -21,6 +21,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -251,7 +252,7 @@ type Daemon interface {
 	TestChannel(ctx context.Context, name string, patience time.Duration) (app.TestAnswer, []string, error)
 	// Status, Doctor and Channels say what the daemon knows and sees.
 	Status(ctx context.Context) (app.Status, error)
-	Doctor(ctx context.Context) ([]app.Finding, error)
+	Doctor(ctx context.Context) ([]insight.Finding, error)
 	Channels(ctx context.Context) (list []rules.ChannelInfo, warnings []string, err error)
 	// Alerts, Alert and Acknowledge do at the daemon what the App's do.
 	Alerts(ctx context.Context, f app.AlertFilter) (list []app.AlertView, total int, warnings []string, err error)

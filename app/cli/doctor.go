@@ -5,7 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 )
 
 func (d *door) doctor() *cobra.Command {
@@ -19,12 +19,12 @@ func (d *door) doctor() *cobra.Command {
 				}
 				return c.diagnose(found)
 			},
-			func(ctx context.Context, c *call) error { return c.diagnose(c.Doctor(ctx)) }),
+			func(ctx context.Context, c *call) error { return c.diagnose(insight.New(c.App).Doctor(ctx)) }),
 	}
 }
 
 // diagnose shows what was found, and fails when something has to be mended.
-func (c *call) diagnose(found []app.Finding) error {
+func (c *call) diagnose(found []insight.Finding) error {
 	ill := 0
 	for _, f := range found {
 		if !f.OK {
@@ -38,7 +38,7 @@ func (c *call) diagnose(found []app.Finding) error {
 	return err
 }
 
-func (c *call) showFindings(found []app.Finding) {
+func (c *call) showFindings(found []insight.Finding) {
 	var rows [][]string
 	for _, f := range found {
 		state := "ok"

@@ -295,12 +295,8 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 
 // newDispatcher makes what sends the messages of an App.
 func (d *daemon) newDispatcher(a *app.App, directory *app.Directory, probes *web.Handler) *notify.Dispatcher {
-	zone, err := time.LoadLocation(a.Config.Zone)
-	if err != nil || a.Config.Zone == "" {
-		zone = time.Local
-	}
 	return notify.NewDispatcher(notify.BookOutbox{Book: a.Book}, d.sender, directory.Open, d.log, notify.Options{
-		Composer: notify.Composer{Zone: zone}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
+		Composer: notify.Composer{Zone: a.Config.Location()}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
 		Policy: directory.Policy, Operators: directory.Operators(a.Config), Known: a.Booked,
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -72,7 +73,7 @@ func (c *Client) Status(ctx context.Context) (s app.Status, err error) {
 }
 
 // Doctor says what the daemon finds that could keep people from being told.
-func (c *Client) Doctor(ctx context.Context) ([]app.Finding, error) {
+func (c *Client) Doctor(ctx context.Context) ([]insight.Finding, error) {
 	var got examined
 	err := c.ask(ctx, http.MethodGet, "/doctor", nil, &got)
 	return got.Findings, err

@@ -5,12 +5,13 @@ import (
 	"path/filepath"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // examined is the answer of the doctor.
 type examined struct {
-	Findings []app.Finding `json:"findings"`
+	Findings []insight.Finding `json:"findings"`
 }
 
 // listed is the answer to who asks for the channels.
@@ -42,7 +43,7 @@ func (d door) status(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d door) doctor(w http.ResponseWriter, r *http.Request) {
-	d.known(w, r, func() (any, error) { return examined{d.Doctor(r.Context())}, nil })
+	d.known(w, r, func() (any, error) { return examined{insight.New(d.App).Doctor(r.Context())}, nil })
 }
 
 func (d door) channels(w http.ResponseWriter, r *http.Request) {

@@ -17,12 +17,12 @@ import (
 type deed struct {
 	outcome string // "" while nothing was done
 	subject string
-	changes []app.KeyChange
+	changes []rules.KeyChange
 	token   string // that the answer holds, and the record must not
 }
 
 // did notes that the call changed something.
-func (d *deed) did(subject string, changes []app.KeyChange) {
+func (d *deed) did(subject string, changes []rules.KeyChange) {
 	d.outcome, d.subject, d.changes = app.ActDone, subject, changes
 }
 

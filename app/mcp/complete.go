@@ -9,6 +9,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 )
 
 // completer proposes values while somebody types an argument.
@@ -63,11 +64,11 @@ func (c completer) complete(ctx context.Context, a mcp.CompleteArgument, measure
 func (c completer) candidates(ctx context.Context, argument, measurement string) (out []string, err error) {
 	switch argument {
 	case "measurement":
-		return c.app.MeasurementNames(ctx)
+		return insight.New(c.app).MeasurementNames(ctx)
 	case "field":
-		return c.app.FieldNames(ctx, measurement)
+		return insight.New(c.app).FieldNames(ctx, measurement)
 	case "tag":
-		return c.app.TagNames(ctx, measurement)
+		return insight.New(c.app).TagNames(ctx, measurement)
 	case "since":
 		return []string{"12h", "24h", "3d", "7d"}, nil
 	case "channel":

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -78,11 +79,11 @@ const (
 
 func (s *Server) explainAlert(ctx context.Context, a *arguments) (any, error) {
 	full := a.choice("detail", "short", "full") == "full"
-	req := app.ExplainRequest{Alert: a.text("id"), Rule: a.text("rule"), Series: a.labels("series")}
+	req := insight.ExplainRequest{Alert: a.text("id"), Rule: a.text("rule"), Series: a.labels("series")}
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	x, err := s.app.Explain(ctx, req)
+	x, err := insight.New(s.app).Explain(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +170,7 @@ func (s *Server) silenceLine(v app.SilenceView) string {
 	return text + " (by " + cleaned(v.By.Name, 60) + ")"
 }
 
-func parentLine(v app.ParentView) string {
+func parentLine(v insight.ParentView) string {
 	state := "ok"
 	if v.Wrong {
 		state = "wrong, so messages of this rule are held back (" + v.By + ")"
@@ -177,7 +178,7 @@ func parentLine(v app.ParentView) string {
 	return fmt.Sprintf("%s (%s): %s", v.Rule, cleaned(v.Title, dataSize), state)
 }
 
-func (s *Server) messageLine(m app.MessageView) string {
+func (s *Server) messageLine(m insight.MessageView) string {
 	text := fmt.Sprintf("%s to %s: %s", m.Reason, strings.TrimSpace(m.Channel+" "+cleaned(m.Target, dataSize)), m.State)
 	if m.HeldBy != "" {
 		text += " by " + m.HeldBy
@@ -201,7 +202,7 @@ func (s *Server) messageLine(m app.MessageView) string {
 	return text + ", " + s.when(m.At)
 }
 
-func otherLine(v app.SeriesView) string {
+func otherLine(v insight.SeriesView) string {
 	text := cleaned(string(v.Series), dataSize) + ": " + v.State
 	if v.Value != nil {
 		return text + ", " + rules.FormatNumber(*v.Value)
@@ -213,7 +214,7 @@ func otherLine(v app.SeriesView) string {
 }
 
 // explained says what the answer is about, and what is left out of it.
-func explained(x app.Explanation, out explainAnswer) string {
+func explained(x insight.Explanation, out explainAnswer) string {
 	text := "Rule " + x.Rule.Name
 	if len(out.Series) > 0 {
 		var labels []string

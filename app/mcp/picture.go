@@ -5,7 +5,7 @@ import (
 
 	"github.com/mark3labs/mcp-go/mcp"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 )
 
 // picture is the part of an answer that no JSON holds.
@@ -24,7 +24,7 @@ func (p picture) contents() []mcp.Content {
 
 // draw draws a chart that was asked for. Where that is not possible the numbers
 // have to do.
-func (p *picture) draw(s *Server, c *app.Chart, asked bool, warnings *[]string) {
+func (p *picture) draw(s *Server, c *insight.Chart, asked bool, warnings *[]string) {
 	switch {
 	case !asked:
 		return

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -75,7 +76,7 @@ func (s *Server) previewRule(ctx context.Context, a *arguments) (any, error) {
 	for _, name := range []string{"allow_unknown", "dry_run"} {
 		a.take(name) // nothing is saved anyway
 	}
-	req := app.PreviewRequest{
+	req := insight.PreviewRequest{
 		Rule: a.text("rule"), From: a.moment("since", s.now(), -1, s.zone), To: a.moment("until", s.now(), -1, s.zone),
 		Chart: a.on("chart"), Progress: s.progress(ctx, "trying the rule on the past"),
 	}
@@ -85,7 +86,7 @@ func (s *Server) previewRule(ctx context.Context, a *arguments) (any, error) {
 	if req.Doc = a.given; req.Rule == "" && len(req.Doc) == 0 {
 		return nil, rules.FieldErrorf("condition", "is missing; give the keys of a rule, or rule with the name of a saved one")
 	}
-	p, err := s.app.Preview(ctx, req)
+	p, err := insight.New(s.app).Preview(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func (s *Server) previewRule(ctx context.Context, a *arguments) (any, error) {
 }
 
 // previewed says what is left out, and what to do next.
-func previewed(p app.Preview, shown int, saved string) (text string) {
+func previewed(p insight.Preview, shown int, saved string) (text string) {
 	if shown < p.Count {
 		text = fmt.Sprintf(` Episodes has the last %d; "detail": "full" shows more, up to %d.`, shown, episodesFull)
 	}

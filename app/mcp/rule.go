@@ -305,7 +305,7 @@ type change struct {
 
 var changesShape = list("changes", "", text("key", ""), text("from", ""), text("to", ""))
 
-func shownChanges(list []app.KeyChange) []change {
+func shownChanges(list []rules.KeyChange) []change {
 	out := make([]change, 0, len(list))
 	for _, c := range list {
 		out = append(out, change{c.Key, cleaned(string(c.From), dataSize), cleaned(string(c.To), dataSize)})
@@ -334,7 +334,7 @@ func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := app.DiffRules(was.Rule, saved.Rule.Rule)
+	list, err := rules.Diff(was.Rule, saved.Rule.Rule)
 	if err != nil {
 		return nil, err
 	}
@@ -370,7 +370,7 @@ func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, w
 	if err != nil || would.Rule.Enabled {
 		return nil, err
 	}
-	list, err := app.DiffRules(was.Rule, would.Rule.Rule)
+	list, err := rules.Diff(was.Rule, would.Rule.Rule)
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -36,7 +37,7 @@ type Options struct {
 	// is content with. app.ScopeRead makes the server read-only.
 	Scope app.Scope
 	// Draw makes a picture (PNG) of a chart; nil where there is none.
-	Draw func(app.Chart) ([]byte, error)
+	Draw func(insight.Chart) ([]byte, error)
 	// Open gives the app when the first request over HTTP or standard input
 	// needs it; until then the one that New is given needs no more than its
 	// Config. An error answers that request, and the next one tries again. nil
@@ -51,7 +52,7 @@ type Server struct {
 	log      *slog.Logger
 	user     string
 	scope    app.Scope
-	draw     func(app.Chart) ([]byte, error)
+	draw     func(insight.Chart) ([]byte, error)
 	secrets  redactor
 	zone     *time.Location
 	protocol *server.MCPServer

@@ -8,13 +8,14 @@ import (
 	"fmt"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // auditBody is what of an audit entry is only shown.
 type auditBody struct {
-	Text      string          `json:"text,omitempty"`
-	Arguments json.RawMessage `json:"arguments,omitempty"`
-	Changes   []app.KeyChange `json:"changes"`
+	Text      string            `json:"text,omitempty"`
+	Arguments json.RawMessage   `json:"arguments,omitempty"`
+	Changes   []rules.KeyChange `json:"changes"`
 }
 
 // AddAudit stores an entry and lets the oldest go; see app.Store.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
 var auditTests = []clause{
@@ -15,7 +16,7 @@ var auditTests = []clause{
 		s := open()
 		want := app.AuditEntry{
 			ID: 1, At: noon, By: ann, Client: "claude", Tool: "update_alert_rule", About: "id-a", Outcome: app.ActDone, Text: "changed",
-			Arguments: json.RawMessage(`{"rule":"a"}`), Changes: []app.KeyChange{{Key: "for", From: json.RawMessage(`"5m"`), To: json.RawMessage(`"10m"`)}},
+			Arguments: json.RawMessage(`{"rule":"a"}`), Changes: []rules.KeyChange{{Key: "for", From: json.RawMessage(`"5m"`), To: json.RawMessage(`"10m"`)}},
 		}
 		put(t, s.AddAudit(t.Context(), want, 0))
 		got, total, err := open().Audit(t.Context(), app.AuditFilter{})

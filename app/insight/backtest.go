@@ -1,15 +1,15 @@
-package app
+package insight
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"math"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -19,11 +19,10 @@ type BacktestRequest struct {
 	Rule     string    // name or id of a saved rule; may be left out with Doc
 	Doc      rules.Doc // keys over it, or a whole rule
 	From, To time.Time // zero: the last seven days
-	Data     io.Reader // a CSV or line-protocol file instead of the source
-	// Precision is what unix times in Data count; zero has it recognised.
-	Precision time.Duration
-	Progress  func(done float64)
-	Verdict   func(BacktestVerdict)
+	// Data reads a file of points, which is tried instead of the source.
+	Data     func(measurement string) (*evaluator.Data, error)
+	Progress func(done float64)
+	Verdict  func(BacktestVerdict)
 }
 
 // BacktestVerdict is one line of a verdicts file.
@@ -66,15 +65,15 @@ type EpisodeView struct {
 
 // Backtest tries a rule on the past of its source, or on a file, through the
 // same state machine as live.
-func (a *App) Backtest(ctx context.Context, req BacktestRequest) (Backtest, error) {
+func (a *Analyst) Backtest(ctx context.Context, req BacktestRequest) (Backtest, error) {
 	r, err := a.backtestRule(ctx, req)
 	if err != nil {
 		return Backtest{}, err
 	}
-	t := evaluator.Trial{Rule: r, Every: a.Config.Every.Std(), Progress: req.Progress}
+	t := evaluator.Trial{Rule: r, Every: a.app.Config.Every.Std(), Progress: req.Progress}
 	var data *evaluator.Data
 	if req.Data != nil {
-		if data, err = a.openData(req, &t.Rule); err != nil {
+		if data, err = openData(req, t.Rule); err != nil {
 			return Backtest{}, err
 		}
 		t.Source, t.Ticks = data.Source, data.Ticks()
@@ -89,14 +88,14 @@ func (a *App) Backtest(ctx context.Context, req BacktestRequest) (Backtest, erro
 	if err != nil {
 		return Backtest{}, err
 	}
-	return a.backtestView(t, result), nil
+	return backtestView(t, result), nil
 }
 
 // backtestRule is the saved rule, with the document's keys over it, or the
 // document alone.
-func (a *App) backtestRule(ctx context.Context, req BacktestRequest) (rules.Rule, error) {
+func (a *Analyst) backtestRule(ctx context.Context, req BacktestRequest) (rules.Rule, error) {
 	if req.Rule == "" {
-		doc, err := a.complete(ctx, req.Doc)
+		doc, err := a.app.Complete(ctx, req.Doc)
 		if err != nil {
 			return rules.Rule{}, err
 		}
@@ -106,25 +105,25 @@ func (a *App) backtestRule(ctx context.Context, req BacktestRequest) (rules.Rule
 		}
 		return rules.Parse(doc)
 	}
-	r, err := a.find(ctx, req.Rule)
+	r, err := a.app.Rule(ctx, req.Rule)
 	if err != nil || len(req.Doc) == 0 {
-		return r, err
+		return r.Rule, err
 	}
-	return rules.Patch(r, req.Doc)
+	return rules.Patch(r.Rule, req.Doc)
 }
 
 // week is how far back a backtest looks when nobody says.
 const week = 7 * 24 * time.Hour
 
-func (a *App) backtestSource(ctx context.Context, t *evaluator.Trial, req BacktestRequest) error {
-	name, source, err := a.source(t.Rule.Source)
+func (a *Analyst) backtestSource(ctx context.Context, t *evaluator.Trial, req BacktestRequest) error {
+	name, source, err := a.app.Source(t.Rule.Source)
 	if err != nil {
 		return err
 	}
-	t.Rule.Source, t.Source, t.Delay = name, source, a.Config.Sources[name].Delay.Std()
+	t.Rule.Source, t.Source, t.Delay = name, source, a.app.Config.Sources[name].Delay.Std()
 	// What is yet to come has no points, and that is no silence.
-	if t.From, t.To = req.From, req.To; t.To.IsZero() || t.To.After(a.now()) {
-		t.To = a.now()
+	if t.From, t.To = req.From, req.To; t.To.IsZero() || t.To.After(a.app.Time()) {
+		t.To = a.app.Time()
 	}
 	if t.From.IsZero() {
 		t.From = t.To.Add(-week)
@@ -132,50 +131,21 @@ func (a *App) backtestSource(ctx context.Context, t *evaluator.Trial, req Backte
 	if !t.From.Before(t.To) {
 		return rules.FieldErrorf("from", "must be before to; got %s and %s", t.From.Format(time.RFC3339), t.To.Format(time.RFC3339))
 	}
-	if err := a.checkData(ctx, source, &t.Rule); rules.CodeOf(err) == rules.Invalid {
+	if err := (app.Lookup{Source: source}).Check(ctx, &t.Rule); rules.CodeOf(err) == rules.Invalid {
 		return err
 	}
-	return checkTrial(t.Rule)
+	return evaluator.CheckCondition(t.Rule.Condition)
 }
 
-// checkTrial refuses conditions that have no past to be tried on.
-func checkTrial(r rules.Rule) error {
-	if r.Condition.Type == rules.Expression {
-		return evaluator.CheckExpression(r.Condition)
-	}
-	return nil
-}
-
-// mostFile is the most bytes of a file of points.
-const mostFile = 256 << 20
-
-// bounded is a reader that fails when there is more.
-type bounded struct {
-	io.Reader
-	left int64
-}
-
-// Read reads on.
-func (b *bounded) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		return 0, rules.Errorf(rules.Invalid, "the file is larger than %d MB; give a part of it", mostFile>>20)
-	}
-	return n, err
-}
-
-func (a *App) openData(req BacktestRequest, r *rules.Rule) (*evaluator.Data, error) {
-	if a.ReadData == nil {
-		return nil, rules.Errorf(rules.Unavailable, "this door takes no data file; use `tocsin backtest --data FILE`")
-	}
-	data, err := a.ReadData(&bounded{req.Data, mostFile}, r.Measurement, req.Precision)
+func openData(req BacktestRequest, r rules.Rule) (*evaluator.Data, error) {
+	data, err := req.Data(r.Measurement)
 	if err != nil {
 		return nil, err
 	}
 	if r.Field != "" && len(data.Fields) > 0 && !slices.Contains(data.Fields, r.Field) {
 		return nil, rules.FieldErrorf("field", "the file has no column of numbers %q; it has %s", r.Field, strings.Join(data.Fields, ", "))
 	}
-	return data, checkTrial(*r)
+	return data, evaluator.CheckCondition(r.Condition)
 }
 
 // verdictWriter turns a trial's verdicts into lines: with a file one for each
@@ -206,13 +176,13 @@ func seriesOfRow(row evaluator.DataRow, groupBy []string) rules.Series {
 }
 
 func verdictLine(v evaluator.TrialVerdict, stamp string) BacktestVerdict {
-	return BacktestVerdict{Timestamp: stamp, Series: v.Series, Value: finite(v.Value), Score: v.Score, State: v.State.String()}
+	return BacktestVerdict{Timestamp: stamp, Series: v.Series, Value: rules.Finite(v.Value), Score: v.Score, State: v.State.String()}
 }
 
-func (a *App) backtestView(t evaluator.Trial, result *evaluator.TrialResult) Backtest {
+func backtestView(t evaluator.Trial, result *evaluator.TrialResult) Backtest {
 	b := Backtest{
 		Rule: t.Rule, From: t.From, To: t.To, Ticks: result.Ticks, Series: result.Series, Values: result.Values,
-		Count: len(result.Episodes), Last: finite(result.Last), Quiet: finite(result.Quiet), Episodes: []EpisodeView{}, Warnings: []string{},
+		Count: len(result.Episodes), Last: rules.Finite(result.Last), Quiet: rules.Finite(result.Quiet), Episodes: []EpisodeView{}, Warnings: []string{},
 	}
 	for _, e := range result.Episodes {
 		end := e.ResolvedAt
@@ -222,8 +192,8 @@ func (a *App) backtestView(t evaluator.Trial, result *evaluator.TrialResult) Bac
 		lasted := rules.Duration(end.Sub(e.StartedAt).Round(time.Second))
 		b.Longest = max(b.Longest, lasted)
 		b.Episodes = append(b.Episodes, EpisodeView{
-			Series: e.Series.Labels(), Since: e.Since, StartedAt: e.StartedAt, ResolvedAt: given(e.ResolvedAt),
-			Lasted: lasted, Severity: e.Severity, Peak: finite(e.Peak),
+			Series: e.Series.Labels(), Since: e.Since, StartedAt: e.StartedAt, ResolvedAt: rules.Given(e.ResolvedAt),
+			Lasted: lasted, Severity: e.Severity, Peak: rules.Finite(e.Peak),
 		})
 	}
 	if t.Rule.Condition.Type == rules.Absence {

@@ -1,4 +1,4 @@
-package app_test
+package insight_test
 
 import (
 	"log/slog"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -25,7 +26,7 @@ func (n *night) why(doc rules.Doc) string {
 
 func (n *night) explain(rule string) string {
 	n.Helper()
-	x, err := n.daemon.Explain(n.Context(), app.ExplainRequest{Rule: rule})
+	x, err := insight.New(n.daemon).Explain(n.Context(), insight.ExplainRequest{Rule: rule})
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestAnExplanationSaysHowLongASilenceIs(t *testing.T) {
 	for range 8 {
 		n.tick()
 	}
-	x, err := n.daemon.Explain(t.Context(), app.ExplainRequest{Rule: "mute", Series: rules.Labels{"room": "hall"}})
+	x, err := insight.New(n.daemon).Explain(t.Context(), insight.ExplainRequest{Rule: "mute", Series: rules.Labels{"room": "hall"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestACountOfNothingIsZeroOutsideTheDaemonToo(t *testing.T) {
 	for range 8 {
 		n.tick()
 	}
-	x, err := n.beside.Explain(t.Context(), app.ExplainRequest{Rule: "few"})
+	x, err := insight.New(n.beside).Explain(t.Context(), insight.ExplainRequest{Rule: "few"})
 	if err != nil {
 		t.Fatal(err)
 	}

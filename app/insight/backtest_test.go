@@ -1,4 +1,4 @@
-package app_test
+package insight_test
 
 import (
 	"fmt"
@@ -6,8 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -17,13 +16,13 @@ func (h *home) past(measurement string, line func(minute int) string) {
 	h.Helper()
 	for minute := 1; minute <= 10; minute++ {
 		at := noon.Add(time.Duration(minute-10) * time.Minute)
-		h.must(h.asked.Source.(*live.Store).Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
+		h.must(h.points.Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
 	}
 }
 
-func (h *home) backtest(doc rules.Doc, to time.Time) app.Backtest {
+func (h *home) backtest(doc rules.Doc, to time.Time) insight.Backtest {
 	h.Helper()
-	b, err := h.Backtest(h.Context(), app.BacktestRequest{Doc: doc, From: noon.Add(-10 * time.Minute), To: to})
+	b, err := insight.New(h.App).Backtest(h.Context(), insight.BacktestRequest{Doc: doc, From: noon.Add(-10 * time.Minute), To: to})
 	h.must(err)
 	return b
 }

@@ -1,4 +1,4 @@
-package app
+package insight
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -22,12 +23,12 @@ type ExplainRequest struct {
 
 // Explanation says why a series of a rule is or is not firing.
 type Explanation struct {
-	Rule   RuleView     `json:"rule"`
-	Series rules.Labels `json:"series"`
-	Known  int          `json:"known"`  // series of the rule
-	Others []SeriesView `json:"others"` // the next worst of them
-	State  string       `json:"state"`  // ok, pending, firing, recovering; unseen when there is no such series
-	Alert  *AlertView   `json:"alert,omitempty"`
+	Rule   app.RuleView   `json:"rule"`
+	Series rules.Labels   `json:"series"`
+	Known  int            `json:"known"`  // series of the rule
+	Others []SeriesView   `json:"others"` // the next worst of them
+	State  string         `json:"state"`  // ok, pending, firing, recovering; unseen when there is no such series
+	Alert  *app.AlertView `json:"alert,omitempty"`
 
 	Query  []string       `json:"query"` // as the source would be asked now
 	Recent []rules.Sample `json:"recent"`
@@ -42,11 +43,11 @@ type Explanation struct {
 	Judged *time.Time     `json:"judged,omitempty"`
 	Tick   *time.Time     `json:"tick,omitempty"` // the next one; none while nothing is evaluated
 
-	Outside  bool          `json:"outside"` // the rule's active hours
-	Silences []SilenceView `json:"silences"`
-	Parents  []ParentView  `json:"parents"`
-	Messages []MessageView `json:"messages"`
-	Channels []string      `json:"channels"` // whom a first message goes to
+	Outside  bool              `json:"outside"` // the rule's active hours
+	Silences []app.SilenceView `json:"silences"`
+	Parents  []ParentView      `json:"parents"`
+	Messages []MessageView     `json:"messages"`
+	Channels []string          `json:"channels"` // whom a first message goes to
 
 	Why  string     `json:"why"`
 	Next []Upcoming `json:"next"`
@@ -93,15 +94,15 @@ const stateUnseen = "unseen"
 
 // Explain gathers what decides on an alert. The daemon tells what it decided
 // on; another process asks the source again.
-func (a *App) Explain(ctx context.Context, req ExplainRequest) (Explanation, error) {
-	if _, err := a.Book.Version(ctx); err != nil { // sees what others changed
+func (a *Analyst) Explain(ctx context.Context, req ExplainRequest) (Explanation, error) {
+	if _, err := a.app.Book.Version(ctx); err != nil { // sees what others changed
 		return Explanation{}, err
 	}
-	x := &inquiry{app: a, now: a.now()}
+	x := &inquiry{app: a.app, now: a.app.Time()}
 	if err := x.open(ctx, req); err != nil {
 		return Explanation{}, err
 	}
-	if a.Engine == nil || len(x.seen) == 0 {
+	if a.app.Engine == nil || len(x.seen) == 0 {
 		x.ask(ctx)
 	}
 	if err := x.choose(req.Series); err != nil {
@@ -117,10 +118,10 @@ func (a *App) Explain(ctx context.Context, req ExplainRequest) (Explanation, err
 
 // inquiry is an explanation being made.
 type inquiry struct {
-	app    *App
+	app    *app.App
 	now    time.Time
 	rule   rules.Rule
-	alert  *AlertRow // that was asked for
+	alert  *app.AlertRow // that was asked for
 	seen   map[rules.Series]rules.Instance
 	recent map[rules.Series][]rules.Sample // as the source answered just now
 	series rules.Series
@@ -144,7 +145,7 @@ func (x *inquiry) open(ctx context.Context, req ExplainRequest) (err error) {
 	if req.Rule == "" {
 		return rules.FieldErrorf("id", "is missing; give the id of an alert, or rule")
 	}
-	if x.rule, err = x.app.find(ctx, req.Rule); err != nil {
+	if x.out.Rule, err = x.app.Rule(ctx, req.Rule); err != nil {
 		if x.alert != nil {
 			return rules.Errorf(rules.NotFound, "the rule of alert %s is deleted, so nothing decides on it any more; list_alerts shows what it was", req.Alert)
 		}
@@ -153,15 +154,15 @@ func (x *inquiry) open(ctx context.Context, req ExplainRequest) (err error) {
 		}
 		return err
 	}
-	x.seen = map[rules.Series]rules.Instance{}
+	x.rule, x.seen = x.out.Rule.Rule, map[rules.Series]rules.Instance{}
 	x.app.Book.View(x.rule.ID, func(l *rules.Ledger) {
 		l.Instances(func(in *rules.Instance) bool {
 			x.seen[in.Series] = apart(in)
 			return true
 		})
-		x.out.Judged, x.out.Outside = given(l.Judged), !l.Active(x.now)
+		x.out.Judged, x.out.Outside = rules.Given(l.Judged), !l.Active(x.now)
 	})
-	x.out.Rule, x.out.Known = x.app.view(x.rule), len(x.seen)
+	x.out.Known = len(x.seen)
 	return nil
 }
 
@@ -187,7 +188,7 @@ func (x *inquiry) ask(ctx context.Context) {
 	x.recent = map[rules.Series][]rules.Sample{}
 	every := x.app.Config.Every.Std()
 	t := evaluator.Trial{Rule: x.rule, Every: every, From: x.now.Add(-askedTicks * every), To: x.now, Verdict: func(v evaluator.TrialVerdict) {
-		s := rules.Sample{At: v.At, Value: finite(v.Value), Verdict: "good"}
+		s := rules.Sample{At: v.At, Value: rules.Finite(v.Value), Verdict: "good"}
 		switch {
 		case v.Score > 0:
 			s.Verdict = "bad"
@@ -197,10 +198,10 @@ func (x *inquiry) ask(ctx context.Context) {
 		x.recent[v.Series] = append(x.recent[v.Series], s)
 	}}
 	if s, err := evaluator.ParseSchedule(x.rule.Every, x.rule.Zone, every); err == nil {
-		t.From = x.now.Add(-min(askedTicks*scheduleGap(s, x.now), 2*rules.Week.Std())).Add(-time.Nanosecond)
+		t.From = x.now.Add(-min(askedTicks*evaluator.Gap(s, x.now), 2*rules.Week.Std())).Add(-time.Nanosecond)
 	}
 	err := error(nil)
-	if t.Rule.Source, t.Source, err = x.app.source(x.rule.Source); err == nil {
+	if t.Rule.Source, t.Source, err = x.app.Source(x.rule.Source); err == nil {
 		t.Delay = x.app.Config.Sources[t.Rule.Source].Delay.Std()
 		_, err = t.Run(ctx)
 	}
@@ -279,7 +280,7 @@ func someSeries(list []SeriesView) string {
 func (x *inquiry) candidates() []SeriesView {
 	all := map[rules.Series]SeriesView{}
 	for series, in := range x.seen {
-		all[series] = SeriesView{series, in.State.String(), finite(in.Value), in.Text}
+		all[series] = SeriesView{series, in.State.String(), rules.Finite(in.Value), in.Text}
 	}
 	for series, samples := range x.recent {
 		v, known := all[series]
@@ -319,7 +320,7 @@ func (x *inquiry) take(series rules.Series) {
 	if !ok {
 		return
 	}
-	x.in, x.out.State, x.out.Seen = &in, in.State.String(), given(in.Seen)
+	x.in, x.out.State, x.out.Seen = &in, in.State.String(), rules.Given(in.Seen)
 	if !x.out.Asked {
 		x.out.Recent = in.Recent()
 	}
@@ -329,7 +330,7 @@ func (x *inquiry) take(series rules.Series) {
 	case rules.Recovering:
 		x.out.Left = remaining(x.rule.KeepFiringFor, in.QuietSince, in.Stood, x.now)
 	}
-	x.out.Since = given(in.Since)
+	x.out.Since = rules.Given(in.Since)
 }
 
 // remaining is what is left of a clock that began at from and stood still for
@@ -341,17 +342,17 @@ func remaining(whole rules.Duration, from time.Time, stood time.Duration, now ti
 // surroundings are what decides on messages: the alert, silences, parents,
 // deliveries; and what the source is asked.
 func (x *inquiry) surroundings(ctx context.Context) (err error) {
-	x.out.Silences, x.out.Parents, x.out.Messages = []SilenceView{}, []ParentView{}, []MessageView{}
+	x.out.Silences, x.out.Parents, x.out.Messages = []app.SilenceView{}, []ParentView{}, []MessageView{}
 	if x.alert == nil && x.in != nil && x.in.Alert != nil {
 		if row, err := x.app.Store.Alert(ctx, x.in.Alert.ID); err == nil {
 			x.alert = &row
 		}
 	}
 	if x.alert != nil {
-		view := x.app.alertView(*x.alert)
+		view := x.app.ViewAlert(*x.alert)
 		x.out.Alert, x.out.Messages = &view, x.messages()
 	}
-	if x.out.Channels, err = x.app.reach(ctx, x.rule); err != nil {
+	if x.out.Channels, err = x.app.Reach(ctx, x.rule); err != nil {
 		return err
 	}
 	if err := x.silences(ctx); err != nil {
@@ -402,12 +403,12 @@ func (x *inquiry) silences(ctx context.Context) error {
 		if s.Over(x.now) || !s.Matches(&x.rule, x.series) {
 			continue
 		}
-		v := SilenceView{
-			ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: given(s.Until), Weekly: s.Weekly, Comment: s.Comment,
-			State: SilenceWaiting, Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
+		v := app.SilenceView{
+			ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly, Comment: s.Comment,
+			State: app.SilenceWaiting, Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
 		}
 		if s.Runs(x.now) {
-			v.State = SilenceRunning
+			v.State = app.SilenceRunning
 		}
 		x.out.Silences = append(x.out.Silences, v)
 	}
@@ -438,16 +439,16 @@ func (x *inquiry) query() {
 			x.out.Tick, at = &next, next
 		}
 	}
-	name, source, err := x.app.source(x.rule.Source)
+	name, source, err := x.app.Source(x.rule.Source)
 	if err != nil {
 		x.out.Query, x.out.Trouble = []string{}, rules.Sentence(err)
 		return
 	}
 	x.out.Query = evaluator.Explain(source, &x.rule, at.Add(-x.app.Config.Sources[name].Delay.Std()))
-	if v := x.app.sourceView(name); !v.OK && x.out.Trouble == "" {
+	if v := x.app.SourceView(name); !v.OK && x.out.Trouble == "" {
 		x.out.Trouble = v.Error
 	}
-	if t, ok := x.app.trouble(x.rule); ok && x.out.Trouble == "" {
+	if t, ok := x.app.Trouble(x.rule); ok && x.out.Trouble == "" {
 		x.out.Trouble = t.Text()
 	}
 }

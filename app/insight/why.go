@@ -1,4 +1,4 @@
-package app
+package insight
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -149,7 +150,7 @@ func (x *inquiry) number() *float64 {
 	if x.in == nil || x.out.Asked {
 		return nil
 	}
-	return finite(x.in.Value)
+	return rules.Finite(x.in.Value)
 }
 
 // held says what keeps messages about it back.
@@ -159,7 +160,7 @@ func (x *inquiry) held() string {
 		return fmt.Sprintf("It is outside the rule's active time (%s): until that begins nothing is judged, and nobody is told.", x.rule.Active)
 	}
 	for _, s := range x.out.Silences {
-		if s.State == SilenceRunning {
+		if s.State == app.SilenceRunning {
 			return fmt.Sprintf("Nobody is told: silence %s holds its messages back.", s.ID)
 		}
 	}
@@ -193,7 +194,7 @@ func (x *inquiry) live() *rules.Alert {
 func (x *inquiry) next() []Upcoming {
 	out := []Upcoming{}
 	add := func(at time.Time, format string, args ...any) {
-		out = append(out, Upcoming{fmt.Sprintf(format, args...), given(at)})
+		out = append(out, Upcoming{fmt.Sprintf(format, args...), rules.Given(at)})
 	}
 	r := x.rule
 	switch {
@@ -241,13 +242,13 @@ func (x *inquiry) tick(t time.Time) time.Time {
 // timers are the messages that are to come while nobody takes care.
 func (x *inquiry) timers(a *rules.Alert) (out []Upcoming) {
 	if a.DueAt.IsZero() && x.in.CooldownUntil.After(x.now) {
-		return []Upcoming{{"its first message is due", given(x.in.CooldownUntil)}}
+		return []Upcoming{{"its first message is due", rules.Given(x.in.CooldownUntil)}}
 	}
 	if !a.RemindAt.IsZero() {
-		out = append(out, Upcoming{"a reminder is due", given(a.RemindAt)})
+		out = append(out, Upcoming{"a reminder is due", rules.Given(a.RemindAt)})
 	}
 	if e := x.rule.Escalate; e != nil && a.EscalatedAt.IsZero() && !a.DueAt.IsZero() {
-		out = append(out, Upcoming{"it escalates to " + strings.Join(e.Channels, ", "), given(a.DueAt.Add(e.After.Std()))})
+		out = append(out, Upcoming{"it escalates to " + strings.Join(e.Channels, ", "), rules.Given(a.DueAt.Add(e.After.Std()))})
 	}
 	return out
 }
@@ -270,16 +271,16 @@ func (x *inquiry) cure() string {
 // ends are when what people asked for is over.
 func (x *inquiry) ends() (out []Upcoming) {
 	if a := x.live(); a != nil && a.Ack != nil && !a.Ack.Until.IsZero() {
-		out = append(out, Upcoming{"the snooze ends", given(a.Ack.Until)})
+		out = append(out, Upcoming{"the snooze ends", rules.Given(a.Ack.Until)})
 	} else if x.in != nil && x.in.Snooze != nil && x.in.Snooze.Until.After(x.now) {
-		out = append(out, Upcoming{"a snooze of an earlier alert ends", given(x.in.Snooze.Until)})
+		out = append(out, Upcoming{"a snooze of an earlier alert ends", rules.Given(x.in.Snooze.Until)})
 	}
 	for _, s := range x.out.Silences {
 		switch {
-		case s.State == SilenceRunning && s.Until != nil:
+		case s.State == app.SilenceRunning && s.Until != nil:
 			out = append(out, Upcoming{"silence " + s.ID + " ends; what is still wrong then is told", s.Until})
-		case s.State == SilenceWaiting && s.From.After(x.now):
-			out = append(out, Upcoming{"silence " + s.ID + " begins", given(s.From)})
+		case s.State == app.SilenceWaiting && s.From.After(x.now):
+			out = append(out, Upcoming{"silence " + s.ID + " begins", rules.Given(s.From)})
 		}
 	}
 	return out

@@ -1,4 +1,4 @@
-package app
+package insight
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type Preview struct {
 
 // Preview tries a rule on the past of its source and saves nothing. It stops
 // when ctx ends.
-func (a *App) Preview(ctx context.Context, req PreviewRequest) (Preview, error) {
+func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, error) {
 	if req.Rule == "" && req.Doc["title"] == nil && req.Doc["name"] == nil {
 		req.Doc = maps.Clone(req.Doc)
 		req.Doc["title"] = "The rule"
@@ -39,15 +39,15 @@ func (a *App) Preview(ctx context.Context, req PreviewRequest) (Preview, error) 
 	if err != nil {
 		return Preview{}, err
 	}
-	if err := possible(r); err != nil {
+	if err := evaluator.CheckCondition(r.Condition); err != nil {
 		return Preview{}, err
 	}
-	t := evaluator.Trial{Rule: r, Every: a.Config.Every.Std()}
+	t := evaluator.Trial{Rule: r, Every: a.app.Config.Every.Std()}
 	if req.From.IsZero() && r.Condition.Type == rules.Query {
-		req.From = a.now().Add(-rules.Day.Std()) // it is asked anew at every tick
+		req.From = a.app.Time().Add(-rules.Day.Std()) // it is asked anew at every tick
 	}
 	if err := a.backtestSource(ctx, &t, BacktestRequest{From: req.From, To: req.To}); err != nil {
-		return Preview{}, plainly(err)
+		return Preview{}, err
 	}
 	drawn := newSketch(t.From, t.To)
 	t.Progress = req.Progress
@@ -63,12 +63,12 @@ func (a *App) Preview(ctx context.Context, req PreviewRequest) (Preview, error) 
 	if err != nil {
 		return Preview{}, err
 	}
-	p := Preview{Backtest: a.backtestView(t, result)}
+	p := Preview{Backtest: backtestView(t, result)}
 	if p.Quiet != nil {
-		p.Quiet = finite(beyond(t.Rule.Condition.Operator, *p.Quiet))
+		p.Quiet = rules.Finite(beyond(t.Rule.Condition.Operator, *p.Quiet))
 		p.Summary = p.summary()
 	}
-	if p.Channels, err = a.reach(ctx, t.Rule); err != nil {
+	if p.Channels, err = a.app.Reach(ctx, t.Rule); err != nil {
 		return p, err
 	}
 	if p.Channels == nil {
@@ -76,7 +76,7 @@ func (a *App) Preview(ctx context.Context, req PreviewRequest) (Preview, error) 
 	}
 	if req.Chart {
 		c := drawn.chart()
-		c.Title, c.Unit, c.Zone = t.Rule.Title+": "+measured(t.Rule), ruleUnit(t.Rule), zoneOr(a.Config)
+		c.Title, c.Unit, c.Zone = t.Rule.Title+": "+measured(t.Rule), ruleUnit(t.Rule), a.app.Config.Location()
 		c.Marks, c.Spans = marks(t.Rule), spans(result.Episodes, t.To)
 		p.Chart = &c
 	}

@@ -1,4 +1,4 @@
-package app
+package insight
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 
 // MeasurementNames lists what all sources measure. A source that does not
 // answer is left out while another one does.
-func (a *App) MeasurementNames(ctx context.Context) ([]string, error) {
+func (a *Analyst) MeasurementNames(ctx context.Context) ([]string, error) {
 	return a.namesIn(ctx, evaluator.Source.Measurements)
 }
 
 // FieldNames lists the fields of a measurement, in whatever source it is.
-func (a *App) FieldNames(ctx context.Context, measurement string) ([]string, error) {
+func (a *Analyst) FieldNames(ctx context.Context, measurement string) ([]string, error) {
 	return a.namesIn(ctx, func(s evaluator.Source, ctx context.Context) ([]string, error) {
 		fields, err := s.Fields(ctx, measurement)
 		return slices.Collect(maps.Keys(fields)), err
@@ -23,16 +23,16 @@ func (a *App) FieldNames(ctx context.Context, measurement string) ([]string, err
 }
 
 // TagNames lists the tags of a measurement, in whatever source it is.
-func (a *App) TagNames(ctx context.Context, measurement string) ([]string, error) {
+func (a *Analyst) TagNames(ctx context.Context, measurement string) ([]string, error) {
 	return a.namesIn(ctx, func(s evaluator.Source, ctx context.Context) ([]string, error) { return s.Tags(ctx, measurement) })
 }
 
-func (a *App) namesIn(ctx context.Context, list func(evaluator.Source, context.Context) ([]string, error)) ([]string, error) {
+func (a *Analyst) namesIn(ctx context.Context, list func(evaluator.Source, context.Context) ([]string, error)) ([]string, error) {
 	var all []string
 	var failed error
 	answered := false
-	for _, name := range a.SourceNames() {
-		names, err := list(a.Sources[name], ctx)
+	for _, name := range a.app.SourceNames() {
+		names, err := list(a.app.Sources[name], ctx)
 		if err != nil {
 			failed = err
 			continue

@@ -1,4 +1,4 @@
-package app_test
+package insight_test
 
 import (
 	"log/slog"
@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/evaluator"
 )
 
@@ -30,9 +31,9 @@ func TestTheDoctorFindsWhatDegradesTheStatus(t *testing.T) {
 	if s.Status != "degraded" || len(s.Problems) < 3 {
 		t.Fatalf("status %s, problems %q", s.Status, s.Problems)
 	}
-	found := h.Doctor(t.Context())
+	found := insight.New(h.App).Doctor(t.Context())
 	for _, problem := range s.Problems {
-		if !slices.ContainsFunc(found, func(f app.Finding) bool { return !f.OK && strings.HasSuffix(problem, f.Text) }) {
+		if !slices.ContainsFunc(found, func(f insight.Finding) bool { return !f.OK && strings.HasSuffix(problem, f.Text) }) {
 			t.Errorf("status says %q, the doctor finds %+v", problem, found)
 		}
 	}

@@ -1,0 +1,197 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+)
+
+// Lookup looks for what rules name in a source, which would answer a typo with
+// silence.
+type Lookup struct {
+	Source evaluator.Source
+	Cure   string // said behind the refusal of a name that does not exist
+}
+
+// Check refuses what the source does not hold.
+func (l Lookup) Check(ctx context.Context, r *rules.Rule) error {
+	if r.Condition.Type == rules.Expression {
+		return l.checkInputs(ctx, r)
+	}
+	if r.Condition.Type == rules.Query {
+		return evaluator.CheckStatement(l.Source, r)
+	}
+	if r.Measurement == "" {
+		return nil
+	}
+	if err := l.Measurement(ctx, r.Measurement); err != nil {
+		return err
+	}
+	fields, err := l.Source.Fields(ctx, r.Measurement)
+	if err != nil {
+		return err
+	}
+	kind, ok := fields[r.Field]
+	if r.Field != "" && !ok {
+		return l.Unknown("field", r.Field, slices.Sorted(maps.Keys(fields)))
+	}
+	if err := checkKind(r, kind); err != nil {
+		return err
+	}
+	return l.checkTags(ctx, r)
+}
+
+// Measurement refuses one that the source does not hold.
+func (l Lookup) Measurement(ctx context.Context, name string) error {
+	known, err := l.Source.Measurements(ctx)
+	if err == nil && !slices.Contains(known, name) {
+		err = l.Unknown("measurement", name, known)
+	}
+	return err
+}
+
+// checkKind refuses to compare text with numbers, which would never be wrong.
+func checkKind(r *rules.Rule, kind string) error {
+	c := r.Condition
+	switch text := c.Value.Kind == rules.Text; {
+	case c.Type != rules.Threshold || kind == "":
+	case kind == "string" && !text && c.Aggregation != rules.Count:
+		return rules.FieldErrorf("field", "%q holds text, which only aggregation latest with == or != and a text value can judge, or count; got %s", r.Field, c)
+	case kind == "boolean" && text:
+		return rules.FieldErrorf("condition.value", "is text, and field %q is true or false; got %s; for example true", r.Field, c.Value)
+	case kind != "string" && text:
+		return rules.FieldErrorf("condition.value", "is text, and field %q holds numbers; got %s; for example 25", r.Field, c.Value)
+	}
+	return nil
+}
+
+// checkInputs looks up each input of an expression as a rule of its own. A tag
+// that an input lacks is no mistake: it then stands for every value.
+func (l Lookup) checkInputs(ctx context.Context, r *rules.Rule) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
+		in := r.Condition.Inputs[name]
+		alone := rules.Rule{Measurement: in.Measurement, Field: in.Field, Where: in.Where, Condition: rules.Condition{Type: rules.Threshold, Aggregation: in.Aggregation}}
+		err := l.Check(ctx, &alone)
+		var ours *rules.Error
+		if errors.As(err, &ours) {
+			err = &rules.Error{Code: ours.Code, Field: "condition.inputs." + name + "." + ours.Field, Text: ours.Text}
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (l Lookup) checkTags(ctx context.Context, r *rules.Rule) error {
+	tags, err := l.Source.Tags(ctx, r.Measurement)
+	if err != nil {
+		return err
+	}
+	for _, tag := range r.GroupBy {
+		if !slices.Contains(tags, tag) {
+			return l.Unknown("group_by", tag, tags)
+		}
+	}
+	for _, tag := range slices.Sorted(maps.Keys(r.Where)) {
+		if !slices.Contains(tags, tag) {
+			return l.Unknown("where", tag, tags)
+		}
+		values, err := l.Source.TagValues(ctx, r.Measurement, tag, tagValuesAsked)
+		if err != nil {
+			return err
+		}
+		for _, v := range r.Where[tag] {
+			if !slices.Contains(values, v) && len(values) < tagValuesAsked {
+				return l.Unknown("where."+tag, v, values)
+			}
+		}
+	}
+	return nil
+}
+
+const tagValuesAsked = 10_000
+
+// Unknown says that a name does not exist, with the nearest that do.
+func (l Lookup) Unknown(field, name string, known []string) error {
+	if len(known) == 0 {
+		return rules.FieldErrorf(field, "%q does not exist, the source holds nothing there yet%s", name, l.Cure)
+	}
+	near := rules.Nearest(name, known)
+	hint := "known: " + strings.Join(known[:min(len(known), 12)], ", ")
+	if len(known) > 12 {
+		hint += fmt.Sprintf(" and %d more", len(known)-12)
+	}
+	if len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
+	}
+	return rules.FieldErrorf(field, "%q does not exist; %s%s", name, hint, l.Cure)
+}
+
+// Complete finds measurement and field for a rule that only says monitor_id,
+// as the system that tocsin replaces allowed.
+func (a *App) Complete(ctx context.Context, doc rules.Doc) (rules.Doc, error) {
+	id, given := doc["monitor_id"]
+	if !given || doc["measurement"] != nil && doc["field"] != nil {
+		return doc, nil
+	}
+	name, _ := doc["source"].(string)
+	_, source, err := a.Source(name)
+	if err != nil {
+		return nil, err
+	}
+	carriers, err := carriers(ctx, source, fmt.Sprint(id), doc)
+	if err != nil {
+		return nil, err
+	}
+	switch len(carriers) {
+	case 0:
+		return nil, rules.FieldErrorf("monitor_id", "no measurement carries monitor_id %q; name measurement and field", fmt.Sprint(id))
+	case 1:
+		out := maps.Clone(doc)
+		out["measurement"], out["field"] = carriers[0][0], carriers[0][1]
+		return out, nil
+	}
+	var names []string
+	for _, c := range carriers {
+		names = append(names, c[0]+"."+c[1])
+	}
+	return nil, rules.FieldErrorf("monitor_id", "several measurements carry it: %s; name one, for example measurement: %s, field: %s",
+		strings.Join(names, ", "), carriers[0][0], carriers[0][1])
+}
+
+// carriers lists measurement and field pairs of numbers whose series have the
+// monitor id.
+func carriers(ctx context.Context, s evaluator.Source, id string, doc rules.Doc) (out [][2]string, err error) {
+	measurements, err := s.Measurements(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range measurements {
+		if want, ok := doc["measurement"].(string); ok && want != m {
+			continue
+		}
+		values, err := s.TagValues(ctx, m, "monitor_id", tagValuesAsked)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(values, id) {
+			continue
+		}
+		fields, err := s.Fields(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range slices.Sorted(maps.Keys(fields)) {
+			if want, ok := doc["field"].(string); (!ok || want == f) && fields[f] != "string" {
+				out = append(out, [2]string{m, f})
+			}
+		}
+	}
+	return out, nil
+}
