@@ -23,7 +23,7 @@ func (a *App) fares(c *rules.ChannelInfo, all map[rules.Address]Health) {
 		if to.Target != "" {
 			named++
 		}
-		c.LastSuccess = later(c.LastSuccess, h.LastSuccess)
+		c.LastSuccess = rules.Later(c.LastSuccess, h.LastSuccess)
 		if !h.LastFailure.After(lastSuccess(to, all)) {
 			continue
 		}
@@ -63,17 +63,10 @@ func (a *App) targets(channel string) []string {
 func lastSuccess(to rules.Address, all map[rules.Address]Health) (at time.Time) {
 	for other, h := range all {
 		if other.Meets(to) {
-			at = later(at, h.LastSuccess)
+			at = rules.Later(at, h.LastSuccess)
 		}
 	}
 	return at
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // TroubleOf says what a channel fails of, and for whom where not for all.

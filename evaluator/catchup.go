@@ -69,9 +69,9 @@ func (e *Engine) nextMissed(f *feed, present time.Time) time.Time {
 	if f.gap.From.IsZero() {
 		return time.Time{}
 	}
-	from := latest(f.through, present.Add(-e.options.CatchUp))
+	from := rules.Later(f.through, present.Add(-e.options.CatchUp))
 	if f.through.IsZero() {
-		from = latest(from, f.gap.From.Add(-time.Nanosecond))
+		from = rules.Later(from, f.gap.From.Add(-time.Nanosecond))
 	}
 	return e.firstMissed(f, from, present)
 }
@@ -173,7 +173,7 @@ func (e *Engine) reach(s *rules.Setting, l *rules.Ledger, past *replay) {
 		s.Behind = false
 		l.Ended(s.Now, func(a *rules.Alert, over time.Time) {
 			name := strings.TrimSpace(a.Title + " " + string(a.Series))
-			past.ended[a.ID] = fmt.Sprintf("%s, %s to %s UTC", name, clock(a.StartedAt, s.Now), clock(over, s.Now))
+			past.ended[a.ID] = fmt.Sprintf("%s, %s to %s UTC", name, rules.Clock(a.StartedAt, s.Now), rules.Clock(over, s.Now))
 		})
 	}
 }

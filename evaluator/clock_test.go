@@ -229,7 +229,7 @@ func TestAJumpOverADailyRun(t *testing.T) {
 			h.jump(tt.jump)
 			seven := time.Date(h.now.Year(), h.now.Month(), h.now.Day(), 7, 0, 0, 0, time.UTC)
 			late := fmt.Appendf(nil, "temperature,sensor=a celsius=-2 %d", seven.Add(-time.Second).UnixNano())
-			if err := h.points.Write(late, time.Nanosecond, latest(h.now, seven)); err != nil {
+			if err := h.points.Write(late, time.Nanosecond, rules.Later(h.now, seven)); err != nil {
 				t.Fatal(err)
 			}
 			source.down.Store(true)
@@ -250,13 +250,6 @@ func TestAJumpOverADailyRun(t *testing.T) {
 			}
 		})
 	}
-}
-
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // TestAJumpMovesTheSignOfLife: a crash just after a jump is not dated by the

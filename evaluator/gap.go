@@ -30,16 +30,16 @@ func (e *Engine) bookGap(now time.Time, own *rules.Ledger, past *replay) {
 // gapTitle says how long a source was not judged: an outage lasts from the
 // first failure to the first answer.
 func gapTitle(source string, g rules.Gap, now time.Time) string {
-	back := clock(g.Back, now) + " UTC"
+	back := rules.Clock(g.Back, now) + " UTC"
 	switch {
 	case g.Told:
-		return fmt.Sprintf("Source %s is back; it %s from %s to %s", source, did(&g), clock(g.Failed, now), back)
+		return fmt.Sprintf("Source %s is back; it %s from %s to %s", source, did(&g), rules.Clock(g.Failed, now), back)
 	case g.AtMost:
-		return fmt.Sprintf("Source %s was not watched until %s, at most since %s UTC", source, back, clock(g.From, now))
+		return fmt.Sprintf("Source %s was not watched until %s, at most since %s UTC", source, back, rules.Clock(g.From, now))
 	case g.From.IsZero():
 		return fmt.Sprintf("Source %s was not watched while the clock leapt ahead", source)
 	}
-	return fmt.Sprintf("Source %s was not watched from %s to %s", source, clock(g.From, now), back)
+	return fmt.Sprintf("Source %s was not watched from %s to %s", source, rules.Clock(g.From, now), back)
 }
 
 // tellUnknown says that a source without history was not watched for long.
@@ -61,14 +61,14 @@ const stillWrong = "What is still wrong is told by itself."
 func (e *Engine) gapText(g rules.Gap, now time.Time, ended map[string]string) string {
 	var out []string
 	if g.Told && g.Failed.Sub(g.From) >= e.options.OutageAfter {
-		since := "since " + clock(g.From, now)
+		since := "since " + rules.Clock(g.From, now)
 		if g.AtMost {
 			since = "at most " + since
 		}
 		out = append(out, "Before that tocsin did not run: it was not watched "+since+" UTC.")
 	}
 	if oldest := now.Add(-e.options.CatchUp); !g.From.IsZero() && g.From.Before(oldest) {
-		out = append(out, "What happened before "+clock(oldest, now)+" UTC is not known: missed time is judged for "+
+		out = append(out, "What happened before "+rules.Clock(oldest, now)+" UTC is not known: missed time is judged for "+
 			rules.Duration(e.options.CatchUp).String()+" at most.")
 	}
 	out = append(out, episodes(ended), stillWrong)
@@ -90,15 +90,6 @@ func episodes(ended map[string]string) string {
 		text += fmt.Sprintf("; and %d more", more)
 	}
 	return text + "."
-}
-
-// clock shows a time in UTC, without the date when that is the day of ref.
-func clock(t, ref time.Time) string {
-	t = t.UTC()
-	if y, d := t.Year(), t.YearDay(); y == ref.UTC().Year() && d == ref.UTC().YearDay() {
-		return t.Format("15:04:05")
-	}
-	return t.Format("2006-01-02 15:04:05")
 }
 
 // tellOutages says once of each source that it is down.
@@ -130,7 +121,7 @@ func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
 func (f *feed) outageFacts(t time.Time) rules.Facts {
 	g := f.missing()
 	return rules.Facts{
-		Title: fmt.Sprintf("Source %s %s since %s UTC", f.name, does(&g), clock(g.Failed, t)),
+		Title: fmt.Sprintf("Source %s %s since %s UTC", f.name, does(&g), rules.Clock(g.Failed, t)),
 		Text: g.Error + ". " + itsRules(len(f.plan.Load().rules)) +
 			" not judged until it is back; then the time between is judged from its history.",
 	}
@@ -204,7 +195,7 @@ func (f *feed) settles(outage, settle time.Duration, t time.Time) bool {
 
 // judgedUntil notes that every tick that was due until t is judged.
 func (f *feed) judgedUntil(t time.Time) {
-	f.through, f.gap, f.newest = latest(f.through, t), rules.Gap{}, time.Time{}
+	f.through, f.gap, f.newest = rules.Later(f.through, t), rules.Gap{}, time.Time{}
 	f.behind.Store(false)
 }
 
@@ -219,7 +210,7 @@ func (f *feed) judged(t time.Time) {
 func (f *feed) caughtUpTo(t time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.through = latest(f.through, t)
+	f.through = rules.Later(f.through, t)
 	f.leapt = slices.DeleteFunc(f.leapt, t.Equal)
 }
 
@@ -248,7 +239,7 @@ func (f *feed) replaying(t time.Time) bool {
 func (f *feed) present(t time.Time) time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return latest(t, f.newest)
+	return rules.Later(t, f.newest)
 }
 
 // missing is what is to be judged still.

@@ -16,7 +16,7 @@ func (e *Engine) Progress() rules.Progress {
 
 // progress is that after a tick; one source may have reached it.
 func (e *Engine) progress(t time.Time, reached *feed) rules.Progress {
-	p := rules.Progress{At: latest(t, e.stats.last()), Sure: e.options.Sure()}
+	p := rules.Progress{At: rules.Later(t, e.stats.last()), Sure: e.options.Sure()}
 	for _, name := range slices.Sorted(maps.Keys(e.sources)) {
 		f := e.sources[name]
 		one := rules.SourceProgress{Name: name, Judged: t}
@@ -66,7 +66,7 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 		saved, _ := stored.Of(name)
 		f.resume(was, known, e.exact, now)
 		f.unproven = known && e.before.Sure
-		if err := e.trust(ctx, f, earliest(was.Judged, now), saved.Judged); err != nil {
+		if err := e.trust(ctx, f, rules.Earlier(was.Judged, now), saved.Judged); err != nil {
 			return err
 		}
 		if f.Fresh {
@@ -129,12 +129,12 @@ func (f *feed) resume(was rules.SourceProgress, known, exact bool, now time.Time
 		f.through = now
 		return
 	}
-	f.through, f.gap = earliest(was.Judged, now), was.Gap
+	f.through, f.gap = rules.Earlier(was.Judged, now), was.Gap
 	if !exact && !f.gap.Told {
 		f.gap = rules.Gap{From: f.gap.From, AtMost: true}
 	}
 	for _, t := range []*time.Time{&f.gap.From, &f.gap.Failed, &f.gap.Back} {
-		*t = earliest(*t, now)
+		*t = rules.Earlier(*t, now)
 	}
 	if f.gap.Down() {
 		f.health = SourceHealth{Name: f.name, DownSince: f.gap.Failed, Error: f.gap.Error}
@@ -166,7 +166,7 @@ func (e *Engine) recall(ctx context.Context, now time.Time, d time.Duration) {
 		}
 		ids := slices.Clone(f.plan.Load().ids)
 		if err := e.book.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
-			l.Judged = earliest(l.Judged, was.Judged)
+			l.Judged = rules.Earlier(l.Judged, was.Judged)
 			return nil
 		}); err != nil {
 			e.log.Error("how far a source was judged is not saved", "source", f.name, "error", err)
@@ -178,7 +178,7 @@ func (e *Engine) recall(ctx context.Context, now time.Time, d time.Duration) {
 func (e *Engine) recalled(f *feed, was rules.SourceProgress, now, began time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	from := latest(was.Judged, now.Add(-e.options.CatchUp))
+	from := rules.Later(was.Judged, now.Add(-e.options.CatchUp))
 	first := e.firstMissed(f, was.Judged, began)
 	for t := e.firstMissed(f, from, began); !t.IsZero(); t = e.firstMissed(f, t, began) {
 		if !slices.ContainsFunc(f.leapt, t.Equal) {

@@ -159,7 +159,7 @@ func (f *feed) jump(now time.Time, d time.Duration, leapt []time.Time) {
 			*t = t.Add(d)
 		}
 	}
-	f.through = earliest(f.through, now)
+	f.through = rules.Earlier(f.through, now)
 	f.started = now
 	f.leapt = leapt
 }
@@ -176,20 +176,6 @@ func (e *Engine) tickUnlessJumped(ctx context.Context, t time.Time, jumps int64)
 
 // stale reports whether the wall clock jumped after a round began.
 func (e *Engine) stale(r *round) bool { return r.jumps != e.jumps.Load() }
-
-func latest(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-func earliest(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
 
 // replanned reports whether the timetable has another shortest step than when
 // it was last asked, so that cron must be told.

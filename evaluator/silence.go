@@ -101,8 +101,8 @@ func newSearch(f *feed, a *Answer, seen lastSeen) *search {
 	s := &search{silence: &silence{last: make(lastSeen, len(seen))}, q: n.query(a.end), points: lastSeen{}}
 	s.q.To = s.q.From
 	for series, at := range seen {
-		s.last[series] = earliest(at, s.q.To)
-		s.q.From = earliest(s.q.From, at.Add(-f.Delay-n.window)) // of the window that it was seen in
+		s.last[series] = rules.Earlier(at, s.q.To)
+		s.q.From = rules.Earlier(s.q.From, at.Add(-f.Delay-n.window)) // of the window that it was seen in
 	}
 	return s
 }
@@ -150,9 +150,9 @@ func (s *search) narrow() bool {
 	first, last := q.To, q.From
 	for series, at := range s.latest {
 		s.points[series] = at
-		first, last = earliest(first, at), latest(last, at)
+		first, last = rules.Earlier(first, at), rules.Later(last, at)
 	}
-	q.From, q.To = latest(q.From, first.Add(-step)), last
+	q.From, q.To = rules.Later(q.From, first.Add(-step)), last
 	q.Step = max(q.To.Sub(q.From)/searchSteps, time.Millisecond).Round(time.Millisecond)
 	return !s.told && q.Step < step
 }
@@ -172,7 +172,7 @@ func (s *silence) date(l *rules.Ledger) {
 	}
 	for series, at := range s.last {
 		if in := l.Instance(series); in != nil && !in.Dated() {
-			in.Date(earliest(in.Seen, at), s.found)
+			in.Date(rules.Earlier(in.Seen, at), s.found)
 		}
 	}
 }

@@ -145,12 +145,12 @@ func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
 	}
 	lasting, over := e.troubles.news(t.Add(-e.options.OutageAfter), well)
 	if len(lasting) > 0 && e.Tell(ctx, headline(lasting, "cannot be judged"), named(lasting, func(one Trouble) string {
-		return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, clock(one.Since, t), one.Text())
+		return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, rules.Clock(one.Since, t), one.Text())
 	})+". What they watch is alerted on by nobody until then.", t) {
 		e.troubles.tell(lasting)
 	}
 	if len(over) > 0 && e.Tell(ctx, headline(over, "judged again"), named(over, func(one Trouble) string {
-		return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, clock(one.Since, t), clock(t, t))
+		return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, rules.Clock(one.Since, t), rules.Clock(t, t))
 	})+".", t) {
 		e.troubles.end()
 	}

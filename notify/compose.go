@@ -374,18 +374,17 @@ func value(f rules.Facts) string {
 	return "without a value"
 }
 
-// clock shows a time as a person would: without the date when it is the day
-// of ref.
+// clock shows a time as people do there: with the zone where it has a date.
 func (c Composer) clock(t, ref time.Time) string {
 	zone := c.Zone
 	if zone == nil {
 		zone = time.Local
 	}
-	t, ref = t.In(zone), ref.In(zone)
-	if t.YearDay() == ref.YearDay() && t.Year() == ref.Year() {
-		return t.Format("15:04:05")
+	text := rules.Clock(t, ref.In(zone))
+	if len(text) > len(time.TimeOnly) {
+		text += " " + t.In(zone).Format("MST")
 	}
-	return t.Format("2006-01-02 15:04:05 MST")
+	return text
 }
 
 // length rounds a duration to what matters: 4 s, 12 min, 3 h 20 min.

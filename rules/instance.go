@@ -80,7 +80,7 @@ func (in *Instance) remember(o *Observation, silent bool, now time.Time) {
 	in.Value, in.Text, in.Level = o.Value, o.Text, o.Level
 	switch {
 	case !o.At.IsZero():
-		in.Seen, in.dated = later(in.Seen, o.At), true
+		in.Seen, in.dated = Later(in.Seen, o.At), true
 	case !silent:
 		in.Seen, in.dated = now, false
 	}

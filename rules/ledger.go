@@ -712,7 +712,7 @@ func (l *Ledger) Flush() {
 func (l *Ledger) Remember(old *Ledger) {
 	old.settle()
 	l.Refused = old.Refused
-	l.Judged = later(l.Judged, old.settled)
+	l.Judged = Later(l.Judged, old.settled)
 	l.settled = l.Judged
 	if measuresOther(&old.Rule, &l.Rule) {
 		return
@@ -735,7 +735,7 @@ func (l *Ledger) Remember(old *Ledger) {
 func (in *Instance) recollect(was *Instance, c *Condition, undecided time.Duration) {
 	in.ring, in.next, in.touched = was.ring, was.next, was.touched
 	in.Value, in.Text, in.Level = was.Value, was.Text, was.Level
-	in.Seen, in.OKAt = later(in.Seen, was.Seen), later(in.OKAt, was.OKAt)
+	in.Seen, in.OKAt = Later(in.Seen, was.Seen), Later(in.OKAt, was.OKAt)
 	if was.dated {
 		in.Seen, in.dated = was.Seen, true
 	}
@@ -751,11 +751,4 @@ func (in *Instance) recollect(was *Instance, c *Condition, undecided time.Durati
 			in.Alert.Peak = was.Alert.Peak
 		}
 	}
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
 }

@@ -54,8 +54,8 @@ func (l *Ledger) Advance(p Progress) {
 // Trust says that every tick until t was judged and changed nothing that had to
 // be stored: the daemon before did so and had no time to say it here.
 func (l *Ledger) Trust(t time.Time) {
-	l.Judged = later(l.Judged, t)
-	l.settled = later(l.settled, t)
+	l.Judged = Later(l.Judged, t)
+	l.settled = Later(l.settled, t)
 }
 
 // Ended calls f with the alerts that began in a gap, of which nobody has heard,

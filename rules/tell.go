@@ -225,7 +225,7 @@ func (l *Ledger) together(a *Alert, to Address) {
 	ours := func(n *Notification) bool { return n.State == Owed && n.Address().Meets(to) }
 	for _, n := range l.owed[a.ID] {
 		if ours(n) {
-			due = later(due, n.Due)
+			due = Later(due, n.Due)
 		}
 	}
 	for _, n := range l.owed[a.ID] {

@@ -81,7 +81,7 @@ func (c *Client) askParts(ctx context.Context, q evaluator.Query, steps int, eac
 	var parts []evaluator.Query
 	for from := q.From; from.Before(q.To); from = from.Add(time.Duration(steps) * q.Step) {
 		part := q
-		part.From, part.To = from, earlier(q.To, from.Add(time.Duration(steps)*q.Step))
+		part.From, part.To = from, rules.Earlier(q.To, from.Add(time.Duration(steps)*q.Step))
 		parts = append(parts, part)
 	}
 	type share struct {
@@ -111,13 +111,6 @@ func (c *Client) askParts(ctx context.Context, q evaluator.Query, steps int, eac
 		}
 	}
 	return failed
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
 }
 
 // askPart asks for the points of one part and adds them up.

@@ -84,7 +84,7 @@ func cut(queries []evaluator.Query) (parts []evaluator.Query, whole []int) {
 			steps = max(mostSteps, q.To.Sub(q.From)/q.Step/mostParts) * q.Step
 		}
 		for end := q.To; q.From.Before(end); q.From = q.To {
-			q.To = earlier(end, q.From.Add(steps))
+			q.To = rules.Earlier(end, q.From.Add(steps))
 			parts, whole = append(parts, q), append(whole, i)
 		}
 	}
