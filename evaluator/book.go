@@ -131,6 +131,15 @@ func (b *Book) evicted(id string, l *rules.Ledger) {
 
 // admit puts a ledger into the cache and the indexes.
 func (b *Book) admit(l *rules.Ledger) {
+	b.enter(l)
+	if held, ok := b.cache.Peek(l.Rule.ID); !ok || held != l {
+		b.cache.Add(l.Rule.ID, l)
+		b.turns++
+	}
+}
+
+// enter brings the indexes up to date with a ledger.
+func (b *Book) enter(l *rules.Ledger) {
 	id := l.Rule.ID
 	was, ok := b.rules[id]
 	if ok != l.Watched() || ok && was.version != l.Rule.Version {
@@ -142,18 +151,10 @@ func (b *Book) admit(l *rules.Ledger) {
 	} else {
 		delete(b.rules, id)
 	}
-	b.index(l)
-	if held, ok := b.cache.Peek(id); !ok || held != l {
-		b.cache.Add(id, l)
-		b.turns++
-	}
-}
-
-func (b *Book) index(l *rules.Ledger) {
 	if l.Busy() || l.Owing() {
-		b.owing[l.Rule.ID] = struct{}{}
+		b.owing[id] = struct{}{}
 	} else {
-		delete(b.owing, l.Rule.ID)
+		delete(b.owing, id)
 	}
 }
 
@@ -290,10 +291,10 @@ func (b *Book) decide(ctx context.Context, now time.Time, r *roll, decide func(s
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.missed = b.refresh(ctx); b.retired {
-		return b.missed
+		return undecided{b.missed}
 	}
 	if err := b.find(ctx, r); err != nil {
-		return err
+		return undecided{err}
 	}
 	setting, errs := b.setting(now), []error(nil)
 	for i, l := range r.ledgers {
@@ -311,6 +312,18 @@ func (b *Book) decide(ctx context.Context, now time.Time, r *roll, decide func(s
 		return nil
 	}
 	return errors.Join(append(errs, b.save(ctx, r.ledgers, again))...)
+}
+
+// undecided is why a decision was not made.
+type undecided struct{ error }
+
+func (u undecided) Unwrap() error { return u.error }
+
+// decided reports whether a decision with this error was made and stands, be it
+// in memory only.
+func decided(err error) bool {
+	var not undecided
+	return !errors.As(err, &not) && !refused(err)
 }
 
 // Act is Decide for one rule; rules.NotFound when there is none. It is refused
@@ -362,19 +375,22 @@ func (b *Book) save(ctx context.Context, list []*rules.Ledger, again func(*rules
 	if len(batch) == 0 {
 		return nil
 	}
+	anew := map[string]*rules.Ledger{}
 	err := b.store.Save(ctx, batch, func(fresh *rules.Ledger) error {
 		b.replace(fresh)
 		delete(b.unsaved, fresh.Rule.ID)
 		err := again(fresh)
 		b.admit(fresh)
+		anew[fresh.Rule.ID] = fresh
 		return err
 	})
-	b.settle(batch, err)
+	b.settle(batch, anew, err)
 	return err
 }
 
-// settle brings the indexes up to date after a save.
-func (b *Book) settle(batch []*rules.Ledger, err error) {
+// settle brings the indexes up to date after a save of a batch, in which some were
+// decided anew. A ledger that left the cache meanwhile owes what it owes.
+func (b *Book) settle(batch []*rules.Ledger, anew map[string]*rules.Ledger, err error) {
 	b.trouble = err
 	for _, l := range batch {
 		id := l.Rule.ID
@@ -389,8 +405,11 @@ func (b *Book) settle(batch []*rules.Ledger, err error) {
 			b.unsaved[id] = l
 		}
 		if current, ok := b.cache.Peek(id); ok {
-			b.admit(current)
+			l = current
+		} else if fresh := anew[id]; fresh != nil {
+			l = fresh
 		}
+		b.enter(l)
 	}
 	b.Ring()
 	b.committed()

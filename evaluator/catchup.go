@@ -96,7 +96,7 @@ func (e *Engine) catchUp(ctx context.Context, r *round) {
 	}
 }
 
-// catchUpTick judges one missed tick; false when the source fails again.
+// catchUpTick judges one missed tick; false when that cannot be done now.
 func (e *Engine) catchUpTick(ctx context.Context, r *round, t time.Time, past *replay) bool {
 	f := r.feed
 	missed := &round{feed: f, tick: t, now: r.tick, replay: true, jumps: r.jumps}
@@ -110,8 +110,12 @@ func (e *Engine) catchUpTick(ctx context.Context, r *round, t time.Time, past *r
 		return false
 	}
 	// What is not saved is kept in memory, so that it is decided all the same.
-	if err := e.decide(ctx, t, missed.answers, past); err != nil {
+	err := e.decide(ctx, t, missed.answers, past)
+	if err != nil {
 		e.log.Error("missed tick not saved", "source", f.name, "tick", t, "error", err)
+	}
+	if !decided(err) {
+		return false
 	}
 	f.caughtUpTo(t)
 	return true
@@ -137,6 +141,9 @@ func (e *Engine) reachPresent(ctx context.Context, r *round, past *replay) {
 	err := e.decide(ctx, r.tick, now.answers, past)
 	if err != nil {
 		e.log.Error("tick after a gap not saved", "source", f.name, "error", err)
+	}
+	if !decided(err) {
+		return
 	}
 	e.log.Info("caught up", "source", f.name, "from", f.missing().From, "to", r.tick, "ended_inside", len(past.ended))
 	if f.judged(r.tick); err == nil {

@@ -116,7 +116,7 @@ func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
 		start := time.Now()
 		o.Clocks = func() (time.Time, time.Duration) { return time.Now(), time.Since(start) }
 	}
-	e := &Engine{book: book, log: log, options: o, sources: map[string]*feed{}}
+	e := &Engine{book: book, log: log, options: o, sources: map[string]*feed{}, troubles: troubles{byRule: map[string]Trouble{}}}
 	e.timetable.Store(newTimetable(o.Every))
 	e.prove = func(rules.Observation) rules.Evidence { return e.evidence(e.judging) }
 	return e
@@ -144,7 +144,7 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	e.tellOutages(ctx, t)
 	e.tellTroubles(ctx, t)
 	for _, r := range done {
-		if r.judged {
+		if r.judged && decided(err) {
 			r.feed.judged(t)
 		}
 		r.feed.busy.Unlock()
@@ -289,11 +289,12 @@ func (e *Engine) finish(ctx context.Context, r *round) {
 	if e.stale(r) {
 		return
 	}
-	if err := e.decide(ctx, r.tick, r.answers, nil); err != nil {
+	err := e.decide(ctx, r.tick, r.answers, nil)
+	if err != nil {
 		e.log.Error("late answer not saved", "source", r.feed.name, "error", err)
 	}
 	e.stats.late(len(r.answers))
-	if r.judged {
+	if r.judged && decided(err) {
 		r.feed.judged(r.tick)
 	}
 }

@@ -166,7 +166,7 @@ func (e *Engine) own(ctx context.Context, t time.Time, act func(*rules.Ledger)) 
 	if err != nil {
 		e.log.Error("message to the operators not saved", "error", err)
 	}
-	return done && !refused(err)
+	return done && decided(err)
 }
 
 // bookOwn books a message of tocsin's own on the operators' channels.

@@ -16,7 +16,7 @@ func (e *Engine) Progress() rules.Progress {
 
 // progress is that after a tick; one source may have reached it.
 func (e *Engine) progress(t time.Time, reached *feed) rules.Progress {
-	p := rules.Progress{At: rules.Later(t, e.stats.last()), Sure: e.options.Sure()}
+	p := rules.Progress{At: rules.Later(t, e.stats.last()), Sure: e.options.Sure(), Troubles: e.troubles.progress()}
 	for _, name := range slices.Sorted(maps.Keys(e.sources)) {
 		f := e.sources[name]
 		one := rules.SourceProgress{Name: name, Judged: t}
@@ -55,6 +55,9 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 		}
 	})
 	e.before, e.exact = e.left(stored)
+	for _, one := range e.before.Troubles {
+		e.book.View(one.Rule, func(l *rules.Ledger) { e.troubles.resume(one, l) })
+	}
 	e.began = now
 	if err := e.leaveFuture(ctx, now, func(l *rules.Ledger) {
 		l.Resume(now)

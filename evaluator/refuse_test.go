@@ -47,6 +47,8 @@ func pickyHouse(t *testing.T) (*house, *picky) {
 	source := &picky{Source: h.points}
 	h.options.Operators = func() []string { return []string{"ops"} }
 	h.options.Every = 30 * time.Second
+	h.alive = &signs{}
+	h.options.Alive = h.alive.add
 	h.source = source
 	h.restart()
 	return h, source
@@ -443,4 +445,76 @@ func TestATroubleOfYesterdayHasItsDate(t *testing.T) {
 	if got := h.told(); !strings.Contains(got, "not judged from "+since+" to 0") {
 		t.Errorf("told afterwards %q", got)
 	}
+}
+
+// TestATroubleOutlivesAReloadAndARestart: a rule that its source refuses is told
+// of once, and once that it is over, however often tocsin begins anew meanwhile.
+func TestATroubleOutlivesAReloadAndARestart(t *testing.T) {
+	for name, again := range map[string]func(h *house){
+		"a reload":  func(h *house) { h.options.Since = h.engine.Progress(); h.begin() },
+		"a restart": func(h *house) { h.end(); h.begin() },
+		"a kill":    func(h *house) { h.killed(false); h.begin() },
+		"a loss of power": func(h *house) {
+			if err := h.engine.Beat(h.Context()); err != nil {
+				h.Fatal(err)
+			}
+			h.killed(true)
+			h.begin()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, source := pickyHouse(t)
+			measurements, lines := h.rooms(3)
+			h.resume()
+			source.refuse = refusing(rules.Invalid, measurements[0])
+			since := hms(h.now.Add(30 * time.Second))
+			for range 6 {
+				h.tick(lines...)
+			}
+			if got := h.told(); !strings.HasPrefix(got, "Rule room00: cannot be judged") {
+				t.Fatalf("told %q", got)
+			}
+			again(h)
+			if x, troubled := h.engine.Trouble("rroom00"); !troubled || hms(x.Since) != since || !strings.Contains(x.Text(), "is refused") {
+				t.Errorf("its trouble is %+v, %t", x, troubled)
+			}
+			h.quietly(8, lines...)
+			again(h)
+			source.refuse = nil
+			h.tick(lines...)
+			h.settled()
+			if got := h.told(); !strings.HasPrefix(got, "Rule room00: judged again: room00, not judged from "+since) || strings.Contains(got, "\n") {
+				t.Errorf("told of the end: %q", got)
+			}
+			again(h)
+			h.quietly(8, lines...)
+		})
+	}
+}
+
+// TestATroubleThatNobodyWasToldOf counts from its beginning, also over a reload.
+func TestATroubleThatNobodyWasToldOf(t *testing.T) {
+	h, source := pickyHouse(t)
+	measurements, lines := h.rooms(3)
+	h.resume()
+	source.refuse = refusing(rules.Invalid, measurements[0])
+	h.quietly(3, lines...)
+	h.options.Since = h.engine.Progress()
+	h.begin()
+	h.quietly(1, lines...)
+	h.tick(lines...)
+	if got := h.told(); !strings.HasPrefix(got, "Rule room00: cannot be judged") {
+		t.Errorf("told %q two minutes after its beginning", got)
+	}
+	h.jump(-time.Hour)
+	if x, _ := h.engine.Trouble("rroom00"); h.now.Sub(x.Since) != 2*time.Minute {
+		t.Errorf("after a jump of the clock it began %s ago", h.now.Sub(x.Since))
+	}
+	h.delete("rroom00")
+	h.options.Since = h.engine.Progress()
+	h.begin()
+	if _, troubled := h.engine.Trouble("rroom00"); troubled {
+		t.Error("a rule that is gone is troubled")
+	}
+	h.quietly(6, lines...)
 }

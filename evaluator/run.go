@@ -96,6 +96,7 @@ func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 		e.options.Jumped(d)
 	}
 	e.jumps.Add(1)
+	e.troubles.shift(d)
 	if err := e.book.Shift(ctx, d); err != nil {
 		e.log.Error("jump of the clock not saved", "error", err)
 	}

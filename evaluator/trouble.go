@@ -57,9 +57,6 @@ func (t *troubles) note(r *rules.Rule, tick time.Time, err error, unanswered boo
 	}
 	switch {
 	case err != nil:
-		if t.byRule == nil {
-			t.byRule = map[string]Trouble{}
-		}
 		t.byRule[r.ID] = now
 	case had:
 		delete(t.byRule, r.ID)
@@ -110,21 +107,53 @@ func (t *troubles) news(since time.Time, well map[string]bool) (lasting, over []
 	return lasting, over
 }
 
-// tell notes that people are told of troubles that last.
-func (t *troubles) tell(lasting []Trouble) {
+// settle notes whether people were told of what lasts and of what is over.
+func (t *troubles) settle(lasting, over []Trouble, told bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, one := range lasting {
-		one.told = true
+		one.told = told
 		t.byRule[one.id] = one
+	}
+	if t.over = over; told {
+		t.over = nil
 	}
 }
 
-// end notes that people are told of those that are over.
-func (t *troubles) end() {
+// progress is what a daemon after this one is to know. That one is over it finds
+// out by itself.
+func (t *troubles) progress() (out []rules.RuleTrouble) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.over = nil
+	for _, one := range slices.AppendSeq(slices.Clone(t.over), maps.Values(t.byRule)) {
+		out = append(out, rules.RuleTrouble{Rule: one.id, Since: one.Since, Error: one.Text(), Told: one.told})
+	}
+	slices.SortFunc(out, func(a, b rules.RuleTrouble) int { return cmp.Compare(a.Rule, b.Rule) })
+	return out
+}
+
+// resume takes over what the daemon before knew of a rule, if it is watched still.
+func (t *troubles) resume(was rules.RuleTrouble, l *rules.Ledger) {
+	if !l.Watched() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byRule[was.Rule] = Trouble{
+		Since: was.Since, Err: rules.Errorf(rules.Unavailable, "%s", was.Error),
+		id: was.Rule, rule: l.Rule.Name, source: l.Rule.Source, told: was.Told,
+	}
+	t.count.Store(int32(len(t.byRule)))
+}
+
+// shift moves their beginnings after the wall clock jumped by d.
+func (t *troubles) shift(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, one := range t.byRule {
+		one.Since = one.Since.Add(d)
+		t.byRule[id] = one
+	}
 }
 
 // Trouble tells what keeps a rule from being judged; false when it is judged.
@@ -144,16 +173,35 @@ func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
 		well[name] = f.well()
 	}
 	lasting, over := e.troubles.news(t.Add(-e.options.OutageAfter), well)
-	if len(lasting) > 0 && e.Tell(ctx, headline(lasting, "cannot be judged"), named(lasting, func(one Trouble) string {
-		return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, rules.Clock(one.Since, t), one.Text())
-	})+". What they watch is alerted on by nobody until then.", t) {
-		e.troubles.tell(lasting)
+	if len(lasting)+len(over) == 0 {
+		return
 	}
-	if len(over) > 0 && e.Tell(ctx, headline(over, "judged again"), named(over, func(one Trouble) string {
-		return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, rules.Clock(one.Since, t), rules.Clock(t, t))
-	})+".", t) {
-		e.troubles.end()
+	booked := e.own(ctx, t, func(l *rules.Ledger) {
+		for _, facts := range troubleFacts(lasting, over, t) {
+			e.bookOwn(l, facts, t)
+		}
+		e.troubles.settle(lasting, over, true)
+		l.Advance(e.progress(t, nil))
+	})
+	if !booked {
+		e.troubles.settle(lasting, over, false)
 	}
+}
+
+// troubleFacts are a message about those that last and one about those that are
+// over, where there are such.
+func troubleFacts(lasting, over []Trouble, t time.Time) (out []rules.Facts) {
+	if len(lasting) > 0 {
+		out = append(out, rules.Facts{Title: headline(lasting, "cannot be judged"), Text: named(lasting, func(one Trouble) string {
+			return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, rules.Clock(one.Since, t), one.Text())
+		}) + ". What they watch is alerted on by nobody until then."})
+	}
+	if len(over) > 0 {
+		out = append(out, rules.Facts{Title: headline(over, "judged again"), Text: named(over, func(one Trouble) string {
+			return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, rules.Clock(one.Since, t), rules.Clock(t, t))
+		}) + "."})
+	}
+	return out
 }
 
 func headline(list []Trouble, what string) string {

@@ -10,6 +10,16 @@ type Progress struct {
 	Final   bool             `json:"final,omitempty"`   // nothing was judged after At
 	Sure    bool             `json:"sure,omitempty"`    // the wall clock was known to be right
 	Sources []SourceProgress `json:"sources,omitempty"` // in order of their names
+	// Troubles are the rules that could not be judged though their source answers.
+	Troubles []RuleTrouble `json:"troubles,omitempty"`
+}
+
+// RuleTrouble is a rule that its source does not let judge.
+type RuleTrouble struct {
+	Rule  string    `json:"rule"`           // its ID
+	Since time.Time `json:"since"`          // the first tick
+	Error string    `json:"error"`          // what the source says, as people are told
+	Told  bool      `json:"told,omitempty"` // people know of it, and not that it is over
 }
 
 // SourceProgress is how far one source has been judged.
