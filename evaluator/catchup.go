@@ -146,9 +146,8 @@ func (e *Engine) reachPresent(ctx context.Context, r *round, past *replay) {
 		return
 	}
 	e.log.Info("caught up", "source", f.name, "from", f.missing().From, "to", r.tick, "ended_inside", len(past.ended))
-	if f.judged(r.tick); err == nil {
-		e.alive(r.tick)
-	}
+	f.judged(r.tick)
+	e.alive(r.tick)
 }
 
 // precedes reports whether a missed tick was before the rule became what it is.

@@ -65,13 +65,13 @@ type EngineOptions struct {
 	// still on their way; 0 is 1 min.
 	Settle time.Duration
 	// Alive is called after each tick that was decided, with how far the sources
-	// are.
+	// are, and whether that is saved.
 	Alive func(rules.Progress)
 	// Since is what Alive was called with last before this start, as far as that
 	// is known; how far the book knows the sources counts where it is newer.
 	Since rules.Progress
-	// Stale says that the book may be older than the last daemon, which could
-	// not save.
+	// Stale says that the book is a copy of one that cannot be saved: it may be
+	// older than the last daemon, and ends with this one.
 	Stale bool
 	// Sure reports whether the wall clock is known to be right, else evidence
 	// is marked; nil is always.
@@ -153,7 +153,7 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 		e.behind.Go(func() { e.finish(ctx, r) })
 	}
 	e.stats.ticked(t, time.Since(began), len(answers))
-	if err == nil {
+	if decided(err) {
 		e.alive(t)
 	}
 	return errors.Join(unread, err)
@@ -162,7 +162,9 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 // alive tells how far the sources are after a tick.
 func (e *Engine) alive(t time.Time) {
 	if e.options.Alive != nil {
-		e.options.Alive(e.progress(t, nil))
+		p := e.progress(t, nil)
+		p.Unsaved = e.options.Stale || e.book.Unsaved() > 0
+		e.options.Alive(p)
 	}
 }
 

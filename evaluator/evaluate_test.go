@@ -186,6 +186,7 @@ type meddled struct {
 	before func()
 	moved  func() error             // nil is no error
 	load   func(ids []string) error // likewise
+	save   func() error             // likewise
 }
 
 func (m *meddled) Moved(ctx context.Context) (evaluator.Moved, error) {
@@ -210,6 +211,11 @@ func (m *meddled) Save(ctx context.Context, batch []*rules.Ledger, again func(*r
 	if act := m.before; act != nil {
 		m.before = nil
 		act()
+	}
+	if m.save != nil {
+		if err := m.save(); err != nil {
+			return err
+		}
 	}
 	return m.Store.Save(ctx, batch, again)
 }

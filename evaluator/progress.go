@@ -91,9 +91,12 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 }
 
 // left is how far the daemon before has left the sources, and whether it judged
-// nothing after that. What it noted last at one tick is in the book.
+// nothing after that. What it noted last at one tick is in the book. One that
+// could not save leaves what it saved before, and nobody knows how it ended.
 func (e *Engine) left(stored rules.Progress) (p rules.Progress, exact bool) {
 	switch since := e.options.Since; {
+	case since.At.After(stored.At) && since.Unsaved:
+		return stored, false
 	case since.At.After(stored.At):
 		return since, true
 	case since.At.Equal(stored.At):

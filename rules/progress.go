@@ -9,6 +9,7 @@ type Progress struct {
 	At      time.Time        `json:"at,omitzero"`       // the tick after which it was so
 	Final   bool             `json:"final,omitempty"`   // nothing was judged after At
 	Sure    bool             `json:"sure,omitempty"`    // the wall clock was known to be right
+	Unsaved bool             `json:"unsaved,omitempty"` // what was decided until then may be lost
 	Sources []SourceProgress `json:"sources,omitempty"` // in order of their names
 	// Troubles are the rules that could not be judged though their source answers.
 	Troubles []RuleTrouble `json:"troubles,omitempty"`
