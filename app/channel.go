@@ -131,7 +131,10 @@ func (a *App) Reach(ctx context.Context, r rules.Rule) ([]string, error) {
 	return a.Config.Route(r.Severity, known), err
 }
 
-var channelName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
+
+// ValidName reports whether a channel, a source or a token may be called this.
+func ValidName(text string) bool { return validName.MatchString(text) }
 
 // AddChannel stores a channel with its URL sealed. It needs the key.
 func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url rules.Secret, s notify.Settings) (rules.ChannelInfo, error) {
@@ -157,7 +160,7 @@ func (a *App) checkCredential(name string, url rules.Secret) (kind string, err e
 	if a.Seal == nil || a.Sender == nil {
 		return "", rules.Errorf(rules.Forbidden, "this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
 	}
-	if !channelName.MatchString(name) {
+	if !ValidName(name) {
 		return "", rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example phone", name)
 	}
 	if _, twice := a.Config.Channels[name]; twice {
@@ -217,7 +220,7 @@ func (a *App) ChangeChannel(ctx context.Context, name string, change func(*notif
 }
 
 func (a *App) checkSettings(ctx context.Context, name, kind string, s notify.Settings) error {
-	inZone(s, a.Config.zoneName())
+	a.Config.FillZone(s)
 	if _, err := s.Policy(kind); err != nil {
 		return err
 	}

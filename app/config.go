@@ -10,6 +10,12 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
+// Defaults of the config.
+const (
+	DefaultListen = "127.0.0.1:8627"
+	DefaultEvery  = 30 * rules.Second
+)
+
 // Config is what the config file and the environment say.
 type Config struct {
 	DataDir string         // where the database, key and lock live
@@ -89,6 +95,13 @@ func (c *Config) Location() *time.Location {
 		}
 	}
 	return time.Local
+}
+
+// FillZone gives quiet hours that name no zone the one of the config.
+func (c *Config) FillZone(s notify.Settings) {
+	if s.Quiet != nil && s.Quiet.Zone == "" {
+		s.Quiet.Zone = c.zoneName()
+	}
 }
 
 // zoneName is the zone that people mean who name none: that of the config, or

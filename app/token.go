@@ -75,7 +75,7 @@ func checkTokenName(name string) error {
 		return rules.FieldErrorf("name", "looks like a token itself; give the name, which `tocsin tokens list` shows")
 	case name == "local":
 		return rules.FieldErrorf("name", "local is what those are called who come from this machine without a token; choose another name")
-	case !channelName.MatchString(name):
+	case !ValidName(name):
 		return rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example laptop", name)
 	}
 	return nil

@@ -31,6 +31,8 @@ import (
 type Program struct {
 	// Version is the program's, with the commit where it is known.
 	Version string
+	// ConfigFile is the config file that is used where none is named; "" for none.
+	ConfigFile func() string
 	// Load reads the config; an empty path is no file. Commands that have
 	// nothing to do with channels load without their credentials.
 	Load func(path string, withChannelSecrets bool) (*app.Config, error)
@@ -210,7 +212,7 @@ const (
 
 // configPath is the file of --config, or the one that is used without it.
 func (d *door) configPath() string {
-	return cmp.Or(d.path, app.DefaultPath(os.Environ()))
+	return cmp.Or(d.path, d.program.ConfigFile())
 }
 
 func (d *door) load(n need) (*app.Config, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/cli"
+	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/notify/shoutrrr"
@@ -72,9 +73,10 @@ func (h *house) write(name, text string) string {
 
 func (h *house) program() cli.Program {
 	return cli.Program{
-		Version: "1.2.3",
+		Version:    "1.2.3",
+		ConfigFile: func() string { return config.DefaultPath(os.Environ()) },
 		Load: func(path string, secrets bool) (*app.Config, error) {
-			return app.LoadConfig(path, app.LoadOptions{SkipChannelSecrets: !secrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check})
+			return config.Load(path, config.Options{SkipChannelSecrets: !secrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check})
 		},
 		Open:    h.open,
 		Sources: h.sources,

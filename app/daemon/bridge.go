@@ -21,6 +21,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/cli"
+	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/rules"
@@ -41,7 +42,7 @@ func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
 	}
 	c, err := loadConfig(o.Config, false)
 	if err != nil {
-		c = app.FindConfig(o.Config, os.Environ())
+		c = config.Find(o.Config, os.Environ())
 		if there, _ := daemonOf(ctx, c); there == nil {
 			return err
 		}
@@ -170,12 +171,12 @@ func socketTarget(path string, header http.Header) stdio.Target {
 // the home of this user.
 func ownData(c *app.Config) bool {
 	plain := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TOCSIN_") })
-	usual, err := app.LoadConfig("", app.LoadOptions{Env: plain})
+	usual, err := config.Load("", config.Options{Env: plain})
 	if err != nil || usual.DataDir != c.DataDir {
 		return true
 	}
 	_, err = os.Stat(databasePath(c))
-	return c.DataDir == app.DefaultDataDir && !errors.Is(err, fs.ErrNotExist)
+	return c.DataDir == config.DefaultDataDir && !errors.Is(err, fs.ErrNotExist)
 }
 
 // remoteTarget is the daemon that --connect names. No config is read for it.

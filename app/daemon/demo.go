@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -85,7 +86,7 @@ func demoConfig(dir string) (*app.Config, error) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the demo's config: %w", err)
 	}
-	return app.LoadConfig(path, app.LoadOptions{CheckChannel: func(rules.Secret) (string, error) { return "screen", nil }})
+	return config.Load(path, config.Options{CheckChannel: func(rules.Secret) (string, error) { return "screen", nil }})
 }
 
 // show is what happens while the demo runs.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/cli"
+	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/influx"
 	"github.com/9bikes/tocsin/evaluator/influx3"
@@ -34,13 +35,16 @@ type Program struct {
 	Version string
 }
 
+// ConfigFile is the config file that is used where none is named.
+func (Program) ConfigFile() string { return config.DefaultPath(os.Environ()) }
+
 // Load reads the config; without secrets, the channels' stay closed.
 func (Program) Load(path string, withSecrets bool) (*app.Config, error) {
 	return loadConfig(path, withSecrets)
 }
 
 // Find guesses where the data of a config is that cannot be read whole.
-func (Program) Find(path string) *app.Config { return app.FindConfig(path, os.Environ()) }
+func (Program) Find(path string) *app.Config { return config.Find(path, os.Environ()) }
 
 // Daemon is the one that runs on the data of a config, nil where none does.
 func (Program) Daemon(ctx context.Context, c *app.Config) (cli.Daemon, error) {
@@ -61,7 +65,7 @@ func (Program) ReadData(file io.Reader, measurement string, precision time.Durat
 }
 
 func loadConfig(path string, withSecrets bool) (*app.Config, error) {
-	return app.LoadConfig(path, app.LoadOptions{
+	return config.Load(path, config.Options{
 		Env: os.Environ(), CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		SkipChannelSecrets: !withSecrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check,
 	})

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/app/document"
 )
 
@@ -51,7 +52,7 @@ func TestHostileDocumentsCostLittle(t *testing.T) {
 			if err := os.WriteFile(file, []byte(text[:min(len(text), 1<<20)]), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := app.LoadConfig(file, app.LoadOptions{})
+			_, err := config.Load(file, config.Options{})
 			return err
 		},
 	}

@@ -1,4 +1,8 @@
-package app
+// Package config reads the configuration: a YAML file, the environment and
+// systemd's credentials become an app.Config. Each key stands once, in the tables
+// of keys.go. What a config is used for is no affair of this room; app says what a
+// Config is, and the rooms that work with it check what only they can know.
+package config
 
 import (
 	"errors"
@@ -10,12 +14,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// LoadOptions say where a configuration may come from besides its file.
-type LoadOptions struct {
+// Options say where a configuration may come from besides its file.
+type Options struct {
 	// Env is the environment, as os.Environ gives it. A variable is a key's
 	// path in capitals joined by two underscores, TOCSIN_SOURCES__HOME__TOKEN,
 	// and goes before the file.
@@ -34,18 +39,14 @@ type LoadOptions struct {
 	skipSecrets bool // opens no file of a secret and misses none
 }
 
-// Defaults of the config.
-const (
-	DefaultListen  = "127.0.0.1:8627"
-	DefaultEvery   = 30 * rules.Second
-	DefaultDataDir = "/var/lib/tocsin"
-)
+// DefaultDataDir is where data lives on a machine that runs tocsin as a service.
+const DefaultDataDir = "/var/lib/tocsin"
 
-// LoadConfig reads the configuration from a file, the environment and
+// Load reads the configuration from a file, the environment and
 // systemd's credentials. An empty path is no file: the defaults and the
 // environment alone. Its error joins one Error for each thing that is wrong,
 // with the line or the variable in front; no error holds a secret's value.
-func LoadConfig(path string, o LoadOptions) (*Config, error) {
+func Load(path string, o Options) (*app.Config, error) {
 	c, err := readAll(path, o)
 	if err != nil {
 		return nil, err
@@ -53,16 +54,16 @@ func LoadConfig(path string, o LoadOptions) (*Config, error) {
 	return c, nil
 }
 
-// FindConfig reads as much of a configuration as it takes to find the daemon
+// Find reads as much of a configuration as it takes to find the daemon
 // that runs on it, whatever is wrong with the rest. It opens no file that holds
 // a secret, which the daemon may have from systemd.
-func FindConfig(path string, env []string) *Config {
-	c, _ := readAll(path, LoadOptions{Env: env, skipSecrets: true})
+func Find(path string, env []string) *app.Config {
+	c, _ := readAll(path, Options{Env: env, skipSecrets: true})
 	return c
 }
 
 // readAll returns what could be read, and joins what is wrong with the rest.
-func readAll(path string, o LoadOptions) (*Config, error) {
+func readAll(path string, o Options) (*app.Config, error) {
 	root, err := document.NewTable("the configuration"), error(nil)
 	l := &loader{options: o, dir: filepath.Dir(path), home: lookup(o.Env, "HOME")}
 	if path != "" {
@@ -75,7 +76,7 @@ func readAll(path string, o LoadOptions) (*Config, error) {
 	l.Add(err)
 	l.Add(addCredentials(root, o.CredentialsDir))
 	addEnv(root, o.Env)
-	c := &Config{Listen: DefaultListen, Every: DefaultEvery, Log: "info", Sources: map[string]SourceConfig{}, Channels: map[string]ChannelConfig{}, Path: path}
+	c := &app.Config{Listen: app.DefaultListen, Every: app.DefaultEvery, Log: "info", Sources: map[string]app.SourceConfig{}, Channels: map[string]app.ChannelConfig{}, Path: path}
 	if !broken || o.skipSecrets {
 		document.ReadTable(&l.Faults, root, "", l.configKeys(), c)
 	}
@@ -83,7 +84,7 @@ func readAll(path string, o LoadOptions) (*Config, error) {
 		c.DataDir = dataDir(o.Env)
 	}
 	for _, channel := range c.Channels {
-		inZone(channel.Settings, c.zoneName())
+		c.FillZone(channel.Settings)
 	}
 	if c.Operators == nil {
 		c.Operators = slices.Clone(c.Notify["default"])

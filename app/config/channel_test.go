@@ -1,11 +1,11 @@
-package app_test
+package config_test
 
 import (
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -30,7 +30,7 @@ channels:
   mail: {url: ntfy://ntfy.sh/y, quiet: {days: sun, zone: UTC}}
 heartbeat: {url: "https://hc-ping.com/s3cr3t", every: 5m}
 `)
-	c, err := app.LoadConfig(path, app.LoadOptions{CheckChannel: anyKind, Env: []string{"TOCSIN_CHANNELS__MAIL__QUIET__EXCEPT=critical"}})
+	c, err := config.Load(path, config.Options{CheckChannel: anyKind, Env: []string{"TOCSIN_CHANNELS__MAIL__QUIET__EXCEPT=critical"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestChannelSettingsThatCannotBeHaveTheirLine(t *testing.T) {
 		{"an unknown key of heartbeat", "heartbeat: {uri: 'https://x/s3cr3t'}\n", "heartbeat.uri: no such key; did you mean url?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := app.LoadConfig(write(t, "config.yaml", tt.file), app.LoadOptions{CheckChannel: anyKind})
+			_, err := config.Load(write(t, "config.yaml", tt.file), config.Options{CheckChannel: anyKind})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "s3cr3t") || rules.CodeOf(err) != rules.Invalid {
 				t.Errorf("error = %v\nwant     %s", err, tt.want)
 			}
@@ -83,7 +83,7 @@ func TestChannelSettingsThatCannotBeHaveTheirLine(t *testing.T) {
 
 func TestAHeartbeatCanBeASystemdCredential(t *testing.T) {
 	path := write(t, "heartbeat.url", "https://hc-ping.com/x\n")
-	c, err := app.LoadConfig("", app.LoadOptions{CredentialsDir: strings.TrimSuffix(path, "/heartbeat.url")})
+	c, err := config.Load("", config.Options{CredentialsDir: strings.TrimSuffix(path, "/heartbeat.url")})
 	if err != nil || c.Heartbeat.URL.Reveal() != "https://hc-ping.com/x" || c.Heartbeat.Every != rules.Minute {
 		t.Errorf("%v, %v", c, err)
 	}

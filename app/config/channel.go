@@ -1,10 +1,11 @@
-package app
+package config
 
 import (
 	"errors"
 	"net/url"
 	"strings"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -22,11 +23,11 @@ var templateKeys = []document.Key[notify.TemplateTexts]{
 	{Name: "text", Example: `"{{.text}}"`, Value: aTemplate(func(t *notify.TemplateTexts) *string { return &t.Text })},
 }
 
-func (l *loader) heartbeatKeys() []document.Key[HeartbeatConfig] {
-	return []document.Key[HeartbeatConfig]{
-		{Name: "url", Example: `"https://hc-ping.com/..."`, Value: aSecret(func(h *HeartbeatConfig) *rules.Secret { return &h.URL })},
-		{Name: "url_file", Example: "/etc/tocsin/heartbeat.url", Value: aSecretFile(l, func(h *HeartbeatConfig) *rules.Secret { return &h.URL })},
-		{Name: "every", Example: "1m", Value: document.Duration(func(h *HeartbeatConfig) *rules.Duration { return &h.Every }, 10*rules.Second, rules.Day)},
+func (l *loader) heartbeatKeys() []document.Key[app.HeartbeatConfig] {
+	return []document.Key[app.HeartbeatConfig]{
+		{Name: "url", Example: `"https://hc-ping.com/..."`, Value: aSecret(func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL })},
+		{Name: "url_file", Example: "/etc/tocsin/heartbeat.url", Value: aSecretFile(l, func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL })},
+		{Name: "every", Example: "1m", Value: document.Duration(func(h *app.HeartbeatConfig) *rules.Duration { return &h.Every }, 10*rules.Second, rules.Day)},
 	}
 }
 
@@ -59,7 +60,7 @@ func readExcept(_ *document.Faults, n *document.Node, _ string, q *notify.Quiet)
 	return err
 }
 
-func readQuiet(f *document.Faults, n *document.Node, path string, c *ChannelConfig) error {
+func readQuiet(f *document.Faults, n *document.Node, path string, c *app.ChannelConfig) error {
 	var q notify.Quiet
 	var own document.Faults
 	document.ReadTable(&own, n, path, quietKeys, &q)
@@ -80,14 +81,7 @@ func readQuiet(f *document.Faults, n *document.Node, path string, c *ChannelConf
 	return sentence(err)
 }
 
-// inZone gives quiet hours that name no zone the one of the config.
-func inZone(s notify.Settings, zone string) {
-	if s.Quiet != nil && s.Quiet.Zone == "" {
-		s.Quiet.Zone = zone
-	}
-}
-
-func readTemplate(f *document.Faults, n *document.Node, path string, c *ChannelConfig) error {
+func readTemplate(f *document.Faults, n *document.Node, path string, c *app.ChannelConfig) error {
 	var t notify.TemplateTexts
 	document.ReadTable(f, n, path, templateKeys, &t)
 	c.Settings.Template = &t
@@ -106,8 +100,8 @@ func aTemplate(at func(*notify.TemplateTexts) *string) document.Value[notify.Tem
 	}}
 }
 
-func (l *loader) readHeartbeat(f *document.Faults, n *document.Node, path string, c *Config) error {
-	h := HeartbeatConfig{Every: rules.Minute}
+func (l *loader) readHeartbeat(f *document.Faults, n *document.Node, path string, c *app.Config) error {
+	h := app.HeartbeatConfig{Every: rules.Minute}
 	document.ReadTable(f, n, path, l.heartbeatKeys(), &h)
 	if h.URL.IsZero() {
 		if l.options.skipSecrets || n.Has("url") || n.Has("url_file") {
@@ -125,7 +119,7 @@ func (l *loader) readHeartbeat(f *document.Faults, n *document.Node, path string
 
 // checkFallbacks refuses a fallback that leads back to its channel. A name
 // that the config does not know may be a stored channel's.
-func checkFallbacks(f *document.Faults, n *document.Node, path string, c *Config) {
+func checkFallbacks(f *document.Faults, n *document.Node, path string, c *app.Config) {
 	for name, channel := range c.Channels {
 		at := n.Table[name]
 		if channel.Settings.Fallback == "" || at == nil || !at.Has("fallback") {

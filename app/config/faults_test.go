@@ -1,4 +1,4 @@
-package app_test
+package config_test
 
 import (
 	"os"
@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/config"
 )
 
 // TestAllFaultsOfAConfigAreToldAtOnce whatever reads them: the file's marks,
@@ -31,7 +31,7 @@ nonsense: !t 1
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err := app.LoadConfig(file, app.LoadOptions{Env: []string{"TOCSIN_LOG=loud"}})
+	_, err := config.Load(file, config.Options{Env: []string{"TOCSIN_LOG=loud"}})
 	if err == nil {
 		t.Fatal("it is good")
 	}

@@ -1,4 +1,4 @@
-package app_test
+package config_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -58,7 +59,7 @@ operators: [phone]
 
 func TestWholeFileIsRead(t *testing.T) {
 	path := write(t, "config.yaml", house, "influx.token", "one\n", "phone.url", " ntfy://ntfy.sh/x \n")
-	got, err := app.LoadConfig(path, app.LoadOptions{CheckChannel: func(url rules.Secret) (string, error) {
+	got, err := config.Load(path, config.Options{CheckChannel: func(url rules.Secret) (string, error) {
 		kind, _, _ := strings.Cut(url.Reveal(), ":")
 		return kind, nil
 	}})
@@ -92,7 +93,7 @@ func TestWholeFileIsRead(t *testing.T) {
 
 func TestNoFileAtAllIsTheDefaults(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	got, err := app.LoadConfig("", app.LoadOptions{Env: []string{"HOME=/home/me", "XDG_DATA_HOME=/data"}})
+	got, err := config.Load("", config.Options{Env: []string{"HOME=/home/me", "XDG_DATA_HOME=/data"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +111,7 @@ func TestNoFileAtAllIsTheDefaults(t *testing.T) {
 
 func TestEnvironmentGoesBeforeTheFileAndAddsToIt(t *testing.T) {
 	path := write(t, "config.yaml", house, "influx.token", "one", "phone.url", "ntfy://ntfy.sh/x", "other", "from a file")
-	got, err := app.LoadConfig(path, app.LoadOptions{Env: []string{
+	got, err := config.Load(path, config.Options{Env: []string{
 		"TOCSIN_LISTEN=0.0.0.0:80",
 		"TOCSIN_DATA_DIR=/data",
 		"TOCSIN_EVERY=", // as good as not set
@@ -150,7 +151,7 @@ func TestEnvironmentGoesBeforeTheFileAndAddsToIt(t *testing.T) {
 
 func TestEnvironmentNamesKeysWithDashes(t *testing.T) {
 	path := write(t, "config.yaml", "channels:\n  my-phone.2: {url: ntfy://a/b}\n")
-	got, err := app.LoadConfig(path, app.LoadOptions{Env: []string{"TOCSIN_CHANNELS__MY_PHONE_2__URL=ntfy://c/d"}})
+	got, err := config.Load(path, config.Options{Env: []string{"TOCSIN_CHANNELS__MY_PHONE_2__URL=ntfy://c/d"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ channels:
 `)
 	dir := filepath.Dir(write(t, "sources.home.token", "cred\n", "sources.mine.token", "other", "channels.hook.url", "ntfy://a/b",
 		"channels.new.one.url", "ntfy://c/d", "token", "door", "unrelated", "x"))
-	got, err := app.LoadConfig(path, app.LoadOptions{CredentialsDir: dir})
+	got, err := config.Load(path, config.Options{CredentialsDir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ channels:
 func TestChannelSecretsAreLeftAloneWhenSkipped(t *testing.T) {
 	path := write(t, "config.yaml", "channels:\n  hook: {url: ntfy://a/b}\n  phone: {url_file: /does/not/exist}\n")
 	dir := filepath.Dir(write(t, "channels.cred.url", ""))
-	got, err := app.LoadConfig(path, app.LoadOptions{
+	got, err := config.Load(path, config.Options{
 		SkipChannelSecrets: true, CredentialsDir: dir, Env: []string{"TOCSIN_CHANNELS__ENV__URL=ntfy://e/f"},
 		CheckChannel: func(rules.Secret) (string, error) {
 			t.Error("a channel's URL was looked at")
@@ -268,7 +269,7 @@ func TestRefusalsNamePlaceAndCure(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := write(t, "config.yaml", tt.file)
-			_, err := app.LoadConfig(path, app.LoadOptions{CheckChannel: refuseURL})
+			_, err := config.Load(path, config.Options{CheckChannel: refuseURL})
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Fatalf("error = %v\nwant     %s", err, tt.want)
 			}
@@ -285,7 +286,7 @@ func refuseURL(rules.Secret) (string, error) {
 
 func TestEveryRefusalIsReported(t *testing.T) {
 	path := write(t, "config.yaml", "listen: x\nevery: y\nlgo: info\n")
-	_, err := app.LoadConfig(path, app.LoadOptions{Env: []string{"TOCSIN_ZONE=Mars/Base", "TOCSIN_SOURCES__HOME__DATABSE=x"}})
+	_, err := config.Load(path, config.Options{Env: []string{"TOCSIN_ZONE=Mars/Base", "TOCSIN_SOURCES__HOME__DATABSE=x"}})
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -360,7 +361,7 @@ func TestNoSecretIsEverInAnError(t *testing.T) {
 			// As a key, a word that looks like one may be shown; a secret is longer than any.
 			value := secret + strings.Repeat("x", 20)
 			path := write(t, "config.yaml", strings.ReplaceAll(file, "S", value))
-			_, err := app.LoadConfig(path, app.LoadOptions{CheckChannel: refuseURL})
+			_, err := config.Load(path, config.Options{CheckChannel: refuseURL})
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -370,7 +371,7 @@ func TestNoSecretIsEverInAnError(t *testing.T) {
 		})
 	}
 	for _, env := range []string{"TOCSIN_SOURCES__HOME__URL=http://a:" + secret + "@b", "TOCSIN_SOURCES__HOME__TOKEN_FILE=" + secret, "TOCSIN_CHANNELS__HOOK__URL=" + secret} {
-		_, err := app.LoadConfig("", app.LoadOptions{Env: []string{env}, CheckChannel: refuseURL})
+		_, err := config.Load("", config.Options{Env: []string{env}, CheckChannel: refuseURL})
 		name, _, _ := strings.Cut(env, "=")
 		if err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: error = %v, want one with the variable's name and without its value", name, err)
@@ -386,7 +387,7 @@ func TestConfigFileThatCannotBe(t *testing.T) {
 		{"missing", filepath.Join(dir, "none.yaml"), "there is no config file"},
 		{"a directory", dir, "is a directory"},
 	} {
-		if _, err := app.LoadConfig(tt.path, app.LoadOptions{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := config.Load(tt.path, config.Options{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error = %v, want %s", tt.name, err, tt.want)
 		}
 	}
@@ -394,7 +395,7 @@ func TestConfigFileThatCannotBe(t *testing.T) {
 
 func TestEmptyFileIsTheDefaults(t *testing.T) {
 	for _, file := range []string{"", "# nothing\n", "sources:\nchannels:\n", "---\n"} {
-		if c, err := app.LoadConfig(write(t, "config.yaml", file), app.LoadOptions{}); err != nil || c.Listen != app.DefaultListen {
+		if c, err := config.Load(write(t, "config.yaml", file), config.Options{}); err != nil || c.Listen != app.DefaultListen {
 			t.Errorf("%q: %v", file, err)
 		}
 	}
@@ -402,20 +403,20 @@ func TestEmptyFileIsTheDefaults(t *testing.T) {
 
 func TestDefaultPathIsTheFirstThatIsThere(t *testing.T) {
 	home := t.TempDir()
-	if got := app.DefaultPath([]string{"TOCSIN_CONFIG=/a/b.yaml", "HOME=" + home}); got != "/a/b.yaml" {
+	if got := config.DefaultPath([]string{"TOCSIN_CONFIG=/a/b.yaml", "HOME=" + home}); got != "/a/b.yaml" {
 		t.Errorf("with TOCSIN_CONFIG: %s", got)
 	}
 	own := filepath.Join(home, ".config", "tocsin", "config.yaml")
 	if err := os.MkdirAll(filepath.Dir(own), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if got := app.DefaultPath([]string{"HOME=" + home}); got == own {
+	if got := config.DefaultPath([]string{"HOME=" + home}); got == own {
 		t.Errorf("without a file: %s", got)
 	}
 	if err := os.WriteFile(own, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got := app.DefaultPath([]string{"HOME=" + home}); got != own {
+	if got := config.DefaultPath([]string{"HOME=" + home}); got != own {
 		t.Errorf("with a file: %s, want %s", got, own)
 	}
 }

@@ -1,4 +1,4 @@
-package app
+package config
 
 import (
 	"errors"
@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -21,60 +22,60 @@ import (
 type loader struct {
 	document.Faults
 
-	options LoadOptions
+	options Options
 	dir     string // of the config file: relative paths in it begin there
 	home    string
 }
 
-func (l *loader) configKeys() []document.Key[Config] {
-	return []document.Key[Config]{
-		{Name: "data_dir", Example: "/var/lib/tocsin", Value: aPath(l, func(c *Config) *string { return &c.DataDir })},
-		{Name: "listen", Example: "127.0.0.1:8627", Value: document.Text(func(c *Config) *string { return &c.Listen }, checkListen)},
-		{Name: "every", Example: "30s", Value: document.Duration(func(c *Config) *rules.Duration { return &c.Every }, rules.Second, rules.Hour)},
-		{Name: "outage_after", Example: "2m", Value: document.Duration(func(c *Config) *rules.Duration { return &c.OutageAfter }, 10*rules.Second, rules.Hour)},
-		{Name: "zone", Example: "Europe/Berlin", Value: document.Text(func(c *Config) *string { return &c.Zone }, checkZone)},
-		{Name: "log", Example: "info", Value: document.Text(func(c *Config) *string { return &c.Log }, document.OneOf("debug", "info", "warn", "error"))},
-		{Name: "token", Example: `"..."`, Value: aSecret(func(c *Config) *rules.Secret { return &c.Token })},
-		{Name: "token_file", Example: "/etc/tocsin/token", Value: aSecretFile(l, func(c *Config) *rules.Secret { return &c.Token })},
-		{Name: "hosts", Example: "[tocsin.lan]", Value: document.Texts(func(c *Config) *[]string { return &c.Hosts }, checkHost)},
-		{Name: "public_url", Example: `"https://tocsin.example.org"`, Value: document.Value[Config]{Read: readPublicURL}},
-		{Name: "sources", Example: `{home: {kind: influxdb, url: "http://127.0.0.1:8086", database: telegraf}}`, Value: document.Value[Config]{Read: l.readSources}},
-		{Name: "channels", Example: `{phone: {url_file: /etc/tocsin/phone.url}}`, Value: document.Value[Config]{Read: l.readChannels}},
-		{Name: "notify", Example: "{low: [mail], high: [phone], default: [phone]}", Value: document.Value[Config]{Read: readNotify}},
-		{Name: "operators", Example: "[phone]", Value: document.Texts(func(c *Config) *[]string { return &c.Operators }, checkName)},
-		{Name: "heartbeat", Example: "{url_file: /etc/tocsin/heartbeat.url, every: 1m}", Value: document.Value[Config]{Read: l.readHeartbeat}},
+func (l *loader) configKeys() []document.Key[app.Config] {
+	return []document.Key[app.Config]{
+		{Name: "data_dir", Example: "/var/lib/tocsin", Value: aPath(l, func(c *app.Config) *string { return &c.DataDir })},
+		{Name: "listen", Example: "127.0.0.1:8627", Value: document.Text(func(c *app.Config) *string { return &c.Listen }, checkListen)},
+		{Name: "every", Example: "30s", Value: document.Duration(func(c *app.Config) *rules.Duration { return &c.Every }, rules.Second, rules.Hour)},
+		{Name: "outage_after", Example: "2m", Value: document.Duration(func(c *app.Config) *rules.Duration { return &c.OutageAfter }, 10*rules.Second, rules.Hour)},
+		{Name: "zone", Example: "Europe/Berlin", Value: document.Text(func(c *app.Config) *string { return &c.Zone }, checkZone)},
+		{Name: "log", Example: "info", Value: document.Text(func(c *app.Config) *string { return &c.Log }, document.OneOf("debug", "info", "warn", "error"))},
+		{Name: "token", Example: `"..."`, Value: aSecret(func(c *app.Config) *rules.Secret { return &c.Token })},
+		{Name: "token_file", Example: "/etc/tocsin/token", Value: aSecretFile(l, func(c *app.Config) *rules.Secret { return &c.Token })},
+		{Name: "hosts", Example: "[tocsin.lan]", Value: document.Texts(func(c *app.Config) *[]string { return &c.Hosts }, checkHost)},
+		{Name: "public_url", Example: `"https://tocsin.example.org"`, Value: document.Value[app.Config]{Read: readPublicURL}},
+		{Name: "sources", Example: `{home: {kind: influxdb, url: "http://127.0.0.1:8086", database: telegraf}}`, Value: document.Value[app.Config]{Read: l.readSources}},
+		{Name: "channels", Example: `{phone: {url_file: /etc/tocsin/phone.url}}`, Value: document.Value[app.Config]{Read: l.readChannels}},
+		{Name: "notify", Example: "{low: [mail], high: [phone], default: [phone]}", Value: document.Value[app.Config]{Read: readNotify}},
+		{Name: "operators", Example: "[phone]", Value: document.Texts(func(c *app.Config) *[]string { return &c.Operators }, checkName)},
+		{Name: "heartbeat", Example: "{url_file: /etc/tocsin/heartbeat.url, every: 1m}", Value: document.Value[app.Config]{Read: l.readHeartbeat}},
 	}
 }
 
-func (l *loader) sourceKeys() []document.Key[SourceConfig] {
-	return []document.Key[SourceConfig]{
-		{Name: "kind", Example: "influxdb", Value: document.Text(func(s *SourceConfig) *string { return &s.Kind }, document.OneOf(KindInfluxDB, KindInfluxDB3, KindLive))},
-		{Name: "url", Example: "http://127.0.0.1:8086", Value: document.Value[SourceConfig]{Read: readSourceURL}},
-		{Name: "database", Example: "telegraf", Value: document.Text(func(s *SourceConfig) *string { return &s.Database }, document.AnyText)},
-		{Name: "retention", Example: "autogen", Value: document.Text(func(s *SourceConfig) *string { return &s.Retention }, document.AnyText)},
-		{Name: "token", Example: `"..."`, Value: aSecret(func(s *SourceConfig) *rules.Secret { return &s.Token })},
-		{Name: "token_file", Example: "/etc/tocsin/influx.token", Value: aSecretFile(l, func(s *SourceConfig) *rules.Secret { return &s.Token })},
-		{Name: "username", Example: "tocsin", Value: document.Text(func(s *SourceConfig) *string { return &s.Username }, document.AnyText)},
-		{Name: "password", Example: `"..."`, Value: aSecret(func(s *SourceConfig) *rules.Secret { return &s.Password })},
-		{Name: "password_file", Example: "/etc/tocsin/influx.password", Value: aSecretFile(l, func(s *SourceConfig) *rules.Secret { return &s.Password })},
-		{Name: "delay", Example: "10s", Value: document.Duration(func(s *SourceConfig) *rules.Duration { return &s.Delay }, 0, rules.Hour)},
-		{Name: "timeout", Example: "10s", Value: document.Duration(func(s *SourceConfig) *rules.Duration { return &s.Timeout }, rules.Second, 10*rules.Minute)},
-		{Name: "max_answer", Example: "64MB", Value: document.Size(func(s *SourceConfig) *int { return &s.MaxAnswer }, 1<<20, 1<<30)},
-		{Name: "vitals", Example: "true", Value: document.Flag(func(s *SourceConfig) *bool { return &s.Vitals })},
-		{Name: "keep_for", Example: "1h", Value: document.Duration(func(s *SourceConfig) *rules.Duration { return &s.KeepFor }, rules.Minute, rules.Week)},
+func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
+	return []document.Key[app.SourceConfig]{
+		{Name: "kind", Example: "influxdb", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Kind }, document.OneOf(app.KindInfluxDB, app.KindInfluxDB3, app.KindLive))},
+		{Name: "url", Example: "http://127.0.0.1:8086", Value: document.Value[app.SourceConfig]{Read: readSourceURL}},
+		{Name: "database", Example: "telegraf", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Database }, document.AnyText)},
+		{Name: "retention", Example: "autogen", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Retention }, document.AnyText)},
+		{Name: "token", Example: `"..."`, Value: aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Token })},
+		{Name: "token_file", Example: "/etc/tocsin/influx.token", Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Token })},
+		{Name: "username", Example: "tocsin", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Username }, document.AnyText)},
+		{Name: "password", Example: `"..."`, Value: aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Password })},
+		{Name: "password_file", Example: "/etc/tocsin/influx.password", Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Password })},
+		{Name: "delay", Example: "10s", Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Delay }, 0, rules.Hour)},
+		{Name: "timeout", Example: "10s", Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Timeout }, rules.Second, 10*rules.Minute)},
+		{Name: "max_answer", Example: "64MB", Value: document.Size(func(s *app.SourceConfig) *int { return &s.MaxAnswer }, 1<<20, 1<<30)},
+		{Name: "vitals", Example: "true", Value: document.Flag(func(s *app.SourceConfig) *bool { return &s.Vitals })},
+		{Name: "keep_for", Example: "1h", Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.KeepFor }, rules.Minute, rules.Week)},
 	}
 }
 
-func (l *loader) channelKeys() []document.Key[ChannelConfig] {
-	return []document.Key[ChannelConfig]{
-		{Name: "url", Example: `"ntfy://ntfy.sh/my-topic"`, Value: aSecret(func(c *ChannelConfig) *rules.Secret { return &c.URL })},
-		{Name: "url_file", Example: "/etc/tocsin/phone.url", Value: aSecretFile(l, func(c *ChannelConfig) *rules.Secret { return &c.URL })},
-		{Name: "fallback", Example: "mail", Value: document.Text(func(c *ChannelConfig) *string { return &c.Settings.Fallback }, checkName)},
-		{Name: "rate", Example: "10/m", Value: document.Text(func(c *ChannelConfig) *string { return &c.Settings.Rate }, checkRate)},
-		{Name: "quiet", Example: `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`, Value: document.Value[ChannelConfig]{Read: readQuiet}},
-		{Name: "template", Example: `{title: "{{.severity}}: {{.title}}"}`, Value: document.Value[ChannelConfig]{Read: readTemplate}},
-		{Name: "never_twice", Example: "true", Value: document.Flag(func(c *ChannelConfig) *bool { return &c.Settings.NeverTwice })},
-		{Name: "timeout", Example: "60s", Value: document.Text(func(c *ChannelConfig) *string { return &c.Settings.Timeout }, checkTimeout)},
+func (l *loader) channelKeys() []document.Key[app.ChannelConfig] {
+	return []document.Key[app.ChannelConfig]{
+		{Name: "url", Example: `"ntfy://ntfy.sh/my-topic"`, Value: aSecret(func(c *app.ChannelConfig) *rules.Secret { return &c.URL })},
+		{Name: "url_file", Example: "/etc/tocsin/phone.url", Value: aSecretFile(l, func(c *app.ChannelConfig) *rules.Secret { return &c.URL })},
+		{Name: "fallback", Example: "mail", Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Fallback }, checkName)},
+		{Name: "rate", Example: "10/m", Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Rate }, checkRate)},
+		{Name: "quiet", Example: `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`, Value: document.Value[app.ChannelConfig]{Read: readQuiet}},
+		{Name: "template", Example: `{title: "{{.severity}}: {{.title}}"}`, Value: document.Value[app.ChannelConfig]{Read: readTemplate}},
+		{Name: "never_twice", Example: "true", Value: document.Flag(func(c *app.ChannelConfig) *bool { return &c.Settings.NeverTwice })},
+		{Name: "timeout", Example: "60s", Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Timeout }, checkTimeout)},
 	}
 }
 
@@ -169,7 +170,7 @@ func checkHost(text string) error {
 }
 
 func checkName(text string) error {
-	if !channelName.MatchString(text) {
+	if !app.ValidName(text) {
 		return fmt.Errorf("must be names of small letters, digits, _ . and -, at most 63; got %s", document.Quoted(text))
 	}
 	return nil
@@ -177,7 +178,7 @@ func checkName(text string) error {
 
 // readSourceURL refuses credentials in the URL, where logs and errors would show
 // them, and never shows the URL itself.
-func readSourceURL(_ *document.Faults, n *document.Node, _ string, s *SourceConfig) error {
+func readSourceURL(_ *document.Faults, n *document.Node, _ string, s *app.SourceConfig) error {
 	text, err := document.ScalarOf(n)
 	if err != nil {
 		return err
@@ -196,7 +197,7 @@ func readSourceURL(_ *document.Faults, n *document.Node, _ string, s *SourceConf
 }
 
 // readPublicURL reads the address that people reach the daemon at.
-func readPublicURL(_ *document.Faults, n *document.Node, _ string, c *Config) error {
+func readPublicURL(_ *document.Faults, n *document.Node, _ string, c *app.Config) error {
 	text, err := document.ScalarOf(n)
 	if err != nil {
 		return err
@@ -219,7 +220,7 @@ func named(f *document.Faults, n *document.Node, path string, each func(name str
 	}
 	for _, name := range n.Order {
 		v := n.Table[name]
-		if channelName.MatchString(name) {
+		if app.ValidName(name) {
 			each(name, v)
 			continue
 		}
@@ -232,9 +233,9 @@ func named(f *document.Faults, n *document.Node, path string, each func(name str
 	return nil
 }
 
-func (l *loader) readSources(f *document.Faults, n *document.Node, path string, c *Config) error {
+func (l *loader) readSources(f *document.Faults, n *document.Node, path string, c *app.Config) error {
 	return named(f, n, path, func(name string, v *document.Node) {
-		var s SourceConfig
+		var s app.SourceConfig
 		document.ReadTable(f, v, document.Below(path, name), l.sourceKeys(), &s)
 		l.checkSource(v, document.Below(path, name))
 		c.Sources[name] = s
@@ -255,10 +256,10 @@ func (l *loader) checkSource(n *document.Node, path string) {
 	}
 	switch {
 	case kind == "":
-		l.Refuse(n.KeyAt, path+".kind", "is missing; one of %s, %s, %s; for example kind: %s", KindInfluxDB, KindInfluxDB3, KindLive, KindInfluxDB)
-	case kind == KindLive:
+		l.Refuse(n.KeyAt, path+".kind", "is missing; one of %s, %s, %s; for example kind: %s", app.KindInfluxDB, app.KindInfluxDB3, app.KindLive, app.KindInfluxDB)
+	case kind == app.KindLive:
 		l.refuseKeys(n, path, kind, func(key string) bool { return !slices.Contains(ownKeys, key) && !slices.Contains(sharedKeys, key) })
-	case document.OneOf(KindInfluxDB, KindInfluxDB3)(kind) == nil:
+	case document.OneOf(app.KindInfluxDB, app.KindInfluxDB3)(kind) == nil:
 		l.refuseKeys(n, path, kind, func(key string) bool { return slices.Contains(ownKeys, key) })
 		l.needKeys(n, path)
 	}
@@ -289,10 +290,10 @@ func (l *loader) needKeys(n *document.Node, path string) {
 	}
 }
 
-func (l *loader) readChannels(f *document.Faults, n *document.Node, path string, c *Config) error {
+func (l *loader) readChannels(f *document.Faults, n *document.Node, path string, c *app.Config) error {
 	defer func() { checkFallbacks(f, n, path, c) }()
 	return named(f, n, path, func(name string, v *document.Node) {
-		var channel ChannelConfig
+		var channel app.ChannelConfig
 		if !l.options.SkipChannelSecrets && !l.options.skipSecrets {
 			channel = l.readChannel(v, document.Below(path, name))
 		}
@@ -300,7 +301,7 @@ func (l *loader) readChannels(f *document.Faults, n *document.Node, path string,
 	})
 }
 
-func (l *loader) readChannel(n *document.Node, path string) (c ChannelConfig) {
+func (l *loader) readChannel(n *document.Node, path string) (c app.ChannelConfig) {
 	document.ReadTable(&l.Faults, n, path, l.channelKeys(), &c)
 	if c.URL.IsZero() {
 		if !n.Has("url") && !n.Has("url_file") {
@@ -328,7 +329,7 @@ func (l *loader) readChannel(n *document.Node, path string) (c ChannelConfig) {
 	return c
 }
 
-func readNotify(f *document.Faults, n *document.Node, path string, c *Config) error {
+func readNotify(f *document.Faults, n *document.Node, path string, c *app.Config) error {
 	known := append(slices.Clone(rules.Severities), "default")
 	if n.Form != document.FormTable {
 		return fmt.Errorf("must be a table with some of %s", strings.Join(known, ", "))
