@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"maps"
 	"reflect"
 	"slices"
@@ -322,9 +323,7 @@ func (l *Ledger) Cover(child *Rule, series Series, linger time.Duration, now tim
 		if in.Alert != nil {
 			by = "alert:" + in.Alert.ID
 		}
-		if cover == "" || by < cover { // of several always the same
-			cover = by
-		}
+		cover = min(cmp.Or(cover, by), by) // of several always the same
 	}
 	return cover
 }

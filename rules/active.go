@@ -11,9 +11,12 @@ import (
 // day to which, in which zone.
 type span struct {
 	days     [7]bool
-	from, to int // minutes since midnight; to < from goes over midnight
+	from, to int // minutes since the midnight before it; past 24 h it ends on the next day
 	zone     *time.Location
 }
+
+// midnight is the end of a day, in minutes.
+const midnight = 24 * 60
 
 var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
@@ -31,7 +34,7 @@ func (a *Active) Covers(t time.Time) bool {
 // on one side of a change of the clocks and ends on the other is one stretch.
 func (s span) covers(t time.Time) bool {
 	local := t.In(s.zone)
-	return s.coversFrom(local, 0) || s.from >= s.to && s.coversFrom(local, -1)
+	return s.coversFrom(local, 0) || s.coversFrom(local, -1)
 }
 
 // coversFrom reports whether t lies in the stretch that begins so many days
@@ -41,11 +44,7 @@ func (s span) coversFrom(local time.Time, days int) bool {
 		return false
 	}
 	year, month, day := local.Date()
-	last := day + days
-	if s.to <= s.from {
-		last++
-	}
-	return !local.Before(s.instant(year, month, day+days, s.from)) && local.Before(s.instant(year, month, last, s.to))
+	return !local.Before(s.instant(year, month, day+days, s.from)) && local.Before(s.instant(year, month, day+days, s.to))
 }
 
 // instant is when the clock of the zone first shows a minute of a day.
@@ -96,7 +95,7 @@ func (a *Active) String() string {
 }
 
 func (a *Active) span() (span, error) {
-	s := span{days: [7]bool{true, true, true, true, true, true, true}, to: 24 * 60, zone: time.UTC}
+	s := span{days: [7]bool{true, true, true, true, true, true, true}, to: midnight, zone: time.UTC}
 	if a.Days != "" {
 		days, ok := parseDays(a.Days)
 		if !ok {
@@ -109,8 +108,11 @@ func (a *Active) span() (span, error) {
 		var ok1, ok2 bool
 		s.from, ok1 = parseClock(from)
 		s.to, ok2 = parseClock(to)
-		if !cut || !ok1 || !ok2 || s.from == s.to {
+		switch {
+		case !cut || !ok1 || !ok2 || s.from == s.to:
 			return s, FieldErrorf("active.hours", "must be two times such as 07:00-22:00; got %s", shown(a.Hours))
+		case s.to < s.from:
+			s.to += midnight
 		}
 	}
 	if a.Zone != "" {
@@ -144,16 +146,13 @@ func parseDays(text string) (days [7]bool, ok bool) {
 
 func dayOf(name string) int {
 	name = strings.TrimSpace(name)
-	if len(name) > 3 {
-		name = name[:3]
-	}
-	return slices.Index(dayNames, name)
+	return slices.Index(dayNames, name[:min(len(name), 3)])
 }
 
 func parseClock(text string) (minute int, ok bool) {
 	text = strings.TrimSpace(text)
 	if text == "24:00" {
-		return 24 * 60, true
+		return midnight, true
 	}
 	t, err := time.Parse("15:04", text)
 	return t.Hour()*60 + t.Minute(), err == nil

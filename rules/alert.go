@@ -132,7 +132,7 @@ func (a *Alert) Status() Status {
 // Worst is the highest severity that the alert itself remembers: the present
 // one, or one that people were told.
 func (a *Alert) Worst() Severity {
-	if a.Told > a.Severity.Rank() && a.Told < len(Severities) {
+	if a.Told > a.Severity.Rank() {
 		return Severity(Severities[a.Told])
 	}
 	return a.Severity

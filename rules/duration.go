@@ -67,7 +67,7 @@ func lengthOf(number string, unit Duration) (d Duration, ok bool) {
 	}
 	f, err := strconv.ParseFloat(number, 64)
 	f = math.Round(f * float64(unit))
-	return Duration(f), err == nil && unit > 0 && f <= longest/2
+	return Duration(f), err == nil && unit > 0 && f <= longest
 }
 
 // String writes d with the fewest parts: "90m" is "1h30m", 14 days are "2w".

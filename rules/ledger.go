@@ -517,16 +517,21 @@ func worse(c *Condition, x, y float64) bool {
 	if math.IsNaN(x) || math.IsNaN(y) {
 		return math.IsNaN(y)
 	}
+	return c.depth(x) > c.depth(y)
+}
+
+// depth grows the further x is on the bad side.
+func (c *Condition) depth(x float64) float64 {
 	middle := (c.Value.Low + c.Value.High) / 2
 	switch c.Operator {
 	case Below, AtMost:
-		return x < y
+		return -x
 	case Between:
-		return math.Abs(x-middle) < math.Abs(y-middle)
+		return -math.Abs(x - middle)
 	case Outside:
-		return math.Abs(x-middle) > math.Abs(y-middle)
+		return math.Abs(x - middle)
 	}
-	return x > y
+	return x
 }
 
 // leaves lets go of a series that has been silent for too long: soon where

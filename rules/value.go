@@ -136,7 +136,7 @@ func FormatNumber(x float64) string {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return fmt.Sprint(x)
 	}
-	if a := math.Abs(x); a >= 1e15 || a > 0 && a < 1e-6 {
+	if a := math.Abs(x); a < 1e-6 || a >= 1e15 {
 		return strconv.FormatFloat(x, 'g', 6, 64)
 	}
 	if x == math.Trunc(x) {
