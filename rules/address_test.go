@@ -84,6 +84,23 @@ func TestEachTargetHearsOfTheEndOfWhatItWasTold(t *testing.T) {
 	}
 }
 
+// TestATargetThatWasNeverToldHearsOfNoEnd, when it takes the place of one that
+// was.
+func TestATargetThatWasNeverToldHearsOfNoEnd(t *testing.T) {
+	sent := rules.Outcome{State: rules.Sent}
+	p := newPlay(t, fever())
+	p.deaf = true
+	p.acts = map[string]func(*play){
+		"try": toEach(map[string]rules.Outcome{"me": sent, "you": sent}),
+		"replace": func(p *play) {
+			for _, n := range p.owed() {
+				p.l.Spread(n.ID, []string{"me", "thou"}, p.now)
+			}
+		},
+	}
+	p.run("b try g replace").told("0s first phone me sent", "0s first phone you sent", "30s resolved phone me owed", "30s resolved phone you cancelled")
+}
+
 func TestSpread(t *testing.T) {
 	p := newPlay(t, fever())
 	book := func(f rules.Facts, target string) *rules.Notification {
@@ -133,6 +150,16 @@ func TestSpread(t *testing.T) {
 		}
 	}
 	if got := targets(first); !slices.Equal(got, []string{"her owed", "thou owed", "you cancelled"}) && !slices.Equal(got, []string{"her owed", "me cancelled", "thou owed"}) {
+		t.Errorf("spread to %q", got)
+	}
+	one := book(rules.Facts{Title: "one of two was replaced"}, "")
+	p.l.Spread(one.ID, []string{"me", "you"}, p.now)
+	for _, n := range p.owed() {
+		if n.Root() == one.ID && n.Target == "you" {
+			p.l.Spread(n.ID, []string{"me", "thou"}, p.now)
+		}
+	}
+	if got := targets(one); !slices.Equal(got, []string{"me owed", "thou owed"}) {
 		t.Errorf("spread to %q", got)
 	}
 	n := book(rules.Facts{Title: "g"}, "")

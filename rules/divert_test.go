@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/9bikes/tocsin/rules"
@@ -66,6 +67,100 @@ func TestTheEndOfWhatArrivedGoesToTheFallbackAlone(t *testing.T) {
 func TestWhatASilenceHoldsIsHeldOnTheFallbackToo(t *testing.T) {
 	broken(t).run("b silence:1m refuse . deaf:off . . .").
 		told("0s first mail cancelled", "0s first phone dead", "1m reminder phone sent")
+}
+
+// TestWhatIsHeldWhileItsMessageIsOnItsWay is held on the fallback too.
+func TestWhatIsHeldWhileItsMessageIsOnItsWay(t *testing.T) {
+	p := broken(t)
+	p.acts["take"] = func(p *play) { p.l.Take(p.owed()[0].ID, "m") }
+	p.acts["die"] = func(p *play) {
+		for _, n := range p.log {
+			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+			p.l.Divert(n.ID, "mail", p.now)
+		}
+	}
+	p.run("b take silence:1h . die").told("0s first phone dead", "30s first mail held by silence:1")
+}
+
+func TestOnlyWhatIsNotOutIsDiverted(t *testing.T) {
+	deliver := func(state rules.Delivery) func(*rules.Ledger, string) {
+		return func(l *rules.Ledger, id string) {
+			l.Take(id, "m")
+			l.Deliver(id, rules.Outcome{State: state}, noon, noon)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		make func(l *rules.Ledger, id string)
+		want bool
+	}{
+		{"owed", func(*rules.Ledger, string) {}, true},
+		{"on its way", func(l *rules.Ledger, id string) { l.Take(id, "m") }, true},
+		{"to be tried again", deliver(rules.Owed), true},
+		{"dead", deliver(rules.Dead), true},
+		{"sent", deliver(rules.Sent), false},
+		{"given up", func(l *rules.Ledger, id string) {
+			deliver(rules.Dead)(l, id)
+			l.Notifications(func(n *rules.Notification) bool { return l.Drop([]rules.Notification{*n}, noon) == 0 })
+		}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := rules.OpenLedger(rules.Snapshot{})
+			n := l.Book("phone", rules.Operational, rules.Facts{Title: "disk full"}, noon)
+			tt.make(l, n.ID)
+			var booked []rules.Address
+			got := l.Divert(n.ID, "mail", noon)
+			l.Notifications(func(m *rules.Notification) bool {
+				if m != n && m.State == rules.Owed {
+					booked = append(booked, m.Address())
+				}
+				return true
+			})
+			if got != tt.want || (len(booked) == 1) != tt.want {
+				t.Errorf("diverted: %v, to %v", got, booked)
+			}
+		})
+	}
+}
+
+// TestAnotherTargetThatMissedItIsNamed where the fallback's message can be
+// changed still.
+func TestAnotherTargetThatMissedItIsNamed(t *testing.T) {
+	die := func(target string) func(*play) {
+		return func(p *play) {
+			for _, n := range p.owed() {
+				if n.Target == target && p.l.Take(n.ID, "m") {
+					p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "rejected"}, p.now, p.now)
+					p.l.Divert(n.ID, "mail", p.now)
+				}
+			}
+		}
+	}
+	send := func(p *play) {
+		for _, n := range p.owed() {
+			if n.Channel == "mail" && p.l.Take(n.ID, "m") {
+				p.l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
+			}
+		}
+	}
+	for _, tt := range []struct {
+		name, script string
+		want         []string
+	}{
+		{"owed", "b spread me you", []string{"me", "you"}},
+		{"sent", "b spread me send you", []string{"me"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := broken(t)
+			p.acts = map[string]func(*play){"spread": spreads, "me": die("me"), "you": die("you"), "send": send}
+			p.run(tt.script)
+			for _, n := range p.log {
+				if n.Channel == "mail" && !slices.Equal(n.Facts.Missed, tt.want) {
+					t.Errorf("it names %q as those who missed it, want %q", n.Facts.Missed, tt.want)
+				}
+			}
+		})
+	}
 }
 
 func TestATestIsNotDiverted(t *testing.T) {

@@ -20,7 +20,7 @@ func TestNothingHiddenIsShown(t *testing.T) {
 			hidden = append(hidden, r)
 		}
 	}
-	hidden = append(hidden, '\u2028', '\u2029', '\ufffe')
+	hidden = append(hidden, '\u2028', '\u2029', '\ufffe', '\uffff')
 	for _, r := range hidden {
 		text := "a" + string(r) + "b"
 		if got := rules.Defuse(text, "", ""); got != "ab" {
@@ -48,6 +48,7 @@ func TestWhatIsSeenStays(t *testing.T) {
 		{"❤\ufe0f 👨\u200d👩\u200d👧", "", "❤\ufe0f 👨\u200d👩\u200d👧"},
 		{"1\ufe0f\u20e3 a\ufe0f ❤\ufe0f\ufe0f\U000e0101", "", "1\ufe0f\u20e3 a\uFFFD ❤\ufe0f\uFFFD\uFFFD"},
 		{"می\u200cخواهم", "", "می\u200cخواهم"},
+		{"ÿ\u200dÿ Ā\u200dĀ", "", "ÿ\uFFFDÿ Ā\u200dĀ"}, // Latin-1 joins nothing
 		{"pay\u200dpal pay\u200cpal \u200d", "", "pay\uFFFDpal pay\uFFFDpal \uFFFD"},
 		{"two\nlines\tand \x1b[31mred", "\n\t", "two\nlines\tand \uFFFD[31mred"},
 		{"two\nlines", "", "two\uFFFDlines"},

@@ -15,6 +15,9 @@ func TestProgramsAreMeasuredBeforeTheyAreParsed(t *testing.T) {
 		name, key, text, says string
 	}{
 		{"expression", "expr", strings.Repeat("(", 64) + "cpu > 1" + strings.Repeat(")", 64), ""},
+		{"wide expression", "expr", strings.Repeat("(1)+", 65) + "cpu > 1", ""},
+		{"expression that closes more than it opens", "expr", strings.Repeat(")", 65) + strings.Repeat("(", 64), ""},
+		{"long expression", "expr", "cpu > 1" + strings.Repeat(" ", 1993), ""},
 		{"deep expression", "expr", deep, "condition.expr: must not nest brackets deeper than 64 levels; got 65"},
 		{"endless expression", "expr", strings.Repeat("not ", 500) + "cpu > 1", "condition.expr: must be at most 2000 bytes; got 2007"},
 		{"deep query", "text", "SELECT " + deep, "condition.text: must not nest brackets deeper than 64 levels; got 65"},

@@ -29,6 +29,17 @@ func TestTheReferenceTellsEveryKeyWithMeaningAndExample(t *testing.T) {
 			t.Errorf("%s is missing", path)
 		}
 	}
+	place := func(path string) int {
+		return slices.IndexFunc(list, func(d rules.KeyDoc) bool { return d.Path == path })
+	}
+	for key, inner := range map[string]string{
+		"condition": "condition.type", "condition.inputs": "condition.inputs.NAME.measurement", "levels": "levels[].value",
+		"escalate": "escalate.after", "active": "active.days",
+	} {
+		if place(inner) != place(key)+1 {
+			t.Errorf("%s stands at %d, and %s at %d, not behind it", key, place(key), inner, place(inner))
+		}
+	}
 	if types := seen["condition.horizon"].Types; !slices.Equal(types, []rules.ConditionType{rules.Forecast}) {
 		t.Errorf("horizon belongs to %v", types)
 	}

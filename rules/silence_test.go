@@ -94,6 +94,7 @@ func TestASilenceThatCannotWorkIsRefused(t *testing.T) {
 		{"weekly on no day", func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "someday"} }, false, "weekly.days: must be days such as mon-fri or sat,sun"},
 		{"weekly at no hour", func(s *rules.Silence) { s.Weekly = &rules.Active{Hours: "7-22"} }, false, "weekly.hours: must be two times such as 07:00-22:00"},
 		{"weekly nowhere", func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "sun", Zone: "Mars"} }, false, "weekly.zone: must be an IANA time zone"},
+		{"with a long comment", func(s *rules.Silence) { s.Comment = strings.Repeat("x", 500) }, false, ""},
 		{"with a novel", func(s *rules.Silence) { s.Comment = strings.Repeat("x", 501) }, false, "comment: must be at most 500 bytes; got 501"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -121,5 +122,22 @@ func TestBookOnceOwesOneMessageWhateverItSays(t *testing.T) {
 	}
 	if other := l.BookOnce("silence s1 week 1", rules.Address{Channel: "mail"}, rules.Facts{}, noon); other == nil || other.ID == first.ID {
 		t.Errorf("another channel booked %+v", other)
+	}
+	me := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone", Target: "me"}, rules.Facts{}, noon)
+	if you := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone", Target: "you"}, rules.Facts{}, noon); me == nil || you == nil {
+		t.Errorf("two targets were booked %+v and %+v", me, you)
+	}
+}
+
+func TestASilenceSaysWhatItIsAbout(t *testing.T) {
+	for want, s := range map[string]rules.Silence{
+		"everything":                {},
+		"rule fever":                {RuleID: "r1"},
+		"room=a|b":                  {Match: rules.Filter{"room": {"a", "b"}}},
+		"rule fever, host=c room=a": {RuleID: "r1", Match: rules.Filter{"room": {"a"}, "host": {"c"}}},
+	} {
+		if got := s.Scope("fever"); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }

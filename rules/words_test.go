@@ -20,14 +20,16 @@ func TestDurationsAreReadAsPeopleWriteThem(t *testing.T) {
 	for text, want := range map[string]string{
 		"90s": "1m30s", "1h30m": "1h30m", "2d": "2d", "14d": "2w", "1.5h": "1h30m", "5 minutes": "5m", "1 hour, 5 min": "1h5m",
 		"1 Day and 2 hours": "1d2h", "0": "0s", "0s": "0s", "250ms": "250ms", "3us": "3us", "3µs": "3us", "1w1d": "8d", " 5m ": "5m",
-		"200d3ns": "200d3ns",
+		"200d3ns": "200d3ns", "53375d23h53m38s427ms387us903ns": "53375d23h53m38s427ms387us903ns", // half of what an int64 holds
+		"4611686018427387903ns": "53375d23h53m38s427ms387us903ns", "35000.5d": "35000d12h",
 	} {
 		d, err := rules.ParseDuration(text)
 		if err != nil || d.String() != want {
 			t.Errorf("%q is %s (%v), want %s", text, d, err, want)
 		}
 	}
-	for _, text := range []string{"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w", "9999999999999999999.5w", "30m,2h", "30m2h", "5m 5m"} {
+	for _, text := range []string{"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w", "9999999999999999999.5w", "30m,2h", "30m2h", "5m 5m", "1.5 years",
+		"53375d23h53m38s427ms387us904ns", "4611686018427387904ns", "4611686018427387904.0ns"} {
 		if d, err := rules.ParseDuration(text); err == nil {
 			t.Errorf("%q was taken as %s", text, d)
 		}
@@ -58,6 +60,7 @@ func TestSeriesText(t *testing.T) {
 		{rules.Labels{"room": "b", "host": "a"}, "host=a,room=b"},
 		{rules.Labels{"a": `x,y=z\`}, `a=x\,y\=z\\`},
 		{rules.Labels{"a": ""}, "a="},
+		{rules.Labels{"a": "x", "b": `y\`}, `a=x,b=y\\`},
 	} {
 		if got := rules.SeriesOf(tt.labels); got != tt.want {
 			t.Errorf("SeriesOf(%v) = %q, want %q", tt.labels, got, tt.want)
@@ -66,6 +69,9 @@ func TestSeriesText(t *testing.T) {
 	s := rules.SeriesOf(rules.Labels{"a": "1,2", "b": "=", "c": ""})
 	if s.Label("a") != "1,2" || s.Label("b") != "=" || s.Label("z") != "" {
 		t.Errorf("labels of %q: %q %q %q", s, s.Label("a"), s.Label("b"), s.Label("z"))
+	}
+	if got := rules.Series(`a=b\`).Label("a"); got != `b\` {
+		t.Errorf("a backslash that escapes nothing is read as %q", got)
 	}
 	if got := s.Only([]string{"b", "z"}); got != `b=\=` {
 		t.Errorf("Only(b) = %q", got)
@@ -196,6 +202,7 @@ func TestALevelBelowTheValueWarnsEarly(t *testing.T) {
 func TestNumbersForPeople(t *testing.T) {
 	for x, want := range map[float64]string{
 		12.5: "12.5", -15: "-15", 1e6: "1000000", 1.23456789: "1.23457", 1234567.8: "1234570", 0: "0", 1e20: "1e+20", 1e-9: "1e-09", math.Inf(1): "+Inf",
+		1e15: "1e+15", 999e12: "999000000000000", 1e-6: "0.000001", -9e-7: "-9e-07",
 	} {
 		if got := rules.FormatNumber(x); got != want {
 			t.Errorf("FormatNumber(%v) = %q, want %q", x, got, want)
@@ -257,6 +264,10 @@ func TestActiveTimes(t *testing.T) {
 		{
 			name: "a day ends at 24:00", active: &rules.Active{Hours: "20:00-24:00"},
 			yes: []string{"Mon 2026-03-02 23:59 UTC"}, no: []string{"Tue 2026-03-03 00:00 UTC"},
+		},
+		{
+			name: "a whole day in hours", active: &rules.Active{Days: "tue", Hours: "00:00-24:00"},
+			yes: []string{"Tue 2026-03-03 00:00 UTC", "Tue 2026-03-03 23:59 UTC"}, no: []string{"Mon 2026-03-02 23:59 UTC", "Wed 2026-03-04 00:00 UTC"},
 		},
 		{
 			name: "an hour that comes twice does not begin or end it twice", active: &rules.Active{Hours: "01:00-02:30", Zone: "Europe/Berlin"},
@@ -376,13 +387,29 @@ func TestErrorsCarryTheirCode(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	known := []string{"temperature", "humidity", "pressure", "temp_max"}
-	for name, want := range map[string][]string{
-		"temprature": {"temperature"}, "tempreature": {"temperature"}, "Humidity": {"humidity"}, "temp": {"temp_max", "temperature"}, "zzz": nil,
+	measurements := []string{"temperature", "humidity", "pressure", "temp_max"}
+	for _, tt := range []struct {
+		rule, name  string
+		known, want []string
+	}{
+		{"a letter is missing", "temprature", measurements, []string{"temperature"}},
+		{"two letters are swapped", "tempreature", measurements, []string{"temperature"}},
+		{"case means nothing", "Humidity", measurements, []string{"humidity"}},
+		{"a part is meant for the whole, the nearer first", "temp", measurements, []string{"temp_max", "temperature"}},
+		{"two letters are a part of too much", "te", measurements, nil},
+		{"nothing is like it", "zzz", measurements, nil},
+		{"a third of the letters and one may differ", "abc", []string{"abxy"}, []string{"abxy"}},
+		{"no more than that may", "abc", []string{"xyz", "axyz"}, nil},
+		{"in a short one a swap is one step", "no", []string{"on", "ok"}, []string{"on"}},
+		{"a swap is a step still", "no", []string{"on", "no"}, []string{"no", "on"}},
+		{"of two as near the first is first", "rat", []string{"cat", "bat"}, []string{"cat", "bat"}},
+		{"three are enough", "a", []string{"b", "c", "d", "e"}, []string{"b", "c", "d"}},
 	} {
-		if got := rules.Nearest(name, known); !slices.Equal(got, want) {
-			t.Errorf("Nearest(%q) = %v, want %v", name, got, want)
-		}
+		t.Run(tt.rule, func(t *testing.T) {
+			if got := rules.Nearest(tt.name, tt.known); !slices.Equal(got, tt.want) {
+				t.Errorf("Nearest(%q) = %v, want %v", tt.name, got, tt.want)
+			}
+		})
 	}
 }
 
@@ -412,7 +439,32 @@ func TestAFilterPrintsWhatItReads(t *testing.T) {
 	if err := json.Unmarshal([]byte("null"), &back); err != nil || back != nil {
 		t.Errorf("null is %v (%v)", back, err)
 	}
-	if got := (rules.Rule{Measurement: "temperature", Field: "celsius", Where: f, GroupBy: []string{"sensor"}}).What(); got != "temperature.celsius where host=c room=a|b by sensor" {
-		t.Errorf("What = %q", got)
+}
+
+func TestARuleSaysInOneLineWhatItMeasures(t *testing.T) {
+	inputs := map[string]rules.Input{"b": {Measurement: "mem", Field: "free"}, "a": {Measurement: "cpu", Field: "idle"}}
+	for want, r := range map[string]rules.Rule{
+		"temperature.celsius": {Measurement: "temperature", Field: "celsius"},
+		"heartbeat":           {Measurement: "heartbeat"},
+		"temperature.celsius where host=c room=a|b by sensor, room": {
+			Measurement: "temperature", Field: "celsius", Where: rules.Filter{"room": {"a", "b"}, "host": {"c"}}, GroupBy: []string{"sensor", "room"},
+		},
+		"cpu.idle, mem.free by host": {Condition: rules.Condition{Inputs: inputs}, GroupBy: []string{"host"}},
+	} {
+		if got := r.What(); got != want {
+			t.Errorf("What = %q, want %q", got, want)
+		}
+	}
+}
+
+func TestActiveTimesInWords(t *testing.T) {
+	for want, a := range map[string]rules.Active{
+		"":                                  {},
+		"07:00-22:00":                       {Hours: "07:00-22:00"},
+		"mon-fri 07:00-22:00 Europe/Berlin": {Days: "mon-fri", Hours: "07:00-22:00", Zone: "Europe/Berlin"},
+	} {
+		if got := a.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
