@@ -341,12 +341,12 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 		e.log.Info("rule is judged again", "rule", l.Rule.ID)
 	}
 	if a.Err != nil {
-		e.stats.failed(a.Err)
+		e.stats.failed()
 		e.log.Debug("rule not judged", "rule", l.Rule.ID, "error", a.Err)
 		return
 	}
 	s.Blind = e.options.Blind() || e.sources[a.Rule.Source].young(s.Now, a.Rule)
-	a.silence.date(l)
+	a.silent.date(l)
 	e.scratch = Evaluate(a, l, s.Now, e.scratch[:0])
 	if s.Blind {
 		e.scratch = overlookSilence(l, e.scratch)

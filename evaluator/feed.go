@@ -93,7 +93,7 @@ func (e *Engine) query(ctx context.Context, r *round, plan *Plan, due map[string
 	r.answers = f.out
 	e.judgeHealth(r)
 	if r.judged && !r.behind {
-		e.dateSilence(ctx, f, plan)
+		e.dateSilence(ctx, f, plan, r.tick)
 	}
 }
 
@@ -114,11 +114,13 @@ func (e *Engine) pose(ctx context.Context, f *feed, plan *Plan, due map[string]b
 	}
 	f.shapes = append(f.shapes[:0], plan.shapes...)
 	queries = e.put(ctx, f, plan, f.shapes, end)
-	readOwn(ctx, f.Source, f.own(plan), end)
+	own := f.own(plan)
+	e.stats.asked(len(own))
+	readOwn(ctx, f.Source, own, end)
 	for _, a := range f.out {
 		a.finish()
 	}
-	return queries
+	return queries + len(own)
 }
 
 // own lists the answers of due rules with a statement of their own.
@@ -142,9 +144,8 @@ func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, 
 		s.rows, s.taken = 0, 0
 		f.queries = append(f.queries, s.query(end))
 	}
-	began := time.Now()
+	e.stats.asked(len(shapes))
 	errs := f.Query(ctx, f.queries, func(q int, row Row) { shapes[q].deal(&row, f.answers) })
-	e.stats.asked(len(shapes), time.Since(began))
 	var again []*shape
 	for i, err := range errs {
 		if err == nil {

@@ -238,7 +238,7 @@ type Answer struct {
 	end        time.Time
 	needs      []need
 	expression *expression
-	silence    *silence // of the series that had points before
+	silent     lastSeen // series that had points before
 	parts      []part   // what is being merged
 	places     map[partKey]int
 }
@@ -249,7 +249,7 @@ func (a *Answer) fits(r *rules.Rule) bool { return a.plan.since[a.place].Equal(r
 
 // begin makes the answer ready for another round, keeping its memory.
 func (a *Answer) begin(r *rules.Rule, needs []need, end time.Time) {
-	a.Rule, a.Err, a.due, a.unanswered, a.needs, a.end, a.silence = r, nil, true, false, needs, end, nil
+	a.Rule, a.Err, a.due, a.unanswered, a.needs, a.end, a.silent = r, nil, true, false, needs, end, nil
 	if len(a.Points) != len(needs) {
 		a.Points = make([][]Point, len(needs))
 	}

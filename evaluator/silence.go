@@ -8,19 +8,15 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// silence is when series that have gone silent had their last point.
-type silence struct {
-	last  lastSeen
-	found bool // false: not later than that, and to be looked for again
-}
-
+// lastSeen is when series had their last point.
 type lastSeen map[rules.Series]time.Time
 
 // dateSilence finds out when the series that have gone silent had their last
 // point, where the source did not tell while they had one: until then they
-// count as seen at the tick whose window held a point. People are told that
-// time, but do not wait for it: all are looked for at once, and not for long.
-func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan) {
+// count as seen at the tick whose window held a point. Only what people are told of
+// now is looked for, and once. They do not wait for it: all are looked for at once,
+// and not for long; what is not found by then is not later than its window.
+func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan, tick time.Time) {
 	busy := e.book.Busy()
 	var open []*search
 	for _, a := range f.out {
@@ -31,9 +27,9 @@ func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan) {
 		if _, owing := slices.BinarySearch(busy, id); !owing && !a.Rule.KeepsRoster() {
 			continue
 		}
-		if seen := e.undated(id, a); len(seen) > 0 {
+		if seen := e.undated(id, a, tick); len(seen) > 0 {
 			s := newSearch(f, a, seen)
-			a.silence = s.silence
+			a.silent = s.last
 			open = append(open, s)
 		}
 	}
@@ -43,23 +39,21 @@ func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan) {
 		if len(open) == 0 {
 			return
 		}
+		e.stats.asked(len(open))
 		open = look(ctx, f.Source, open)
-	}
-	for _, s := range open {
-		s.settle()
 	}
 }
 
-// undated lists the silent series of a rule that are to be dated, with when
-// they count as seen.
-func (e *Engine) undated(id string, a *Answer) lastSeen {
+// undated lists the silent series of a rule that people are told of at a tick and
+// that are to be dated, with when they count as seen.
+func (e *Engine) undated(id string, a *Answer, tick time.Time) lastSeen {
 	out := lastSeen{}
 	e.book.View(id, func(l *rules.Ledger) {
 		if len(a.Points[0]) >= l.Size() {
 			return // none is silent
 		}
 		l.Instances(func(in *rules.Instance) bool {
-			if !in.Seen.IsZero() && !in.Dated() {
+			if !in.Seen.IsZero() && !in.Dated() && l.TellsSilence(in, tick) {
 				out[in.Series] = in.Seen
 			}
 			return true
@@ -83,9 +77,8 @@ const (
 
 // search is a look for the last points of a rule's series.
 type search struct {
-	*silence
+	last   lastSeen // what is known: not later than that
 	q      Query
-	points lastSeen
 	latest lastSeen // of the present look
 	told   bool     // the source tells their times
 }
@@ -98,7 +91,7 @@ func newSearch(f *feed, a *Answer, seen lastSeen) *search {
 	if n.Field == "" {
 		n.Aggregation = rules.Count
 	}
-	s := &search{silence: &silence{last: make(lastSeen, len(seen))}, q: n.query(a.end), points: lastSeen{}}
+	s := &search{last: make(lastSeen, len(seen)), q: n.query(a.end)}
 	s.q.To = s.q.From
 	for series, at := range seen {
 		s.last[series] = rules.Earlier(at, s.q.To)
@@ -107,20 +100,15 @@ func newSearch(f *feed, a *Answer, seen lastSeen) *search {
 	return s
 }
 
-// look asks once for all, and returns those that are to be looked for closer. A
-// query that fails leaves its series undated.
+// look asks once for all, and returns those that are to be looked for closer.
 func look(ctx context.Context, source Querier, open []*search) (closer []*search) {
 	queries := make([]Query, len(open))
 	for i, s := range open {
 		queries[i], s.told, s.latest = s.q, true, lastSeen{}
 	}
 	for i, err := range source.Query(ctx, queries, func(i int, row Row) { open[i].take(row) }) {
-		switch s := open[i]; {
-		case err != nil:
-		case s.narrow():
-			closer = append(closer, s)
-		default:
-			s.settle()
+		if err == nil && open[i].narrow() {
+			closer = append(closer, open[i])
 		}
 	}
 	return closer
@@ -149,7 +137,7 @@ func (s *search) narrow() bool {
 	}
 	first, last := q.To, q.From
 	for series, at := range s.latest {
-		s.points[series] = at
+		s.last[series] = at
 		first, last = rules.Earlier(first, at), rules.Later(last, at)
 	}
 	q.From, q.To = rules.Later(q.From, first.Add(-step)), last
@@ -157,22 +145,11 @@ func (s *search) narrow() bool {
 	return !s.told && q.Step < step
 }
 
-// settle ends a search with what was found.
-func (s *search) settle() {
-	for series, at := range s.points {
-		s.last[series] = at
-	}
-	s.silence.found = true
-}
-
 // date tells a ledger when its silent series were last seen.
-func (s *silence) date(l *rules.Ledger) {
-	if s == nil {
-		return
-	}
-	for series, at := range s.last {
+func (last lastSeen) date(l *rules.Ledger) {
+	for series, at := range last {
 		if in := l.Instance(series); in != nil && !in.Dated() {
-			in.Date(rules.Earlier(in.Seen, at), s.found)
+			in.Date(rules.Earlier(in.Seen, at))
 		}
 	}
 }

@@ -108,3 +108,71 @@ func TestManyThatGoSilentAreDatedAtOnce(t *testing.T) {
 		t.Errorf("told of %d", told)
 	}
 }
+
+// counting counts the queries of a source that does not tell the times of its
+// points, and may refuse those that look for one.
+type counting struct {
+	mute
+	asked   int
+	refuses bool
+}
+
+func (c *counting) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
+	c.asked += len(queries)
+	errs := c.mute.Query(ctx, queries, each)
+	for i, q := range queries {
+		if c.refuses && q.To.Sub(q.From) != time.Minute {
+			errs[i] = rules.Errorf(rules.Unavailable, "that takes too long")
+		}
+	}
+	return errs
+}
+
+// TestASilenceIsDatedWhenItIsTold: not while it waits for that, nor where nobody
+// is told of it, and once only, also if the source does not say when. All that is
+// asked is counted.
+func TestASilenceIsDatedWhenItIsTold(t *testing.T) {
+	absent := rules.Doc{"condition": rules.Doc{"type": "absence", "window": "1m"}}
+	hot := rules.Doc{"field": "celsius", "no_data": "alert", "condition": rules.Doc{"aggregation": "mean", "window": "1m", "operator": ">", "value": 50.0}}
+	for _, tt := range []struct {
+		name    string
+		doc     rules.Doc
+		refuses bool
+		at      int // the tick after the last point at which it is dated, 0 for none
+		told    bool
+	}{
+		{"at once", absent, false, 2, true},
+		{"after its for", with(absent, rules.Doc{"for": "2m"}), false, 6, true},
+		{"no data", with(hot, rules.Doc{"for": "1m"}), false, 4, true},
+		{"the source does not say", absent, true, 2, true},
+		{"nobody minds", with(hot, rules.Doc{"no_data": "keep"}), false, 0, false},
+		{"a count", rules.Doc{"field": "celsius", "condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0}}, false, 0, true},
+		{"not in its hours", with(absent, rules.Doc{"active": rules.Doc{"hours": "00:00-00:01", "zone": "UTC"}}), false, 0, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHouse(t)
+			source := &counting{mute: mute{h.points}, refuses: tt.refuses}
+			h.source = source
+			h.now = h.now.Truncate(24 * time.Hour).Add(12 * time.Hour)
+			h.restart()
+			h.rule(with(tt.doc, rules.Doc{"title": "Silent", "measurement": "temperature", "group_by": "sensor"}))
+			h.tick(cold)
+			told := false
+			for i := range 12 {
+				source.asked = 0
+				before := h.engine.Stats().QueriesTotal
+				h.tick()
+				if dated := source.asked > 1; dated != (i+1 == tt.at) {
+					t.Errorf("tick %d after the last point asked %d queries", i+1, source.asked)
+				}
+				if got := h.engine.Stats().QueriesTotal - before; got != source.asked {
+					t.Errorf("counted are %d queries of %d", got, source.asked)
+				}
+				told = told || len(h.owed()) > 0
+			}
+			if told != tt.told {
+				t.Errorf("told: %t", told)
+			}
+		})
+	}
+}

@@ -17,6 +17,7 @@ type Stats struct {
 	Rules        int            `json:"rules_last_tick"`
 	Queries      int            `json:"queries_last_tick"`
 	QueriesTotal int            `json:"queries_total"`
+	Arrivals     int            `json:"arrivals_total,omitempty"` // times that points were judged as they came
 	Observations int            `json:"observations_total"`
 	Failures     int            `json:"failures_total"`
 	Finished     time.Time      `json:"finished,omitzero"` // wall clock, of the last tick
@@ -64,15 +65,17 @@ func (k *statsKeeper) began() time.Time {
 // late adds what was judged after its tick, because the source was slow.
 func (k *statsKeeper) late(judged int) { k.change(func(s *Stats) { s.Rules += judged }) }
 
-func (k *statsKeeper) missed()      { k.change(func(s *Stats) { s.Missed++ }) }
-func (k *statsKeeper) failed(error) { k.change(func(s *Stats) { s.Failures++ }) }
+func (k *statsKeeper) missed() { k.change(func(s *Stats) { s.Missed++ }) }
+func (k *statsKeeper) failed() { k.change(func(s *Stats) { s.Failures++ }) }
 
-func (k *statsKeeper) asked(queries int, _ time.Duration) {
+func (k *statsKeeper) asked(queries int) {
 	k.change(func(s *Stats) { k.asks += queries; s.QueriesTotal += queries })
 }
 
-// aside takes queries back from the tick to come, which did not ask them.
-func (k *statsKeeper) aside(queries int) { k.change(func(*Stats) { k.asks -= queries }) }
+// aside notes an arrival, whose queries are not those of the tick to come.
+func (k *statsKeeper) aside(queries int) {
+	k.change(func(s *Stats) { k.asks -= queries; s.Arrivals++ })
+}
 
 func (k *statsKeeper) judged(observations int) {
 	k.change(func(s *Stats) { s.Observations += observations })

@@ -90,10 +90,9 @@ func (in *Instance) remember(o *Observation, silent bool, now time.Time) {
 // whose window held one.
 func (in *Instance) Dated() bool { return in.dated }
 
-// Date corrects when an instance that is silent had its last point; exact says
-// that it had one then, and not before.
-func (in *Instance) Date(at time.Time, exact bool) {
-	in.Seen, in.dated, in.touched = at, exact, true
+// Date corrects when an instance that is silent had its last point.
+func (in *Instance) Date(at time.Time) {
+	in.Seen, in.dated, in.touched = at, true, true
 }
 
 // Recent returns the last verdicts, the oldest first.

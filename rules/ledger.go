@@ -305,6 +305,21 @@ func (l *Ledger) silent(o *Observation) bool {
 	return o.Verdict == None || o.Verdict == Bad && c.Type == Absence || c.Aggregation == Count && o.Value == 0
 }
 
+// TellsSilence reports whether people are told, at a tick, of an instance that has
+// no point then: it fires already, or its silence makes it.
+func (l *Ledger) TellsSilence(in *Instance, now time.Time) bool {
+	c := &l.Rule.Condition
+	switch {
+	case c.Type == Threshold && c.Aggregation == Count:
+		return false // its value is 0
+	case in.Alert != nil:
+		return true
+	case !l.Active(now), c.Type != Absence && l.Rule.NoData != AlertOn:
+		return false
+	}
+	return l.Rule.For <= 0 || in.State == Pending && in.elapsed(in.Since, now) >= l.Rule.For.Std()
+}
+
 // judge decides what one verdict does to one instance.
 func (l *Ledger) judge(t *tick, in *Instance, o *Observation) {
 	silent := l.silent(o)

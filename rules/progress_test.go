@@ -150,7 +150,7 @@ func TestDate(t *testing.T) {
 		t.Fatalf("dated: %t, seen %s after noon; want the tick", in.Dated(), since(in.Seen))
 	}
 	last := noon.Add(-20 * time.Second)
-	in.Date(last, true)
+	in.Date(last)
 	old := p.l
 	p.l = rules.OpenLedger(p.disk.read())
 	p.l.Remember(old)

@@ -144,8 +144,8 @@ func (s *show) end(err error) {
 	s.mu.Lock()
 	fired, resolved := s.fired, s.resolved
 	s.mu.Unlock()
-	s.say("\nThe demo ran for %s: %d ticks, %d queries, %d observations; alerts fired: %d, resolved: %d.",
-		time.Since(s.began).Round(time.Second), stats.Ticks, stats.QueriesTotal, stats.Observations, fired, resolved)
+	s.say("\nThe demo ran for %s: %d ticks, and points judged as they came %d times; %d queries, %d observations; alerts fired: %d, resolved: %d.",
+		time.Since(s.began).Round(time.Second), stats.Ticks, stats.Arrivals, stats.QueriesTotal, stats.Observations, fired, resolved)
 	s.say("Nothing is left of it. Next: the five-minute guide in the README puts tocsin beside your InfluxDB.")
 }
 
