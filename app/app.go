@@ -6,7 +6,6 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -39,9 +38,6 @@ type App struct {
 	// Links signs the links in messages and knows them again; nil where there
 	// is no public address.
 	Links *notify.Signer
-	// ReadData reads a data file for backtests, whose unix times count precision,
-	// which is recognised where it is zero; nil where there is no such door.
-	ReadData func(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error)
 	// Engine tells about ticks; nil outside the daemon.
 	Engine *evaluator.Engine
 	// Ask asks the daemon how it is doing; nil in the daemon, and where there is

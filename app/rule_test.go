@@ -13,7 +13,6 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -23,7 +22,7 @@ func (h *home) past(measurement string, line func(minute int) string) {
 	h.Helper()
 	for minute := 1; minute <= 10; minute++ {
 		at := noon.Add(time.Duration(minute-10) * time.Minute)
-		h.must(h.asked.Source.(*live.Store).Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
+		h.must(h.points.Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
 	}
 }
 
@@ -163,7 +162,7 @@ func TestAQueryThatAnswersNothingIsToldOf(t *testing.T) {
 		`the query was asked just now and answers no number in column "v", so there is nothing to judge`: {rows: []evaluator.Row{{Values: []float64{math.NaN()}}}},
 		"the query was asked just now, and refused: condition.text: mean() of text":                      {err: rules.FieldErrorf("condition.text", "mean() of text")},
 	} {
-		source.Source = h.asked
+		source.Source = h.points
 		h.Sources["home"] = source
 		own := rules.Doc{"name": "own", "condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1}}
 		got, err := h.CreateRule(t.Context(), anna, own, app.SaveOptions{DryRun: true})

@@ -14,21 +14,21 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/ruleset"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // planAnswer is what `rules apply` answers.
 type planAnswer struct {
-	Plan     []app.Step `json:"plan"`    // what was to be done, rules that need nothing too
-	Applied  []app.Step `json:"applied"` // what was done, with the versions the rules have now
-	DryRun   bool       `json:"dry_run"`
-	Warnings []string   `json:"warnings"`
+	Plan     []ruleset.Step `json:"plan"`    // what was to be done, rules that need nothing too
+	Applied  []ruleset.Step `json:"applied"` // what was done, with the versions the rules have now
+	DryRun   bool           `json:"dry_run"`
+	Warnings []string       `json:"warnings"`
 }
 
 // applyFlags say how files are to be applied.
 type applyFlags struct {
-	app.PlanOptions
+	ruleset.Options
 	yes, dryRun bool
 }
 
@@ -53,7 +53,7 @@ command is saying yes.`,
 			if err != nil {
 				return err
 			}
-			plan, err := c.PlanRules(ctx, docs, f.PlanOptions)
+			plan, err := ruleset.New(c.App).Plan(ctx, docs, f.Options)
 			if err != nil {
 				return err
 			}
@@ -77,8 +77,8 @@ func someFiles(c *cobra.Command, args []string) error {
 }
 
 // applyPlan shows a plan, asks, and does it.
-func (c *call) applyPlan(ctx context.Context, plan app.Plan, f applyFlags) error {
-	a := planAnswer{Plan: plan.Steps, Applied: []app.Step{}, DryRun: f.dryRun, Warnings: plan.Warnings}
+func (c *call) applyPlan(ctx context.Context, plan ruleset.Plan, f applyFlags) error {
+	a := planAnswer{Plan: plan.Steps, Applied: []ruleset.Step{}, DryRun: f.dryRun, Warnings: plan.Warnings}
 	if !c.json {
 		c.showPlan(plan)
 	}
@@ -87,12 +87,12 @@ func (c *call) applyPlan(ctx context.Context, plan app.Plan, f applyFlags) error
 		if !f.yes && !c.agreed("Apply this: "+tally(plan.Steps)+"?") {
 			return c.nothingDone()
 		}
-		a.Applied, refusal = c.ApplyPlan(ctx, actor(), plan)
+		a.Applied, refusal = ruleset.New(c.App).Apply(ctx, actor(), plan)
 	}
 	return errors.Join(c.answer(a, a.Warnings, func() { c.showApplied(a, plan, refusal) }), refusal)
 }
 
-func (c *call) showApplied(a planAnswer, plan app.Plan, refusal error) {
+func (c *call) showApplied(a planAnswer, plan ruleset.Plan, refusal error) {
 	switch {
 	case refusal != nil && len(a.Applied) == 0:
 		c.line("Nothing was done.")
@@ -106,19 +106,19 @@ func (c *call) showApplied(a planAnswer, plan app.Plan, refusal error) {
 }
 
 // signs begin the line of a step.
-var signs = map[app.StepAct]string{
-	app.StepCreate: "+", app.StepUpdate: "~", app.StepAdopt: "<", app.StepDelete: "-", app.StepConflict: "!", app.StepUnchanged: "=",
+var signs = map[ruleset.StepAct]string{
+	ruleset.StepCreate: "+", ruleset.StepUpdate: "~", ruleset.StepAdopt: "<", ruleset.StepDelete: "-", ruleset.StepConflict: "!", ruleset.StepUnchanged: "=",
 }
 
 // showPlan prints each step but those that do nothing.
-func (c *call) showPlan(plan app.Plan) {
+func (c *call) showPlan(plan ruleset.Plan) {
 	for _, s := range plan.Steps {
-		if s.Act == app.StepUnchanged {
+		if s.Act == ruleset.StepUnchanged {
 			continue
 		}
 		r := s.Rule()
 		c.line("%s %s %s: %s", signs[s.Act], s.Act, s.Name, strings.TrimPrefix(r.What()+", "+r.Condition.String(), ", "))
-		if s.Act == app.StepDelete {
+		if s.Act == ruleset.StepDelete {
 			c.line("    made from %s, which is not among the files or does not have it any more", s.File)
 		}
 		c.showChanges(s.Changes)
@@ -132,7 +132,7 @@ func (c *call) showChanges(list []rules.KeyChange) {
 	}
 }
 
-func (c *call) showDrift(d *app.Drift) {
+func (c *call) showDrift(d *ruleset.Drift) {
 	if d == nil {
 		return
 	}
@@ -156,10 +156,10 @@ func keyText(v json.RawMessage) string {
 }
 
 // tally counts steps: "create 1, update 2".
-func tally(steps []app.Step) string {
+func tally(steps []ruleset.Step) string {
 	var parts []string
-	for _, act := range []app.StepAct{app.StepCreate, app.StepUpdate, app.StepAdopt, app.StepDelete, app.StepConflict, app.StepUnchanged} {
-		if n := (app.Plan{Steps: steps}).Count(act); n > 0 {
+	for _, act := range []ruleset.StepAct{ruleset.StepCreate, ruleset.StepUpdate, ruleset.StepAdopt, ruleset.StepDelete, ruleset.StepConflict, ruleset.StepUnchanged} {
+		if n := (ruleset.Plan{Steps: steps}).Count(act); n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", act, n))
 		}
 	}
@@ -175,12 +175,12 @@ func plural(n int, one, many string) string {
 
 // readFiles reads the rules of all files, and tells of each what is wrong with
 // it.
-func readFiles(in io.Reader, paths []string) ([]app.RuleDoc, error) {
+func readFiles(in io.Reader, paths []string) ([]ruleset.Doc, error) {
 	files, err := ruleFiles(paths)
 	if err != nil {
 		return nil, err
 	}
-	var docs []app.RuleDoc
+	var docs []ruleset.Doc
 	var errs []error
 	for _, path := range files {
 		name, text, err := readFile(in, path)
@@ -188,7 +188,7 @@ func readFiles(in io.Reader, paths []string) ([]app.RuleDoc, error) {
 			errs = append(errs, err)
 			continue
 		}
-		more, err := app.ReadRules(name, text)
+		more, err := ruleset.Read(name, text)
 		docs, errs = append(docs, more...), append(errs, err)
 	}
 	return docs, errors.Join(errs...)
@@ -247,7 +247,7 @@ func readFile(in io.Reader, path string) (name string, text []byte, err error) {
 // exportAnswer is what `rules export --json` answers, and what `rules apply`
 // takes.
 type exportAnswer struct {
-	Rules []app.RuleCode `json:"rules"`
+	Rules []ruleset.Code `json:"rules"`
 }
 
 // writtenAnswer is what `rules export --file` answers.
@@ -266,7 +266,7 @@ key that differs from its default, and no ids, versions or times, so that the
 file lives well under version control. No rule holds a secret.`,
 		Example: "tocsin rules export\ntocsin rules export freezer --file rules/freezer.yaml\ntocsin rules export --json",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
-			list, err := c.ExportRules(ctx, c.args)
+			list, err := ruleset.New(c.App).Export(ctx, c.args)
 			if err != nil {
 				return err
 			}
@@ -281,7 +281,7 @@ file lives well under version control. No rule holds a secret.`,
 	return cmd
 }
 
-func (c *call) exportTo(file string, list []app.RuleCode, asJSON bool) error {
+func (c *call) exportTo(file string, list []ruleset.Code, asJSON bool) error {
 	var text strings.Builder
 	if err := writeRules(&text, list, asJSON); err != nil {
 		return err
@@ -293,7 +293,7 @@ func (c *call) exportTo(file string, list []app.RuleCode, asJSON bool) error {
 	return c.answer(a, nil, func() { c.line("Wrote %s to %s.", plural(len(list), "rule", "rules"), file) })
 }
 
-func writeRules(w io.Writer, list []app.RuleCode, asJSON bool) error {
+func writeRules(w io.Writer, list []ruleset.Code, asJSON bool) error {
 	a := exportAnswer{list}
 	if asJSON {
 		if err := encoder(w).Encode(a); err != nil {

@@ -8,15 +8,15 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/ruleset"
 )
 
 // testedAnswer is what `rules test` answers.
 type testedAnswer struct {
-	Tests    []app.TestResult `json:"tests"`
-	Passed   int              `json:"passed"`
-	Failed   int              `json:"failed"`
-	Warnings []string         `json:"warnings"`
+	Tests    []ruleset.TestResult `json:"tests"`
+	Passed   int                  `json:"passed"`
+	Failed   int                  `json:"failed"`
+	Warnings []string             `json:"warnings"`
 }
 
 func (d *door) rulesTest() *cobra.Command {
@@ -45,9 +45,8 @@ without it) and every: the base interval (30s). What depends on other rules,
 silences and messages is not played.`,
 		Example: "tocsin rules test freezer.test.yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a := &app.App{Config: &app.Config{Every: app.DefaultEvery}, ReadData: d.program.ReadData}
-			c := &call{App: a, page: d.page(cmd), cmd: cmd, args: args}
-			answer, err := c.playTests(cmd.Context())
+			c := &call{page: d.page(cmd), cmd: cmd, args: args}
+			answer, err := c.playTests(cmd.Context(), d.program.ReadData)
 			if err != nil {
 				return err
 			}
@@ -63,14 +62,14 @@ silences and messages is not played.`,
 }
 
 // playTests plays the tests of all files.
-func (c *call) playTests(ctx context.Context) (testedAnswer, error) {
+func (c *call) playTests(ctx context.Context, read ruleset.ReadPoints) (testedAnswer, error) {
 	files, err := ruleFiles(c.args)
 	if err != nil {
 		return testedAnswer{}, err
 	}
-	a, errs := testedAnswer{Tests: []app.TestResult{}, Warnings: []string{}}, []error(nil)
+	a, errs := testedAnswer{Tests: []ruleset.TestResult{}, Warnings: []string{}}, []error(nil)
 	for _, path := range files {
-		results, err := c.playFile(ctx, path)
+		results, err := c.playFile(ctx, path, read)
 		a.Tests, errs = append(a.Tests, results...), append(errs, err)
 	}
 	for _, t := range a.Tests {
@@ -83,13 +82,13 @@ func (c *call) playTests(ctx context.Context) (testedAnswer, error) {
 	return a, errors.Join(errs...)
 }
 
-func (c *call) playFile(ctx context.Context, path string) ([]app.TestResult, error) {
+func (c *call) playFile(ctx context.Context, path string, read ruleset.ReadPoints) ([]ruleset.TestResult, error) {
 	in := c.cmd.InOrStdin()
 	name, text, err := readFile(in, path)
 	if err != nil {
 		return nil, err
 	}
-	tests, err := app.ReadTests(name, text)
+	tests, err := ruleset.ReadTests(name, text)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +96,7 @@ func (c *call) playFile(ctx context.Context, path string) ([]app.TestResult, err
 	if err != nil {
 		return nil, err
 	}
-	return c.TestRules(ctx, name, tests, append(docs, tests.Rules...))
+	return tests.Play(ctx, append(docs, tests.Rules...), read)
 }
 
 // besideOf finds files that another one names.

@@ -94,7 +94,7 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 	}
 	a := &app.App{
 		Config: c, Store: store, Book: book, Sources: sources, Version: p.Version, Started: time.Now(),
-		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, Ask: askStatus(c), ReadData: live.ReadData,
+		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, Ask: askStatus(c),
 	}
 	if withKey {
 		sender := shoutrrr.New(shoutrrr.Options{})

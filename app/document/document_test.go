@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/app/document"
+	"github.com/9bikes/tocsin/app/ruleset"
 )
 
 // hostile are documents that a parser would pay for.
@@ -45,8 +45,8 @@ func hostile() map[string]struct{ text, says string } {
 func TestHostileDocumentsCostLittle(t *testing.T) {
 	readers := map[string]func(text string) error{
 		"a rule": func(text string) error { return document.Check("f.yaml", []byte(text)) },
-		"rules":  func(text string) error { _, err := app.ReadRules("f.yaml", []byte(text)); return err },
-		"tests":  func(text string) error { _, err := app.ReadTests("f.yaml", []byte(text)); return err },
+		"rules":  func(text string) error { _, err := ruleset.Read("f.yaml", []byte(text)); return err },
+		"tests":  func(text string) error { _, err := ruleset.ReadTests("f.yaml", []byte(text)); return err },
 		"config": func(text string) error {
 			file := filepath.Join(t.TempDir(), "f.yaml")
 			if err := os.WriteFile(file, []byte(text[:min(len(text), 1<<20)]), 0o600); err != nil {
@@ -82,7 +82,7 @@ func TestWhatPeopleWriteIsNotRefused(t *testing.T) {
 	for i := range 500 {
 		rules += fmt.Sprintf("- name: r%d\n  title: \"[warn {%d\"\n  measurement: m\n  where: {a: [b, c], d: '[[['}\n  levels: [{value: 1, severity: high}]\n  condition: {value: 3} # [ [ [\n", i, i)
 	}
-	if _, err := app.ReadRules("f.yaml", []byte(rules)); err != nil {
+	if _, err := ruleset.Read("f.yaml", []byte(rules)); err != nil {
 		t.Error(err)
 	}
 	nested := "a: " + strings.Repeat("[", 60) + strings.Repeat("]", 60) + "\n"

@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 
 	"app/document": {"rules"},
 	"app/insight":  {"rules", "evaluator", "notify", "app"},
+	"app/ruleset":  {"rules", "evaluator", "notify", "app", "app/document"},
 }
 
 // importers says who may import each module of somebody else's. A driver or a

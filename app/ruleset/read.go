@@ -1,4 +1,4 @@
-package app
+package ruleset
 
 import (
 	"bytes"
@@ -10,17 +10,17 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// RuleDoc is a rule as a file has it.
-type RuleDoc struct {
+// Doc is a rule as a file has it.
+type Doc struct {
 	Doc  rules.Doc
 	File string // as people named it
 
 	node *document.Node // where its keys stand; nil when they stand in no file
 }
 
-// ReadRules reads the rules of a YAML or JSON file: a list under rules, in
+// Read reads the rules of a YAML or JSON file: a list under rules, in
 // each of its documents. Its errors name line and column.
-func ReadRules(file string, text []byte) ([]RuleDoc, error) {
+func Read(file string, text []byte) ([]Doc, error) {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if json.Valid(text) { // YAML takes no tabs, JSON has them between values only
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
@@ -29,7 +29,7 @@ func ReadRules(file string, text []byte) ([]RuleDoc, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []RuleDoc
+	var out []Doc
 	found := false
 	for _, part := range parts {
 		if part.Empty() {
@@ -49,7 +49,7 @@ func ReadRules(file string, text []byte) ([]RuleDoc, error) {
 }
 
 // readRuleList reads one document.
-func readRuleList(file string, part document.Document) ([]RuleDoc, error) {
+func readRuleList(file string, part document.Document) ([]Doc, error) {
 	root, err := part.Node()
 	if err != nil {
 		return nil, err
@@ -73,8 +73,8 @@ func readRuleList(file string, part document.Document) ([]RuleDoc, error) {
 }
 
 // rulesBelow reads the list of rules in a document.
-func rulesBelow(file string, root *document.Node, part document.Document) ([]RuleDoc, error) {
-	var docs []RuleDoc
+func rulesBelow(file string, root *document.Node, part document.Document) ([]Doc, error) {
+	var docs []Doc
 	var errs []error
 	values, _ := part.Plain().(rules.Doc)["rules"].([]any)
 	for i, n := range root.Table["rules"].List {
@@ -83,7 +83,7 @@ func rulesBelow(file string, root *document.Node, part document.Document) ([]Rul
 			errs = append(errs, document.Placed(n.At, rules.FieldErrorf("rules["+strconv.Itoa(i)+"]", "must be a rule, as keys with values; for example title: Freezer too warm")))
 			continue
 		}
-		docs = append(docs, RuleDoc{Doc: doc, File: file, node: n})
+		docs = append(docs, Doc{Doc: doc, File: file, node: n})
 	}
 	return docs, errors.Join(errs...)
 }
@@ -102,7 +102,7 @@ func strayKey(key string, list bool) error {
 
 // placed puts the place of its field in front of each error that was joined
 // into err.
-func (d RuleDoc) placed(err error) error {
+func (d Doc) placed(err error) error {
 	all := rules.Joined(err)
 	for i, e := range all {
 		field := ""
@@ -119,7 +119,7 @@ func (d RuleDoc) placed(err error) error {
 
 // place says where the key at a path such as levels[0].value stands, or where
 // the innermost table begins that should have it.
-func (d RuleDoc) place(field string) string {
+func (d Doc) place(field string) string {
 	if d.node == nil {
 		return d.File
 	}

@@ -1,7 +1,6 @@
-package app
+package ruleset
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,21 +8,22 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/document"
-	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // TestFile holds tests of rules: made-up series, and what the rules are
 // expected to make of them by a virtual clock.
 type TestFile struct {
+	Name      string   // as people named it
 	RuleFiles []string // of the rules under test, relative to this file
-	Rules     []RuleDoc
-	Tests     []RuleTest
+	Rules     []Doc
+	Tests     []Test
 }
 
-// RuleTest is one story.
-type RuleTest struct {
+// Test is one story.
+type Test struct {
 	Name     string
 	Start    time.Time      // of the virtual clock
 	Every    rules.Duration // the base interval of the daemon
@@ -56,30 +56,22 @@ type Expectation struct {
 	at string // where it stands
 }
 
-// TestResult is what came of one test.
-type TestResult struct {
-	File     string   `json:"file"`
-	Name     string   `json:"name"`
-	Passed   bool     `json:"passed"`
-	Failures []string `json:"failures"` // a sentence each, with its place
-}
-
 // testStart is a Monday.
 var testStart = time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC)
 
 var testFileKeys = []document.Key[TestFile]{
 	{Name: "rule_files", Example: "[freezer.yaml]", Value: document.Texts(func(f *TestFile) *[]string { return &f.RuleFiles }, document.AnyText)},
 	{Name: "rules", Example: "[]", Value: aList}, // read as those of any file
-	{Name: "tests", Example: "[{series: [...], expect: [...]}]", Value: tables(func(f *TestFile) *[]RuleTest { return &f.Tests }, testKeys, newTest, nil)},
+	{Name: "tests", Example: "[{series: [...], expect: [...]}]", Value: tables(func(f *TestFile) *[]Test { return &f.Tests }, testKeys, newTest, nil)},
 }
 
-var testKeys = []document.Key[RuleTest]{
-	{Name: "name", Example: "door left open", Value: document.Text(func(t *RuleTest) *string { return &t.Name }, document.AnyText)},
-	{Name: "start", Example: "2026-01-05T00:00:00Z", Value: document.Parsed(func(t *RuleTest) *time.Time { return &t.Start }, parseStart)},
-	{Name: "every", Example: "30s", Value: document.Duration(func(t *RuleTest) *rules.Duration { return &t.Every }, rules.Second, rules.Hour)},
-	{Name: "interval", Example: "1m", Value: document.Duration(func(t *RuleTest) *rules.Duration { return &t.Interval }, rules.Second, 366*rules.Day)},
-	{Name: "series", Example: `[{series: "temperature,sensor=a", field: celsius, values: -18x10}]`, Value: tables(func(t *RuleTest) *[]TestSeries { return &t.Series }, seriesKeys, nil, []string{"series", "field", "values"})},
-	{Name: "expect", Example: "[{rule: freezer, at: 10m, firing: [{sensor: a}]}]", Value: tables(func(t *RuleTest) *[]Expectation { return &t.Expect }, expectKeys, newExpectation, []string{"rule", "at"})},
+var testKeys = []document.Key[Test]{
+	{Name: "name", Example: "door left open", Value: document.Text(func(t *Test) *string { return &t.Name }, document.AnyText)},
+	{Name: "start", Example: "2026-01-05T00:00:00Z", Value: document.Parsed(func(t *Test) *time.Time { return &t.Start }, parseStart)},
+	{Name: "every", Example: "30s", Value: document.Duration(func(t *Test) *rules.Duration { return &t.Every }, rules.Second, rules.Hour)},
+	{Name: "interval", Example: "1m", Value: document.Duration(func(t *Test) *rules.Duration { return &t.Interval }, rules.Second, 366*rules.Day)},
+	{Name: "series", Example: `[{series: "temperature,sensor=a", field: celsius, values: -18x10}]`, Value: tables(func(t *Test) *[]TestSeries { return &t.Series }, seriesKeys, nil, []string{"series", "field", "values"})},
+	{Name: "expect", Example: "[{rule: freezer, at: 10m, firing: [{sensor: a}]}]", Value: tables(func(t *Test) *[]Expectation { return &t.Expect }, expectKeys, newExpectation, []string{"rule", "at"})},
 }
 
 var seriesKeys = []document.Key[TestSeries]{
@@ -104,8 +96,8 @@ var aList = document.Value[TestFile]{Read: func(_ *document.Faults, n *document.
 	return nil
 }}
 
-func newTest(*document.Node) RuleTest {
-	return RuleTest{Start: testStart, Every: DefaultEvery, Interval: rules.Minute}
+func newTest(*document.Node) Test {
+	return Test{Start: testStart, Every: app.DefaultEvery, Interval: rules.Minute}
 }
 
 func newExpectation(n *document.Node) Expectation { return Expectation{at: n.Start()} }
@@ -239,7 +231,7 @@ func ReadTests(file string, text []byte) (TestFile, error) {
 		return TestFile{}, err
 	}
 	var faults document.Faults
-	var f TestFile
+	f := TestFile{Name: file}
 	document.ReadTable(&faults, root, "", testFileKeys, &f)
 	if !faults.Any() {
 		needExpectations(&faults, root, f)
@@ -271,169 +263,4 @@ func needExpectations(faults *document.Faults, root *document.Node, f TestFile) 
 			}
 		}
 	}
-}
-
-// TestRules plays the tests of a file on rules. Neither the store nor a source
-// is asked. What is wrong with the rules or the file is an error; a test that
-// fails is none.
-func (a *App) TestRules(ctx context.Context, file string, f TestFile, docs []RuleDoc) ([]TestResult, error) {
-	known, errs := map[string]rules.Rule{}, []error(nil)
-	for _, doc := range docs {
-		r, err := rules.Parse(doc.Doc)
-		if err == nil {
-			err = evaluator.CheckCondition(r.Condition)
-		}
-		errs = append(errs, doc.placed(err))
-		r.ID = r.Name
-		known[r.Name] = r
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	out := []TestResult{}
-	for i, t := range f.Tests {
-		result := TestResult{File: file, Name: t.Name, Failures: []string{}}
-		if t.Name == "" {
-			result.Name = fmt.Sprintf("test %d", i+1)
-		}
-		var err error
-		if result.Failures, err = a.playTest(ctx, t, known); err != nil {
-			return nil, err
-		}
-		result.Passed = len(result.Failures) == 0
-		out = append(out, result)
-	}
-	return out, nil
-}
-
-// playTest plays one story and lists what was not as expected.
-func (a *App) playTest(ctx context.Context, t RuleTest, known map[string]rules.Rule) ([]string, error) {
-	if a.ReadData == nil {
-		return nil, rules.Errorf(rules.Unavailable, "this door has no test data; use `tocsin rules test`")
-	}
-	failures := []string{}
-	for _, e := range t.Expect {
-		r, ok := known[e.Rule]
-		if !ok {
-			return nil, RuleDoc{File: e.at}.placed(unknownRule(e.Rule, known))
-		}
-		data, err := a.ReadData(strings.NewReader(t.lines()), "", time.Nanosecond)
-		if err != nil {
-			return nil, RuleDoc{File: e.at}.placed(err)
-		}
-		got, err := t.until(ctx, r, data.Source, e.At)
-		if err != nil {
-			return nil, RuleDoc{File: e.at}.placed(err)
-		}
-		for _, wrong := range got.compare(e) {
-			failures = append(failures, fmt.Sprintf("%s: %s at %s: %s", e.at, e.Rule, e.At, wrong))
-		}
-	}
-	return failures, nil
-}
-
-func unknownRule(name string, known map[string]rules.Rule) error {
-	var names []string
-	for n := range known {
-		names = append(names, n)
-	}
-	slices.Sort(names)
-	if near := rules.Nearest(name, names); len(near) > 0 {
-		return rules.FieldErrorf("rule", "no rule %q; did you mean %s?", name, strings.Join(near, " or "))
-	}
-	return rules.FieldErrorf("rule", "no rule %q in the rule files; they have: %s", name, strings.Join(names, ", "))
-}
-
-var fieldEscaper = strings.NewReplacer(",", `\,`, "=", `\=`, " ", `\ `)
-
-// lines writes the series as line protocol. The comment in front keeps a
-// measurement called time from looking like the head of a table.
-func (t RuleTest) lines() string {
-	var b strings.Builder
-	b.WriteString("# made up\n")
-	for _, s := range t.Series {
-		for i, v := range s.Values {
-			if !v.None {
-				at := t.Start.Add(time.Duration(i) * t.Interval.Std()).UnixNano()
-				fmt.Fprintf(&b, "%s %s=%s %d\n", s.Series, fieldEscaper.Replace(s.Field), strconv.FormatFloat(v.X, 'g', -1, 64), at)
-			}
-		}
-	}
-	return b.String()
-}
-
-// standing is how a rule stands at the end of a trial.
-type standing struct {
-	firing, pending []string
-	severities      []rules.Severity // of those that fire
-}
-
-// until tries the rule up to a time after the start.
-func (t RuleTest) until(ctx context.Context, r rules.Rule, source evaluator.Querier, at rules.Duration) (standing, error) {
-	pending := map[rules.Series]bool{}
-	result, err := evaluator.Trial{
-		Rule: r, Source: source, Every: t.Every.Std(), From: t.Start.Add(-time.Nanosecond), To: t.Start.Add(at.Std()),
-		Verdict: func(v evaluator.TrialVerdict) { pending[v.Series] = v.State == rules.Pending },
-	}.Run(ctx)
-	if err != nil {
-		return standing{}, err
-	}
-	var s standing
-	for _, e := range result.Episodes {
-		if e.ResolvedAt.IsZero() {
-			s.firing, s.severities = append(s.firing, seriesName(e.Series.Labels())), append(s.severities, e.Severity)
-		}
-	}
-	for series, waits := range pending {
-		if waits {
-			s.pending = append(s.pending, seriesName(series.Labels()))
-		}
-	}
-	return s, nil
-}
-
-// seriesName is a label set in a line; a tag that is missing is as good as
-// none.
-func seriesName(l rules.Labels) string {
-	out := rules.Labels{}
-	for name, v := range l {
-		if v != "" {
-			out[name] = v
-		}
-	}
-	if len(out) == 0 {
-		return "{}"
-	}
-	return string(rules.SeriesOf(out))
-}
-
-// compare lists what is not as expected.
-func (s standing) compare(e Expectation) (wrong []string) {
-	look := func(what string, got []string, want []rules.Labels) {
-		var names []string
-		for _, l := range want {
-			names = append(names, seriesName(l))
-		}
-		slices.Sort(names)
-		slices.Sort(got)
-		if want != nil && !slices.Equal(got, names) {
-			wrong = append(wrong, fmt.Sprintf("%s: %s; expected %s", what, listed(got), listed(names)))
-		}
-	}
-	for _, severity := range s.severities {
-		if e.Severity != "" && severity != e.Severity {
-			wrong = append(wrong, fmt.Sprintf("severity: %s; expected %s", severity, e.Severity))
-			break
-		}
-	}
-	look("firing", s.firing, e.Firing)
-	look("pending", s.pending, e.Pending)
-	return wrong
-}
-
-func listed(names []string) string {
-	if len(names) == 0 {
-		return "nothing"
-	}
-	return strings.Join(names, " and ")
 }

@@ -1,4 +1,4 @@
-package app
+package ruleset
 
 import (
 	"context"
@@ -7,26 +7,28 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // draft is a plan in the making. Its house is the App with the rules as they
 // will be, in which the new ones are checked.
 type draft struct {
-	app, house *App
-	options    PlanOptions
-	have       map[string]rules.Rule // the stored ones, by name
-	buried     map[string]rules.Rule // deleted ones that apply had made, by name
-	known      rules.Index           // as they will be
-	steps      []Step                // of the documents
-	gone       []Step                // of the rules to delete
-	docs       map[string]RuleDoc    // by the rule's id
-	warnings   []string
+	store    app.Store
+	house    *app.App
+	options  Options
+	have     map[string]rules.Rule // the stored ones, by name
+	buried   map[string]rules.Rule // deleted ones that apply had made, by name
+	known    rules.Index           // as they will be
+	steps    []Step                // of the documents
+	gone     []Step                // of the rules to delete
+	docs     map[string]Doc        // by the rule's id
+	warnings []string
 }
 
-func (a *App) draft(ctx context.Context, o PlanOptions) (*draft, error) {
-	d := &draft{app: a, options: o, have: map[string]rules.Rule{}, buried: map[string]rules.Rule{}, known: rules.Index{}, docs: map[string]RuleDoc{}, steps: []Step{}, warnings: []string{}}
-	live, _, err := a.Store.Rules(ctx, RuleFilter{})
+func (p *Planner) draft(ctx context.Context, o Options) (*draft, error) {
+	d := &draft{store: p.app.Store, options: o, have: map[string]rules.Rule{}, buried: map[string]rules.Rule{}, known: rules.Index{}, docs: map[string]Doc{}, steps: []Step{}, warnings: []string{}}
+	live, _, err := d.store.Rules(ctx, app.RuleFilter{})
 	if err != nil {
 		return nil, err
 	}
@@ -36,23 +38,23 @@ func (a *App) draft(ctx context.Context, o PlanOptions) (*draft, error) {
 			d.known.Add(r)
 		}
 	}
-	deleted, _, err := a.Store.Rules(ctx, RuleFilter{Deleted: true})
+	deleted, _, err := d.store.Rules(ctx, app.RuleFilter{Deleted: true})
 	for _, r := range deleted {
 		if was, twice := d.buried[r.Name]; r.Managed != "" && (!twice || was.UpdatedAt.Before(r.UpdatedAt)) {
 			d.buried[r.Name] = r
 		}
 	}
-	house := *a
+	house := *p.app
 	house.Daemon = nil // what concerns the process is warned about once, by the plan
-	house.Store = draftStore{a.Store, d.known}
-	house.Sources = remembering(a.Sources)
+	house.Store = draftStore{d.store, d.known}
+	house.Sources = remembering(p.app.Sources)
 	d.house = &house
 	return d, err
 }
 
 // draftStore finds the rules as they will be once the plan is done.
 type draftStore struct {
-	Store
+	app.Store
 	known rules.Index
 }
 
@@ -66,9 +68,9 @@ func (s draftStore) FindRule(_ context.Context, _, nameOrID string) (rules.Rule,
 }
 
 // read turns the documents into steps.
-func (d *draft) read(ctx context.Context, docs []RuleDoc) error {
+func (d *draft) read(ctx context.Context, docs []Doc) error {
 	var errs []error
-	first := map[string]RuleDoc{}
+	first := map[string]Doc{}
 	for _, doc := range docs {
 		next, err := d.parse(ctx, doc)
 		if err != nil {
@@ -92,7 +94,7 @@ func (d *draft) read(ctx context.Context, docs []RuleDoc) error {
 }
 
 // parse reads one document, strictly.
-func (d *draft) parse(ctx context.Context, doc RuleDoc) (rules.Rule, error) {
+func (d *draft) parse(ctx context.Context, doc Doc) (rules.Rule, error) {
 	whole, err := d.house.Complete(ctx, doc.Doc)
 	if err != nil {
 		return rules.Rule{}, err
@@ -121,15 +123,15 @@ func refuseKept(doc rules.Doc) error {
 }
 
 // step compares the rule of a document with the stored one of its name.
-func (d *draft) step(ctx context.Context, next rules.Rule, doc RuleDoc) (s Step, err error) {
+func (d *draft) step(ctx context.Context, next rules.Rule, doc Doc) (s Step, err error) {
 	next.Managed = doc.File
 	s = Step{Act: StepCreate, Name: next.Name, File: doc.File, Changes: []rules.KeyChange{}}
 	was, exists := d.have[next.Name]
 	if !exists {
-		next.ID = NewID("r")
+		next.ID = app.NewID("r")
 		s.ID, s.next = next.ID, next
 		if old, ok := d.buried[next.Name]; ok {
-			s.Drift, err = d.app.drift(ctx, old)
+			s.Drift, err = d.drift(ctx, old)
 		}
 		return s, err
 	}
@@ -149,31 +151,31 @@ func (d *draft) step(ctx context.Context, next rules.Rule, doc RuleDoc) (s Step,
 		s.Act = StepUnchanged
 	default:
 		s.Act = StepUpdate
-		s.Drift, err = d.app.drift(ctx, was)
+		s.Drift, err = d.drift(ctx, was)
 	}
 	return s, err
 }
 
 // drift says what another door did to a rule since apply last saw it, nil
 // when nothing is left of it.
-func (a *App) drift(ctx context.Context, was rules.Rule) (*Drift, error) {
-	versions, _, err := a.Store.Versions(ctx, VersionFilter{RuleID: was.ID})
+func (d *draft) drift(ctx context.Context, was rules.Rule) (*Drift, error) {
+	versions, _, err := d.store.Versions(ctx, app.VersionFilter{RuleID: was.ID})
 	if err != nil || len(versions) == 0 || versions[0].By.Door == DoorApply {
 		return nil, err
 	}
 	last := versions[0]
-	d := &Drift{Act: last.Act, By: last.By, At: last.At, Version: last.Version, Changes: []rules.KeyChange{}}
+	out := &Drift{Act: last.Act, By: last.By, At: last.At, Version: last.Version, Changes: []rules.KeyChange{}}
 	i := slices.IndexFunc(versions, func(v rules.Version) bool { return v.By.Door == DoorApply })
 	if i < 0 {
-		return d, nil
+		return out, nil
 	}
-	if d.Changes, err = rules.Diff(versions[i].Rule, was); err != nil {
+	if out.Changes, err = rules.Diff(versions[i].Rule, was); err != nil {
 		return nil, err
 	}
-	if len(d.Changes) == 0 && last.Act != "deleted" {
+	if len(out.Changes) == 0 && last.Act != "deleted" {
 		return nil, nil
 	}
-	return d, nil
+	return out, nil
 }
 
 // prune makes a step for each rule that apply made and no document has.
@@ -187,7 +189,7 @@ func (d *draft) prune(ctx context.Context) (err error) {
 			continue
 		}
 		s := Step{Act: StepDelete, Name: name, ID: r.ID, Version: r.Version, File: r.Managed, Changes: []rules.KeyChange{}, next: r}
-		if s.Drift, err = d.app.drift(ctx, r); err != nil {
+		if s.Drift, err = d.drift(ctx, r); err != nil {
 			return err
 		}
 		d.gone = append(d.gone, s)
@@ -250,7 +252,7 @@ func (d *draft) check(ctx context.Context) error {
 			errs = append(errs, d.docs[s.ID].placed(err))
 			continue
 		}
-		warnings, err := d.house.CheckRule(ctx, &s.next, CheckOptions{AllowUnknown: d.options.AllowUnknown, SameData: exists && SameData(was, s.next)})
+		warnings, err := d.house.CheckRule(ctx, &s.next, app.CheckOptions{AllowUnknown: d.options.AllowUnknown, SameData: exists && app.SameData(was, s.next)})
 		errs = append(errs, d.docs[s.ID].placed(err))
 		for _, w := range warnings {
 			d.warnings = append(d.warnings, fmt.Sprintf("rule %s: %s", s.Name, w))

@@ -1,4 +1,4 @@
-package app
+package ruleset
 
 import (
 	"context"
@@ -7,32 +7,33 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// RuleCode is a rule as a file would have it: the keys that differ from their
+// Code is a rule as a file would have it: the keys that differ from their
 // defaults, in their usual order, and nothing that tocsin itself keeps. It is
 // written as JSON.
-type RuleCode struct {
+type Code struct {
 	Name string
 
 	keys rules.Object
 }
 
 // MarshalJSON writes the keys in order.
-func (c RuleCode) MarshalJSON() ([]byte, error) { return c.keys.MarshalJSON() }
+func (c Code) MarshalJSON() ([]byte, error) { return c.keys.MarshalJSON() }
 
-// ExportRules returns the named rules as files would have them, or all by
+// Export returns the named rules as files would have them, or all by
 // name.
-func (a *App) ExportRules(ctx context.Context, names []string) ([]RuleCode, error) {
-	list, _, err := a.Store.Rules(ctx, RuleFilter{})
+func (p *Planner) Export(ctx context.Context, names []string) ([]Code, error) {
+	list, _, err := p.app.Store.Rules(ctx, app.RuleFilter{})
 	if len(names) > 0 && err == nil {
-		list, err = a.named(ctx, names)
+		list, err = p.named(ctx, names)
 	}
 	if err != nil {
 		return nil, err
 	}
-	out := []RuleCode{}
+	out := []Code{}
 	for _, r := range list {
 		code, err := codeOf(r)
 		if err != nil {
@@ -44,27 +45,27 @@ func (a *App) ExportRules(ctx context.Context, names []string) ([]RuleCode, erro
 }
 
 // named returns rules in the order of their names, none twice.
-func (a *App) named(ctx context.Context, names []string) (list []rules.Rule, err error) {
+func (p *Planner) named(ctx context.Context, names []string) (list []rules.Rule, err error) {
 	for _, name := range names {
-		r, err := a.find(ctx, name)
+		r, err := p.app.Rule(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		if !slices.ContainsFunc(list, func(other rules.Rule) bool { return other.ID == r.ID }) {
-			list = append(list, r)
+			list = append(list, r.Rule)
 		}
 	}
 	return list, nil
 }
 
 // codeOf leaves out every key whose absence means the same.
-func codeOf(r rules.Rule) (RuleCode, error) {
+func codeOf(r rules.Rule) (Code, error) {
 	all, err := rulePairs(r)
 	if err != nil {
-		return RuleCode{}, err
+		return Code{}, err
 	}
 	keys, err := trim(all, func(keys rules.Object) bool { return saysRule(keys, r) })
-	return RuleCode{r.Name, keys}, err
+	return Code{r.Name, keys}, err
 }
 
 // rulePairs lists the keys of a rule document, in their usual order.

@@ -1,21 +1,16 @@
-package app
+package ruleset
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// DoorApply is the door that rules as code come through. The last version of
-// a rule tells by it whether another door changed what a file made.
-const DoorApply = "apply"
-
-// PlanOptions say what a plan may do.
-type PlanOptions struct {
+// Options say what a plan may do.
+type Options struct {
 	AllowUnknown bool // measurement, field or tags may not exist yet
 	Prune        bool // delete rules that an earlier plan made and no document has
 	Adopt        bool // take over rules of the same names that something else made
@@ -92,12 +87,12 @@ func (p Plan) Refusal() error {
 	return errors.Join(errs...)
 }
 
-// PlanRules says what has to be done so that the rules are as the documents
+// Plan says what has to be done so that the rules are as the documents
 // say: a document is the whole rule, and a key that it leaves out has its
 // default. Every rule is checked before there is a plan; the error joins one
 // for each thing that is wrong, with its place in front. Nothing is written.
-func (a *App) PlanRules(ctx context.Context, docs []RuleDoc, o PlanOptions) (Plan, error) {
-	d, err := a.draft(ctx, o)
+func (p *Planner) Plan(ctx context.Context, docs []Doc, o Options) (Plan, error) {
+	d, err := p.draft(ctx, o)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -113,55 +108,5 @@ func (a *App) PlanRules(ctx context.Context, docs []RuleDoc, o PlanOptions) (Pla
 	if err := d.check(ctx); err != nil {
 		return Plan{}, err
 	}
-	return Plan{Steps: append(d.steps, d.gone...), Warnings: append(d.warnings, a.Warnings()...)}, nil
-}
-
-// ApplyPlan does what a plan says and returns the steps that were done, with
-// the versions the rules have now. A rule that was changed since the plan was
-// made is left as it is, with an error; the others are done. A plan that is
-// idle writes nothing.
-func (a *App) ApplyPlan(ctx context.Context, by rules.Actor, p Plan) ([]Step, error) {
-	done := []Step{}
-	if err := p.Refusal(); err != nil {
-		return done, err
-	}
-	by.Door = DoorApply
-	var errs []error
-	for _, s := range p.Steps {
-		if s.Act == StepUnchanged {
-			continue
-		}
-		err := a.take(ctx, by, &s)
-		switch code := rules.CodeOf(err); {
-		case err == nil:
-			done = append(done, s)
-		case code == rules.Conflict || code == rules.NotFound:
-			errs = append(errs, err)
-		default: // the store does not answer: the rest would fail the same way
-			return done, errors.Join(append(errs, fmt.Errorf("%s rule %s: %w", s.Act, s.Name, err))...)
-		}
-	}
-	return done, errors.Join(errs...)
-}
-
-// take does one step.
-func (a *App) take(ctx context.Context, by rules.Actor, s *Step) error {
-	if s.Act == StepCreate {
-		l := rules.NewLedger(s.next, by, a.Time())
-		s.Version = l.Rule.Version
-		return a.Book.Create(ctx, l)
-	}
-	planned := s.Version
-	return a.Book.Act(ctx, a.Time(), s.ID, func(at rules.Setting, l *rules.Ledger) error {
-		if l.Deleted || l.Rule.Version != planned {
-			return rules.Errorf(rules.Conflict, "rule %q was changed since the plan was made (version %d, not %d); apply again", s.Name, l.Rule.Version, planned)
-		}
-		if s.Act == StepDelete {
-			l.Delete(at, by)
-		} else {
-			l.Edit(at, s.next, by)
-		}
-		s.Version = l.Rule.Version
-		return nil
-	})
+	return Plan{Steps: append(d.steps, d.gone...), Warnings: append(d.warnings, p.app.Warnings()...)}, nil
 }

@@ -1,4 +1,4 @@
-package app_test
+package ruleset_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/ruleset"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
@@ -76,18 +77,18 @@ func newHome(t *testing.T) *home {
 }
 
 // docs reads a file that must be well formed.
-func (h *home) docs(text string) []app.RuleDoc {
+func (h *home) docs(text string) []ruleset.Doc {
 	h.Helper()
-	docs, err := app.ReadRules("rules.yaml", []byte(text))
+	docs, err := ruleset.Read("rules.yaml", []byte(text))
 	if err != nil {
 		h.Fatal(err)
 	}
 	return docs
 }
 
-func (h *home) plan(text string, o app.PlanOptions) app.Plan {
+func (h *home) plan(text string, o ruleset.Options) ruleset.Plan {
 	h.Helper()
-	p, err := h.PlanRules(h.Context(), h.docs(text), o)
+	p, err := ruleset.New(h.App).Plan(h.Context(), h.docs(text), o)
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -95,17 +96,17 @@ func (h *home) plan(text string, o app.PlanOptions) app.Plan {
 }
 
 // apply plans and does it, and returns the plan in short.
-func (h *home) apply(text string, o app.PlanOptions) string {
+func (h *home) apply(text string, o ruleset.Options) string {
 	h.Helper()
 	p := h.plan(text, o)
-	if _, err := h.ApplyPlan(h.Context(), deploy, p); err != nil {
+	if _, err := ruleset.New(h.App).Apply(h.Context(), deploy, p); err != nil {
 		h.Fatal(err)
 	}
 	return outline(p)
 }
 
 // outline shows a plan as "create a, update b (for, severity)".
-func outline(p app.Plan) string {
+func outline(p ruleset.Plan) string {
 	var out []string
 	for _, s := range p.Steps {
 		text := string(s.Act) + " " + s.Name
@@ -165,26 +166,26 @@ func one(name, more string) string {
 func TestAppliedRulesAreAsTheFileSaysAndASecondRunWritesNothing(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n" + one("fridge", ", for: 10m, where: {room: kitchen}, group_by: sensor, channels: phone") + one("hall", ", severity: high")
-	h.say("first run", h.apply(file, app.PlanOptions{}), "create fridge, create hall")
+	h.say("first run", h.apply(file, ruleset.Options{}), "create fridge, create hall")
 	r, err := h.Rule(h.Context(), "fridge")
 	h.must(err)
 	if r.Managed != "rules.yaml" || r.For != 10*rules.Minute || r.Source != "home" || r.CreatedBy != "deploy" || r.Version != 1 {
 		t.Errorf("rule = %+v", r.Rule)
 	}
 	before := h.versions()
-	h.say("second run", h.apply(file, app.PlanOptions{}), "unchanged fridge, unchanged hall")
+	h.say("second run", h.apply(file, ruleset.Options{}), "unchanged fridge, unchanged hall")
 	if after := h.versions(); after != before {
 		t.Errorf("%d versions after the second run, %d before", after, before)
 	}
-	if p := h.plan(file, app.PlanOptions{}); !p.Idle() {
+	if p := h.plan(file, ruleset.Options{}); !p.Idle() {
 		t.Error("the plan is not idle")
 	}
 }
 
 func TestAKeyThatIsLeftOutGoesBackToItsDefault(t *testing.T) {
 	h := newHome(t)
-	h.apply("rules:\n"+one("fridge", ", for: 10m, severity: high"), app.PlanOptions{})
-	h.say("plan", h.apply("rules:\n"+one("fridge", ", cooldown: 15m"), app.PlanOptions{}), `update fridge (for "10m"> severity "high">"medium" cooldown >"15m")`)
+	h.apply("rules:\n"+one("fridge", ", for: 10m, severity: high"), ruleset.Options{})
+	h.say("plan", h.apply("rules:\n"+one("fridge", ", cooldown: 15m"), ruleset.Options{}), `update fridge (for "10m"> severity "high">"medium" cooldown >"15m")`)
 	r, err := h.Rule(h.Context(), "fridge")
 	h.must(err)
 	if r.For != 0 || r.Severity != rules.Medium || r.Version != 2 {
@@ -195,8 +196,8 @@ func TestAKeyThatIsLeftOutGoesBackToItsDefault(t *testing.T) {
 func TestRulesMayDependOnEachOtherInAnyOrder(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n" + one("leaf", ", depends_on: [middle]") + one("middle", ", depends_on: [root]") + one("root", "")
-	h.say("plan", h.apply(file, app.PlanOptions{}), "create root, create middle, create leaf")
-	h.say("again", h.apply(file, app.PlanOptions{}), "unchanged root, unchanged middle, unchanged leaf")
+	h.say("plan", h.apply(file, ruleset.Options{}), "create root, create middle, create leaf")
+	h.say("again", h.apply(file, ruleset.Options{}), "unchanged root, unchanged middle, unchanged leaf")
 }
 
 func TestRulesOfOtherDoorsAreOnlyAdoptedWhenAsked(t *testing.T) {
@@ -204,31 +205,31 @@ func TestRulesOfOtherDoorsAreOnlyAdoptedWhenAsked(t *testing.T) {
 	_, err := h.CreateRule(h.Context(), anna, rules.Doc{"name": "fridge", "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 9}}, app.SaveOptions{})
 	h.must(err)
 	file := "rules:\n" + one("fridge", "") + one("hall", "")
-	p := h.plan(file, app.PlanOptions{})
+	p := h.plan(file, ruleset.Options{})
 	h.say("plan", outline(p), "conflict fridge (condition.value 9>8), create hall")
-	if _, err := h.ApplyPlan(t.Context(), deploy, p); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), `rule "fridge" exists and was not made by apply`) {
+	if _, err := ruleset.New(h.App).Apply(t.Context(), deploy, p); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), `rule "fridge" exists and was not made by apply`) {
 		t.Errorf("apply of a conflict: %v", err)
 	}
 	if n := h.versions(); n != 1 {
 		t.Errorf("%d versions, want that of the first rule alone", n)
 	}
-	h.say("adopt", h.apply(file, app.PlanOptions{Adopt: true}), "adopt fridge (condition.value 9>8), create hall")
-	h.say("again", h.apply(file, app.PlanOptions{}), "unchanged fridge, unchanged hall")
+	h.say("adopt", h.apply(file, ruleset.Options{Adopt: true}), "adopt fridge (condition.value 9>8), create hall")
+	h.say("again", h.apply(file, ruleset.Options{}), "unchanged fridge, unchanged hall")
 }
 
 func TestPruneDeletesOnlyWhatApplyMade(t *testing.T) {
 	h := newHome(t)
 	_, err := h.CreateRule(h.Context(), anna, rules.Doc{"name": "hers", "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 9}, "depends_on": nil}, app.SaveOptions{})
 	h.must(err)
-	h.apply("rules:\n"+one("fridge", "")+one("hall", ""), app.PlanOptions{})
+	h.apply("rules:\n"+one("fridge", "")+one("hall", ""), ruleset.Options{})
 	h.update("hers", rules.Doc{"depends_on": []any{"hall"}})
-	h.say("without prune", h.apply("rules:\n"+one("fridge", ""), app.PlanOptions{}), "unchanged fridge")
-	p := h.plan("rules:\n"+one("fridge", ""), app.PlanOptions{Prune: true})
+	h.say("without prune", h.apply("rules:\n"+one("fridge", ""), ruleset.Options{}), "unchanged fridge")
+	p := h.plan("rules:\n"+one("fridge", ""), ruleset.Options{Prune: true})
 	h.say("with prune", outline(p), "unchanged fridge, delete hall")
 	if want := "rule hers depends on hall, which is to be deleted; it will fire without regard to it"; !slices.Contains(p.Warnings, want) {
 		t.Errorf("warnings = %q", p.Warnings)
 	}
-	h.say("no rules", h.apply("rules: []", app.PlanOptions{Prune: true}), "delete fridge, delete hall")
+	h.say("no rules", h.apply("rules: []", ruleset.Options{Prune: true}), "delete fridge, delete hall")
 	list, _, err := h.ListRules(t.Context(), app.RuleFilter{})
 	h.must(err)
 	if len(list) != 1 || list[0].Name != "hers" {
@@ -238,8 +239,8 @@ func TestPruneDeletesOnlyWhatApplyMade(t *testing.T) {
 
 func TestARuleThatIsStillNeededIsNotPrunedSilently(t *testing.T) {
 	h := newHome(t)
-	h.apply("rules:\n"+one("hall", "")+one("fridge", ", depends_on: hall"), app.PlanOptions{})
-	_, err := h.PlanRules(t.Context(), h.docs("rules:\n"+one("fridge", ", depends_on: hall")), app.PlanOptions{Prune: true})
+	h.apply("rules:\n"+one("hall", "")+one("fridge", ", depends_on: hall"), ruleset.Options{})
+	_, err := ruleset.New(h.App).Plan(t.Context(), h.docs("rules:\n"+one("fridge", ", depends_on: hall")), ruleset.Options{Prune: true})
 	if err == nil || !strings.Contains(err.Error(), `rules.yaml: line 2, column`) || !strings.Contains(err.Error(), `depends_on: there is no rule "hall"`) {
 		t.Errorf("plan: %v", err)
 	}
@@ -248,28 +249,28 @@ func TestARuleThatIsStillNeededIsNotPrunedSilently(t *testing.T) {
 func TestWhatAnotherDoorChangedIsDrift(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n" + one("fridge", ", for: 10m")
-	h.apply(file, app.PlanOptions{})
+	h.apply(file, ruleset.Options{})
 	h.update("fridge", rules.Doc{"for": "5m"})
-	h.say("edited", outline(h.plan(file, app.PlanOptions{})), `update fridge (for "5m">"10m") [updated by anna: for "10m">"5m"]`)
+	h.say("edited", outline(h.plan(file, ruleset.Options{})), `update fridge (for "5m">"10m") [updated by anna: for "10m">"5m"]`)
 	h.update("fridge", rules.Doc{"for": "10m"})
-	h.say("edited back", outline(h.plan(file, app.PlanOptions{})), `unchanged fridge`)
+	h.say("edited back", outline(h.plan(file, ruleset.Options{})), `unchanged fridge`)
 	h.update("fridge", rules.Doc{"severity": "low"})
-	p := h.plan("rules: []", app.PlanOptions{Prune: true})
+	p := h.plan("rules: []", ruleset.Options{Prune: true})
 	h.say("to be pruned", outline(p), `delete fridge [updated by anna: severity "medium">"low"]`)
-	h.say("applied", h.apply(file, app.PlanOptions{}), `update fridge (severity "low">"medium") [updated by anna: severity "medium">"low"]`)
-	h.say("another file, no drift", outline(h.plan("rules:\n"+one("fridge", ""), app.PlanOptions{})), `update fridge (for "10m">)`)
+	h.say("applied", h.apply(file, ruleset.Options{}), `update fridge (severity "low">"medium") [updated by anna: severity "medium">"low"]`)
+	h.say("another file, no drift", outline(h.plan("rules:\n"+one("fridge", ""), ruleset.Options{})), `update fridge (for "10m">)`)
 	_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
 	h.must(err)
-	h.say("deleted", h.apply(file, app.PlanOptions{}), `create fridge [deleted by anna: ]`)
-	h.say("at rest", h.apply(file, app.PlanOptions{}), `unchanged fridge`)
+	h.say("deleted", h.apply(file, ruleset.Options{}), `create fridge [deleted by anna: ]`)
+	h.say("at rest", h.apply(file, ruleset.Options{}), `unchanged fridge`)
 }
 
 func TestARuleChangedBetweenPlanAndApplyIsLeftAlone(t *testing.T) {
 	h := newHome(t)
-	h.apply("rules:\n"+one("fridge", "")+one("hall", ""), app.PlanOptions{})
-	p := h.plan("rules:\n"+one("fridge", ", for: 1m")+one("hall", ", for: 1m"), app.PlanOptions{})
+	h.apply("rules:\n"+one("fridge", "")+one("hall", ""), ruleset.Options{})
+	p := h.plan("rules:\n"+one("fridge", ", for: 1m")+one("hall", ", for: 1m"), ruleset.Options{})
 	h.update("fridge", rules.Doc{"severity": "low"})
-	done, err := h.ApplyPlan(t.Context(), deploy, p)
+	done, err := ruleset.New(h.App).Apply(t.Context(), deploy, p)
 	if rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), `rule "fridge" was changed since the plan was made (version 2, not 1); apply again`) {
 		t.Errorf("apply: %v", err)
 	}
@@ -303,7 +304,7 @@ func TestNothingIsAppliedUnlessEverythingIsGood(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHome(t)
-			_, err := h.PlanRules(t.Context(), h.docs(head+tt.rules), app.PlanOptions{})
+			_, err := ruleset.New(h.App).Plan(t.Context(), h.docs(head+tt.rules), ruleset.Options{})
 			if err == nil || !strings.Contains(err.Error(), tt.want) || rules.CodeOf(err) != rules.Invalid {
 				t.Errorf("plan: %v\nwant %s", err, tt.want)
 			}
@@ -316,7 +317,7 @@ func TestNothingIsAppliedUnlessEverythingIsGood(t *testing.T) {
 
 func TestEveryFaultOfAllFilesIsToldAtOnce(t *testing.T) {
 	h := newHome(t)
-	_, err := h.PlanRules(t.Context(), h.docs("rules:\n"+one("a", ", severity: hgh, cooldown: 5")+one("b", ", chanels: x")), app.PlanOptions{})
+	_, err := ruleset.New(h.App).Plan(t.Context(), h.docs("rules:\n"+one("a", ", severity: hgh, cooldown: 5")+one("b", ", chanels: x")), ruleset.Options{})
 	if got := strings.Count(err.Error(), "rules.yaml: line "); got != 3 {
 		t.Errorf("%d faults, want 3:\n%v", got, err)
 	}
@@ -337,7 +338,7 @@ func TestFilesThatAreNoRulesAreRefusedWithTheirPlace(t *testing.T) {
 		{"rules:\n- name: \"a\n", "a quote is not closed"},
 		{"rules:\n- &a {name: a}\n- *a\n", "line 2, column 3: anchors, aliases, merges and tags are not used here"},
 	} {
-		if _, err := app.ReadRules("rules.yaml", []byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := ruleset.Read("rules.yaml", []byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v\nwant %s", tt.text, err, tt.want)
 		}
 	}
@@ -345,9 +346,9 @@ func TestFilesThatAreNoRulesAreRefusedWithTheirPlace(t *testing.T) {
 
 func TestDocumentsJSONAndOldNamesAreRead(t *testing.T) {
 	h := newHome(t)
-	h.say("two documents", h.apply("---\nrules:\n"+one("a", "")+"---\nrules:\n"+one("b", "")+"---\n", app.PlanOptions{}), "create a, create b")
-	h.say("JSON with tabs", h.apply("\ufeff{\n\t\"rules\": [\n\t\t{\"name\": \"c\", \"measurement\": \"temperature\", \"field\": \"celsius\", \"condition\": {\"operator\": \"\\u003e\", \"value\": 1}, \"labels\": {\"v\": \"1.10\"}}\n\t]\n}\n", app.PlanOptions{}), "create c")
-	h.say("old names", h.apply("rules:\n- {name: d, monitor_id: 7, cooldown_minutes: 5, is_active: false, labels: {version: 1.10}, condition: {aggregation: avg, operator: gt, value: 0x10}}\n", app.PlanOptions{}), "create d")
+	h.say("two documents", h.apply("---\nrules:\n"+one("a", "")+"---\nrules:\n"+one("b", "")+"---\n", ruleset.Options{}), "create a, create b")
+	h.say("JSON with tabs", h.apply("\ufeff{\n\t\"rules\": [\n\t\t{\"name\": \"c\", \"measurement\": \"temperature\", \"field\": \"celsius\", \"condition\": {\"operator\": \"\\u003e\", \"value\": 1}, \"labels\": {\"v\": \"1.10\"}}\n\t]\n}\n", ruleset.Options{}), "create c")
+	h.say("old names", h.apply("rules:\n- {name: d, monitor_id: 7, cooldown_minutes: 5, is_active: false, labels: {version: 1.10}, condition: {aggregation: avg, operator: gt, value: 0x10}}\n", ruleset.Options{}), "create d")
 	r, err := h.Rule(t.Context(), "d")
 	h.must(err)
 	if r.Measurement != "temperature" || r.Cooldown != 5*rules.Minute || r.Enabled || r.Labels["version"] != "1.10" || r.Condition.Value != rules.Num(16) || r.Condition.Aggregation != rules.Mean {
@@ -358,15 +359,15 @@ func TestDocumentsJSONAndOldNamesAreRead(t *testing.T) {
 func TestUnknownDataIsAllowedOnceAndNotAskedAgain(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n- {name: later, measurement: humidity, field: percent, condition: {operator: '>', value: 8}}\n"
-	if _, err := h.PlanRules(t.Context(), h.docs(file), app.PlanOptions{}); err == nil || !strings.Contains(err.Error(), "allow unknown data") {
+	if _, err := ruleset.New(h.App).Plan(t.Context(), h.docs(file), ruleset.Options{}); err == nil || !strings.Contains(err.Error(), "allow unknown data") {
 		t.Errorf("plan: %v", err)
 	}
-	p := h.plan(file, app.PlanOptions{AllowUnknown: true})
+	p := h.plan(file, ruleset.Options{AllowUnknown: true})
 	if len(p.Warnings) != 1 || !strings.HasPrefix(p.Warnings[0], "rule later: saved although it does not exist yet: ") {
 		t.Errorf("warnings = %q", p.Warnings)
 	}
-	h.apply(file, app.PlanOptions{AllowUnknown: true})
-	h.say("again, without the flag", h.apply(file, app.PlanOptions{}), "unchanged later")
+	h.apply(file, ruleset.Options{AllowUnknown: true})
+	h.say("again, without the flag", h.apply(file, ruleset.Options{}), "unchanged later")
 }
 
 func TestAPlanAsksTheSourceOnceForManyRules(t *testing.T) {
@@ -375,7 +376,7 @@ func TestAPlanAsksTheSourceOnceForManyRules(t *testing.T) {
 	for i := range 200 {
 		file += one(fmt.Sprintf("r%d", i), ", group_by: sensor, where: {room: kitchen}")
 	}
-	h.apply(file, app.PlanOptions{})
+	h.apply(file, ruleset.Options{})
 	if h.asked.n != 1 {
 		t.Errorf("the source was asked %d times", h.asked.n)
 	}
@@ -405,17 +406,17 @@ func TestExportAppliesToNothing(t *testing.T) {
 	)
 	text, err := json.Marshal(rules.Doc{"rules": list})
 	h.must(err)
-	h.apply(string(text), app.PlanOptions{})
-	code, err := h.ExportRules(t.Context(), nil)
+	h.apply(string(text), ruleset.Options{})
+	code, err := ruleset.New(h.App).Export(t.Context(), nil)
 	h.must(err)
 	exported, err := json.Marshal(map[string]any{"rules": code})
 	h.must(err)
 	asYAML, err := yaml.JSONToYAML(exported)
 	h.must(err)
 	for form, text := range map[string]string{"JSON": string(exported), "YAML": string(asYAML)} {
-		p := h.plan(text, app.PlanOptions{Prune: true})
+		p := h.plan(text, ruleset.Options{Prune: true})
 		for _, s := range p.Steps {
-			if s.Act != app.StepUnchanged {
+			if s.Act != ruleset.StepUnchanged {
 				t.Errorf("%s: %s %s %s", form, s.Act, s.Name, keysOf(s.Changes))
 			}
 		}
@@ -427,19 +428,19 @@ func TestExportAppliesToNothing(t *testing.T) {
 
 func TestExportHasOnlyWhatDiffersFromTheDefaultsInOrder(t *testing.T) {
 	h := newHome(t)
-	h.apply("rules:\n"+one("b", ", title: Too warm, severity: medium, for: 1m, enabled: true, group_by: sensor, where: {room: kitchen}")+one("a", ""), app.PlanOptions{})
-	code, err := h.ExportRules(t.Context(), nil)
+	h.apply("rules:\n"+one("b", ", title: Too warm, severity: medium, for: 1m, enabled: true, group_by: sensor, where: {room: kitchen}")+one("a", ""), ruleset.Options{})
+	code, err := ruleset.New(h.App).Export(t.Context(), nil)
 	h.must(err)
 	text, err := json.Marshal(code)
 	h.must(err)
 	h.say("export", strings.ReplaceAll(string(text), `\u003e`, ">"), `[{"name":"a","source":"home","measurement":"temperature","field":"celsius","condition":{"type":"threshold","operator":">","value":8}},`+
 		`{"name":"b","title":"Too warm","source":"home","measurement":"temperature","field":"celsius","where":{"room":"kitchen"},"group_by":["sensor"],"condition":{"type":"threshold","operator":">","value":8},"for":"1m"}]`)
-	some, err := h.ExportRules(t.Context(), []string{"b", "b"})
+	some, err := ruleset.New(h.App).Export(t.Context(), []string{"b", "b"})
 	h.must(err)
 	if len(some) != 1 || some[0].Name != "b" {
 		t.Errorf("export of one = %+v", some)
 	}
-	if _, err := h.ExportRules(t.Context(), []string{"bb"}); rules.CodeOf(err) != rules.NotFound {
+	if _, err := ruleset.New(h.App).Export(t.Context(), []string{"bb"}); rules.CodeOf(err) != rules.NotFound {
 		t.Errorf("export of none: %v", err)
 	}
 }

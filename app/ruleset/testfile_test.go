@@ -1,11 +1,11 @@
-package app_test
+package ruleset_test
 
 import (
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/ruleset"
 	"github.com/9bikes/tocsin/evaluator/live"
 )
 
@@ -28,7 +28,7 @@ func TestValuesOfATestAreWrittenShort(t *testing.T) {
 		{"_x3 1", "_ _ _ 1"},
 		{"5x0", "5"},
 	} {
-		f, err := app.ReadTests("t.yaml", []byte(story(tt.text, "{rule: hot, at: 1m, firing: []}")))
+		f, err := ruleset.ReadTests("t.yaml", []byte(story(tt.text, "{rule: hot, at: 1m, firing: []}")))
 		if err != nil {
 			t.Errorf("%q: %v", tt.text, err)
 			continue
@@ -46,14 +46,13 @@ func TestValuesOfATestAreWrittenShort(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"x", "5x", "5x-1", "5+x3", "five", "5+1", "1x9999999", "__"} {
-		if _, err := app.ReadTests("t.yaml", []byte(story(text, "{rule: hot, at: 1m, firing: []}"))); err == nil || !strings.Contains(err.Error(), "t.yaml: line 5, column 62: tests[0].series[0].values: must be numbers") {
+		if _, err := ruleset.ReadTests("t.yaml", []byte(story(text, "{rule: hot, at: 1m, firing: []}"))); err == nil || !strings.Contains(err.Error(), "t.yaml: line 5, column 62: tests[0].series[0].values: must be numbers") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
 
 func TestExpectationsAreComparedExactly(t *testing.T) {
-	a := &app.App{Config: &app.Config{}, ReadData: live.ReadData}
 	for _, tt := range []struct{ values, expect, want string }{
 		{"4x9", "{rule: hot, at: 9m, firing: []}", ""},
 		{"4 9x9", "{rule: hot, at: 2m, pending: [{sensor: a}], firing: []}", ""},
@@ -63,11 +62,11 @@ func TestExpectationsAreComparedExactly(t *testing.T) {
 		{"4 9x9", "{rule: hot, at: 3m, pending: [{sensor: a}]}", "pending: nothing; expected sensor=a"},
 		{"4 9x3 4", "{rule: hot, at: 5m, firing: [{sensor: a}]}", "firing: nothing; expected sensor=a"},
 	} {
-		f, err := app.ReadTests("t.yaml", []byte(story(tt.values, tt.expect)))
+		f, err := ruleset.ReadTests("t.yaml", []byte(story(tt.values, tt.expect)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := a.TestRules(t.Context(), "t.yaml", f, f.Rules)
+		got, err := f.Play(t.Context(), f.Rules, live.ReadData)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +89,7 @@ func TestATestFileThatCannotFailIsRefused(t *testing.T) {
 		{story("1", "{rule: hot, at: 1, firing: []}"), "at: "},
 		{"rules: {}\ntests: []\n", "rules: must be a list of rules"},
 	} {
-		if _, err := app.ReadTests("t.yaml", []byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := ruleset.ReadTests("t.yaml", []byte(tt.text)); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%q: %v\nwant %s", tt.text, err, tt.want)
 		}
 	}
