@@ -48,14 +48,12 @@ func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
 		}
 	}
 	late := &lateApp{program: p, path: o.Config, config: c}
-	local := mcp.New(&app.App{Config: c, Version: p.Version}, mcp.Options{Log: log, Version: p.Version, Draw: chart.PNG, Scope: scopeOf(o), Open: late.open}).Local()
-	targets := append(socketTargets(c, scopeHeader(o)), stdio.Target{Name: "this process", URL: "http://local/mcp", Dial: local.Dial})
-	ctx, end := context.WithCancel(ctx)
-	err = together(ctx, local.Run, func(ctx context.Context) error {
-		defer end()
-		return stdio.NewBridge(targets, options).Run(ctx, os.Stdin, os.Stdout)
+	local := mcp.New(&app.App{Config: c, Version: p.Version}, mcp.Options{
+		Log: log, Version: p.Version, Draw: chart.PNG, Scope: scopeOf(o), Open: late.open,
 	})
-	end()
+	targets := append(socketTargets(c, scopeHeader(o)),
+		stdio.Target{Name: "this process", Connect: func() stdio.Session { return local.Connect() }})
+	err = stdio.NewBridge(targets, options).Run(ctx, os.Stdin, os.Stdout)
 	return errors.Join(err, late.close())
 }
 

@@ -38,11 +38,11 @@ type Message struct {
 	Version string `json:"-"`
 
 	JSONRPC string          `json:"jsonrpc"`
-	ID      json.RawMessage `json:"id"`
-	Method  string          `json:"method"`
-	Params  json.RawMessage `json:"params"`
-	Result  json.RawMessage `json:"result"`
-	Error   json.RawMessage `json:"error"`
+	ID      json.RawMessage `json:"id,omitempty"`
+	Method  string          `json:"method,omitempty"`
+	Params  json.RawMessage `json:"params,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`
+	Error   json.RawMessage `json:"error,omitempty"`
 }
 
 // Fault is why a text is no message that can be passed on.
@@ -159,29 +159,41 @@ func Encode(v any) []byte {
 }
 
 // Notification is a message that wants no answer.
-func Notification(method string, params any) Message {
-	body := json.RawMessage(Encode(params))
-	return Message{Method: method, Params: body, Raw: Encode(map[string]any{"jsonrpc": "2.0", "method": method, "params": body})}
+func Notification(method string, params any) Message { return Request(nil, method, params) }
+
+// Request is a message that wants an answer.
+func Request(id json.RawMessage, method string, params any) Message {
+	return Message{ID: id, Method: method, Params: Encode(params)}.written()
+}
+
+// Success answers a request.
+func Success(id json.RawMessage, result any) Message {
+	return Message{ID: id, Result: Encode(result)}.written()
 }
 
 // Failure answers a request with an error of the protocol.
 func Failure(id json.RawMessage, code int, text string) Message {
+	return Failed(id, map[string]any{"code": code, "message": text})
+}
+
+// Failed answers a request with an error of the protocol that is worded.
+func Failed(id json.RawMessage, problem any) Message {
 	if len(id) == 0 {
 		id = json.RawMessage("null")
 	}
-	details := json.RawMessage(Encode(map[string]any{"code": code, "message": text}))
-	return Message{ID: id, Error: details, Raw: Encode(map[string]any{"jsonrpc": "2.0", "id": id, "error": details})}
+	return Message{ID: id, Error: Encode(problem)}.written()
+}
+
+// written is the message with its text.
+func (m Message) written() Message {
+	m.JSONRPC = "2.0"
+	m.Raw = Encode(m)
+	return m
 }
 
 // TooLarge answers a message that was not read to its end.
 func TooLarge() Message {
 	return Failure(nil, InvalidRequest, fmt.Sprintf("the message is larger than %d MB", MaxMessage>>20))
-}
-
-// Success answers a request.
-func Success(id json.RawMessage, result any) Message {
-	body := json.RawMessage(Encode(result))
-	return Message{ID: id, Result: body, Raw: Encode(map[string]any{"jsonrpc": "2.0", "id": id, "result": body})}
 }
 
 // Refused answers a request in words. A model reads those of a tool's result,

@@ -182,11 +182,9 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 		write(w, http.StatusBadRequest, wrong.Answer())
 		return
 	}
-	if needsApp(m) {
-		if err := h.server.ready(r.Context()); err != nil {
-			write(w, http.StatusOK, m.Refused(h.server.unopened(err)))
-			return
-		}
+	if refused, ok := h.server.unready(r.Context(), m); ok {
+		write(w, http.StatusOK, refused)
+		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	switch {
@@ -217,7 +215,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, end, gone <-chan
 		cancel()
 	})
 	answer := newReply(w, r)
-	h.protocol.ServeHTTP(answer, r.WithContext(context.WithValue(ctx, replyKey{}, answer)))
+	h.protocol.ServeHTTP(answer, r.WithContext(context.WithValue(context.WithValue(ctx, replyKey{}, answer), sayKey{}, answer.tell)))
 	if !answer.hasBegun() && ctx.Err() != nil && r.Context().Err() == nil {
 		// It was cut off, and perhaps had done something already.
 		http.Error(w, "tocsin ended the request because it reads its config again", http.StatusBadGateway)
@@ -267,6 +265,16 @@ func (h *Handler) forget(id string) {
 	h.protocol.Handle(&held{header: http.Header{}}, &server.HTTPRequest{
 		Method: http.MethodDelete, Header: http.Header{mcp.HeaderSessionID: {id}}, Context: context.Background(),
 	})
+}
+
+// unready refuses a message that needs the app where it cannot be opened.
+func (s *Server) unready(ctx context.Context, m jsonrpc.Message) (refused jsonrpc.Message, ok bool) {
+	if needsApp(m) {
+		if err := s.ready(ctx); err != nil {
+			return m.Refused(s.unopened(err)), true
+		}
+	}
+	return refused, false
 }
 
 // needsApp reports whether the answer needs more than what is always the same.

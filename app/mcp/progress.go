@@ -13,6 +13,9 @@ import (
 
 type progressKey struct{}
 
+// sayKey is where a call has how it says what comes before its result.
+type sayKey struct{}
+
 // withProgress returns a context that knows under which token the client wants
 // to hear of progress, if it does.
 func withProgress(ctx context.Context, request mcp.CallToolRequest) context.Context {
@@ -42,8 +45,8 @@ func (s *Server) progress(ctx context.Context, what string) func(done float64) {
 		}
 		told, most = time.Now(), percent
 		params := map[string]any{"progressToken": token, "progress": percent, "total": 100, "message": what}
-		if r, ok := ctx.Value(replyKey{}).(*reply); ok {
-			r.tell(jsonrpc.Notification("notifications/progress", params).Raw)
+		if say, ok := ctx.Value(sayKey{}).(func(jsonrpc.Message)); ok {
+			say(jsonrpc.Notification("notifications/progress", params))
 			return
 		}
 		if err := protocol.SendNotificationToClient(ctx, "notifications/progress", params); err != nil {

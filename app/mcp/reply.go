@@ -3,12 +3,13 @@ package mcp
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/9bikes/tocsin/app/jsonrpc"
 )
 
 type replyKey struct{}
@@ -83,13 +84,13 @@ func (r *reply) hasBegun() bool {
 }
 
 // tell writes a notification before the result, if the client reads one.
-func (r *reply) tell(body json.RawMessage) {
+func (r *reply) tell(m jsonrpc.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.streams {
 		r.begin(http.StatusOK, http.Header{"Content-Type": {"text/event-stream"}})
 	}
-	if !r.stream || r.event(body) != nil {
+	if !r.stream || r.event(m.Raw) != nil {
 		return // what is lost with the connection is told nobody
 	}
 	_ = http.NewResponseController(r.w).Flush()

@@ -87,11 +87,10 @@ type call struct {
 func (c *call) listens() bool { return c.Method == string(mcp.MethodSubscriptionsListen) }
 
 // shake is the handshake for a client that asks without one.
-var shake = jsonrpc.Message{
-	ID: json.RawMessage("0"), Method: string(mcp.MethodInitialize),
-	Raw: []byte(`{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"` + mcp.LATEST_LEGACY_PROTOCOL_VERSION +
-		`","capabilities":{},"clientInfo":{"name":"","version":""}}}`),
-}
+var shake = jsonrpc.Request(json.RawMessage("0"), string(mcp.MethodInitialize), map[string]any{
+	"protocolVersion": mcp.LATEST_LEGACY_PROTOCOL_VERSION, "capabilities": struct{}{},
+	"clientInfo": map[string]string{"name": "", "version": ""},
+})
 
 // NewBridge returns a Bridge to the targets, the preferred one first.
 func NewBridge(targets []Target, o Options) *Bridge {
@@ -103,7 +102,7 @@ func NewBridge(targets []Target, o Options) *Bridge {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	for _, t := range targets {
-		b.upstreams = append(b.upstreams, newUpstream(t))
+		b.upstreams = append(b.upstreams, newUpstream(t, b.log))
 	}
 	return b
 }
@@ -122,7 +121,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	err := b.carry(ctx, readLines(in, ctx.Done()))
 	cancel()
 	for _, u := range b.upstreams {
-		u.leave()
+		u.end()
 	}
 	b.spawned.Wait()
 	return err
@@ -178,7 +177,7 @@ func (b *Bridge) begin(ctx context.Context, m jsonrpc.Message) (*call, jsonrpc.M
 	b.hello, b.ready, b.standing = m, false, nil
 	b.mu.Unlock()
 	for _, u := range b.upstreams {
-		u.leave()
+		u.end()
 	}
 	c, ctx := b.open(ctx, m)
 	return c, b.bring(ctx, c)
@@ -255,7 +254,7 @@ func (b *Bridge) bring(ctx context.Context, c *call) jsonrpc.Message {
 				return c.Refused(fmt.Sprintf("tocsin ended while %s was under way, so it is not known whether it was done. "+
 					"Look with list_alert_rules or list_alerts before you repeat it.", c.Param("name")))
 			}
-		case !errors.Is(err, errAgain):
+		case !again(err):
 			return b.failed(c, err)
 		}
 		if try >= tries || lost > lostTries {
@@ -276,7 +275,7 @@ func (b *Bridge) repeatable(c *call) bool {
 
 // broken reports whether a stream may be asked for again.
 func broken(err error) bool {
-	return errors.Is(err, errLost) || errors.Is(err, errAgain) || errors.Is(err, errUnreached)
+	return errors.Is(err, errLost) || errors.Is(err, errUnreached) || again(err)
 }
 
 // failed answers in words. They are logged once.
@@ -300,7 +299,7 @@ func (b *Bridge) try(ctx context.Context, c *call) (answer jsonrpc.Message, err 
 		b.mu.Lock()
 		c.at, c.move = u, move
 		b.mu.Unlock()
-		answer, err = u.ask(ctx, b, c)
+		answer, err = u.bring(ctx, b, c)
 		if !errors.Is(err, errUnreached) {
 			break
 		}
@@ -321,7 +320,7 @@ func (b *Bridge) reached(u *upstream) {
 	}
 	b.mu.Unlock()
 	if before != nil && before != u {
-		b.log.Info("another server answers now", "server", u.Name)
+		b.log.Info("another server answers now", "server", u.name)
 		before.forget(nil)
 	}
 }
@@ -339,11 +338,11 @@ func (b *Bridge) restore(ctx context.Context) {
 		if u == at && (!keeps || u.present() != nil) {
 			return // there is no better one
 		}
-		if u.answers(ctx) {
+		if u.there(ctx) {
 			b.reached(u)
 			if keeps {
 				if _, _, err := u.shake(ctx, b, false); err != nil {
-					b.log.Info("subscriptions were not repeated", "server", u.Name, "error", err)
+					b.log.Info("subscriptions were not repeated", "server", u.name, "error", err)
 				}
 			}
 			return

@@ -172,19 +172,9 @@ func (h *house) daemon() (handler http.Handler, end func()) {
 	return served, end
 }
 
-// local is a server in this process, running.
+// local is a server in this process.
 func (h *house) local() stdio.Target {
-	l := h.server.Local()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- l.Run(ctx) }()
-	h.t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			h.t.Error(err)
-		}
-	})
-	return stdio.Target{Name: "this process", URL: "http://local/mcp", Dial: l.Dial}
+	return stdio.Target{Name: "this process", Connect: func() stdio.Session { return h.server.Connect() }}
 }
 
 // TestASessionOutlivesItsServers is a client's session while the daemon is
@@ -338,35 +328,43 @@ func (accepting) Elicit(context.Context, protocol.ElicitationRequest) (*protocol
 	return &protocol.ElicitationResult{ElicitationResponse: protocol.ElicitationResponse{Action: protocol.ElicitationResponseActionAccept, Content: map[string]any{}}}, nil
 }
 
+// talks is a client whose user agrees to everything, on a bridge to a target.
+func talks(t *testing.T, version string, target stdio.Target) *client.Client {
+	t.Helper()
+	in, w := io.Pipe()
+	out, outW := io.Pipe()
+	done := make(chan error, 1)
+	bridge := stdio.NewBridge([]stdio.Target{target}, stdio.Options{Reads: mcp.Reads})
+	go func() { done <- bridge.Run(context.WithoutCancel(t.Context()), in, outW) }()
+	t.Cleanup(func() {
+		_ = w.Close()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		_ = out.Close()
+	})
+	c := client.NewClient(transport.NewIO(out, w, io.NopCloser(strings.NewReader(""))), client.WithElicitationHandler(accepting{}))
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var shake protocol.InitializeRequest
+	shake.Params.ProtocolVersion = version
+	if _, err := c.Initialize(t.Context(), shake); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestAServerCanAskTheUser(t *testing.T) {
 	for _, version := range []string{"2025-11-25", "2026-07-28"} {
 		t.Run(version, func(t *testing.T) {
-			in, w := io.Pipe()
-			out, outW := io.Pipe()
-			done := make(chan error, 1)
-			go func() {
-				done <- stdio.NewBridge([]stdio.Target{asking(t, func(context.Context) {})}, stdio.Options{Reads: mcp.Reads}).Run(t.Context(), in, outW)
-			}()
-			c := client.NewClient(transport.NewIO(out, w, io.NopCloser(strings.NewReader(""))), client.WithElicitationHandler(accepting{}))
-			if err := c.Start(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			var shake protocol.InitializeRequest
-			shake.Params.ProtocolVersion = version
-			if _, err := c.Initialize(t.Context(), shake); err != nil {
-				t.Fatal(err)
-			}
+			c := talks(t, version, asking(t, func(context.Context) {}))
 			var ask protocol.CallToolRequest
 			ask.Params.Name = "ask"
 			result, err := c.CallTool(t.Context(), ask)
 			if err != nil || textOf(t, result) != "the user said accept" {
 				t.Errorf("answered %+v, %v", result, err)
 			}
-			_ = w.Close()
-			if err := <-done; err != nil {
-				t.Error(err)
-			}
-			_ = out.Close()
 		})
 	}
 }

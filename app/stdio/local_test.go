@@ -12,9 +12,12 @@ import (
 	"testing/iotest"
 	"time"
 
+	protocol "github.com/mark3labs/mcp-go/mcp"
+
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // run carries a client's messages to the server in this process.
@@ -153,6 +156,53 @@ func TestNeitherASubscriptionNorACancelledCallHoldsTheEndBack(t *testing.T) {
 	h.serve(in)
 	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("the session ended only after %s", took)
+	}
+}
+
+// TestTheUserIsAskedByTheServerInThisProcess, in the manner of both protocols.
+func TestTheUserIsAskedByTheServerInThisProcess(t *testing.T) {
+	for _, version := range []string{"2025-11-25", "2026-07-28"} {
+		t.Run(version, func(t *testing.T) {
+			h := newHouse(t)
+			h.create("Freezer")
+			c := talks(t, version, h.local())
+			var ask protocol.CallToolRequest
+			ask.Params.Name, ask.Params.Arguments = "delete_alert_rule", map[string]any{"rule": "freezer"}
+			if result, err := c.CallTool(t.Context(), ask); err != nil || result.IsError {
+				t.Fatalf("answered %+v, %v", result, err)
+			}
+			if _, err := h.app.Store.FindRule(t.Context(), "", "freezer"); rules.CodeOf(err) != rules.NotFound {
+				t.Errorf("the rule is there still: %v", err)
+			}
+		})
+	}
+}
+
+// TestWhatNobodyAnswersIsNotDone: the end of the input takes a question of the
+// server in this process back, and an error of the client is no yes.
+func TestWhatNobodyAnswersIsNotDone(t *testing.T) {
+	asks := strings.Replace(hello, `"capabilities":{}`, `"capabilities":{"elicitation":{}}`, 1)
+	for _, tt := range []struct{ name, says string }{
+		{"the end of the input", ""},
+		{"an error", `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no"}}`},
+		{"a cancel", `{"jsonrpc":"2.0","id":1,"result":{"action":"cancel"}}`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := newHouse(t)
+			h.create("Freezer")
+			b := bridge(t, h.local())
+			b.say(asks, ready)
+			b.hears(`"id":1`)
+			b.say(call(2, "delete_alert_rule", `{"rule":"freezer"}`))
+			b.hears(`"method":"elicitation/create"`, `"id":1`)
+			if tt.says != "" {
+				b.say(tt.says, tt.says) // the second answers nothing
+			}
+			if rest := b.ends(); len(rest) != 1 || !strings.Contains(rest[0], "Nothing was changed yet") {
+				t.Errorf("said %q", rest)
+			}
+			h.stored("freezer")
+		})
 	}
 }
 
