@@ -191,6 +191,7 @@ func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 	old := d.store
 	if old.broken == nil {
 		old.broken, old.aside, old.sound = why, rules.Aside(old.path, "damaged"), old.Sound()
+		d.seeLast(ctx)
 	}
 	if err := setAside(old.path, old.aside); err != nil {
 		d.say(aboutDatabase, err)
@@ -208,6 +209,17 @@ func (d *daemon) recover(ctx context.Context, c *app.Config, why error) error {
 	next.tell("%s. It was written anew from memory%s%s", rules.Sentence(old.broken), onTop(base), keptAs(old.aside))
 	old.next = next
 	return errReopen
+}
+
+// seeLast reads what others have committed since the last tick, where the open
+// files of a broken database still tell.
+func (d *daemon) seeLast(ctx context.Context) {
+	if d.book == nil {
+		return
+	}
+	if _, err := d.book.Version(ctx); err != nil {
+		d.log.Debug("what others changed last cannot be read", "error", err)
+	}
 }
 
 // remains are what can still be had of the files of a broken database: the file

@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// TestWhatAnotherCommittedJustBeforeTheHarmIsKept: the daemon had no tick to see
+// it, and what it holds does not stand against it.
+func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
+	for name, harm := range map[string]func(path string) error{
+		"the file is cut":    func(path string) error { return os.Truncate(path, 0) },
+		"the log is deleted": func(path string) error { return os.Remove(path + "-wal") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &app.Config{DataDir: t.TempDir()}
+			d := &daemon{serveOptions: serveOptions{log: slog.New(slog.DiscardHandler)}}
+			var err error
+			if d.store, err = openStorage(t.Context(), c, d.log); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = d.store.Close() })
+			open := func(s evaluator.Store) *evaluator.Book {
+				book, err := evaluator.OpenBook(t.Context(), s, evaluator.BookOptions{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return book
+			}
+			d.book = open(d.store)
+			rule := rules.Rule{ID: "r1", Name: "hall", Title: "Before", Enabled: true}
+			by := rules.Actor{Name: "anna", Door: "cli"}
+			if err := d.book.Create(t.Context(), rules.NewLedger(rule, by, time.Now())); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.store.Check(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			other, err := sqlite.Open(t.Context(), d.store.path, sqlite.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = other.Close() }()
+			if err := open(other).Act(t.Context(), time.Now(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+				next := l.Rule
+				next.Title = "After"
+				l.Edit(s, next, by)
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := harm(d.store.path); err != nil {
+				t.Fatal(err)
+			}
+			if err := d.lookAfter(t.Context(), c, d.book); err == nil {
+				t.Fatal("the harm was not seen")
+			}
+			if err := d.reopen(t.Context(), c); err != nil {
+				t.Fatal(err)
+			}
+			book := open(d.store)
+			d.inherit(t.Context(), book)
+			book.View("r1", func(l *rules.Ledger) {
+				if l.Rule.Title != "After" {
+					t.Errorf("the rule is %q, want what was committed last", l.Rule.Title)
+				}
+			})
+		})
+	}
+}
