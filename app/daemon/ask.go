@@ -50,17 +50,13 @@ type ways struct {
 
 // daemonWays returns the ways to the daemon of a config.
 func daemonWays(c *app.Config) http.RoundTripper {
-	w := ways{header: dataOf(c), tcp: &http.Transport{DisableKeepAlives: true}}
-	for _, path := range clientSockets(c) {
-		w.sockets = append(w.sockets, &http.Transport{DisableKeepAlives: true, DialContext: dialSocket(path)})
+	w := ways{tcp: &http.Transport{DisableKeepAlives: true}}
+	for _, s := range placeOf(c).Sockets() {
+		w.header = s.Header
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return s.Dial(ctx) }
+		w.sockets = append(w.sockets, &http.Transport{DisableKeepAlives: true, DialContext: dial})
 	}
 	return w
-}
-
-// dialSocket connects to a socket, whatever address is asked for.
-func dialSocket(path string) func(context.Context, string, string) (net.Conn, error) {
-	dialer := &net.Dialer{Timeout: 2 * time.Second}
-	return func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) }
 }
 
 // RoundTrip takes the first way on which a daemon of these data answers.

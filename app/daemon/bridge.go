@@ -4,24 +4,20 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
-	"net"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
-	"os/user"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/cli"
 	"github.com/9bikes/tocsin/app/config"
+	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/rules"
@@ -43,16 +39,16 @@ func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
 	c, err := loadConfig(o.Config, false)
 	if err != nil {
 		c = config.Find(o.Config, os.Environ())
-		if there, _ := daemonOf(ctx, c); there == nil {
+		if there, _ := placeOf(c).Find(ctx); there == nil {
 			return err
 		}
 	}
 	late := &lateApp{program: p, path: o.Config, config: c}
-	local := mcp.New(&app.App{Config: c, Version: p.Version}, mcp.Options{
+	here := mcp.New(&app.App{Config: c, Version: p.Version}, mcp.Options{
 		Log: log, Version: p.Version, Draw: chart.PNG, Scope: scopeOf(o), Open: late.open,
 	})
 	targets := append(socketTargets(c, scopeHeader(o)),
-		stdio.Target{Name: "this process", Connect: func() stdio.Session { return local.Connect() }})
+		stdio.Target{Name: "this process", Connect: func() stdio.Session { return here.Connect() }})
 	err = stdio.NewBridge(targets, options).Run(ctx, os.Stdin, os.Stdout)
 	return errors.Join(err, late.close())
 }
@@ -85,11 +81,11 @@ type lateApp struct {
 func (l *lateApp) open(ctx context.Context) (*app.App, error) {
 	c, err := loadConfig(l.path, false)
 	if err != nil {
-		return nil, beside(err, l.config)
+		return nil, beside(ctx, err, l.config)
 	}
 	a, closing, err := l.program.open(ctx, c, false)
 	if err != nil {
-		return nil, beside(err, c)
+		return nil, beside(ctx, err, c)
 	}
 	l.closing = closing
 	return a, nil
@@ -104,20 +100,17 @@ func (l *lateApp) close() error {
 
 // beside adds the cure to the error of a database that cannot be opened: the
 // daemon can, and answers those who may use its socket.
-func beside(err error, c *app.Config) error {
+func beside(ctx context.Context, err error, c *app.Config) error {
 	code := rules.CodeOf(err)
 	if code == rules.Internal {
 		return err
 	}
-	for _, path := range clientSockets(c) {
-		conn, e := net.DialTimeout("unix", path, time.Second)
-		if e == nil {
-			_ = conn.Close() // nothing was said
-			return err
-		}
-		if errors.Is(e, fs.ErrPermission) {
-			return rules.Errorf(code, "%s. The daemon's socket %s may not be used either: have an administrator run `sudo usermod -aG %s %s`, log in again and restart this client", rules.Sentence(err), path, socketGroup, userHere())
-		}
+	var barred *local.BarredError
+	switch there, e := placeOf(c).Find(ctx); {
+	case there != nil:
+		return err
+	case errors.As(e, &barred):
+		return rules.Errorf(code, "%s. The daemon's socket %s may not be used either: have an administrator run %s, log in again and restart this client", rules.Sentence(err), barred.Path, local.JoinGroup())
 	}
 	if text := rules.Sentence(err); !strings.Contains(text, "tocsin serve") {
 		return rules.Errorf(code, "%s. Or start the daemon (`tocsin serve`): while it runs it answers here", text)
@@ -125,56 +118,20 @@ func beside(err error, c *app.Config) error {
 	return err
 }
 
-func userHere() string {
-	if u, err := user.Current(); err == nil {
-		return u.Username
-	}
-	return "USER"
-}
-
-// clientSockets are the places where the daemon's socket may be.
-func clientSockets(c *app.Config) []string {
-	paths := socketPaths(c.DataDir)
-	slices.Reverse(paths) // the data directory's own goes before the machine's
-	if usual := filepath.Join("/run/tocsin", socketName); len(paths) > 0 && !slices.Contains(paths, usual) {
-		paths = append(paths, usual)
-	}
-	return paths
-}
-
 // socketTargets are the ways to the daemon of this machine.
 func socketTargets(c *app.Config, header http.Header) (targets []stdio.Target) {
-	if ownData(c) {
-		if dir, err := filepath.Abs(c.DataDir); err == nil {
-			header.Set(dataHeader, dir)
-		}
-	}
-	for _, path := range clientSockets(c) {
-		targets = append(targets, socketTarget(path, header))
+	for _, s := range placeOf(c).Sockets() {
+		maps.Copy(s.Header, header)
+		targets = append(targets, socketTarget(s))
 	}
 	return targets
 }
 
-func socketTarget(path string, header http.Header) stdio.Target {
-	dialer := &net.Dialer{Timeout: 2 * time.Second}
+func socketTarget(s local.Socket) stdio.Target {
 	return stdio.Target{
-		Name: "unix:" + path, URL: "http://tocsin/mcp", Header: header,
-		Dial: func(ctx context.Context) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
-		Cure: "is the daemon running (`tocsin serve`), and may this user use its socket (group " + socketGroup + ")?",
+		Name: "unix:" + s.Path, URL: "http://tocsin/mcp", Header: s.Header, Dial: s.Dial,
+		Cure: "is the daemon running (`tocsin serve`), and may this user use its socket (group " + local.Group + ")?",
 	}
-}
-
-// ownData reports whether the config is about one data directory. One that
-// names none means that of the machine's daemon, whatever a trial has left in
-// the home of this user.
-func ownData(c *app.Config) bool {
-	plain := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TOCSIN_") })
-	usual, err := config.Load("", config.Options{Env: plain})
-	if err != nil || usual.DataDir != c.DataDir {
-		return true
-	}
-	_, err = os.Stat(databasePath(c))
-	return c.DataDir == config.DefaultDataDir && !errors.Is(err, fs.ErrNotExist)
 }
 
 // remoteTarget is the daemon that --connect names. No config is read for it.
@@ -194,7 +151,7 @@ func remoteTarget(o cli.MCPOptions, log *slog.Logger) (stdio.Target, error) {
 		if runtime.GOOS == "windows" {
 			return stdio.Target{}, rules.FieldErrorf("--connect", "there is no local socket on this system; for example --connect http://127.0.0.1:8627")
 		}
-		return socketTarget(path, header), nil
+		return socketTarget(local.Socket{Path: path, Header: header}), nil
 	}
 	u, err := mcpURL(o.Connect)
 	if err != nil {
@@ -214,7 +171,7 @@ func remoteTarget(o cli.MCPOptions, log *slog.Logger) (stdio.Target, error) {
 func mcpURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, rules.FieldErrorf("--connect", "must be the address of a daemon or of its socket; for example https://pi.local:8627 or unix:/run/tocsin/%s", socketName)
+		return nil, rules.FieldErrorf("--connect", "must be the address of a daemon or of its socket; for example https://pi.local:8627 or unix:/run/tocsin/%s", local.SocketName)
 	}
 	if u.User != nil || u.RawQuery != "" {
 		return nil, rules.FieldErrorf("--connect", "takes no credential, which others could read; put a token into TOCSIN_TOKEN or a file for --token-file")

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/local"
 )
 
 // mark is written beside the database: that there is one, and its revision. So
@@ -26,8 +27,8 @@ const markText = "tocsin's database belongs here: %8.8s, revision %020d\n"
 
 func markOf(c *app.Config) *mark {
 	m := &mark{path: filepath.Join(c.DataDir, "tocsin.mark")}
-	if dir := memoryDir(); dir != "" {
-		m.note = string(aliveIn(dir, c.DataDir)) + ".revision"
+	if file := local.OpenTickFile(c.DataDir); file != "" {
+		m.note = string(file) + ".revision"
 	}
 	if m.name, _ = readMark(m.path); m.name == "" {
 		m.name = rand.Text()[:8]

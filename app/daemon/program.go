@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // rules name IANA zones, and a Pi's image may hold none
@@ -20,6 +21,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/cli"
 	"github.com/9bikes/tocsin/app/config"
+	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/influx"
 	"github.com/9bikes/tocsin/evaluator/influx3"
@@ -51,6 +53,32 @@ func (Program) Daemon(ctx context.Context, c *app.Config) (cli.Daemon, error) {
 	return daemonOf(ctx, c)
 }
 
+// daemonOf is Place.Find as the commands want it, whose nil is a real one.
+func daemonOf(ctx context.Context, c *app.Config) (cli.Daemon, error) {
+	if there, err := placeOf(c).Find(ctx); there != nil || err != nil {
+		return there, err
+	}
+	return nil, nil
+}
+
+// placeOf says which daemon a config is about. One that names no data directory
+// means that of the machine's daemon, whatever a trial has left in the home of
+// this user.
+func placeOf(c *app.Config) local.Place {
+	return local.Place{DataDir: c.DataDir, Any: !ownData(c)}
+}
+
+// ownData reports whether the config is about one data directory.
+func ownData(c *app.Config) bool {
+	plain := slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "TOCSIN_") })
+	usual, err := config.Load("", config.Options{Env: plain})
+	if err != nil || usual.DataDir != c.DataDir {
+		return true
+	}
+	_, err = os.Stat(databasePath(c))
+	return c.DataDir == config.DefaultDataDir && !errors.Is(err, fs.ErrNotExist)
+}
+
 // Sources are those of a config, as a process beside the daemon asks them.
 func (Program) Sources(c *app.Config) (map[string]evaluator.Source, error) {
 	return openSources(c, nil)
@@ -73,10 +101,27 @@ func loadConfig(path string, withSecrets bool) (*app.Config, error) {
 
 func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }
 
+// Open is open for a command. Where this user cannot read the data while
+// the machine's daemon runs, its error says who can.
+func (p Program) Open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
+	a, closing, err := p.open(ctx, c, withKey)
+	if err == nil || readable(databasePath(c)) {
+		return a, closing, err
+	}
+	there, barred := daemonOf(ctx, c)
+	switch {
+	case barred != nil:
+		return nil, nil, barred
+	case there != nil:
+		return nil, nil, rules.Errorf(rules.Forbidden, "the daemon that runs is another user's, and this command works on its database itself: put `sudo -u %s` before it, or let Claude do it, which may use the daemon's socket", local.Group)
+	}
+	return nil, nil, err
+}
+
 // open makes an App on the database of a data directory, beside the daemon:
 // for a command line, or for MCP, which gets no key.
 func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
-	if note := degraded(c.DataDir); note != "" {
+	if note := local.Degraded(c.DataDir); note != "" {
 		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(note, "storage: "))
 	}
 	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
@@ -94,7 +139,7 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 	}
 	a := &app.App{
 		Config: c, Store: store, Book: book, Sources: sources, Version: p.Version, Started: time.Now(),
-		Daemon: func() (int, bool) { return app.DaemonOf(c.DataDir) }, Ask: askStatus(c),
+		Daemon: func() (int, bool) { return local.DaemonOf(c.DataDir) }, Ask: askStatus(c),
 	}
 	if withKey {
 		sender := shoutrrr.New(shoutrrr.Options{})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/cli"
+	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/sqlite"
@@ -28,7 +29,7 @@ func (Program) Restore(ctx context.Context, c *app.Config, from string, agree fu
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
 		return "", rules.FileTrouble("make the data directory", c.DataDir, err)
 	}
-	lock, err := app.TakeLock(c.DataDir)
+	lock, err := local.TakeLock(c.DataDir)
 	if err != nil {
 		return "", err
 	}

@@ -46,7 +46,7 @@ func (p Program) Serve(ctx context.Context, configPath string) error {
 		log:     log,
 		clock:   clock.New(log, clock.Options{}),
 		sender:  sender,
-		alive:   openAlive(c.DataDir),
+		ticks:   local.OpenTickFile(c.DataDir),
 		reload:  func() (*app.Config, error) { return loadConfig(configPath, true) },
 	})
 }
@@ -80,9 +80,9 @@ type serveOptions struct {
 	log     *slog.Logger
 	sender  notify.Sender
 	reload  func() (*app.Config, error)
-	fold    time.Duration // how long messages are gathered; 0 is the usual
-	alive   alive         // "" for none
-	clock   *clock.Clock  // nil takes the wall clock for right
+	fold    time.Duration  // how long messages are gathered; 0 is the usual
+	ticks   local.TickFile // "" for none
+	clock   *clock.Clock   // nil takes the wall clock for right
 	ready   func(a *app.App, stores map[string]*live.Store, address string)
 }
 
@@ -105,7 +105,7 @@ type daemon struct {
 	folding  folding
 	keys     keys
 	vault    *notify.Vault
-	lock     *app.Lock
+	lock     *local.Lock
 	listener net.Listener
 	handler  swap
 	door     atomic.Pointer[mcp.Handler]  // for models, of the session
@@ -118,7 +118,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 		return rules.FileTrouble("make the data directory", c.DataDir, err)
 	}
 	// Before the port, which a daemon of the same config has taken as well.
-	lock, err := app.TakeLock(c.DataDir)
+	lock, err := local.TakeLock(c.DataDir)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		return err
 	}
 	d.inherit(ctx, book)
-	d.alive.tell(store.degraded())
+	d.ticks.Tell(store.degraded())
 	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
@@ -307,14 +307,14 @@ func (d *daemon) since() rules.Progress {
 	if d.engine != nil {
 		return d.engine.Progress()
 	}
-	return d.alive.since()
+	return d.ticks.Since()
 }
 
 // newEngine makes the engine with its sources.
 func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory, sources map[string]evaluator.Source) *evaluator.Engine {
 	options := evaluator.EngineOptions{
 		Every: c.Every.Std(), Operators: directory.Operators(c),
-		Since: d.since(), Stale: d.store.degraded() != "", Alive: d.alive.keep,
+		Since: d.since(), Stale: d.store.degraded() != "", Alive: d.ticks.Keep,
 		Clocks: clock.MachineClocks(), OutageAfter: c.OutageAfter.Std(), Settle: c.OutageAfter.Std() / 2,
 	}
 	if d.clock != nil {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
@@ -166,7 +167,7 @@ func (s *storage) openCopy(ctx context.Context, why error) error {
 // be one, if there cannot.
 func (s *storage) runOnCopy(ctx context.Context, why error, fill func(dir string) error) error {
 	s.left = imprints(s.path)
-	dir, err := os.MkdirTemp(memoryDir(), "tocsin-copy-")
+	dir, err := os.MkdirTemp(local.MemoryDir(), "tocsin-copy-")
 	if err != nil {
 		return errors.Join(why, err)
 	}

@@ -1,7 +1,10 @@
-// Package local is the door for the other programs of this machine: JSON over
-// the daemon's socket, for what only the daemon can tell or do: how it is doing,
-// what it makes of its config with the credentials that it was given, and what
-// takes the key of the channels.
+// Package local is what the processes of one machine share with its daemon: the
+// socket, with its server and its client, the lock that keeps a second daemon
+// off a data directory, and the file that dates a crash. Over the socket, in
+// JSON, goes what only the daemon can tell or do: how it is doing, what it makes
+// of its config with the credentials that it was given, and what takes the key of
+// the channels. Models' messages go there too, which are app/mcp's; what is asked
+// over the network is app/web's, and who is told what is app/daemon's.
 //
 // Who can connect may add a channel. The system lets in root, the daemon's own
 // user and the members of its group, and an administrator puts people into that

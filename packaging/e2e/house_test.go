@@ -37,7 +37,7 @@ var mayImport = map[string][]string{
 var importers = map[string][]string{
 	"github.com/expr-lang/expr":       {"evaluator"},
 	"github.com/goccy/go-yaml":        {"app/document", "app/cli"},
-	"github.com/gofrs/flock":          {"app"},
+	"github.com/gofrs/flock":          {"app/local"},
 	"github.com/hashicorp/golang-lru": {"evaluator"},
 	"github.com/robfig/cron":          {"evaluator"},
 
@@ -60,7 +60,7 @@ var importers = map[string][]string{
 	"github.com/spf13/pflag":                  {"app/cli"},
 	"github.com/tailscale/hujson":             {"app/cli"},
 	"golang.org/x/sync":                       {"rules/sqlite", "rules/mysql"},
-	"golang.org/x/sys":                        {"app", "app/clock", "app/daemon"}, // app through flock
+	"golang.org/x/sys":                        {"app/clock", "app/daemon", "app/local"},
 	"golang.org/x/term":                       {"app/cli"},
 	"modernc.org/sqlite":                      {"rules/sqlite"},
 }

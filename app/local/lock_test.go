@@ -1,4 +1,4 @@
-package app_test
+package local_test
 
 import (
 	"fmt"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -34,7 +34,7 @@ func TestALockFileThatGoesWrongKeepsASecondDaemonAway(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			lock, err := app.TakeLock(dir)
+			lock, err := local.TakeLock(dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,13 +45,13 @@ func TestALockFileThatGoesWrongKeepsASecondDaemonAway(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := fmt.Sprintf("another tocsin daemon runs on %s (pid %d)", dir, os.Getpid())
-			if _, err := app.TakeLock(dir); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), want) {
+			if _, err := local.TakeLock(dir); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), want) {
 				t.Errorf("a second daemon: %v, want %s", err, want)
 			}
 			if err := lock.Release(); err != nil {
 				t.Fatal(err)
 			}
-			again, err := app.TakeLock(dir)
+			again, err := local.TakeLock(dir)
 			if err != nil {
 				t.Fatalf("after the end: %v", err)
 			}
@@ -64,14 +64,14 @@ func TestALockFileThatGoesWrongKeepsASecondDaemonAway(t *testing.T) {
 
 func TestADaemonThatLostItsLockGivesWay(t *testing.T) {
 	dir := t.TempDir()
-	first, err := app.TakeLock(dir)
+	first, err := local.TakeLock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(dir, "daemon.lock")); err != nil {
 		t.Fatal(err)
 	}
-	second, err := app.TakeLock(dir)
+	second, err := local.TakeLock(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestADaemonThatLostItsLockGivesWay(t *testing.T) {
 	if err := second.Look(); err != nil {
 		t.Errorf("the other one's Look = %v", err)
 	}
-	for _, l := range []*app.Lock{first, second} {
+	for _, l := range []*local.Lock{first, second} {
 		if err := l.Release(); err != nil {
 			t.Error(err)
 		}
@@ -93,7 +93,7 @@ func TestALockThatCannotBeTakenSaysWhy(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.TakeLock(dir); err == nil || !strings.Contains(err.Error(), "a part of that path is a file") {
+	if _, err := local.TakeLock(dir); err == nil || !strings.Contains(err.Error(), "a part of that path is a file") {
 		t.Errorf("below a file: %v", err)
 	}
 }

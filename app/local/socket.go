@@ -1,10 +1,10 @@
-package daemon
+package local
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -15,77 +15,43 @@ import (
 	"strings"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/app/local"
-	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/rules"
 )
 
-const (
-	socketName  = "tocsin.sock"
-	socketGroup = "tocsin" // whose members may use it
-	// dataHeader is the data directory that a request is meant for. Without it
-	// any daemon is right.
-	dataHeader = "Tocsin-Data"
-)
+// SocketName is the file name of a daemon's socket.
+const SocketName = "tocsin.sock"
 
-// serveSocket answers the other processes of this machine, whose users the
-// operating system names. That it cannot is no reason not to run.
-func (d *daemon) serveSocket(ctx context.Context, dataDir string, connections int) error {
+// Group is the group whose members may use the socket of a daemon.
+const Group = "tocsin"
+
+// dataHeader is the data directory that a request is meant for. Without it
+// any daemon is right.
+const dataHeader = "Tocsin-Data"
+
+// Listen opens the socket of a daemon that works on a data directory. Who
+// connects has the name of its user for its address, or Unknown.
+func Listen(dataDir string, log *slog.Logger) (net.Listener, error) {
 	l, err := listenSocket(socketPaths(dataDir))
 	if err != nil {
-		d.log.Warn("there is no local socket; `tocsin mcp` works on the database itself", "error", err)
-		return nil
+		return nil, err
 	}
 	if err := admitGroup(l.Addr().String()); err != nil {
-		d.log.Warn("the members of the group may not use the local socket", "group", socketGroup, "error", err)
+		log.Warn("the members of the group may not use the local socket", "group", Group, "error", err)
 	}
-	d.log.Info("local socket opened", "path", l.Addr())
-	return d.serveHTTP(ctx, peers{l}, d.local(dataDir), connections)
+	log.Info("local socket opened", "path", l.Addr())
+	return peers{l}, nil
 }
 
-// local answers what comes over the socket.
-func (d *daemon) local(dataDir string) http.Handler {
-	mux := http.NewServeMux()
-	handle := func(path string, answer http.HandlerFunc) {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			if wanted := r.Header.Get(dataHeader); wanted != "" && !sameDirectory(wanted, dataDir) {
-				http.Error(w, fmt.Sprintf("this daemon works on %s, not on %s", dataDir, wanted), http.StatusMisdirectedRequest)
-				return
-			}
-			answer(w, r)
-		})
-	}
-	handle("/mcp", func(w http.ResponseWriter, r *http.Request) {
-		scope := app.ScopeWrite
-		if r.RemoteAddr == local.Unknown {
-			scope = app.ScopeRead // what is changed has an author
+// OnlyFor lets h answer what is meant for a data directory, and refuses what is
+// meant for another.
+func OnlyFor(dataDir string, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if wanted := r.Header.Get(dataHeader); wanted != "" && !sameDirectory(wanted, dataDir) {
+			http.Error(w, fmt.Sprintf("this daemon works on %s, not on %s", dataDir, wanted), http.StatusMisdirectedRequest)
+			return
 		}
-		d.answerMCP(w, r, r.RemoteAddr, scope) // the address of a peer is its user
+		h.ServeHTTP(w, r)
 	})
-	handle("/", d.answerLocal)
-	return mux
-}
-
-// answerLocal lets the present session answer a command.
-func (d *daemon) answerLocal(w http.ResponseWriter, r *http.Request) {
-	h := d.desk.Load()
-	if h == nil {
-		http.Error(w, "tocsin is starting", http.StatusServiceUnavailable)
-		return
-	}
-	(*h).ServeHTTP(w, r)
-}
-
-// answerMCP lets the present session answer a model on behalf of who was let
-// in.
-func (d *daemon) answerMCP(w http.ResponseWriter, r *http.Request, name string, scope app.Scope) {
-	h := d.door.Load()
-	if h == nil {
-		http.Error(w, "tocsin is starting", http.StatusServiceUnavailable)
-		return
-	}
-	h.ServeHTTP(w, r.WithContext(mcp.WithCaller(r.Context(), mcp.Caller{Name: name, Scope: scope})))
 }
 
 func sameDirectory(a, b string) bool {
@@ -104,9 +70,9 @@ func socketPaths(dataDir string) (paths []string) {
 		dataDir = abs
 	}
 	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); dir != "" {
-		paths = append(paths, filepath.Join(dir, socketName))
+		paths = append(paths, filepath.Join(dir, SocketName))
 	}
-	return append(paths, filepath.Join(dataDir, socketName))
+	return append(paths, filepath.Join(dataDir, SocketName))
 }
 
 // listenSocket listens at the first of the paths that can be had.
@@ -152,7 +118,7 @@ func listenAt(path string) (*net.UnixListener, error) {
 // such group the socket is the daemon's user's alone: any other group may be
 // everybody's. The error tells the cure.
 func admitGroup(path string) error {
-	g, err := user.LookupGroup(socketGroup)
+	g, err := user.LookupGroup(Group)
 	if errors.As(err, new(user.UnknownGroupError)) {
 		return nil
 	}
@@ -164,8 +130,8 @@ func admitGroup(path string) error {
 		return fmt.Errorf("number of the group: %w", err)
 	}
 	if err := giveToGroup(path, id); err != nil {
-		return fmt.Errorf("give %s to the group: %w; run the daemon in it, with Group=%s in its unit or `sudo usermod -aG %s %s`, and restart it",
-			path, rules.Cause(err), socketGroup, socketGroup, userHere())
+		return fmt.Errorf("give %s to the group: %w; run the daemon in it, with Group=%s in its unit or %s, and restart it",
+			path, rules.Cause(err), Group, JoinGroup())
 	}
 	if err := os.Chmod(path, 0o660); err != nil {
 		return fmt.Errorf("set who may use %s: %w", path, rules.Cause(err))
@@ -183,7 +149,7 @@ func (p peers) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := local.Unknown
+	name := Unknown
 	if uid, ok := peerUID(c); ok {
 		name = userName(uid)
 	}
