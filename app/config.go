@@ -36,6 +36,15 @@ type Config struct {
 	Heartbeat HeartbeatConfig // no URL: none
 
 	Path string // the file it was read from, "" for none
+
+	Settings []Setting // what may be shown of each key that it has
+}
+
+// Setting is a key of the config and its value. Of a credential it says that it
+// is set.
+type Setting struct {
+	Key   string `json:"key"` // the path: sources.home.url
+	Value string `json:"value"`
 }
 
 // The kinds of sources.

@@ -17,6 +17,8 @@ type ConfigView struct {
 	Every    string   `json:"every"`
 	Sources  []string `json:"sources"`
 	Channels []string `json:"channels"`
+	// Settings are all keys that have a value, credentials left out.
+	Settings []Setting `json:"settings"`
 }
 
 // ViewConfig returns what may be shown of a config.
@@ -24,6 +26,7 @@ func ViewConfig(c *Config) ConfigView {
 	return ConfigView{
 		Path: c.Path, DataDir: c.DataDir, Listen: c.Listen, Every: c.Every.String(),
 		Sources: sortedNames(c.Sources), Channels: sortedNames(c.Channels),
+		Settings: append([]Setting{}, c.Settings...),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,19 +34,28 @@ func (d *door) configCheck() *cobra.Command {
 			p := d.page(cmd)
 			return p.answer(a, a.Warnings, func() {
 				p.line("%s is good.", cmp.Or(a.Config.Path, "The configuration (there is no file)"))
-				p.facts([][2]string{
-					{"data_dir", a.Config.DataDir},
-					{"listen", a.Config.Listen},
-					{"every", a.Config.Every},
-					{"sources", names(a.Config.Sources, same)},
-					{"channels", names(a.Config.Channels, same)},
-				})
+				p.facts(settings(a.Config))
 			})
 		},
 	}
 }
 
-func same(name string) string { return name }
+// settings are the keys that have a value; of sources and channels it is also said
+// that there are none.
+func settings(v app.ConfigView) (out [][2]string) {
+	for _, s := range v.Settings {
+		out = append(out, [2]string{s.Key, strings.ReplaceAll(strings.TrimSpace(s.Value), "\n", " ")})
+	}
+	for _, none := range []struct {
+		key   string
+		names []string
+	}{{"sources", v.Sources}, {"channels", v.Channels}} {
+		if len(none.names) == 0 {
+			out = append(out, [2]string{none.key, "none"})
+		}
+	}
+	return out
+}
 
 // checkConfig asks the daemon what it makes of the file, if the daemon runs on
 // it: it alone sees its environment, and the credentials that systemd gives it.

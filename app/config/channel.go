@@ -2,7 +2,9 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
@@ -11,24 +13,43 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-var quietKeys = []document.Key[notify.Quiet]{
-	{Name: "hours", Example: `"22:00-07:00"`, Value: document.Text(func(q *notify.Quiet) *string { return &q.Hours }, document.AnyText)},
-	{Name: "days", Example: "sat,sun", Value: document.Text(func(q *notify.Quiet) *string { return &q.Days }, document.AnyText)},
-	{Name: "zone", Example: "Europe/Berlin", Value: document.Text(func(q *notify.Quiet) *string { return &q.Zone }, checkZone)},
-	{Name: "except", Example: "[critical]", Value: document.Value[notify.Quiet]{Read: readExcept}},
+func (l *loader) readChannels(f *document.Faults, n *document.Node, path string, c *app.Config) error {
+	defer func() { checkFallbacks(f, n, path, c) }()
+	return named(f, n, path, func(name string, v *document.Node) {
+		var channel app.ChannelConfig
+		if !l.options.SkipChannelSecrets && !l.options.skipSecrets {
+			channel = l.readChannel(v, document.Below(path, name))
+		}
+		c.Channels[name] = channel
+	})
 }
 
-var templateKeys = []document.Key[notify.TemplateTexts]{
-	{Name: "title", Example: `"{{.severity}}: {{.title}}"`, Value: aTemplate(func(t *notify.TemplateTexts) *string { return &t.Title })},
-	{Name: "text", Example: `"{{.text}}"`, Value: aTemplate(func(t *notify.TemplateTexts) *string { return &t.Text })},
-}
-
-func (l *loader) heartbeatKeys() []document.Key[app.HeartbeatConfig] {
-	return []document.Key[app.HeartbeatConfig]{
-		{Name: "url", Example: `"https://hc-ping.com/..."`, Value: aSecret(func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL })},
-		{Name: "url_file", Example: "/etc/tocsin/heartbeat.url", Value: aSecretFile(l, func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL })},
-		{Name: "every", Example: "1m", Value: document.Duration(func(h *app.HeartbeatConfig) *rules.Duration { return &h.Every }, 10*rules.Second, rules.Day)},
+func (l *loader) readChannel(n *document.Node, path string) (c app.ChannelConfig) {
+	document.ReadTable(&l.Faults, n, path, l.channelKeys(), &c)
+	if c.URL.IsZero() {
+		if !n.Has("url") && !n.Has("url_file") {
+			l.Refuse(n.KeyAt, path+".url", "is missing; for example url_file: /etc/tocsin/phone.url, a file that holds ntfy://ntfy.sh/my-topic")
+		}
+		return c
 	}
+	if l.options.CheckChannel == nil {
+		return c
+	}
+	kind, err := l.options.CheckChannel(c.URL)
+	if err == nil {
+		c.Kind = kind
+		return c
+	}
+	place, key := n.Table["url"], "url"
+	if !n.Has("url") {
+		place, key = n.Table["url_file"], "url_file"
+	}
+	text := err.Error()
+	if ours := (*rules.Error)(nil); errors.As(err, &ours) {
+		text = ours.Text
+	}
+	l.Refuse(place.At, path+"."+key, "%s", text)
+	return c
 }
 
 // checkRate and the readers below take the sentence of the settings' own
@@ -63,7 +84,7 @@ func readExcept(_ *document.Faults, n *document.Node, _ string, q *notify.Quiet)
 func readQuiet(f *document.Faults, n *document.Node, path string, c *app.ChannelConfig) error {
 	var q notify.Quiet
 	var own document.Faults
-	document.ReadTable(&own, n, path, quietKeys, &q)
+	document.ReadTable(&own, n, path, quietKeys(), &q)
 	if own.Any() {
 		f.Add(own.Err())
 		return nil
@@ -83,25 +104,25 @@ func readQuiet(f *document.Faults, n *document.Node, path string, c *app.Channel
 
 func readTemplate(f *document.Faults, n *document.Node, path string, c *app.ChannelConfig) error {
 	var t notify.TemplateTexts
-	document.ReadTable(f, n, path, templateKeys, &t)
+	document.ReadTable(f, n, path, templateKeys(), &t)
 	c.Settings.Template = &t
 	return nil
 }
 
 // aTemplate reads a Go template and tries it.
 func aTemplate(at func(*notify.TemplateTexts) *string) document.Value[notify.TemplateTexts] {
-	return document.Value[notify.TemplateTexts]{Read: func(_ *document.Faults, n *document.Node, _ string, t *notify.TemplateTexts) error {
+	return document.Plainly(at, func(_ *document.Faults, n *document.Node, _ string, t *notify.TemplateTexts) error {
 		if n.Form != document.FormScalar {
 			return errors.New("must be text")
 		}
 		*at(t) = n.Text // the line breaks at its end are its own
 		_, err := notify.TemplateTexts{Text: n.Text}.Parse()
 		return sentence(err)
-	}}
+	}).In("template")
 }
 
 func (l *loader) readHeartbeat(f *document.Faults, n *document.Node, path string, c *app.Config) error {
-	h := app.HeartbeatConfig{Every: rules.Minute}
+	var h app.HeartbeatConfig
 	document.ReadTable(f, n, path, l.heartbeatKeys(), &h)
 	if h.URL.IsZero() {
 		if l.options.skipSecrets || n.Has("url") || n.Has("url_file") {
@@ -129,4 +150,29 @@ func checkFallbacks(f *document.Faults, n *document.Node, path string, c *app.Co
 			f.Refuse(at.Table["fallback"].At, document.Below(document.Below(path, name), "fallback"), "is the channel itself; name another one, such as mail")
 		}
 	}
+}
+
+func readNotify(f *document.Faults, n *document.Node, path string, c *app.Config) error {
+	keys := routeKeys()
+	if n.Form != document.FormTable {
+		return fmt.Errorf("must be a table with some of %s", strings.Join(document.Names(keys), ", "))
+	}
+	c.Notify = map[string][]string{}
+	for _, severity := range n.Order {
+		v, i := n.Table[severity], slices.Index(document.Names(keys), severity)
+		if i < 0 {
+			f.Add(document.Placed(v.KeyAt, document.UnknownKey(path, severity, document.Names(keys))))
+			continue
+		}
+		below := document.Below(path, severity)
+		f.Note(v, below, keys[i].Example, keys[i].Value.Read(f, v, below, c))
+	}
+	return nil
+}
+
+func texts(severities []rules.Severity) (out []string) {
+	for _, s := range severities {
+		out = append(out, string(s))
+	}
+	return out
 }

@@ -13,8 +13,18 @@ import (
 	"github.com/9bikes/tocsin/app/document"
 )
 
-// credential matches the files of a credentials directory that are ours.
-var credential = regexp.MustCompile(`^(?:(sources)\.(.+)\.(token|password)|(channels)\.(.+)\.(url)|(heartbeat)\.(url)|(token))$`)
+// credentialNames matches the files of a credentials directory that are ours:
+// each is named after the path of a secret.
+func credentialNames() *regexp.Regexp {
+	var names []string
+	for _, key := range Keys() {
+		if key.Secret && !strings.HasSuffix(key.Path, "_file") {
+			name := "(" + strings.ReplaceAll(regexp.QuoteMeta(key.Path), `\.`, `)\.(`) + ")"
+			names = append(names, strings.ReplaceAll(name, "(NAME)", "(.+)"))
+		}
+	}
+	return regexp.MustCompile("^(?:" + strings.Join(names, "|") + ")$")
+}
 
 // addCredentials fills in secrets that the file does not give. The files are
 // not opened yet.
@@ -29,8 +39,9 @@ func addCredentials(n *document.Node, dir string) error {
 	if err != nil {
 		return fmt.Errorf("read the credentials directory: %w", err)
 	}
+	names := credentialNames()
 	for _, f := range files {
-		m := credential.FindStringSubmatch(f.Name())
+		m := names.FindStringSubmatch(f.Name())
 		if m == nil {
 			continue
 		}

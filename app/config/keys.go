@@ -1,349 +1,297 @@
 package config
 
 import (
-	"errors"
-	"fmt"
-	"io/fs"
-	"net"
-	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/document"
+	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// loader reads one configuration, and collects what is wrong with it.
-type loader struct {
-	document.Faults
+// Keys lists every key of a configuration, each once; what is read, suggested,
+// shown and documented comes from the tables below.
+func Keys() []document.Entry { return document.Describe((&loader{}).configKeys()) }
 
-	options Options
-	dir     string // of the config file: relative paths in it begin there
-	home    string
+// shown lists the value of each key that a configuration has, without the
+// credentials.
+func shown(c *app.Config) []app.Setting {
+	out := []app.Setting{}
+	document.Show((&loader{}).configKeys(), c, "", func(key, value string) {
+		out = append(out, app.Setting{Key: key, Value: value})
+	})
+	return out
 }
+
+const secretFile = "a file that holds nothing but the credential, in the place of the key before" //nolint:gosec // no credential
 
 func (l *loader) configKeys() []document.Key[app.Config] {
 	return []document.Key[app.Config]{
-		{Name: "data_dir", Example: "/var/lib/tocsin", Value: aPath(l, func(c *app.Config) *string { return &c.DataDir })},
-		{Name: "listen", Example: "127.0.0.1:8627", Value: document.Text(func(c *app.Config) *string { return &c.Listen }, checkListen)},
-		{Name: "every", Example: "30s", Value: document.Duration(func(c *app.Config) *rules.Duration { return &c.Every }, rules.Second, rules.Hour)},
-		{Name: "outage_after", Example: "2m", Value: document.Duration(func(c *app.Config) *rules.Duration { return &c.OutageAfter }, 10*rules.Second, rules.Hour)},
-		{Name: "zone", Example: "Europe/Berlin", Value: document.Text(func(c *app.Config) *string { return &c.Zone }, checkZone)},
-		{Name: "log", Example: "info", Value: document.Text(func(c *app.Config) *string { return &c.Log }, document.OneOf("debug", "info", "warn", "error"))},
-		{Name: "token", Example: `"..."`, Value: aSecret(func(c *app.Config) *rules.Secret { return &c.Token })},
-		{Name: "token_file", Example: "/etc/tocsin/token", Value: aSecretFile(l, func(c *app.Config) *rules.Secret { return &c.Token })},
-		{Name: "hosts", Example: "[tocsin.lan]", Value: document.Texts(func(c *app.Config) *[]string { return &c.Hosts }, checkHost)},
-		{Name: "public_url", Example: `"https://tocsin.example.org"`, Value: document.Value[app.Config]{Read: readPublicURL}},
-		{Name: "sources", Example: `{home: {kind: influxdb, url: "http://127.0.0.1:8086", database: telegraf}}`, Value: document.Value[app.Config]{Read: l.readSources}},
-		{Name: "channels", Example: `{phone: {url_file: /etc/tocsin/phone.url}}`, Value: document.Value[app.Config]{Read: l.readChannels}},
-		{Name: "notify", Example: "{low: [mail], high: [phone], default: [phone]}", Value: document.Value[app.Config]{Read: readNotify}},
-		{Name: "operators", Example: "[phone]", Value: document.Texts(func(c *app.Config) *[]string { return &c.Operators }, checkName)},
-		{Name: "heartbeat", Example: "{url_file: /etc/tocsin/heartbeat.url, every: 1m}", Value: document.Value[app.Config]{Read: l.readHeartbeat}},
+		{
+			Name: "data_dir", Example: DefaultDataDir, Value: aPath(l, func(c *app.Config) *string { return &c.DataDir }),
+			Without: "`" + DefaultDataDir + "` for root or where it can be written, else `~/.local/share/tocsin`",
+			Meaning: "the database, the keys of stored channels and of links, the daemon's lock",
+		},
+		{
+			Name: "listen", Example: app.DefaultListen, Default: app.DefaultListen, Unit: "host:port",
+			Meaning: "where probes, metrics and live points are answered",
+			Value:   document.Text(func(c *app.Config) *string { return &c.Listen }, checkListen),
+		},
+		{
+			Name: "every", Example: "30s", Default: app.DefaultEvery.String(),
+			Meaning: "the base interval: rules that say nothing else are evaluated this often",
+			Value:   document.Duration(func(c *app.Config) *rules.Duration { return &c.Every }, rules.Second, rules.Hour),
+		},
+		{
+			Name: "outage_after", Example: "2m", Without: "`2m`",
+			Meaning: "a source that has failed for this long is called down; once it is back, points that are late are waited for half as long",
+			Value:   document.Duration(func(c *app.Config) *rules.Duration { return &c.OutageAfter }, 10*rules.Second, rules.Hour),
+		},
+		{
+			Name: "zone", Example: "Europe/Berlin", Without: "the machine's", Unit: "IANA time zone",
+			Meaning: "zone of the times in messages and lists, and of those that people give",
+			Value:   document.Text(func(c *app.Config) *string { return &c.Zone }, checkZone),
+		},
+		{
+			Name: "log", Example: "info", Default: "info",
+			Meaning: "how much is logged, to standard error",
+			Value:   document.Choice(func(c *app.Config) *string { return &c.Log }, "debug", "info", "warn", "error"),
+		},
+		{
+			Name: "token", Example: `"..."`, Secret: true,
+			Meaning: "opens everything at `listen`, also to other machines; who has neither this nor one of " +
+				"[`tocsin tokens add`](operations.md#tokens) gets `/health` and `/ready` alone",
+			Value: aSecret(func(c *app.Config) *rules.Secret { return &c.Token }),
+		},
+		{
+			Name: "token_file", Example: "/etc/tocsin/token", Secret: true, Meaning: secretFile,
+			Value: aSecretFile(l, func(c *app.Config) *rules.Secret { return &c.Token }),
+		},
+		{
+			Name: "hosts", Example: "[tocsin.lan]", Unit: "list of host names",
+			Meaning: "further names that `listen` answers to; needed behind a proxy. With them, or with `public_url`, " +
+				"everybody at `listen` needs a [token](operations.md#tokens)",
+			Value: document.Texts(func(c *app.Config) *[]string { return &c.Hosts }, checkHost),
+		},
+		{
+			Name: "public_url", Example: `"https://tocsin.example.org"`,
+			Meaning: "where phones reach tocsin: messages then carry links to [answer](channels.md#answer-from-the-phone)",
+			Value:   document.Plainly(func(c *app.Config) *string { return &c.PublicURL }, readPublicURL).In("address"),
+		},
+		{
+			Name: "sources", Example: `{home: {kind: influxdb, url: "http://127.0.0.1:8086", database: telegraf}}`,
+			Meaning: "where data comes from, by name",
+			Value: document.Tables(func(c *app.Config) map[string]app.SourceConfig { return c.Sources },
+				l.sourceKeys(), l.readSources),
+		},
+		{
+			Name: "channels", Example: `{phone: {url_file: /etc/tocsin/phone.url}}`,
+			Meaning: "where messages go, by name; more can be added with `tocsin channels add`",
+			Value: document.Tables(func(c *app.Config) map[string]app.ChannelConfig { return c.Channels },
+				l.channelKeys(), l.readChannels),
+		},
+		{
+			Name: "notify", Example: "{low: [mail], high: [phone], default: [phone]}", Without: "every channel",
+			Meaning: "the channels of rules that name none, by severity",
+			Value:   document.Table(func(c *app.Config) *app.Config { return c }, routeKeys(), readNotify),
+		},
+		{
+			Name: "operators", Example: "[phone]", Without: "`notify.default`, else every channel", Unit: "list of channels",
+			Meaning: "the channels for tocsin's own messages: a source is down or back, tocsin was away, another channel fails",
+			Value:   document.Texts(func(c *app.Config) *[]string { return &c.Operators }, checkName),
+		},
+		{
+			Name: "heartbeat", Example: "{url_file: /etc/tocsin/heartbeat.url, every: 1m}",
+			Meaning: "a dead-man service, [pinged while all is well](operations.md#probes-and-metrics)",
+			Value: document.Table(func(c *app.Config) *app.HeartbeatConfig { return &c.Heartbeat },
+				l.heartbeatKeys(), l.readHeartbeat),
+		},
 	}
 }
 
 func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
 	return []document.Key[app.SourceConfig]{
-		{Name: "kind", Example: "influxdb", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Kind }, document.OneOf(app.KindInfluxDB, app.KindInfluxDB3, app.KindLive))},
-		{Name: "url", Example: "http://127.0.0.1:8086", Value: document.Value[app.SourceConfig]{Read: readSourceURL}},
-		{Name: "database", Example: "telegraf", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Database }, document.AnyText)},
-		{Name: "retention", Example: "autogen", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Retention }, document.AnyText)},
-		{Name: "token", Example: `"..."`, Value: aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Token })},
-		{Name: "token_file", Example: "/etc/tocsin/influx.token", Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Token })},
-		{Name: "username", Example: "tocsin", Value: document.Text(func(s *app.SourceConfig) *string { return &s.Username }, document.AnyText)},
-		{Name: "password", Example: `"..."`, Value: aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Password })},
-		{Name: "password_file", Example: "/etc/tocsin/influx.password", Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Password })},
-		{Name: "delay", Example: "10s", Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Delay }, 0, rules.Hour)},
-		{Name: "timeout", Example: "10s", Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Timeout }, rules.Second, 10*rules.Minute)},
-		{Name: "max_answer", Example: "64MB", Value: document.Size(func(s *app.SourceConfig) *int { return &s.MaxAnswer }, 1<<20, 1<<30)},
-		{Name: "vitals", Example: "true", Value: document.Flag(func(s *app.SourceConfig) *bool { return &s.Vitals })},
-		{Name: "keep_for", Example: "1h", Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.KeepFor }, rules.Minute, rules.Week)},
+		{
+			Name: "kind", Example: app.KindInfluxDB, Without: "needed",
+			Meaning: "`influxdb` is 1, 2 and 3 over InfluxQL, `influxdb3` is 3 over Flight SQL, [`live`](live.md) is what is pushed here",
+			Value: document.Choice(func(s *app.SourceConfig) *string { return &s.Kind },
+				app.KindInfluxDB, app.KindInfluxDB3, app.KindLive),
+		},
+		{
+			Name: "url", Example: "http://127.0.0.1:8086", Without: "needed", Meaning: "where it is; no login in it",
+			Value: document.Plainly(func(s *app.SourceConfig) *string { return &s.URL }, readSourceURL).In("address"),
+		},
+		{
+			Name: "database", Example: "telegraf", Without: "needed", Meaning: "the database; the bucket of InfluxDB 2",
+			Value: document.Text(func(s *app.SourceConfig) *string { return &s.Database }, document.AnyText),
+		},
+		{
+			Name: "retention", Example: "autogen", Without: "the database's own", Meaning: "retention policy",
+			Value: document.Text(func(s *app.SourceConfig) *string { return &s.Retention }, document.AnyText),
+		},
+		{
+			Name: "token", Example: `"..."`, Secret: true, Meaning: "token of InfluxDB 2 or 3",
+			Value: aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Token }),
+		},
+		{
+			Name: "token_file", Example: "/etc/tocsin/influx.token", Secret: true, Meaning: secretFile,
+			Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Token }),
+		},
+		{
+			Name: "username", Example: "tocsin", Meaning: "login of InfluxDB 1, instead of a token",
+			Value: document.Text(func(s *app.SourceConfig) *string { return &s.Username }, document.AnyText),
+		},
+		{
+			Name: "password", Example: `"..."`, Secret: true, Meaning: "password beside `username`",
+			Value: aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Password }),
+		},
+		{
+			Name: "password_file", Example: "/etc/tocsin/influx.password", Secret: true, Meaning: secretFile,
+			Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Password }),
+		},
+		{
+			Name: "delay", Example: "10s", Without: "`0s`", Meaning: "windows end this long ago, so that late points are in",
+			Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Delay }, 0, rules.Hour),
+		},
+		{
+			Name: "timeout", Example: "10s", Without: "`10s`", Meaning: "of one round of queries",
+			Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Timeout }, rules.Second, 10*rules.Minute),
+		},
+		{
+			Name: "max_answer", Example: "64MB", Without: "`64MB`",
+			Meaning: "how large the answer to one request may be; a larger one is refused, so that no database fills the memory",
+			Value:   document.Size(func(s *app.SourceConfig) *int { return &s.MaxAnswer }, 1<<20, 1<<30),
+		},
+		{
+			Name: "vitals", Example: "true", Without: "`false`",
+			Meaning: "live only: read this machine's own CPU, memory, disks, load, network and temperatures",
+			Value:   document.Flag(func(s *app.SourceConfig) *bool { return &s.Vitals }),
+		},
+		{
+			Name: "keep_for", Example: "1h", Without: "`1h`",
+			Meaning: "live only: how long points stay in memory; no window can be longer",
+			Value:   document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.KeepFor }, rules.Minute, rules.Week),
+		},
 	}
 }
 
 func (l *loader) channelKeys() []document.Key[app.ChannelConfig] {
 	return []document.Key[app.ChannelConfig]{
-		{Name: "url", Example: `"ntfy://ntfy.sh/my-topic"`, Value: aSecret(func(c *app.ChannelConfig) *rules.Secret { return &c.URL })},
-		{Name: "url_file", Example: "/etc/tocsin/phone.url", Value: aSecretFile(l, func(c *app.ChannelConfig) *rules.Secret { return &c.URL })},
-		{Name: "fallback", Example: "mail", Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Fallback }, checkName)},
-		{Name: "rate", Example: "10/m", Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Rate }, checkRate)},
-		{Name: "quiet", Example: `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`, Value: document.Value[app.ChannelConfig]{Read: readQuiet}},
-		{Name: "template", Example: `{title: "{{.severity}}: {{.title}}"}`, Value: document.Value[app.ChannelConfig]{Read: readTemplate}},
-		{Name: "never_twice", Example: "true", Value: document.Flag(func(c *app.ChannelConfig) *bool { return &c.Settings.NeverTwice })},
-		{Name: "timeout", Example: "60s", Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Timeout }, checkTimeout)},
+		{
+			Name: "url", Example: `"ntfy://ntfy.sh/my-topic"`, Secret: true, Without: "needed",
+			Meaning: "[where to send](channels.md), with the credential",
+			Value:   aSecret(func(c *app.ChannelConfig) *rules.Secret { return &c.URL }),
+		},
+		{
+			Name: "url_file", Example: "/etc/tocsin/phone.url", Secret: true, Meaning: secretFile,
+			Value: aSecretFile(l, func(c *app.ChannelConfig) *rules.Secret { return &c.URL }),
+		},
+		{
+			Name: "fallback", Example: "mail", Unit: "channel", Meaning: "is told when this one fails",
+			Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Fallback }, checkName),
+		},
+		{
+			Name: "rate", Example: "10/m", Without: "what the service bears", Unit: "number in a minute or an hour",
+			Meaning: "the most messages in a time; what is over it waits and is folded",
+			Value:   document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Rate }, checkRate),
+		},
+		{
+			Name: "quiet", Example: `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`,
+			Meaning: "messages wait until the quiet hours are over",
+			Value:   document.Table(func(c *app.ChannelConfig) *notify.Quiet { return c.Settings.Quiet }, quietKeys(), readQuiet),
+		},
+		{
+			Name: "template", Example: `{title: "{{.severity}}: {{.title}}"}`, Without: "tocsin's own words",
+			Meaning: "[Go templates](channels.md#your-own-words) of the messages",
+			Value: document.Table(func(c *app.ChannelConfig) *notify.TemplateTexts { return c.Settings.Template },
+				templateKeys(), readTemplate),
+		},
+		{
+			Name: "never_twice", Example: "true", Without: "`false`",
+			Meaning: "a message that may have arrived, because no answer came in time, is not sent there again but is a " +
+				"dead letter at once: rather a loss than a duplicate",
+			Value: document.Flag(func(c *app.ChannelConfig) *bool { return &c.Settings.NeverTwice }),
+		},
+		{
+			Name: "timeout", Example: "60s", Without: "`60s`", Unit: "duration, 1s to 10m",
+			Meaning: "how long an answer is awaited before a message counts as unanswered and is sent again: an answer " +
+				"that comes late, but within it, makes no duplicate",
+			Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Timeout }, checkTimeout),
+		},
 	}
 }
 
-// aSecret reads a credential that stands in the configuration itself.
-func aSecret[T any](at func(*T) *rules.Secret) document.Value[T] {
-	return document.Parsed(at, func(text string) (rules.Secret, error) { return rules.NewSecret(text), nil })
+func quietKeys() []document.Key[notify.Quiet] {
+	return []document.Key[notify.Quiet]{
+		{
+			Name: "hours", Example: `"22:00-07:00"`, Without: "all day", Unit: "two times of the day", Meaning: "from when until when",
+			Value: document.Text(func(q *notify.Quiet) *string { return &q.Hours }, document.AnyText),
+		},
+		{
+			Name: "days", Example: "sat,sun", Without: "every day", Unit: "days of the week", Meaning: "on which days they begin",
+			Value: document.Text(func(q *notify.Quiet) *string { return &q.Days }, document.AnyText),
+		},
+		{
+			Name: "zone", Example: "Europe/Berlin", Without: "`zone` of the config, else the machine's", Unit: "IANA time zone",
+			Meaning: "the zone of the hours",
+			Value:   document.Text(func(q *notify.Quiet) *string { return &q.Zone }, checkZone),
+		},
+		{
+			Name: "except", Example: "[critical]", Meaning: "alerts of these severities do not wait",
+			Value: document.Value[notify.Quiet]{
+				Unit: "list of severities", Read: readExcept,
+				Show: func(q *notify.Quiet, path string, each document.Each) { each.List(path, texts(q.Except)) },
+			},
+		},
+	}
 }
 
-// aSecretFile reads a credential from the file that the value names. No error
-// shows that name: people put the secret itself there.
-func aSecretFile[T any](l *loader, at func(*T) *rules.Secret) document.Value[T] {
-	return document.Value[T]{Read: func(_ *document.Faults, n *document.Node, _ string, t *T) error {
-		text, err := document.ScalarOf(n)
-		if err != nil {
-			return err
+func templateKeys() []document.Key[notify.TemplateTexts] {
+	return []document.Key[notify.TemplateTexts]{
+		{
+			Name: "title", Example: `"{{.severity}}: {{.title}}"`, Meaning: "the headline",
+			Value: aTemplate(func(t *notify.TemplateTexts) *string { return &t.Title }),
+		},
+		{
+			Name: "text", Example: `"{{.text}}"`, Meaning: "what stands below it",
+			Value: aTemplate(func(t *notify.TemplateTexts) *string { return &t.Text }),
+		},
+	}
+}
+
+func (l *loader) heartbeatKeys() []document.Key[app.HeartbeatConfig] {
+	return []document.Key[app.HeartbeatConfig]{
+		{
+			Name: "url", Example: `"https://hc-ping.com/..."`, Secret: true, Without: "needed", Meaning: "the address that is pinged",
+			Value: aSecret(func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL }),
+		},
+		{
+			Name: "url_file", Example: "/etc/tocsin/heartbeat.url", Secret: true, Meaning: secretFile,
+			Value: aSecretFile(l, func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL }),
+		},
+		{
+			Name: "every", Example: "1m", Default: "1m", Meaning: "how often",
+			Value: document.Duration(func(h *app.HeartbeatConfig) *rules.Duration { return &h.Every }, 10*rules.Second, rules.Day),
+		},
+	}
+}
+
+// routeKeys are the severities, and what holds for those that are not there.
+func routeKeys() (out []document.Key[app.Config]) {
+	for _, name := range append(slices.Clone(rules.Severities), "default") {
+		k := document.Key[app.Config]{Name: name, Example: "[phone]", Without: "`notify.default`", Unit: "list of channels"}
+		k.Meaning = "where alerts of this severity are told"
+		if name == "default" {
+			k.Meaning, k.Without = "where alerts of every other severity are told", "every channel"
 		}
-		if l.options.skipSecrets {
-			return nil
+		k.Value = document.Value[app.Config]{
+			Read: func(_ *document.Faults, n *document.Node, _ string, c *app.Config) (err error) {
+				c.Notify[name], err = document.ListOf(n, checkName)
+				return err
+			},
+			Show: func(c *app.Config, path string, each document.Each) { each.List(path, c.Notify[name]) },
 		}
-		*at(t), err = readSecret(l.resolve(n, text))
-		return err
-	}}
-}
-
-const maxSecret = 64 << 10
-
-func readSecret(path string) (rules.Secret, error) {
-	info, err := os.Stat(path)
-	if err == nil && (!info.Mode().IsRegular() || info.Size() > maxSecret) {
-		return rules.Secret{}, errors.New("must be the path of a small file that holds the secret alone")
+		out = append(out, k)
 	}
-	content, err := os.ReadFile(path)
-	text := strings.TrimSpace(string(content))
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return rules.Secret{}, errors.New("names a file that this user may not read; run as the daemon's user, or change its owner")
-	case errors.Is(err, fs.ErrNotExist):
-		return rules.Secret{}, errors.New("names a file that does not exist; it must be the path of a file that holds the secret")
-	case err != nil:
-		return rules.Secret{}, errors.New("names a file that cannot be read; it must be the path of a file that holds the secret")
-	case text == "":
-		return rules.Secret{}, errors.New("names a file that is empty; write the secret into it")
-	}
-	return rules.NewSecret(text), nil
-}
-
-// resolve makes a path absolute: in a file it begins at the file's folder.
-func (l *loader) resolve(n *document.Node, path string) string {
-	if rest, ok := strings.CutPrefix(path, "~/"); ok && l.home != "" {
-		return filepath.Join(l.home, rest)
-	}
-	if !filepath.IsAbs(path) && !n.Env {
-		path = filepath.Join(l.dir, path)
-	}
-	if whole, err := filepath.Abs(path); err == nil {
-		return whole
-	}
-	return path
-}
-
-func aPath[T any](l *loader, at func(*T) *string) document.Value[T] {
-	return document.Value[T]{Read: func(_ *document.Faults, n *document.Node, _ string, t *T) error {
-		text, err := document.ScalarOf(n)
-		if err != nil || text == "" {
-			return errors.New("must be the path of a directory")
-		}
-		*at(t) = l.resolve(n, text)
-		return nil
-	}}
-}
-
-func checkListen(text string) error {
-	_, port, err := net.SplitHostPort(text)
-	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 && port != "0" {
-		return fmt.Errorf("must be host:port, with a port up to 65535; got %s", document.Quoted(text))
-	}
-	return nil
-}
-
-func checkZone(text string) error {
-	if _, err := time.LoadLocation(text); err != nil || text == "Local" || text == "" {
-		return fmt.Errorf("must be an IANA time zone; got %s", document.Quoted(text))
-	}
-	return nil
-}
-
-func checkHost(text string) error {
-	if text == "" || strings.ContainsAny(text, "/ \t@?#") || strings.Contains(text, "://") {
-		return fmt.Errorf("must be a list of host names without scheme and path; got %s", document.Quoted(text))
-	}
-	return nil
-}
-
-func checkName(text string) error {
-	if !app.ValidName(text) {
-		return fmt.Errorf("must be names of small letters, digits, _ . and -, at most 63; got %s", document.Quoted(text))
-	}
-	return nil
-}
-
-// readSourceURL refuses credentials in the URL, where logs and errors would show
-// them, and never shows the URL itself.
-func readSourceURL(_ *document.Faults, n *document.Node, _ string, s *app.SourceConfig) error {
-	text, err := document.ScalarOf(n)
-	if err != nil {
-		return err
-	}
-	u, err := url.Parse(text)
-	switch {
-	case strings.Contains(text, "@"):
-		return errors.New("must not hold a user or password; write them under username and password, or password_file")
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
-		return errors.New("must be an address that begins with http:// or https://")
-	case u.RawQuery != "" || u.Fragment != "":
-		return errors.New("must end before ? and #; the database goes under database, a token under token or token_file")
-	}
-	s.URL = strings.TrimRight(text, "/")
-	return nil
-}
-
-// readPublicURL reads the address that people reach the daemon at.
-func readPublicURL(_ *document.Faults, n *document.Node, _ string, c *app.Config) error {
-	text, err := document.ScalarOf(n)
-	if err != nil {
-		return err
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || len(text) > 300:
-		return errors.New("must be an address that begins with https:// or http://")
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(text, " \t'\"<>?#"):
-		return errors.New("must be a host, and a path where a proxy needs one, without a user, ? or #")
-	}
-	c.PublicURL = strings.TrimRight(text, "/")
-	return nil
-}
-
-// named reads a table whose keys are names that people gave.
-func named(f *document.Faults, n *document.Node, path string, each func(name string, v *document.Node)) error {
-	if n.Form != document.FormTable {
-		return errors.New("must be a table of names")
-	}
-	for _, name := range n.Order {
-		v := n.Table[name]
-		if app.ValidName(name) {
-			each(name, v)
-			continue
-		}
-		shown := "a name in it"
-		if document.LooksLikeKey(name) {
-			shown = strconv.Quote(name)
-		}
-		f.Refuse(v.KeyAt, path, "%s cannot be a name: small letters, digits, _ . and -, at most 63; for example home", shown)
-	}
-	return nil
-}
-
-func (l *loader) readSources(f *document.Faults, n *document.Node, path string, c *app.Config) error {
-	return named(f, n, path, func(name string, v *document.Node) {
-		var s app.SourceConfig
-		document.ReadTable(f, v, document.Below(path, name), l.sourceKeys(), &s)
-		l.checkSource(v, document.Below(path, name))
-		c.Sources[name] = s
-	})
-}
-
-// ownKeys lists the keys that only the live source has.
-var ownKeys = []string{"vitals", "keep_for"}
-
-// sharedKeys lists the keys that the live source has too.
-var sharedKeys = []string{"kind", "delay"}
-
-// checkSource checks the keys of a source against its kind.
-func (l *loader) checkSource(n *document.Node, path string) {
-	kind := ""
-	if n.Has("kind") {
-		kind = strings.TrimSpace(n.Table["kind"].Text)
-	}
-	switch {
-	case kind == "":
-		l.Refuse(n.KeyAt, path+".kind", "is missing; one of %s, %s, %s; for example kind: %s", app.KindInfluxDB, app.KindInfluxDB3, app.KindLive, app.KindInfluxDB)
-	case kind == app.KindLive:
-		l.refuseKeys(n, path, kind, func(key string) bool { return !slices.Contains(ownKeys, key) && !slices.Contains(sharedKeys, key) })
-	case document.OneOf(app.KindInfluxDB, app.KindInfluxDB3)(kind) == nil:
-		l.refuseKeys(n, path, kind, func(key string) bool { return slices.Contains(ownKeys, key) })
-		l.needKeys(n, path)
-	}
-}
-
-func (l *loader) refuseKeys(n *document.Node, path, kind string, wrong func(key string) bool) {
-	for _, key := range n.Order {
-		if n.Has(key) && wrong(key) && slices.Contains(document.Names(l.sourceKeys()), key) {
-			l.Refuse(n.Table[key].KeyAt, path+"."+key, "does not belong to a source of kind %s; leave it out", kind)
-		}
-	}
-}
-
-func (l *loader) needKeys(n *document.Node, path string) {
-	for _, k := range l.sourceKeys() {
-		if (k.Name == "url" || k.Name == "database") && !n.Has(k.Name) {
-			l.Refuse(n.KeyAt, path+"."+k.Name, "is missing; for example %s: %s", k.Name, k.Example)
-		}
-	}
-	password := n.Has("password") || n.Has("password_file")
-	switch {
-	case n.Has("username") && !password && !l.options.skipSecrets:
-		l.Refuse(n.KeyAt, path+".password", "is missing beside username; for example password_file: /etc/tocsin/influx.password")
-	case password && !n.Has("username"):
-		l.Refuse(n.KeyAt, path+".username", "is missing beside password; for example username: tocsin")
-	case password && (n.Has("token") || n.Has("token_file")):
-		l.Refuse(n.KeyAt, path+".token", "is given beside username and password; keep one of the two ways")
-	}
-}
-
-func (l *loader) readChannels(f *document.Faults, n *document.Node, path string, c *app.Config) error {
-	defer func() { checkFallbacks(f, n, path, c) }()
-	return named(f, n, path, func(name string, v *document.Node) {
-		var channel app.ChannelConfig
-		if !l.options.SkipChannelSecrets && !l.options.skipSecrets {
-			channel = l.readChannel(v, document.Below(path, name))
-		}
-		c.Channels[name] = channel
-	})
-}
-
-func (l *loader) readChannel(n *document.Node, path string) (c app.ChannelConfig) {
-	document.ReadTable(&l.Faults, n, path, l.channelKeys(), &c)
-	if c.URL.IsZero() {
-		if !n.Has("url") && !n.Has("url_file") {
-			l.Refuse(n.KeyAt, path+".url", "is missing; for example url_file: /etc/tocsin/phone.url, a file that holds ntfy://ntfy.sh/my-topic")
-		}
-		return c
-	}
-	if l.options.CheckChannel == nil {
-		return c
-	}
-	kind, err := l.options.CheckChannel(c.URL)
-	if err == nil {
-		c.Kind = kind
-		return c
-	}
-	place, key := n.Table["url"], "url"
-	if !n.Has("url") {
-		place, key = n.Table["url_file"], "url_file"
-	}
-	text := err.Error()
-	if ours := (*rules.Error)(nil); errors.As(err, &ours) {
-		text = ours.Text
-	}
-	l.Refuse(place.At, path+"."+key, "%s", text)
-	return c
-}
-
-func readNotify(f *document.Faults, n *document.Node, path string, c *app.Config) error {
-	known := append(slices.Clone(rules.Severities), "default")
-	if n.Form != document.FormTable {
-		return fmt.Errorf("must be a table with some of %s", strings.Join(known, ", "))
-	}
-	c.Notify = map[string][]string{}
-	for _, severity := range n.Order {
-		v := n.Table[severity]
-		if !slices.Contains(known, severity) {
-			f.Add(document.Placed(v.KeyAt, document.UnknownKey(path, severity, known)))
-			continue
-		}
-		names, err := document.ListOf(v, checkName)
-		f.Note(v, document.Below(path, severity), "[phone]", err)
-		c.Notify[severity] = names
-	}
-	return nil
+	return out
 }

@@ -62,6 +62,15 @@ func Find(path string, env []string) *app.Config {
 	return c
 }
 
+// loader reads one configuration, and collects what is wrong with it.
+type loader struct {
+	document.Faults
+
+	options Options
+	dir     string // of the config file: relative paths in it begin there
+	home    string
+}
+
 // readAll returns what could be read, and joins what is wrong with the rest.
 func readAll(path string, o Options) (*app.Config, error) {
 	root, err := document.NewTable("the configuration"), error(nil)
@@ -76,7 +85,7 @@ func readAll(path string, o Options) (*app.Config, error) {
 	l.Add(err)
 	l.Add(addCredentials(root, o.CredentialsDir))
 	addEnv(root, o.Env)
-	c := &app.Config{Listen: app.DefaultListen, Every: app.DefaultEvery, Log: "info", Sources: map[string]app.SourceConfig{}, Channels: map[string]app.ChannelConfig{}, Path: path}
+	c := &app.Config{Sources: map[string]app.SourceConfig{}, Channels: map[string]app.ChannelConfig{}, Path: path}
 	if !broken || o.skipSecrets {
 		document.ReadTable(&l.Faults, root, "", l.configKeys(), c)
 	}
@@ -89,6 +98,7 @@ func readAll(path string, o Options) (*app.Config, error) {
 	if c.Operators == nil {
 		c.Operators = slices.Clone(c.Notify["default"])
 	}
+	c.Settings = shown(c)
 	return c, l.Err()
 }
 

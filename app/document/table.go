@@ -1,6 +1,7 @@
 package document
 
 import (
+	"cmp"
 	"errors"
 	"regexp"
 	"slices"
@@ -32,18 +33,82 @@ func (f *Faults) Any() bool { return len(f.errs) > 0 }
 // Err joins what was noted.
 func (f *Faults) Err() error { return errors.Join(f.errs...) }
 
-// Key is one key of a table that is read into a T.
+// Key is one key of a table that is read into a T, and all that is said of it
+// anywhere.
 type Key[T any] struct {
 	Name    string
-	Example string // a value that works
+	Meaning string // for the reference, in Markdown
+	Unit    string // what is written, where that of Value is not enough
+	Example string // a value that works, as YAML
+	Default string // is read where the key is not given
+	Without string // what holds without it, in words, where no Default says so
+	Secret  bool   // it is a credential, or the name of a file that holds one
 	Value   Value[T]
 }
 
-// Value is how the value of a key is read.
+// Value is how the value of a key is read, shown and described.
 type Value[T any] struct {
+	Unit string // what is written: a text, a duration within bounds
 	// Read reads a value into t. Its error is without the place, the path and an
 	// example; what is wrong further below goes to f.
 	Read func(f *Faults, n *Node, path string, t *T) error
+	// Show tells each value that t holds, none where the key was not given; nil
+	// where another key shows it.
+	Show  func(t *T, path string, each Each)
+	Below []Entry // the keys below it
+}
+
+// Each takes a key, by its path, and its value. Of a credential it is told that it
+// is there.
+type Each func(key, value string)
+
+// Entry is a key as references have it.
+type Entry struct {
+	Path    string // from the top, NAME in the place of names that people give
+	Meaning string
+	Unit    string
+	Example string
+	Default string // with ` around a value, else words
+	Secret  bool
+	Table   bool // has keys below it, which follow
+}
+
+// Describe lists keys, each followed by those below it.
+func Describe[T any](keys []Key[T]) (out []Entry) {
+	for _, k := range keys {
+		e := Entry{
+			Path: k.Name, Meaning: k.Meaning, Unit: cmp.Or(k.Unit, k.Value.Unit), Example: k.Example,
+			Default: k.Without, Secret: k.Secret, Table: len(k.Value.Below) > 0,
+		}
+		if k.Default != "" {
+			e.Default = "`" + k.Default + "`"
+		}
+		out = append(out, e)
+		for _, below := range k.Value.Below {
+			below.Path = Below(k.Name, below.Path)
+			out = append(out, below)
+		}
+	}
+	return out
+}
+
+// Show tells the value of each key that t holds.
+func Show[T any](keys []Key[T], t *T, path string, each Each) {
+	for _, k := range keys {
+		if k.Value.Show != nil {
+			k.Value.Show(t, Below(path, k.Name), each)
+		}
+	}
+}
+
+// preset reads the defaults into t.
+func preset[T any](f *Faults, keys []Key[T], path string, t *T) {
+	for _, k := range keys {
+		if k.Default != "" {
+			n := &Node{Form: FormScalar, Text: k.Default, At: "the default"}
+			f.Note(n, Below(path, k.Name), k.Example, k.Value.Read(f, n, path, t))
+		}
+	}
 }
 
 // Names lists the names of keys.
@@ -54,8 +119,10 @@ func Names[T any](keys []Key[T]) (out []string) {
 	return out
 }
 
-// ReadTable reads the keys of a table into t; what is wrong goes to f.
+// ReadTable reads the defaults and then the keys of a table into t; what is wrong
+// goes to f.
 func ReadTable[T any](f *Faults, n *Node, path string, keys []Key[T], t *T) {
+	preset(f, keys, path, t)
 	known := Names(keys)
 	if n.Form != FormTable {
 		if n.Form != FormEmpty {

@@ -3,6 +3,8 @@ package document
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -28,9 +30,18 @@ func Quoted(text string) string {
 	return strconv.Quote(text)
 }
 
+// Plainly is a value that a function reads, and that is shown as it prints.
+func Plainly[T, V any](at func(*T) *V, read func(f *Faults, n *Node, path string, t *T) error) Value[T] {
+	return Value[T]{Read: read, Show: func(t *T, path string, each Each) {
+		if v := reflect.ValueOf(at(t)).Elem(); !v.IsZero() {
+			each(path, fmt.Sprint(v.Interface()))
+		}
+	}}
+}
+
 // Parsed is one value that a function makes of a text.
 func Parsed[T, V any](at func(*T) *V, parse func(string) (V, error)) Value[T] {
-	return Value[T]{Read: func(_ *Faults, n *Node, _ string, t *T) error {
+	return Plainly(at, func(_ *Faults, n *Node, _ string, t *T) error {
 		text, err := ScalarOf(n)
 		if err != nil {
 			return err
@@ -40,12 +51,23 @@ func Parsed[T, V any](at func(*T) *V, parse func(string) (V, error)) Value[T] {
 			*at(t) = v
 		}
 		return err
-	}}
+	})
+}
+
+// In says what is written.
+func (v Value[T]) In(unit string) Value[T] {
+	v.Unit = unit
+	return v
 }
 
 // Text is a text that a function checks.
 func Text[T any](at func(*T) *string, check func(string) error) Value[T] {
-	return Parsed(at, func(text string) (string, error) { return text, check(text) })
+	return Parsed(at, func(text string) (string, error) { return text, check(text) }).In("text")
+}
+
+// Choice is one of some texts.
+func Choice[T any](at func(*T) *string, allowed ...string) Value[T] {
+	return Text(at, OneOf(allowed...)).In("`" + strings.Join(allowed, "`, `") + "`")
 }
 
 // Duration is a duration within bounds.
@@ -59,7 +81,7 @@ func Duration[T any](at func(*T) *rules.Duration, least, most rules.Duration) Va
 			return 0, fmt.Errorf("must be between %s and %s; got %s", least, most, d)
 		}
 		return d, nil
-	})
+	}).In(fmt.Sprintf("duration, %s to %s", least, most))
 }
 
 // Flag is true or false.
@@ -72,15 +94,58 @@ func Flag[T any](at func(*T) *bool) Value[T] {
 			return false, nil
 		}
 		return false, fmt.Errorf("must be true or false; got %s", Quoted(text))
-	})
+	}).In("`true` or `false`")
 }
 
 // Texts is a list of texts that a function checks.
 func Texts[T any](at func(*T) *[]string, check func(string) error) Value[T] {
-	return Value[T]{Read: func(_ *Faults, n *Node, _ string, t *T) (err error) {
-		*at(t), err = ListOf(n, check)
-		return err
-	}}
+	return Value[T]{
+		Unit: "list",
+		Read: func(_ *Faults, n *Node, _ string, t *T) (err error) {
+			*at(t), err = ListOf(n, check)
+			return err
+		},
+		Show: func(t *T, path string, each Each) { each.List(path, *at(t)) },
+	}
+}
+
+// List tells a list, if anything is in it.
+func (each Each) List(path string, names []string) {
+	if len(names) > 0 {
+		each(path, strings.Join(names, ", "))
+	}
+}
+
+// Table is a table of its own below a key. What at returns is shown; nil is none.
+func Table[T, V any](at func(*T) *V, keys []Key[V], read func(f *Faults, n *Node, path string, t *T) error) Value[T] {
+	return Value[T]{
+		Unit: "table", Read: read, Below: Describe(keys),
+		Show: func(t *T, path string, each Each) {
+			if v := at(t); v != nil {
+				Show(keys, v, path, each)
+			}
+		},
+	}
+}
+
+// Tables is a table of tables, each with a name that people gave.
+func Tables[T, V any](at func(*T) map[string]V, keys []Key[V], read func(f *Faults, n *Node, path string, t *T) error) Value[T] {
+	var below []Entry
+	for _, e := range Describe(keys) {
+		e.Path = Below("NAME", e.Path)
+		below = append(below, e)
+	}
+	return Value[T]{
+		Unit: "table of names", Read: read, Below: below,
+		Show: func(t *T, path string, each Each) {
+			names := slices.Sorted(maps.Keys(at(t)))
+			each.List(path, names)
+			for _, name := range names {
+				v := at(t)[name]
+				Show(keys, &v, Below(path, name), each)
+			}
+		},
+	}
 }
 
 // ListOf reads a list of texts. One text with commas is a list too: that is how
