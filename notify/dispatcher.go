@@ -68,7 +68,7 @@ func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, 
 	orElse(&o.FallbackAfter, 15*time.Minute)
 	orElse(&o.TroubleAfter, time.Hour)
 	if o.Jitter == nil {
-		o.Jitter = func(wait time.Duration) time.Duration { return time.Duration(rand.Int64N(int64(wait)/5 + 1)) }
+		o.Jitter = func(wait time.Duration) time.Duration { return rand.N(wait/5 + 1) }
 	}
 	if o.Policy == nil {
 		o.Policy = func(string) Policy { return Policy{} }
@@ -108,8 +108,8 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 }
 
-// longestNap is the longest time without a look. The clock on the wall, which
-// says what is due, may jump.
+// longestNap is the longest time without a look, also whether quiet hours are
+// over. The clock on the wall, which says what is due, may jump.
 const longestNap = time.Minute
 
 // rouse wakes the worker of every address that is owed something, and says how

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -219,9 +220,7 @@ func (t *tally) add(it item) {
 		return
 	}
 	t.firing++
-	if t.worst == "" || it.Facts.Severity.Rank() > t.worst.Rank() {
-		t.worst = it.Facts.Severity
-	}
+	t.worst = cmp.Or(t.worst, it.Facts.Severity) // the worst comes first
 }
 
 // String writes the tally as a line of a digest does.

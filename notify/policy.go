@@ -166,22 +166,14 @@ func (q *Quiet) String() string {
 	return text
 }
 
-// split parts what may go now from what waits. All news of an alert go
-// together: who hears that it is critical need not hear in the morning that it
-// began.
-func (q *Quiet) split(list []rules.Notification, now time.Time) (goes, waits []rules.Notification) {
+// passing picks what may go now; the rest waits. All news of an alert go together:
+// who hears that it is critical need not hear in the morning that it began.
+func (q *Quiet) passing(list []rules.Notification, now time.Time) []rules.Notification {
 	urgent := map[string]bool{}
 	for _, n := range list {
 		urgent[n.AlertID] = urgent[n.AlertID] || n.AlertID != "" && !q.holds(n, now)
 	}
-	for _, n := range list {
-		if q.holds(n, now) && !urgent[n.AlertID] {
-			waits = append(waits, n)
-		} else {
-			goes = append(goes, n)
-		}
-	}
-	return goes, waits
+	return only(list, func(n rules.Notification) bool { return urgent[n.AlertID] || !q.holds(n, now) })
 }
 
 // kept reports whether some of list waited for quiet hours to end.

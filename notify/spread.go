@@ -16,15 +16,19 @@ func (w *worker) spread(ctx context.Context, list []rules.Notification) bool {
 	if len(list) == 0 {
 		return false
 	}
+	if w.unspread && time.Now().Before(w.notSoon) {
+		return true // it was tried a moment ago
+	}
 	err := w.outbox.Spread(ctx, list, targets)
 	if err != nil { // memory may know what could not be saved
 		if _, list = w.toSpread(w.owed(time.Now())); len(list) > 0 {
 			w.log.Error("messages not made for the targets of a channel", "channel", w.name, "error", err)
 			w.backOff(0)
+			w.unspread = true
 			return true
 		}
 	}
-	w.failures, w.notSoon = 0, time.Time{}
+	w.failures, w.notSoon, w.unspread = 0, time.Time{}, false
 	w.rouse(ctx)
 	return true
 }

@@ -18,6 +18,7 @@ type worker struct {
 
 	failures int
 	notSoon  time.Time // no try before: backoff, Retry-After, or the fold
+	unspread bool      // the last spread failed
 	budget   budget
 	storm    storm
 	trouble  trouble
@@ -42,10 +43,6 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// quietLook is how often a channel in its quiet hours looks whether they are
-// over. It reads the clock on the wall, which may jump.
-const quietLook = 30 * time.Second
-
 // work sends what is owed, if it may, and says how long to wait before it
 // looks again; 0 is until it is woken.
 func (w *worker) work(ctx context.Context) time.Duration {
@@ -60,18 +57,12 @@ func (w *worker) work(ctx context.Context) time.Duration {
 	p := w.options.Policy(w.name)
 	w.divertStuck(ctx, p, list, now)
 	if wait := w.notSoon.Sub(now); wait > 0 {
-		if len(list) == 0 && !w.storm.on() {
-			return 0
-		}
 		return w.untilDivert(p, list, wait, now)
 	}
-	list, waits := p.Quiet.split(list, now)
+	list = p.Quiet.passing(list, now)
 	w.endStorm(ctx, list, now)
-	switch {
-	case len(list) == 0 && len(waits) == 0:
+	if len(list) == 0 {
 		return 0
-	case len(list) == 0:
-		return quietLook
 	}
 	if wait := w.budget.wait(p.Rate, now); wait > 0 {
 		return wait
@@ -192,10 +183,7 @@ func (w *worker) settle(p Policy, o rules.Outcome) rules.Outcome {
 // backOff sets the time of the next try: what the service asked for, or twice
 // as long as before, with jitter.
 func (w *worker) backOff(asked time.Duration) {
-	wait := w.options.Backoff << min(w.failures, 20)
-	if wait > w.options.BackoffMax {
-		wait = w.options.BackoffMax
-	}
+	wait := min(w.options.Backoff<<min(w.failures, 20), w.options.BackoffMax)
 	w.failures++
 	w.notSoon = time.Now().Add(max(wait+w.options.Jitter(wait), asked))
 }
