@@ -37,6 +37,7 @@ func TestWhatGoesNext(t *testing.T) {
 		{"news of its alert go with it, under another ID", "a/m1:I a", "n0 n1", "n1"},
 		{"and those of others do not", "a/m1:I a b:I", "n0 n1", "n1"},
 		{"and what was told with it is left under its ID", "a/m1:I b/m1:I a", "n0 n2", "n2"},
+		{"also where its news failed before", "a/m1:I b/m1:I a:I", "n0 n2", "n2"},
 		{"to be repeated as it was", "a/m2:II b/m1:I a/m2:I", "n1", "m1"},
 		{"unless there are news of all", "a/m1:I b/m1:I a b", "n0 n1 n2 n3", ""},
 		{"three are repeated as they were", "a/m1:I b/m2:I c/m3:I", "n0", "m1"},

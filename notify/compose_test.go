@@ -109,6 +109,16 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm,
 		},
 		{
+			"a first of a minute ago says for how long",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Since = noon.Add(-time.Minute) })},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:59:00, for 1 min.", notify.Alarm,
+		},
+		{
+			"one of less does not",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Since = noon.Add(-59 * time.Second) })},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:59:01.", notify.Alarm,
+		},
+		{
 			"short episodes that were kept back are counted",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Untold = 2 })},
 			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm,
@@ -132,6 +142,20 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 			[]rules.Notification{news("a", rules.Reminder, func(n *rules.Notification) { n.Facts.Instead = []string{"pager"} })},
 			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
 				"Told here because channel pager does not work.\n" + answer, notify.Alarm,
+		},
+		{
+			"what some of its receivers missed names them",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Instead, n.Facts.Missed = []string{"mail"}, []string{"me", "you"} })},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+				"Told here because channel mail did not reach me, you.", notify.Alarm,
+		},
+		{
+			"and the channels that failed before",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+				n.Facts.Instead, n.Facts.Missed = []string{"pager", "chat", "mail"}, []string{"me"}
+			})},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+				"Told here because channel mail did not reach me; channels chat, pager do not work.", notify.Alarm,
 		},
 		{
 			"an escalation tells those who are called what to do",
@@ -204,6 +228,46 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 				t.Errorf("got  %q (%s)\n%s\nwant %q (%s)\n%s", m.Title, m.Tone, m.Text, tt.title, tt.tone, tt.text)
 			}
 		})
+	}
+}
+
+func TestLengthsAreRoundedToWhatMatters(t *testing.T) {
+	for lasted, want := range map[time.Duration]string{
+		59*time.Second + 900*time.Millisecond: "59 s", time.Minute: "1 min", 59*time.Minute + 59*time.Second: "59 min", time.Hour: "1 h 0 min",
+		47*time.Hour + 59*time.Minute: "47 h 59 min", 48 * time.Hour: "2 days", 5*24*time.Hour + 23*time.Hour: "5 days",
+	} {
+		m := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{
+			news("a", rules.Resolved, func(n *rules.Notification) { n.Facts.Since = noon.Add(-lasted) }),
+		}, noon)
+		if !strings.HasPrefix(m.Text, "It lasted "+want+", from") {
+			t.Errorf("%s is told as %q, want %s", lasted, m.Text, want)
+		}
+	}
+}
+
+func TestSparkline(t *testing.T) {
+	for _, tt := range []struct {
+		values []float64
+		want   string
+	}{
+		{[]float64{1, 2}, ""}, {[]float64{0, 7, 3}, "▁█▄"}, {[]float64{5, 5, 5}, "▁▁▁"}, {[]float64{-1, 6, 5.9, 0}, "▁█▇▂"},
+	} {
+		if got := notify.Sparkline(tt.values); got != tt.want {
+			t.Errorf("%v is drawn as %q, want %q", tt.values, got, tt.want)
+		}
+	}
+}
+
+// TestALineNamesAtMostTenSilentSeries, and counts the others.
+func TestALineNamesAtMostTenSilentSeries(t *testing.T) {
+	for n, want := range map[int]string{10: "a, b, c, d, e, f, g, h, i, j.", 11: "a, b, c, d, e, f, g, h, i, j, and 1 more."} {
+		var list []rules.Notification
+		for i := range n {
+			list = append(list, silent(string(rune('a'+i)), 10))
+		}
+		if m := (notify.Composer{Zone: time.UTC}).Compose(list, noon); m.Text != want {
+			t.Errorf("of %d it says %q, want %q", n, m.Text, want)
+		}
 	}
 }
 
@@ -284,6 +348,33 @@ func TestStormIsCounted(t *testing.T) {
 	if m.Title != "Disk full (sensor=a), and 299 more, all with sensor=a: 300 firing" ||
 		m.Text != "• Disk full: 100 firing, the worst high\n• Freezer too warm: 200 firing, the worst high" {
 		t.Errorf("%q\n%s", m.Title, m.Text)
+	}
+}
+
+// TestADigestCountsByRule what fires and how bad the worst is, and what is over.
+func TestADigestCountsByRule(t *testing.T) {
+	about := func(i int, title string, reason rules.Reason, s rules.Severity) rules.Notification {
+		return news(fmt.Sprint("alert", i), reason, func(n *rules.Notification) { n.Facts.Title, n.Facts.Severity = title, s })
+	}
+	var list []rules.Notification
+	for i := range 12 {
+		list = append(list, about(i, "Disk full", rules.FirstNews, []rules.Severity{rules.Low, rules.Critical, rules.High}[i%3]))
+	}
+	for i := range 10 {
+		list = append(list, about(20+i, []string{"Disk full", "Door open"}[i%2], rules.Resolved, rules.High))
+	}
+	digest := func(list []rules.Notification) string {
+		return notify.Composer{Zone: time.UTC}.Compose(list, noon).Text
+	}
+	want(t, "digest", digest(list), "• Disk full: 12 firing, the worst critical; 5 resolved\n• Door open: 5 resolved")
+	want(t, "first line of twenty", strings.SplitN(digest(list[:20]), "\n", 2)[0], "• critical Disk full (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00")
+
+	var rulesOf20 []rules.Notification
+	for i := range 21 {
+		rulesOf20 = append(rulesOf20, about(i, fmt.Sprintf("rule %02d", i%20), rules.FirstNews, rules.High))
+	}
+	if lines := strings.Split(digest(rulesOf20), "\n"); len(lines) != 20 || !strings.HasPrefix(lines[19], "• rule 19: 1 firing") {
+		t.Errorf("of twenty rules %d lines are told, the last %q", len(lines), lines[len(lines)-1])
 	}
 }
 

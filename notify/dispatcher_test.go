@@ -24,6 +24,10 @@ type box struct {
 	deaf int // outcomes that it does not take
 
 	undiverting bool // nothing can be given to a fallback
+	untaken     int  // messages that cannot be taken
+	unspread    int  // that cannot be spread
+	unsaved     bool // what is spread is so in memory only
+	spreads     int
 }
 
 func (b *box) owe(list ...rules.Notification) {
@@ -74,6 +78,13 @@ func (b *box) change(list []rules.Notification, f func(*rules.Notification)) (ou
 }
 
 func (b *box) Take(_ context.Context, list []rules.Notification, message string) ([]rules.Notification, error) {
+	if len(list) == 0 {
+		panic("there is nothing to take")
+	}
+	if b.untaken > 0 {
+		b.untaken--
+		return nil, errors.New("not now")
+	}
 	return b.change(list, func(n *rules.Notification) { n.State, n.Message = rules.Sending, message; n.Attempts++ }), nil
 }
 
@@ -112,6 +123,10 @@ func (b *box) Divert(_ context.Context, list []rules.Notification, channel strin
 }
 
 func (b *box) Spread(_ context.Context, list []rules.Notification, targets []string) error {
+	if b.spreads++; b.unspread > 0 {
+		b.unspread--
+		return errors.New("not now")
+	}
 	for _, n := range list {
 		missing := slices.DeleteFunc(slices.Clone(targets), func(t string) bool { return slices.Contains(n.Facts.Had, t) })
 		n.Facts.Had = nil
@@ -120,6 +135,9 @@ func (b *box) Spread(_ context.Context, list []rules.Notification, targets []str
 			n.Target = target
 			b.owe(n)
 		}
+	}
+	if b.unsaved {
+		return errors.New("not saved")
 	}
 	return nil
 }
@@ -179,13 +197,20 @@ type service struct {
 	unread   time.Time         // before this no channel can be opened
 	targets  map[string]string // of the channels that have several
 	renamed  map[string]string
+	log      strings.Builder
+	troubled bool // errors are to be logged
 	failing  func() (channel string, since time.Time)
 }
 
 func (s *service) Check(rules.Secret) (string, error) { return "test", nil }
 
-// Targets are the words of the URL.
-func (s *service) Targets(url rules.Secret) []string { return strings.Split(url.Reveal(), " ") }
+// Targets are the words of the URL, none of one that cannot be read.
+func (s *service) Targets(url rules.Secret) []string {
+	if url.Reveal() == "unreadable" {
+		return nil
+	}
+	return strings.Split(url.Reveal(), " ")
+}
 
 func (s *service) Renamed(_ rules.Secret, name string) string {
 	if now := s.renamed[name]; now != "" {
@@ -253,7 +278,7 @@ func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outco
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &box{bell: make(chan struct{}, 100)}
 		s := &service{began: time.Now(), answers: answers, slow: map[string]time.Duration{}, targets: map[string]string{"both": "me you"}}
-		d := notify.NewDispatcher(b, s, s.open, slog.New(slog.DiscardHandler), o)
+		d := notify.NewDispatcher(b, s, s.open, slog.New(slog.NewTextHandler(&s.log, nil)), o)
 		s.failing = d.Failing
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
@@ -262,6 +287,9 @@ func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outco
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+		if strings.Contains(s.log.String(), "level=ERROR") != s.troubled {
+			t.Errorf("errors are expected: %v; the log is\n%s", s.troubled, s.log.String())
 		}
 	})
 }
@@ -329,6 +357,70 @@ func TestBackoffDoublesUpToFiveMinutes(t *testing.T) {
 	})
 }
 
+func TestWhatIsAddedToAWaitByChanceIsAdded(t *testing.T) {
+	o := notify.Options{Jitter: func(wait time.Duration) time.Duration { return wait / 2 }}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {down, down}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		want(t, "told", s.heard(), "0s phone one\n1s phone one\n4s phone one")
+	})
+}
+
+// TestWaitsAreLongerByUpToAFifth by chance, where nothing else is said.
+func TestWaitsAreLongerByUpToAFifth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		b, s := &box{bell: make(chan struct{}, 1)}, &service{began: time.Now(), answers: map[string][]rules.Outcome{"phone": many(20, down)}}
+		d := notify.NewDispatcher(b, s, s.open, slog.New(slog.DiscardHandler), notify.Options{Backoff: time.Hour, BackoffMax: time.Hour})
+		done := make(chan error, 1)
+		go func() { done <- d.Run(ctx) }()
+		b.owe(on("phone", "one"))
+		after(48 * time.Hour)
+		last, waits := time.Duration(0), map[time.Duration]bool{}
+		for _, line := range s.said[1:] {
+			at, err := time.ParseDuration(strings.Fields(line)[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			wait := at - last
+			if last, waits[wait] = at, true; wait < time.Hour-time.Second || wait > 72*time.Minute+time.Second {
+				t.Errorf("waited %s, want an hour and up to a fifth of it", wait)
+			}
+		}
+		if len(s.said) != 21 || len(waits) < 2 {
+			t.Errorf("tried %d times, with the waits %v", len(s.said), waits)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestEachDeliveryIsALineAndAWarningWhereItIsNotSent(t *testing.T) {
+	dispatch(t, map[string][]rules.Outcome{"phone": {down}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		var lines []string
+		for line := range strings.Lines(s.log.String()) {
+			if _, line, ok := strings.Cut(line, " level="); ok && strings.Contains(line, "msg=delivery") {
+				lines = append(lines, strings.Fields(line)[0]+line[strings.Index(line, " outcome"):strings.Index(line, " unknown")])
+			}
+		}
+		want(t, "logged", strings.Join(lines, "\n"), "WARN outcome=owed\nINFO outcome=sent")
+	})
+}
+
+func TestWhatCannotBeTakenWaitsAsAFailureDoes(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		b.untaken, s.troubled = 3, true
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		want(t, "told", s.heard(), "7s phone one")
+		want(t, "states", b.states(), "sent")
+	})
+}
+
 func TestRetryAfterIsHonoured(t *testing.T) {
 	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Owed, Class: "rate_limited", Retry: 90 * time.Second}}}, func(b *box, s *service) {
 		b.owe(on("phone", "one"))
@@ -370,6 +462,7 @@ func TestASlowChannelDelaysNobody(t *testing.T) {
 
 func TestRefusedForGoodAndUnknownChannelAreDead(t *testing.T) {
 	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Dead, Class: "auth", Code: 401}}}, func(b *box, s *service) {
+		s.troubled = true
 		b.owe(on("phone", "one"), on("gone", "one"))
 		after(time.Minute)
 		want(t, "states", b.states(), "dead dead")
@@ -390,6 +483,18 @@ func TestDeadLetterAfterThreeDays(t *testing.T) {
 		want(t, "states after 71 hours", b.states(), "owed")
 		after(2 * time.Hour)
 		want(t, "states after 73 hours", b.states(), "dead")
+	})
+}
+
+// TestWhatIsAsOldAsThatIsGivenUp once it was so for two minutes.
+func TestWhatIsAsOldAsThatIsGivenUp(t *testing.T) {
+	o := notify.Options{Backoff: time.Minute, BackoffMax: time.Minute, GiveUp: 3 * time.Minute}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, down)}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(5*time.Minute - time.Second)
+		want(t, "states before", b.states(), "owed")
+		after(time.Second)
+		want(t, "states", b.states(), "dead")
 	})
 }
 

@@ -98,6 +98,12 @@ func TestTheKeyThatOpensMoreIsTheRightOne(t *testing.T) {
 	if err := k.Look(opened); err == nil || !opens(k, text) || !opens(keep(t, path), text) || kept(t, path+".damaged-*") != 1 {
 		t.Errorf("a stranger was not set aside: %v", err)
 	}
+	if err := os.WriteFile(path, []byte(strings.Repeat("y", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Look(func(*notify.Vault) int { return 0 }); err == nil || !opens(keep(t, path), text) {
+		t.Errorf("where nothing is sealed a stranger was taken: %v", err)
+	}
 	fresh := filepath.Join(dir, "fresh.key") // of a new machine
 	late := keep(t, fresh)
 	right, err := os.ReadFile(path)
@@ -143,5 +149,35 @@ func TestNoKeyFileKeepsTheDaemonFromStarting(t *testing.T) {
 	}
 	if text := sealed(t, k); !opens(keep(t, nowhere), text) {
 		t.Error("the key is not in its file")
+	}
+}
+
+// TestAVaultOpensWhatIsBoundToItsChannel, and makes a key file only where it is
+// told to.
+func TestAVaultOpensWhatIsBoundToItsChannel(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "channels.key")
+	if v, err := notify.OpenVault(path, false); err == nil || v != nil {
+		t.Errorf("without a key file there is the vault %v", v)
+	}
+	v, err := notify.OpenVault(path, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := v.Seal("1", "ntfy", rules.NewSecret("ntfy://topic"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := notify.OpenVault(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		id, kind string
+		opens    bool
+	}{{"1", "ntfy", true}, {"2", "ntfy", false}, {"1", "smtp", false}} {
+		url, err := again.Open(tt.id, tt.kind, text)
+		if opened := err == nil && url.Reveal() == "ntfy://topic"; opened != tt.opens || !opened && rules.CodeOf(err) != rules.Unavailable {
+			t.Errorf("as %s of channel %s it opens: %v, %v", tt.kind, tt.id, opened, err)
+		}
 	}
 }

@@ -1,12 +1,17 @@
 package notify_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -53,7 +58,7 @@ func TestALinkExpires(t *testing.T) {
 // TestForgedLinks changes each part that a link is bound to, and keeps the
 // signature.
 func TestForgedLinks(t *testing.T) {
-	s, _ := signer(t)
+	s, path := signer(t)
 	other, _ := signer(t)
 	mine, err := base64.RawURLEncoding.DecodeString(s.Sign(aLink()))
 	if err != nil {
@@ -87,6 +92,25 @@ func TestForgedLinks(t *testing.T) {
 		"a signature of all": base64.RawURLEncoding.EncodeToString(signature),
 	} {
 		if l, err := s.Read(token, noon); rules.CodeOf(err) != rules.Forbidden {
+			t.Errorf("%s is read as %+v, %v", name, l, err)
+		}
+	}
+	// Whoever has the key may still write what is no link.
+	secret, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expires := binary.AppendVarint(nil, noon.Add(time.Hour).Unix())
+	for name, body := range map[string][]byte{
+		"nothing but its signature": nil,
+		"an expiry alone":           expires,
+		"a part that is too short":  binary.AppendUvarint(expires, 1),
+		"an expiry without an end":  bytes.Repeat([]byte{0xff}, 11),
+		"a length without an end":   append(slices.Clone(expires), bytes.Repeat([]byte{0xff}, 11)...),
+	} {
+		h := hmac.New(sha256.New, secret)
+		h.Write(append([]byte("tocsin link 1\x00"), body...))
+		if l, err := s.Read(base64.RawURLEncoding.EncodeToString(h.Sum(body)), noon); rules.CodeOf(err) != rules.Forbidden {
 			t.Errorf("%s is read as %+v, %v", name, l, err)
 		}
 	}
@@ -124,6 +148,11 @@ func (c catcher) Send(_ context.Context, _ notify.Channel, m notify.Message) rul
 // TestMessagesCarryLinks: for what fires, and is named.
 func TestMessagesCarryLinks(t *testing.T) {
 	test := rules.Notification{Channel: "phone", Reason: rules.Test}
+	var names []string // in the order of a message
+	for _, n := range alerts("phone", 0, 20) {
+		names = append(names, n.AlertID)
+	}
+	slices.Sort(names)
 	for _, tt := range []struct {
 		name string
 		owed []rules.Notification
@@ -139,7 +168,7 @@ func TestMessagesCarryLinks(t *testing.T) {
 		{"what is sent again when it is over", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })}, ""},
 		{"two that are over", []rules.Notification{news("a", rules.Resolved, nil), news("b", rules.Resolved, nil)}, ""},
 		{"a storm, which names none", alerts("phone", 0, 21), ""},
-		{"as many as are named", alerts("phone", 0, 3), "phone alert0 alert1 alert2"},
+		{"as many as are named", alerts("phone", 0, 20), strings.Join(append([]string{"phone"}, names...), " ")},
 		{"a test", []rules.Notification{test}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,6 +195,26 @@ func TestMessagesCarryLinks(t *testing.T) {
 					t.Errorf("links %q, %v; want %q", got, err, tt.want)
 				}
 			})
+		})
+	}
+}
+
+// TestWithoutALinkAMessageTellsTheCommand.
+func TestWithoutALinkAMessageTellsTheCommand(t *testing.T) {
+	for name, links := range map[string][]notify.Action{"with": {{Label: "Acknowledge"}}, "without": nil} {
+		synctest.Test(t, func(t *testing.T) {
+			b, sent := &box{bell: make(chan struct{}, 1)}, make(catcher, 1)
+			b.owe(news("a", rules.Reminder, nil))
+			open := func(name string) (notify.Channel, error) { return notify.Channel{Name: name}, nil }
+			o := notify.Options{Links: func([]rules.Notification) []notify.Action { return links }}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error, 1)
+			go func() { ended <- notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler), o).Run(ctx) }()
+			m := <-sent
+			cancel()
+			if err := <-ended; err != nil || strings.Contains(m.Text, "tocsin alerts ack") != (links == nil) {
+				t.Errorf("%s a link, %v:\n%s", name, err, m.Text)
+			}
 		})
 	}
 }

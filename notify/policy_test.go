@@ -27,6 +27,12 @@ func TestSettingsThatCannotBeAreRefusedWithTheCure(t *testing.T) {
 		{"a zone that is none", quiet(rules.Active{Hours: "22:00-07:00", Zone: "Mars"}), "quiet.zone"},
 		{"quiet for ever", quiet(rules.Active{Days: "mon-sun"}), "more than two days"},
 		{"a severity that is none", notify.Settings{Quiet: &notify.Quiet{Active: rules.Active{Days: "sun"}, Except: []rules.Severity{"loud"}}}, "quiet.except"},
+		{"a rate of too much", notify.Settings{Rate: "1001/m"}, "from 1 to 1000"},
+		{"a timeout of an instant", notify.Settings{Timeout: "999ms"}, "timeout: must be a duration from 1s to 10m"},
+		{"a timeout of an age", notify.Settings{Timeout: "601s"}, "timeout: must be a duration from 1s to 10m"},
+		{"a timeout that is none", notify.Settings{Timeout: "soon"}, "timeout: must be a duration from 1s to 10m"},
+		{"quiet for more than two days", quiet(rules.Active{Days: "sat-mon"}), "more than two days"},
+		{"a loop over a number with a name", text("{{$n := 1000000000}}{{range $n}}{{end}}"), "over the data itself"},
 		{"a template that does not parse", text("{{.title"), "template.text: is no template that works"},
 		{"a function that is none", text("{{nope}}"), "is no template that works"},
 		{"a loop over a number", text("{{range 1000000000}}{{end}}"), "over the data itself"},
@@ -43,6 +49,38 @@ func TestSettingsThatCannotBeAreRefusedWithTheCure(t *testing.T) {
 				t.Errorf("error = %v, want an invalid one with %q", err, tt.want)
 			}
 		})
+	}
+}
+
+// TestSettingsAtTheirLimitsAreTaken, which are within.
+func TestSettingsAtTheirLimitsAreTaken(t *testing.T) {
+	for name, s := range map[string]notify.Settings{
+		"the lowest rate":      {Rate: "1/h"},
+		"the highest rate":     {Rate: "1000 / m"},
+		"the shortest timeout": {Timeout: "1s"},
+		"the longest timeout":  {Timeout: "10m"},
+		"two quiet days":       {Quiet: &notify.Quiet{Active: rules.Active{Days: "sat,sun"}, Except: []rules.Severity{rules.Low}}},
+		"the longest template": {Template: &notify.TemplateTexts{Text: strings.Repeat("x", 4096)}},
+		"the deepest loops":    {Template: &notify.TemplateTexts{Text: "{{range $.alerts}}{{range .labels}}{{end}}{{end}}"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := s.Policy("ntfy"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestQuietHoursInWords(t *testing.T) {
+	night := rules.Active{Hours: "22:00-07:00", Zone: "Europe/Berlin"}
+	for want, q := range map[string]notify.Quiet{
+		"22:00-07:00 Europe/Berlin":                        {Active: night},
+		"22:00-07:00 Europe/Berlin, except critical":       {Active: night, Except: []rules.Severity{rules.Critical}},
+		"22:00-07:00 Europe/Berlin, except critical, high": {Active: night, Except: []rules.Severity{rules.Critical, rules.High}},
+	} {
+		if got := q.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
 	}
 }
 

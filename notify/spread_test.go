@@ -174,3 +174,45 @@ func TestTheEndOfAStormIsToldOnceAtEachTarget(t *testing.T) {
 		wantTimes(t, s, map[string]int{"both me The storm of alerts is over": 1, "both you The storm of alerts is over": 1})
 	})
 }
+
+func TestWhatCannotBeSpreadWaitsAsAFailureDoes(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		b.unspread, s.troubled = 3, true
+		b.owe(on("both", "one"))
+		after(500 * time.Millisecond)
+		b.bell <- struct{}{} // for another channel
+		after(6400 * time.Millisecond)
+		want(t, "told early", s.heard(), "")
+		after(time.Second)
+		wantTimes(t, s, map[string]int{"both me one": 1, "both you one": 1})
+		if b.spreads != 4 {
+			t.Errorf("tried %d times to spread it, want 4", b.spreads)
+		}
+	})
+}
+
+// TestWhatIsSpreadInMemoryOnlyGoesAtOnce: it is owed to each of them.
+func TestWhatIsSpreadInMemoryOnlyGoesAtOnce(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		b.unsaved = true
+		b.owe(on("both", "one"))
+		after(100 * time.Millisecond)
+		wantTimes(t, s, map[string]int{"both me one": 1, "both you one": 1})
+	})
+}
+
+// TestWhereNoTargetCanBeReadNothingIsSpread, because there is nobody to spread it
+// over.
+func TestWhereNoTargetCanBeReadNothingIsSpread(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		s.targets["odd"] = "unreadable"
+		n := on("odd", "one")
+		n.Target, n.Facts.Had = "me", []string{"you"}
+		b.owe(n)
+		after(time.Minute)
+		want(t, "states", b.states(), "dead")
+		if b.spreads != 0 {
+			t.Errorf("spread %d times", b.spreads)
+		}
+	})
+}

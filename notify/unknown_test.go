@@ -236,7 +236,7 @@ func TestEachChannelHasItsTimeout(t *testing.T) {
 
 func TestWhileChannelsCannotBeReadMessagesWait(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
-		s.unread = time.Now().Add(5 * time.Second)
+		s.unread, s.troubled = time.Now().Add(5*time.Second), true
 		b.owe(on("phone", "one"))
 		after(time.Minute)
 		want(t, "told", s.heard(), "7s phone one")
@@ -262,7 +262,7 @@ func TestWhatWasOnItsWayAtAKillIsRepeatedUnderItsID(t *testing.T) {
 func TestWhatCannotBeBuriedNowIsBuriedLater(t *testing.T) {
 	o := notify.Options{Policy: policy(t, "phone", notify.Settings{NeverTwice: true})}
 	dispatchBy(t, o, nil, func(b *box, s *service) {
-		b.deaf = 5
+		b.deaf, s.troubled = 5, true
 		flying := on("phone", "one")
 		flying.Unknown, flying.Error, flying.Attempts, flying.Message = true, "restart", 1, "m"
 		b.owe(flying)

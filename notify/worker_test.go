@@ -60,7 +60,7 @@ func TestAChannelThatFailsForAQuarterOfAnHourHasItsFallbackToldOnce(t *testing.T
 		if got := s.heard(); strings.Contains(got, "mail") {
 			t.Errorf("the fallback was told early:\n%s", got)
 		}
-		after(15 * time.Second)
+		after(10 * time.Second)
 		if got := s.heard(); !strings.HasSuffix(got, "15m0s mail one") {
 			t.Errorf("told:\n%s", got)
 		}
@@ -87,11 +87,11 @@ func TestOperatorsHearOfDeadLettersThroughAnotherChannel(t *testing.T) {
 		if n := strings.Count(s.heard(), "mail Channel phone refuses messages"); n != 1 {
 			t.Errorf("told %d times in one hour:\n%s", n, s.heard())
 		}
-		after(time.Hour)
+		after(58 * time.Minute)
 		b.owe(on("phone", "three"))
-		after(time.Minute)
+		after(time.Second)
 		if n := strings.Count(s.heard(), "mail Channel phone refuses messages"); n != 2 {
-			t.Errorf("told %d times in two hours:\n%s", n, s.heard())
+			t.Errorf("told %d times after an hour:\n%s", n, s.heard())
 		}
 	})
 }
@@ -116,7 +116,7 @@ func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			o := notify.Options{Operators: func() []string { return []string{"pager"} }, Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
 			dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(9, refused)}, func(b *box, s *service) {
-				b.undiverting = tt.unsaved
+				b.undiverting, s.troubled = tt.unsaved, tt.unsaved
 				if tt.owed[0].AlertID == "" {
 					b.owe(tt.owed[0])
 					tt.owed = tt.owed[1:]
@@ -159,6 +159,16 @@ func TestAChannelThatFailsForAnHourIsToldElsewhere(t *testing.T) {
 		if !strings.HasSuffix(s.heard(), "mail Channel phone works again") {
 			t.Errorf("the end was not told:\n%s", s.heard())
 		}
+	})
+}
+
+// TestAChannelThatHasFailedForAsLongIsTold at that try, not at the next.
+func TestAChannelThatHasFailedForAsLongIsTold(t *testing.T) {
+	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }, TroubleAfter: 3 * time.Second}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(25, down)}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(5 * time.Second)
+		want(t, "told", s.heard(), "0s phone one\n1s phone one\n3s phone one\n3s mail Channel phone fails")
 	})
 }
 
@@ -238,7 +248,7 @@ func TestAJumpOfTheClockGivesNothingUp(t *testing.T) {
 	for _, year := range []time.Duration{365 * 24 * time.Hour, -365 * 24 * time.Hour} {
 		dispatchBy(t, notify.Options{}, map[string][]rules.Outcome{"phone": many(12, down)}, func(b *box, s *service) {
 			b.owe(on("phone", "one"))
-			after(time.Minute)
+			after(5 * time.Second)
 			b.shift(-year)
 			after(time.Minute)
 			b.shift(year)
@@ -284,6 +294,56 @@ func TestTwentyAlertsAMinuteAreNoStorm(t *testing.T) {
 		b.owe(alerts("phone", 0, 20)...)
 		after(5 * time.Minute)
 		want(t, "told", s.heard(), "0s phone alert0, and 19 more: 20 firing")
+	})
+}
+
+// TestWhatIsAMinuteApartMakesNoStorm.
+func TestWhatIsAMinuteApartMakesNoStorm(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		b.owe(alerts("phone", 0, 11)...)
+		after(time.Minute)
+		b.owe(alerts("phone", 11, 21)...)
+		after(5 * time.Minute)
+		want(t, "told", s.heard(), "0s phone alert0, and 10 more: 11 firing\n1m0s phone alert11, and 9 more: 10 firing")
+	})
+}
+
+// TestAStormEndsWithTheFirstMinuteThatCanBeListed, which is told with its end.
+func TestAStormEndsWithTheFirstMinuteThatCanBeListed(t *testing.T) {
+	dispatch(t, nil, func(b *box, s *service) {
+		for _, minute := range [][2]int{{0, 21}, {21, 42}, {42, 62}} {
+			b.owe(alerts("phone", minute[0], minute[1])...)
+			after(time.Minute - time.Second)
+		}
+		after(5 * time.Minute)
+		want(t, "told", s.heard(), "0s phone alert0, and 20 more: 21 firing\n1m0s phone alert21, and 20 more: 21 firing\n"+
+			"2m0s phone alert42, and 19 more: 20 firing\n2m10s phone The storm of alerts is over")
+		if last := b.held("phone")[62]; !strings.HasPrefix(last.Facts.Text, "42 alerts were told as digests in 2 min.") {
+			t.Errorf("its end says %q", last.Facts.Text)
+		}
+	})
+}
+
+func TestTheWholeBudgetMayBeSpent(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Rate: "1/h"})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		b.owe(on("phone", "two"))
+		after(time.Hour)
+		want(t, "told", s.heard(), "0s phone one\n1h0m0s phone two")
+	})
+}
+
+func TestAnotherBudgetBeginsFull(t *testing.T) {
+	p := notify.Policy{Rate: notify.Rate{Count: 1, Per: time.Hour}}
+	dispatchBy(t, notify.Options{Policy: func(string) notify.Policy { return p }}, nil, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(time.Minute)
+		p.Rate.Count = 2
+		b.owe(on("phone", "two"))
+		after(time.Second)
+		want(t, "told", s.heard(), "0s phone one\n1m0s phone two")
 	})
 }
 
@@ -433,4 +493,17 @@ func TestWhatIsRefusedTogetherIsSentApart(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAPartThatIsOverMeanwhileIsPassedOver.
+func TestAPartThatIsOverMeanwhileIsPassedOver(t *testing.T) {
+	bad := rules.Outcome{State: rules.Dead, Class: "rejected", Code: 400}
+	dispatch(t, map[string][]rules.Outcome{"phone": {bad, down}}, func(b *box, s *service) {
+		b.owe(alerts("phone", 0, 4)...)
+		after(500 * time.Millisecond)
+		b.change(b.held("phone")[2:], func(n *rules.Notification) { n.State = rules.Cancelled })
+		after(time.Second)
+		want(t, "states", b.states(), "sent sent cancelled cancelled")
+		want(t, "told", s.heard(), "0s phone alert0, and 3 more: 4 firing\n0s phone alert0, and 1 more: 2 firing\n1s phone alert0, and 1 more: 2 firing")
+	})
 }

@@ -1,0 +1,119 @@
+package notify_test
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
+)
+
+// bookOutbox is the outbox of a book on a store of its own.
+func bookOutbox(t *testing.T) notify.BookOutbox {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tocsin.db"), sqlite.Options{Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return notify.BookOutbox{Book: book}
+}
+
+// owes tells what is owed now: the addresses, in order.
+func owes(o notify.BookOutbox) string {
+	var out []string
+	for _, n := range o.Owed(time.Now().Add(time.Second)) {
+		out = append(out, strings.TrimSpace(n.Channel+" "+n.Target))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+func tell(t *testing.T, o notify.BookOutbox, name string, channels ...string) {
+	t.Helper()
+	var to []rules.Address
+	for _, channel := range channels {
+		to = append(to, rules.Address{Channel: channel})
+	}
+	if err := o.Tell(t.Context(), name, to, rules.Operational, rules.Facts{Title: "disk full"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWhatHasANameIsOwedOnce(t *testing.T) {
+	o := bookOutbox(t)
+	tell(t, o, "disk", "phone", "mail")
+	tell(t, o, "disk", "phone")
+	want(t, "owed", owes(o), "mail, phone")
+	tell(t, o, "", "phone")
+	want(t, "owed with one of no name", owes(o), "mail, phone, phone")
+}
+
+// TestWhatIsTakenIsNobodyElses, and its tries are counted.
+func TestWhatIsTakenIsNobodyElses(t *testing.T) {
+	o := bookOutbox(t)
+	tell(t, o, "", "phone")
+	list := o.Owed(time.Now().Add(time.Second))
+	taken, err := o.Take(t.Context(), list, "m1")
+	if err != nil || len(taken) != 1 || taken[0].Attempts != 1 {
+		t.Fatalf("taken %+v, %v", taken, err)
+	}
+	if again, err := o.Take(t.Context(), list, "m2"); err != nil || len(again) != 0 || owes(o) != "" {
+		t.Errorf("taken again %+v, %v; owed %s", again, err, owes(o))
+	}
+	if err := o.Deliver(t.Context(), taken, down); err != nil {
+		t.Fatal(err)
+	}
+	tried := o.Owed(time.Now().Add(time.Second))
+	if len(tried) != 1 || tried[0].Attempts != 1 || tried[0].Message != "m1" {
+		t.Fatalf("owed after a failure: %+v", tried)
+	}
+	if taken, err = o.Take(t.Context(), tried, "m1"); err != nil || len(taken) != 1 || taken[0].Attempts != 2 {
+		t.Fatalf("taken %+v, %v", taken, err)
+	}
+	if err := o.Deliver(t.Context(), taken, down); err != nil {
+		t.Fatal(err)
+	}
+	if again := o.Owed(time.Now().Add(time.Second)); len(again) != 1 || !again[0].Due.Equal(tried[0].Due) {
+		t.Errorf("it fails since %v, want since its first failure, %s", again, tried[0].Due)
+	}
+}
+
+// TestWhatIsDivertedIsCounted where the other channel has it, and that is saved.
+func TestWhatIsDivertedIsCounted(t *testing.T) {
+	o := bookOutbox(t)
+	tell(t, o, "", "phone", "pager")
+	list := o.Owed(time.Now().Add(time.Second))
+	if has, err := o.Divert(t.Context(), list, "pager"); err != nil || has != 1 {
+		t.Errorf("pager has %d of the two, %v; want that of the phone", has, err)
+	}
+	want(t, "owed", owes(o), "pager, phone") // it knew the same already
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if has, err := o.Divert(ended, list, "mail"); err == nil || has != 0 {
+		t.Errorf("mail has %d, %v; want an error", has, err)
+	}
+}
+
+func TestWhatIsSpreadIsOwedToEachTarget(t *testing.T) {
+	o := bookOutbox(t)
+	tell(t, o, "", "phone")
+	if err := o.Spread(t.Context(), o.Owed(time.Now().Add(time.Second)), []string{"me", "you"}); err != nil {
+		t.Fatal(err)
+	}
+	want(t, "owed", owes(o), "phone me, phone you")
+}
