@@ -1,6 +1,8 @@
-// Package app is what can be asked of tocsin: the use cases behind every door,
-// the configuration and the state of the daemon. The doors in its
-// sub-packages parse, call and print; they decide nothing.
+// Package app is what can be asked of tocsin: the acts on rules, alerts,
+// silences, channels and tokens, their record and how they are taken back, and
+// the status. What only looks is in insight, rules as code in ruleset, how a
+// file is read in config and document. The doors parse, call and print; they
+// decide nothing.
 package app
 
 import (
@@ -15,47 +17,73 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// App answers what the doors ask. Its fields are set once, by whoever wires
-// the program.
+// App answers what the doors ask. Its fields are set by whoever wires the
+// program, before New; what is left out has the meaning that stands beside it.
 type App struct {
 	Config  *Config
 	Store   Store
 	Book    *evaluator.Book
 	Sources map[string]evaluator.Source
-	// Sender checks channel URLs; nil where no credential may be held.
-	Sender notify.Sender
-	// Builder makes channel URLs of what people know; nil where no credential
-	// may be held.
-	Builder notify.Builder
-	// Seal encrypts a channel's URL; nil where the key may not be opened.
-	Seal func(id, kind string, url rules.Secret) ([]byte, error)
-	// Opens reports whether the credential of a stored channel can be opened; nil
-	// where the key may not be read.
-	Opens func(c StoredChannel) bool
-	// Targets names those that a channel's messages go to; nil where the key may
-	// not be read.
-	Targets func(channel string) []string
-	// Links signs the links in messages and knows them again; nil where there
-	// is no public address.
-	Links *notify.Signer
-	// Engine tells about ticks; nil outside the daemon.
+	// Engine tells about ticks; none outside the daemon.
 	Engine *evaluator.Engine
-	// Ask asks the daemon how it is doing; nil in the daemon, and where there is
-	// no way to ask.
-	Ask func(ctx context.Context) (Status, error)
-	// Clock judges the wall clock; nil takes it for right.
-	Clock Clock
-	// Daemon tells whether a daemon runs on the data directory, and its pid.
+
+	// Sender checks channel URLs and Seal encrypts them; none where no
+	// credential may be held.
+	Sender notify.Sender
+	Seal   func(id, kind string, url rules.Secret) ([]byte, error)
+	// Opens reports whether the credential of a stored channel can be opened:
+	// without it, that nothing is known against it.
+	Opens func(c StoredChannel) bool
+	// Targets names those that a channel's messages go to: without it, nobody.
+	Targets func(channel string) []string
+	// Links signs the links in messages and knows them again; none without a
+	// public address.
+	Links *notify.Signer
+
+	// Daemon tells whether a daemon runs on the data directory, and its pid:
+	// without it, that one does.
 	Daemon func() (pid int, running bool)
-	// Now is the clock of acts; nil is the wall clock.
+	// Ask asks the daemon how it is doing; without it nobody answers.
+	Ask func(ctx context.Context) (Status, error)
+	// Notes are facts about this process that status shows, such as degraded
+	// storage.
+	Notes func() []string
+	// Clock judges the wall clock: without it, it is right.
+	Clock Clock
+	// Now is the clock of acts: without it, the wall clock.
 	Now func() time.Time
 	// Version is the program's.
 	Version string
 	// Started is when this process did.
 	Started time.Time
-	// Notes are facts about this process that status shows, such as degraded
-	// storage.
-	Notes func() []string
+}
+
+// New returns an App that is ready to be asked.
+func New(a App) *App {
+	if a.Opens == nil {
+		a.Opens = func(StoredChannel) bool { return true }
+	}
+	if a.Targets == nil {
+		a.Targets = func(string) []string { return nil }
+	}
+	if a.Daemon == nil {
+		a.Daemon = func() (int, bool) { return 0, true }
+	}
+	if a.Ask == nil {
+		a.Ask = func(context.Context) (Status, error) {
+			return Status{}, rules.Errorf(rules.Unavailable, "there is no way to ask the daemon")
+		}
+	}
+	if a.Notes == nil {
+		a.Notes = func() []string { return nil }
+	}
+	if a.Clock == nil {
+		a.Clock = rightClock{}
+	}
+	if a.Now == nil {
+		a.Now = time.Now
+	}
+	return &a
 }
 
 // Clock judges the wall clock of this machine.
@@ -70,13 +98,20 @@ type Clock interface {
 	Problem() string
 }
 
+// rightClock is one that nobody doubts.
+type rightClock struct{}
+
+// Blind is never so.
+func (rightClock) Blind() bool { return false }
+
+// State has nothing to say.
+func (rightClock) State() string { return "" }
+
+// Problem is none.
+func (rightClock) Problem() string { return "" }
+
 // Time is the moment of an act, in UTC.
-func (a *App) Time() time.Time {
-	if a.Now != nil {
-		return a.Now().UTC()
-	}
-	return time.Now().UTC()
-}
+func (a *App) Time() time.Time { return a.Now().UTC() }
 
 // NewID returns a short random name with a letter in front that says of what.
 func NewID(letter string) string {
@@ -91,15 +126,10 @@ const NoDaemon = "no daemon runs: nothing is evaluated; start it with `tocsin se
 // lists.
 func (a *App) Warnings() []string {
 	out := []string{}
-	if a.Daemon != nil {
-		if _, running := a.Daemon(); !running {
-			out = append(out, NoDaemon)
-		}
+	if _, running := a.Daemon(); !running {
+		out = append(out, NoDaemon)
 	}
-	if a.Notes != nil {
-		out = append(out, a.Notes()...)
-	}
-	return out
+	return append(out, a.Notes()...)
 }
 
 // Source returns the source of a rule, the only one when it names none.

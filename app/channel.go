@@ -60,7 +60,7 @@ func (a *App) listChannels(ctx context.Context) ([]rules.ChannelInfo, error) {
 	for _, c := range stored {
 		if _, twice := a.Config.Channels[c.Name]; !twice {
 			info := a.describe(rules.ChannelInfo{Name: c.Name, Kind: c.Kind, Origin: "stored"}, c.Settings)
-			if a.Opens != nil && !a.Opens(c) {
+			if !a.Opens(c) {
 				info.Health = NeedsCredential
 			}
 			out = append(out, info)

@@ -14,7 +14,7 @@ const FailingInPart = "failing in part"
 // fares fills in how a channel does: well, when all of its targets do. A target
 // that it has no more does not count, as far as this process knows its targets.
 func (a *App) fares(c *rules.ChannelInfo, all map[rules.Address]Health) {
-	targets := a.targets(c.Name)
+	targets := a.Targets(c.Name)
 	named, failedAt := 0, time.Time{}
 	for to, h := range all {
 		if to.Channel != c.Name || to.Target != "" && targets != nil && !slices.Contains(targets, to.Target) {
@@ -48,14 +48,6 @@ func (a *App) fares(c *rules.ChannelInfo, all map[rules.Address]Health) {
 	if whole {
 		c.Failing = nil
 	}
-}
-
-// targets names the targets of a channel, nil where this process may not know.
-func (a *App) targets(channel string) []string {
-	if a.Targets == nil {
-		return nil
-	}
-	return a.Targets(channel)
 }
 
 // lastSuccess is when something arrived at an address last. What went to a

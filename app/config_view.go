@@ -36,19 +36,19 @@ func sortedNames[V any](m map[string]V) []string {
 }
 
 // ConfigWarnings are what a person should know about a config that works.
-// Without a Store it is not known which channels are stored, and the warning
-// says so.
 func (a *App) ConfigWarnings(ctx context.Context, c *Config) []string {
+	list, err := a.Store.Channels(ctx)
 	stored := map[string]bool{}
-	known := false
-	if a.Store != nil {
-		list, err := a.Store.Channels(ctx)
-		known = err == nil
-		for _, channel := range list {
-			stored[channel.Name] = true
-		}
+	for _, channel := range list {
+		stored[channel.Name] = true
 	}
-	return append(namesUnseen(c, stored, known), closedDoor(c)...)
+	return append(namesUnseen(c, stored, err == nil), closedDoor(c)...)
+}
+
+// Warnings are those of ConfigWarnings where it is not known which channels are
+// stored, which they say.
+func (c *Config) Warnings() []string {
+	return append(namesUnseen(c, nil, false), closedDoor(c)...)
 }
 
 // namesUnseen warns about channels that the config names and that are not

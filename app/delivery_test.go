@@ -71,7 +71,7 @@ func newOffice(t *testing.T, broken map[string]rules.Outcome) *office {
 	directory := app.NewDirectory(c, store, nil, quiet)
 	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{Route: directory.Route(c)})
 	o.must(err)
-	o.App = &app.App{Config: c, Store: store, Book: book, Sender: o.post}
+	o.App = app.New(app.App{Config: c, Store: store, Book: book, Sender: o.post})
 	d := notify.NewDispatcher(notify.BookOutbox{Book: book}, o.post, directory.Open, quiet, notify.Options{
 		Fold: time.Millisecond, Backoff: time.Millisecond, BackoffMax: 5 * time.Millisecond, FallbackAfter: 50 * time.Millisecond,
 		Policy: directory.Policy, Operators: directory.Operators(c),

@@ -74,7 +74,7 @@ func (s *sleepless) run(end time.Time) {
 	s.points = live.New(live.Options{Retention: time.Hour})
 	engine := evaluator.NewEngine(book, quiet, evaluator.EngineOptions{Every: c.Every.Std()})
 	engine.Add("home", s.points, evaluator.SourceOptions{})
-	s.App = &app.App{Config: c, Store: store, Book: book, Sources: map[string]evaluator.Source{"home": s.points}, Sender: &s.diary}
+	s.App = app.New(app.App{Config: c, Store: store, Book: book, Sources: map[string]evaluator.Source{"home": s.points}, Sender: &s.diary})
 	dispatcher := notify.NewDispatcher(notify.BookOutbox{Book: book}, &s.diary, directory.Open, quiet, notify.Options{
 		Composer: notify.Composer{Zone: time.UTC}, Policy: directory.Policy,
 	})

@@ -46,11 +46,11 @@ func newHome(t *testing.T) *home {
 		t.Fatal(err)
 	}
 	h := &home{T: t, points: points}
-	h.App = &app.App{
+	h.App = app.New(app.App{
 		Config: &app.Config{Every: 30 * rules.Second, Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}}},
 		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": points},
 		Now: func() time.Time { return noon },
-	}
+	})
 	return h
 }
 

@@ -60,13 +60,13 @@ func (n *night) open(path string) *app.App {
 			n.Error(err)
 		}
 	})
-	a := &app.App{
+	a := app.New(app.App{
 		Config: &app.Config{
 			Every: 30 * rules.Second, Zone: "UTC",
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
 		},
 		Store: store, Sources: map[string]evaluator.Source{"home": n.points}, Now: func() time.Time { return n.now },
-	}
+	})
 	a.Book, err = evaluator.OpenBook(n.Context(), store, evaluator.BookOptions{
 		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, n.now) },
 	})

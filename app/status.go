@@ -66,11 +66,9 @@ func (a *App) Status(ctx context.Context) Status {
 		s.Engine = &stats
 		s.Outbox = len(a.Book.Owed(a.Time()))
 	}
-	if a.Clock != nil {
-		s.Clock = a.Clock.State()
-		if problem := a.Clock.Problem(); problem != "" {
-			s.Problems = append(s.Problems, problem)
-		}
+	s.Clock = a.Clock.State()
+	if problem := a.Clock.Problem(); problem != "" {
+		s.Problems = append(s.Problems, problem)
 	}
 	for _, source := range s.Sources {
 		if !source.OK {
@@ -94,9 +92,6 @@ func (a *App) Status(ctx context.Context) Status {
 
 // askDaemon lets the daemon answer, if it is the one of this data directory.
 func (a *App) askDaemon(ctx context.Context) (Status, bool) {
-	if a.Ask == nil || a.Daemon == nil {
-		return Status{}, false
-	}
 	pid, running := a.Daemon()
 	if !running {
 		return Status{}, false
@@ -107,10 +102,8 @@ func (a *App) askDaemon(ctx context.Context) (Status, bool) {
 
 // DaemonView says whether a daemon runs on the data directory.
 func (a *App) DaemonView() DaemonView {
-	v := DaemonView{Running: a.Engine != nil}
-	if a.Daemon != nil {
-		v.PID, v.Running = a.Daemon()
-	}
+	var v DaemonView
+	v.PID, v.Running = a.Daemon()
 	if a.Engine != nil {
 		v.Since = a.Started
 	}

@@ -16,11 +16,11 @@ func TestWhatTheDaemonTellsIsNotAskedAgain(t *testing.T) {
 		Sources:  []app.SourceView{{Name: "home", Error: "does not answer"}},
 		Problems: []string{"source home: does not answer"},
 	}
-	a := &app.App{
+	a := app.New(app.App{
 		Config: &app.Config{},
 		Daemon: func() (int, bool) { return 7, true },
 		Ask:    func(context.Context) (app.Status, error) { return told, nil },
-	}
+	})
 	if s := a.AskedStatus(t.Context()); len(s.Problems) != 1 {
 		t.Errorf("problems = %q, want what the daemon told", s.Problems)
 	}

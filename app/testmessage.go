@@ -38,10 +38,8 @@ func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, pati
 	if err := a.knownChannel(ctx, name); err != nil {
 		return TestAnswer{}, err
 	}
-	if a.Daemon != nil {
-		if _, running := a.Daemon(); !running {
-			return TestAnswer{}, rules.Errorf(rules.Unavailable, "channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
-		}
+	if _, running := a.Daemon(); !running {
+		return TestAnswer{}, rules.Errorf(rules.Unavailable, "channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
 	}
 	var n *rules.Notification
 	err := a.Book.Act(ctx, a.Time(), "", func(s rules.Setting, l *rules.Ledger) error {

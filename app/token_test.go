@@ -48,7 +48,7 @@ func newGate(t *testing.T) *gate {
 	t.Helper()
 	g := &gate{T: t, now: newYear, database: filepath.Join(t.TempDir(), "tocsin.db")}
 	g.store = &counted{Store: g.open(sqlite.Options{Migrate: true})}
-	g.App = &app.App{Config: &app.Config{}, Store: g.store, Now: func() time.Time { return g.now }}
+	g.App = app.New(app.App{Config: &app.Config{}, Store: g.store, Now: func() time.Time { return g.now }})
 	return g
 }
 

@@ -50,7 +50,7 @@ tocsin backtest --file freezer.yaml --data history.csv --verdicts out.csv`,
 				return rules.Errorf(rules.Invalid, "name a rule, or give one with flags or --file; for example `%s`", example(cmd))
 			}
 			if f.data != "" && len(args) == 0 {
-				a := &app.App{Config: &app.Config{Every: app.DefaultEvery}}
+				a := app.New(app.App{Config: &app.Config{Every: app.DefaultEvery}})
 				return f.run(cmd.Context(), &call{App: a, page: d.page(cmd), cmd: cmd, args: args})
 			}
 			return d.with(nothing, f.run)(cmd, args)

@@ -79,7 +79,7 @@ func (c *call) addChannel(ctx context.Context, f addFlags, s settingFlags, repla
 	if err != nil {
 		return err
 	}
-	if c.Builder.Public(url) {
+	if c.builder.Public(url) {
 		warnings = append(warnings, "everybody who knows the topic can read what is sent there; choose one that nobody guesses, or protect it and give a token")
 	}
 	act := "Added channel"
@@ -162,12 +162,12 @@ func (c *call) buildURL(f addFlags) (rules.Secret, error) {
 			return rules.Secret{}, err
 		}
 	}
-	return c.Builder.Build(f.kind, given)
+	return c.builder.Build(f.kind, given)
 }
 
 func (c *call) formOf(kind string) (notify.Form, error) {
 	var known []string
-	for _, f := range c.Builder.Forms() {
+	for _, f := range c.builder.Forms() {
 		if f.Kind == kind {
 			return f, nil
 		}

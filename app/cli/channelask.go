@@ -18,7 +18,7 @@ import (
 
 // askChannel asks which service a channel is for, and what that needs.
 func (c *call) askChannel(ctx context.Context, name string) (rules.Secret, error) {
-	forms := c.Builder.Forms()
+	forms := c.builder.Forms()
 	for i, f := range forms {
 		fmt.Fprintf(c.err, "%3d  %s\n", i+1, f.Title)
 	}
@@ -40,7 +40,7 @@ func (c *call) askChannel(ctx context.Context, name string) (rules.Secret, error
 			return rules.Secret{}, err
 		}
 	}
-	return c.Builder.Build(form.Kind, fields)
+	return c.builder.Build(form.Kind, fields)
 }
 
 // chosen finds a form by its number, kind or title.
@@ -87,7 +87,7 @@ func (c *call) findChat(ctx context.Context, token rules.Secret) string {
 	poll := time.NewTicker(2 * time.Second)
 	defer poll.Stop()
 	for {
-		chats, err := c.Builder.Chats(ctx, token)
+		chats, err := c.builder.Chats(ctx, token)
 		if err != nil {
 			fmt.Fprintln(c.err, clean(err.Error()))
 			return ""

@@ -195,10 +195,11 @@ func example(c *cobra.Command) string {
 type call struct {
 	*app.App
 	page
-	daemon Daemon   // answers in the place of the App, where it does
-	warned []string // by its last answer
-	cmd    *cobra.Command
-	args   []string
+	builder notify.Builder // of channels' addresses
+	daemon  Daemon         // answers in the place of the App, where it does
+	warned  []string       // by its last answer
+	cmd     *cobra.Command
+	args    []string
 }
 
 // need is what a command has to do with the channels' credentials.
@@ -241,7 +242,7 @@ func (d *door) with(n need, run func(ctx context.Context, c *call) error) func(*
 			return failed{err}
 		}
 		defer func() { err = errors.Join(err, closing()) }()
-		return run(cmd.Context(), &call{App: a, page: d.page(cmd), cmd: cmd, args: args})
+		return run(cmd.Context(), &call{App: a, page: d.page(cmd), builder: d.program.Builder, cmd: cmd, args: args})
 	}
 }
 
@@ -287,8 +288,8 @@ func (d *door) through(n need, atDaemon func(ctx context.Context, c *call, daemo
 			}
 			return err
 		}
-		a := &app.App{Config: config, Builder: d.program.Builder}
-		return atDaemon(cmd.Context(), &call{App: a, page: d.page(cmd), cmd: cmd, args: args}, daemon)
+		a := app.New(app.App{Config: config})
+		return atDaemon(cmd.Context(), &call{App: a, page: d.page(cmd), builder: d.program.Builder, cmd: cmd, args: args}, daemon)
 	}
 }
 
@@ -302,12 +303,7 @@ func actor() rules.Actor {
 }
 
 // clock is the App's.
-func (c *call) clock() time.Time {
-	if c.Now != nil {
-		return c.Now()
-	}
-	return time.Now()
-}
+func (c *call) clock() time.Time { return c.Now() }
 
 func (d *door) serve() *cobra.Command {
 	return &cobra.Command{

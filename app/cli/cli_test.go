@@ -79,6 +79,7 @@ func (h *house) program() cli.Program {
 			return config.Load(path, config.Options{SkipChannelSecrets: !secrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check})
 		},
 		Open:    h.open,
+		Builder: shoutrrr.New(shoutrrr.Options{}),
 		Sources: h.sources,
 		Serve: func(_ context.Context, path string) error {
 			return rules.Errorf(rules.Conflict, "another daemon runs, pid 42; %s", filepath.Base(path))
@@ -97,17 +98,16 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 	if err != nil {
 		return nil, nil, err
 	}
-	a := &app.App{
+	a := app.New(app.App{
 		Config: c, Store: store, Book: book, Version: "1.2.3",
 		Daemon: func() (int, bool) { return h.pid, h.pid != 0 }, Now: func() time.Time { return noon },
-	}
+	})
 	if a.Sources, err = h.sources(c); err != nil {
 		return nil, nil, err
 	}
 	if withKey {
 		h.keys++
-		sender := shoutrrr.New(shoutrrr.Options{})
-		a.Sender, a.Builder = sender, sender
+		a.Sender = shoutrrr.New(shoutrrr.Options{})
 		a.Seal = func(id, kind string, url rules.Secret) ([]byte, error) {
 			return fmt.Appendf(nil, "%s %s %d", id, kind, len(url.Reveal())), nil
 		}

@@ -71,7 +71,7 @@ func (d *door) checkConfig(ctx context.Context) (configAnswer, error) {
 	if err != nil {
 		return configAnswer{}, err
 	}
-	return configAnswer{app.ViewConfig(c), (&app.App{}).ConfigWarnings(ctx, c)}, nil
+	return configAnswer{app.ViewConfig(c), c.Warnings()}, nil
 }
 
 // sameFile reports whether two paths lead to one file, or both to none.

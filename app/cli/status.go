@@ -204,7 +204,7 @@ func (d *door) checkSources(cmd *cobra.Command, config *app.Config, name string)
 	if err != nil {
 		return failed{err}
 	}
-	c := &call{App: &app.App{Config: config, Sources: sources}, page: d.page(cmd), cmd: cmd}
+	c := &call{App: app.New(app.App{Config: config, Sources: sources}), page: d.page(cmd), cmd: cmd}
 	list, err := c.CheckSources(cmd.Context(), name)
 	if err != nil {
 		return err

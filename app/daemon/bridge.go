@@ -44,7 +44,7 @@ func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
 		}
 	}
 	late := &lateApp{program: p, path: o.Config, config: c}
-	here := mcp.New(&app.App{Config: c, Version: p.Version}, mcp.Options{
+	here := mcp.New(app.New(app.App{Config: c, Version: p.Version}), mcp.Options{
 		Log: log, Version: p.Version, Draw: chart.PNG, Scope: scopeOf(o), Open: late.open,
 	})
 	targets := append(socketTargets(c, scopeHeader(o)),

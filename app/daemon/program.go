@@ -137,13 +137,13 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
-	a := &app.App{
+	a := app.New(app.App{
 		Config: c, Store: store, Book: book, Sources: sources, Version: p.Version, Started: time.Now(),
 		Daemon: func() (int, bool) { return local.DaemonOf(c.DataDir) }, Ask: askStatus(c),
-	}
+	})
 	if withKey {
 		sender := shoutrrr.New(shoutrrr.Options{})
-		a.Sender, a.Builder = sender, sender
+		a.Sender = sender
 		if vault, err := notify.OpenVault(keyPath(c), false); err == nil {
 			keyed := app.NewDirectory(c, store, vault, slog.Default())
 			a.Opens, a.Targets = keyed.Opens, keyed.Targets(sender)

@@ -250,12 +250,12 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	}
 	engine := d.newEngine(c, book, directory, sources)
 	d.engine = engine
-	a := &app.App{
+	a := app.New(app.App{
 		Config: c, Store: store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine,
 		Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: d.version, Started: time.Now(), Notes: func() []string { return slices.Concat(store.notes(), unsaved(book), d.word.lasting()) },
-	}
+	})
 	if d.clock != nil {
 		a.Clock = d.clock
 	}

@@ -30,10 +30,11 @@ func (a *Analyst) Doctor(ctx context.Context) []Finding {
 
 // clockFindings tell how sure the daemon's clock is.
 func (a *Analyst) clockFindings() []Finding {
-	if a.app.Clock == nil || a.app.Clock.Problem() != "" {
+	state := a.app.Clock.State()
+	if state == "" || a.app.Clock.Problem() != "" {
 		return nil // status tells
 	}
-	return []Finding{{What: "clock", OK: true, Text: "right: " + a.app.Clock.State()}}
+	return []Finding{{What: "clock", OK: true, Text: "right: " + state}}
 }
 
 // unfound are the problems of the status that nobody found yet: what degrades

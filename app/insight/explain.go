@@ -455,9 +455,6 @@ func (x *inquiry) query() {
 
 // running reports whether anything is evaluated.
 func (x *inquiry) running() bool {
-	if x.app.Daemon != nil {
-		_, running := x.app.Daemon()
-		return running
-	}
-	return true
+	_, running := x.app.Daemon()
+	return running
 }

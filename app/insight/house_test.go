@@ -35,10 +35,10 @@ func open(t *testing.T, path string, points *live.Store, now func() time.Time) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &app.App{
+	return app.New(app.App{
 		Config: &app.Config{Every: 30 * rules.Second, Zone: "UTC", Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}}},
 		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": points}, Now: now,
-	}
+	})
 }
 
 // home is an App whose source holds temperatures.

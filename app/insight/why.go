@@ -90,7 +90,7 @@ func (x *inquiry) silence(verdict string) string {
 		return "no point has ever been seen"
 	}
 	text := fmt.Sprintf("it has had no point for %s, and %s are allowed", x.ago(x.in.Seen), window)
-	if x.app.Clock != nil && x.app.Clock.Blind() {
+	if x.app.Clock.Blind() {
 		text += "; silence proves nothing until the clock is known to be right"
 	}
 	return text

@@ -21,7 +21,7 @@ const canary = "caNary7Q9x"
 
 // door is a door of an App that holds no key, whose log is kept.
 func door(log *bytes.Buffer) http.Handler {
-	return local.Handler(&app.App{Config: &app.Config{}, Version: "1.2"}, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), local.Options{})
+	return local.Handler(app.New(app.App{Config: &app.Config{}, Version: "1.2"}), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), local.Options{})
 }
 
 func ask(h http.Handler, user, method, path, body string) *httptest.ResponseRecorder {

@@ -83,7 +83,7 @@ func TestATestOfAChannelTellsWhatCameOfIt(t *testing.T) {
 	h := newHouse(t, func(a *app.App) {
 		a.Config.Channels = map[string]app.ChannelConfig{"good": {Kind: "ntfy", URL: rules.NewSecret("ntfy://good")}, "bad": {Kind: "ntfy", URL: rules.NewSecret("ntfy://c4nary")}}
 		a.Daemon = func() (int, bool) { return 1, true }
-		a.Now = nil
+		a.Now = time.Now
 	})
 	h.deliver()
 	good := h.ok("test_channel", `{"channel":"good"}`)

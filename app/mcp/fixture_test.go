@@ -89,14 +89,14 @@ func newApp(t *testing.T, path string) *house {
 	if err := source.Write([]byte("temperature,room=kitchen,sensor=a celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b celsius=19\ntemperature,monitor_id=7,room=attic,sensor=c celsius=9\n"), 0, noon); err != nil {
 		t.Fatal(err)
 	}
-	h.app = &app.App{
+	h.app = app.New(app.App{
 		Config: &app.Config{
 			Every: 30 * rules.Second, Zone: "Europe/Berlin",
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
 		},
 		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": source},
 		Now: func() time.Time { return h.now }, Version: "1.2.3",
-	}
+	})
 	return h
 }
 

@@ -203,11 +203,11 @@ func newVictim(tb testing.TB, dir string) *victim {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	a := &app.App{
+	a := app.New(app.App{
 		Config: &app.Config{Every: 30 * rules.Second, Zone: "UTC", Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}}},
 		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": source}, Now: func() time.Time { return noon }, Version: "1",
 		Daemon: func() (int, bool) { return 0, false },
-	}
+	})
 	v.server = mcp.New(a, mcp.Options{Log: slog.New(slog.NewTextHandler(v.log, &slog.HandlerOptions{Level: slog.LevelError})), User: "anna", Draw: chart.PNG})
 	var list struct{ Tools []fuzzed }
 	v.ask("tools/list", map[string]any{}, &list)

@@ -110,7 +110,7 @@ func TestALocalAnswerHasTheIDOfItsQuestion(t *testing.T) {
 // TestAPanicEndsOneRequest and no process, and shows nothing.
 func TestAPanicEndsOneRequest(t *testing.T) {
 	log := &buffer{}
-	l := mcp.New(&app.App{}, mcp.Options{Log: slog.New(slog.NewTextHandler(log, nil))}).Connect() // an app without a store
+	l := mcp.New(app.New(app.App{}), mcp.Options{Log: slog.New(slog.NewTextHandler(log, nil))}).Connect() // an app without a store
 	defer l.Close()
 	text := handle(t.Context(), t, l, `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`, &said{})
 	wants(t, text, `"id":1`, `"code":-32603`, "internal error")

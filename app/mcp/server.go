@@ -190,12 +190,7 @@ func zoneOf(c *app.Config) *time.Location {
 }
 
 // now is the clock that the answers and the acts share.
-func (s *Server) now() time.Time {
-	if s.app.Now != nil {
-		return s.app.Now()
-	}
-	return time.Now()
-}
+func (s *Server) now() time.Time { return s.app.Now() }
 
 // handler wraps a tool: nothing but an answer or a worded refusal leaves it, and
 // what it did is on record.

@@ -45,7 +45,7 @@ func (p *Planner) draft(ctx context.Context, o Options) (*draft, error) {
 		}
 	}
 	house := *p.app
-	house.Daemon = nil // what concerns the process is warned about once, by the plan
+	house.Daemon = func() (int, bool) { return 0, true } // what concerns the process is warned about once, by the plan
 	house.Store = draftStore{d.store, d.known}
 	house.Sources = remembering(p.app.Sources)
 	d.house = &house

@@ -68,11 +68,11 @@ func newHome(t *testing.T) *home {
 		t.Fatal(err)
 	}
 	h := &home{T: t, asked: &counting{Source: source}}
-	h.App = &app.App{
+	h.App = app.New(app.App{
 		Config: &app.Config{Every: 30 * rules.Second, Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}}},
 		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": h.asked},
 		Now: func() time.Time { return noon },
-	}
+	})
 	return h
 }
 

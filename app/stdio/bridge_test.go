@@ -550,7 +550,7 @@ func TestTheAppIsOpenedWhenItIsNeeded(t *testing.T) {
 	full := h.app
 	var opened atomic.Int32
 	problem := error(rules.Errorf(rules.Unavailable, "the database may not be opened; start the daemon"))
-	h.server = mcp.New(&app.App{Config: full.Config, Version: "1"}, mcp.Options{User: "anna", Open: func(context.Context) (*app.App, error) {
+	h.server = mcp.New(app.New(app.App{Config: full.Config, Version: "1"}), mcp.Options{User: "anna", Open: func(context.Context) (*app.App, error) {
 		opened.Add(1)
 		return full, problem
 	}})

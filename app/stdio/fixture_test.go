@@ -68,10 +68,10 @@ func newHouse(t *testing.T) *house {
 	if err := source.Write([]byte("temperature,room=kitchen,sensor=a celsius=4\n"), 0, noon); err != nil {
 		t.Fatal(err)
 	}
-	h := &house{t: t, app: &app.App{
+	h := &house{t: t, app: app.New(app.App{
 		Config: &app.Config{Every: 30 * rules.Second, Zone: "Europe/Berlin"}, Store: store, Book: book,
 		Sources: map[string]evaluator.Source{"home": source}, Now: func() time.Time { return noon }, Version: "1.2.3",
-	}}
+	})}
 	h.server = mcp.New(h.app, mcp.Options{Log: slog.New(slog.DiscardHandler), User: "anna"})
 	return h
 }

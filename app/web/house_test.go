@@ -57,7 +57,7 @@ func newHouse(t *testing.T) *house {
 	for name, source := range sources {
 		engine.Add(name, source, evaluator.SourceOptions{})
 	}
-	h.app = &app.App{
+	h.app = app.New(app.App{
 		Config: &app.Config{
 			Listen: "127.0.0.1:8627", Every: 30 * rules.Second, Token: rules.NewSecret(token),
 			Sources: map[string]app.SourceConfig{
@@ -69,7 +69,7 @@ func newHouse(t *testing.T) *house {
 		Store: h.store, Book: book, Sources: sources, Engine: engine, Version: "v1.2.3", Started: time.Now(),
 		Now:    func() time.Time { return noon.Add(30 * time.Second) },
 		Daemon: func() (int, bool) { return 42, true },
-	}
+	})
 	return h
 }
 

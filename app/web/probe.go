@@ -47,10 +47,7 @@ func (h *Handler) troubles(ctx context.Context) (out []string) {
 	case len(unjudged) > 0:
 		out = append(out, fmt.Sprintf("%d of the enabled rules not judged", len(unjudged)))
 	}
-	if h.app.Notes != nil {
-		out = append(out, h.app.Notes()...)
-	}
-	return out
+	return append(out, h.app.Notes()...)
 }
 
 // serveStatus tells everything, in the words of the status command.

@@ -106,7 +106,7 @@ func conformant(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app.App{Config: &app.Config{}, Store: store, Book: book, Sources: map[string]evaluator.Source{"live": live.New(live.Options{})}, Version: "1"}
+	a := app.New(app.App{Config: &app.Config{}, Store: store, Book: book, Sources: map[string]evaluator.Source{"live": live.New(live.Options{})}, Version: "1"})
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	models := mcp.New(a, mcp.Options{Log: log})
 	fixtures{models.Protocol()}.add()

@@ -31,7 +31,7 @@ func TestTheBundleListsTheToolsThatExist(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []named
-	tools := mcp.New(&app.App{Config: &app.Config{}}, mcp.Options{}).Protocol().ListTools()
+	tools := mcp.New(app.New(app.App{Config: &app.Config{}}), mcp.Options{}).Protocol().ListTools()
 	for _, name := range slices.Sorted(maps.Keys(tools)) {
 		want = append(want, named{name, tools[name].Tool.Title})
 	}
