@@ -75,7 +75,7 @@ func robustLine(points []Point, t time.Time) (line, bool) {
 	if len(points) < fewestSteps {
 		return line{}, false
 	}
-	slopes := make([]float64, 0, len(points)*(len(points)-1)/2)
+	var slopes []float64
 	for i, p := range points {
 		for _, q := range points[i+1:] {
 			if dt := q.At.Sub(p.At).Seconds(); dt != 0 {

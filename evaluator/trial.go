@@ -207,9 +207,7 @@ func leastAfter(err error) int {
 func (r *reel) next(took time.Duration) int {
 	series := 1
 	for _, t := range r.tapes {
-		if t != nil {
-			series += len(t.order)
-		}
+		series += len(t.order)
 	}
 	size := max(leastSpan, spanValues/series)
 	grown := float64(len(r.ticks)) * min(mostGrowth, float64(spanTime)/float64(max(took, 1)))
