@@ -1,8 +1,11 @@
 package evaluator_test
 
 import (
+	"errors"
+	"math"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
@@ -165,4 +168,81 @@ func TestWhatIsHeldStandsAgainstAStateThatSomebodyLeft(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Title != "Held" || list[0].Version != 6 {
 		t.Errorf("stored is %+v, %v; want the title Held and a version after those that are taken", list, err)
 	}
+}
+
+// TestWhatAReloadInherits when the store was made anew.
+func TestWhatAReloadInherits(t *testing.T) {
+	t.Run("a rule of the last state that was deleted stays so, a later one does not", func(t *testing.T) {
+		h := newHouse(t)
+		h.rule(freezer("gone", "a"))
+		h.rule(freezer("later", "b"))
+		revision := map[string]int64{}
+		for _, id := range []string{"rgone", "rlater"} {
+			h.book.View(id, func(l *rules.Ledger) { revision[id] = l.Revision })
+		}
+		empty := newHouse(t)
+		if err := h.book.Inherit(t.Context(), empty.book, h.now, revision["rgone"]); err != nil {
+			t.Fatal(err)
+		}
+		if names, _ := h.stored(); names["gone"] || !names["later"] {
+			t.Errorf("stored are %v", names)
+		}
+	})
+	t.Run("a small cache does not know all", func(t *testing.T) {
+		h := newHouse(t)
+		h.rule(freezer("stays", "a"))
+		h.rule(freezer("too", "b"))
+		old := newHouse(t)
+		old.cache = 1
+		old.restart()
+		if err := h.book.Inherit(t.Context(), old.book, h.now, math.MaxInt64); err != nil {
+			t.Fatal(err)
+		}
+		if names, _ := h.stored(); !names["stays"] || !names["too"] {
+			t.Errorf("stored are %v", names)
+		}
+	})
+	t.Run("what cannot be saved keeps no other back", func(t *testing.T) {
+		old := newHouse(t)
+		old.rule(freezer("a", "a"))
+		old.rule(freezer("b", "b"))
+		h := newHouse(t)
+		saves, broken := 0, errors.New("a page is broken")
+		h.meddler.save = func() error {
+			if saves++; saves < 3 { // all at once, and the first of them
+				return broken
+			}
+			return nil
+		}
+		if err := h.book.Inherit(t.Context(), old.book, h.now, 1); !errors.Is(err, broken) {
+			t.Errorf("inherited with %v", err)
+		}
+		if n := h.book.Unsaved(); n != 1 || saves != 4 {
+			t.Errorf("%d are not saved after %d saves, want 1 after 4", n, saves)
+		}
+		h.meddler.save = nil
+		h.tick()
+		if names, _ := h.stored(); !names["a"] || !names["b"] {
+			t.Errorf("stored are %v", names)
+		}
+	})
+	t.Run("what was not saved goes on being so", func(t *testing.T) {
+		h := newHouse(t)
+		h.rule(hotNow())
+		h.meddler.save = func() error { return errors.New("the disk is full") }
+		h.now = h.now.Add(30 * time.Second)
+		h.write(warm)
+		if err := h.engine.Tick(t.Context(), h.now); err == nil {
+			t.Fatal("it was saved")
+		}
+		old := h.book
+		h.restart()
+		if err := h.book.Inherit(t.Context(), old, h.now, 0); err != nil {
+			t.Fatal(err)
+		}
+		h.wantOwed(rules.FirstNews)
+		if n := h.book.Unsaved(); n != 0 {
+			t.Errorf("%d are not saved after a save", n)
+		}
+	})
 }

@@ -253,3 +253,64 @@ func TestRulesOfASourceThatFailsAreUnjudged(t *testing.T) {
 		t.Errorf("before the first tick %q are unjudged", got)
 	}
 }
+
+// TestWhatOthersMovedIsPassedOn: channels to who keeps them, and silences that could not be read are read
+// the next time.
+func TestWhatOthersMovedIsPassedOn(t *testing.T) {
+	h := newHouse(t)
+	channels, commits, reads := 0, 0, 0
+	var unread error
+	moved := evaluator.Moved{}
+	store := &movedStore{meddled: h.meddler, moved: &moved}
+	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{
+		ChannelsMoved: func() { channels++ }, Committed: func() { commits++ },
+		Silences: func(context.Context) ([]rules.Silence, error) { reads++; return nil, unread },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() error { _, err := book.Version(t.Context()); return err }
+	moved = evaluator.Moved{Channels: true}
+	if err := look(); err != nil || channels != 1 {
+		t.Errorf("channels moved %d times, %v", channels, err)
+	}
+	if err := look(); err != nil || channels != 1 || commits != 0 {
+		t.Errorf("channels moved %d times, %d commits, %v; want no more", channels, commits, err)
+	}
+	unread, moved, reads = errors.New("not now"), evaluator.Moved{Silences: true}, 0
+	if err := look(); !errors.Is(err, unread) {
+		t.Errorf("silences that cannot be read: %v", err)
+	}
+	unread = nil
+	for range 3 {
+		if err := look(); err != nil {
+			t.Error(err)
+		}
+	}
+	if reads != 2 {
+		t.Errorf("silences were read %d times, want once more", reads)
+	}
+	h.rule(hotNow())
+	commits = 0
+	moved = evaluator.Moved{Ledgers: []string{"rtoo-warm"}}
+	h.meddler.load = func([]string) error { return errors.New("not now") }
+	if err := look(); err == nil || commits != 0 {
+		t.Errorf("what cannot be read is told as a commit: %d, %v", commits, err)
+	}
+	h.meddler.load = nil
+	if err := look(); err != nil || commits != 1 {
+		t.Errorf("%d commits, %v; want that of the other", commits, err)
+	}
+}
+
+// movedStore says once what others moved.
+type movedStore struct {
+	*meddled
+	moved *evaluator.Moved
+}
+
+func (m *movedStore) Moved(context.Context) (evaluator.Moved, error) {
+	out := *m.moved
+	*m.moved = evaluator.Moved{}
+	return out, nil
+}
