@@ -28,8 +28,10 @@ func TestDurationsAreReadAsPeopleWriteThem(t *testing.T) {
 			t.Errorf("%q is %s (%v), want %s", text, d, err, want)
 		}
 	}
-	for _, text := range []string{"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w", "9999999999999999999.5w", "30m,2h", "30m2h", "5m 5m", "1.5 years",
-		"53375d23h53m38s427ms387us904ns", "4611686018427387904ns", "4611686018427387904.0ns"} {
+	for _, text := range []string{
+		"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w", "9999999999999999999.5w", "30m,2h", "30m2h", "5m 5m", "1.5 years",
+		"53375d23h53m38s427ms387us904ns", "4611686018427387904ns", "4611686018427387904.0ns",
+	} {
 		if d, err := rules.ParseDuration(text); err == nil {
 			t.Errorf("%q was taken as %s", text, d)
 		}
@@ -465,6 +467,17 @@ func TestActiveTimesInWords(t *testing.T) {
 	} {
 		if got := a.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestALengthIsWrittenRoughly(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0 s", 59 * time.Second: "59 s", time.Minute: "1 min", 59*time.Minute + 59*time.Second: "59 min",
+		time.Hour: "1 h", 47 * time.Hour: "47 h", 48 * time.Hour: "2 days", 80 * time.Hour: "3 days",
+	} {
+		if got := rules.Roughly(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
 		}
 	}
 }

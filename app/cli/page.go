@@ -147,25 +147,12 @@ func ago(t, now time.Time) string {
 	}
 	d := now.Sub(t)
 	if d < 0 {
-		return "in " + roughly(-d)
+		return "in " + rules.Roughly(-d)
 	}
 	if d < time.Second {
 		return "now"
 	}
-	return roughly(d) + " ago"
-}
-
-func roughly(d time.Duration) string {
-	day := 24 * time.Hour
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", d/time.Second)
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", d/time.Minute)
-	case d < 2*day:
-		return fmt.Sprintf("%d h", d/time.Hour)
-	}
-	return fmt.Sprintf("%d days", d/day)
+	return rules.Roughly(d) + " ago"
 }
 
 // short is an id cut to what tells a few thousand apart.

@@ -25,6 +25,7 @@ import (
 	"github.com/9bikes/tocsin/app/heartbeat"
 	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
@@ -264,7 +265,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	dispatcher := d.newDispatcher(a, directory, probes)
 	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
 	models = mcp.New(a, mcp.Options{Log: d.log, Version: d.version, Draw: chart.PNG})
-	door := models.Handler(mcp.HandlerOptions{})
+	door := models.Handler(sessions.Limits{})
 	d.door.Store(door)
 	desk := local.Handler(a, d.log, local.Options{Live: d.webOptions(c).Live, Reload: d.reload})
 	d.desk.Store(&desk)

@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +37,7 @@ func (s *Server) answer(t tool, v any) *mcp.CallToolResult {
 	if err := encoder.Encode(v); err != nil {
 		return refusal(s.secrets, s.mishap(t, fmt.Errorf("write the answer: %w", err)))
 	}
-	body := []byte(rules.Defuse(string(s.secrets.clean(bytes.TrimSpace(b.Bytes()))), "", ""))
+	body := []byte(rules.Defuse(s.secrets.Clean(strings.TrimSpace(b.String())), "", ""))
 	result := &mcp.CallToolResult{
 		Content:           []mcp.Content{mcp.NewTextContent(string(body))},
 		StructuredContent: json.RawMessage(body),
@@ -52,8 +50,8 @@ func (s *Server) answer(t tool, v any) *mcp.CallToolResult {
 
 // refusal is the result of a call that went wrong. Its text has to say
 // everything: it is all that a model sees.
-func refusal(secrets redactor, text string) *mcp.CallToolResult {
-	text = rules.Defuse(string(secrets.clean([]byte(cappedText(text, errorSize)))), "", "\n\t")
+func refusal(secrets app.Redactor, text string) *mcp.CallToolResult {
+	text = rules.Defuse(secrets.Clean(cappedText(text, errorSize)), "", "\n\t")
 	return &mcp.CallToolResult{Content: []mcp.Content{mcp.NewTextContent(text)}, IsError: true}
 }
 
@@ -61,7 +59,7 @@ func refusal(secrets redactor, text string) *mcp.CallToolResult {
 // are not meant for the caller go to the log.
 func (s *Server) worded(t tool, err error) string {
 	var ours []*rules.Error
-	for _, e := range flat(err) {
+	for _, e := range rules.Joined(err) {
 		var known *rules.Error
 		if !errors.As(e, &known) || known.Code == rules.Internal {
 			return s.mishap(t, e)
@@ -105,23 +103,8 @@ func (s *Server) mishap(t tool, cause error) string {
 		return t.name + " was stopped before it was done; whether anything was changed is not known, list to see"
 	}
 	id := strings.ToLower(rand.Text()[:8])
-	s.log.Error("tool failed", "tool", t.name, "error_id", id, "error", string(s.secrets.clean([]byte(cause.Error()))))
+	s.log.Error("tool failed", "tool", t.name, "error_id", id, "error", s.secrets.Clean(cause.Error()))
 	return fmt.Sprintf("%s failed: internal error %s. It is not your arguments; the cause is in the log of tocsin under that id. Try once more, then tell the user.", t.name, id)
-}
-
-// flat lists the errors that were joined.
-func flat(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var out []error
-		for _, e := range joined.Unwrap() {
-			out = append(out, flat(e)...)
-		}
-		return out
-	}
-	if c, ok := errors.AsType[*correctable](err); ok {
-		return flat(c.error)
-	}
-	return []error{err}
 }
 
 // cleaned is text on one line without what could steer a terminal or a reader:
@@ -150,9 +133,9 @@ func (s *Server) when(t time.Time) string {
 	d := s.now().Sub(t).Round(time.Second)
 	text := t.In(s.zone).Format(time.RFC3339)
 	if d < 0 {
-		return text + " (in " + roughly(-d) + ")"
+		return text + " (in " + rules.Roughly(-d) + ")"
 	}
-	return text + " (" + roughly(d) + " ago)"
+	return text + " (" + rules.Roughly(d) + " ago)"
 }
 
 func (s *Server) whenGiven(t *time.Time) string {
@@ -160,19 +143,6 @@ func (s *Server) whenGiven(t *time.Time) string {
 		return ""
 	}
 	return s.when(*t)
-}
-
-// roughly writes a duration with the one unit that people would use.
-func roughly(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d h", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
 // cursor is where a page ended, in a form that nobody builds by hand.
@@ -194,71 +164,3 @@ func (a *arguments) after(t string, parts int) []string {
 	}
 	return out[1:]
 }
-
-// redactor takes configured secrets out of what leaves, in whatever form they
-// are written. It guards against a leak elsewhere, and finds nothing otherwise.
-type redactor struct {
-	replace *strings.Replacer
-	long    []string // what no argument may hold: it stands in no ordinary text
-}
-
-func newRedactor(c *app.Config) redactor {
-	if c == nil {
-		return redactor{replace: strings.NewReplacer()}
-	}
-	secrets := []rules.Secret{c.Token, c.Heartbeat.URL}
-	for _, source := range c.Sources {
-		secrets = append(secrets, source.Token, source.Password)
-	}
-	for _, channel := range c.Channels {
-		secrets = append(secrets, channel.URL)
-	}
-	var pairs, long []string
-	for _, secret := range secrets {
-		if text := secret.Reveal(); len(text) >= longSecret {
-			long = append(long, text)
-		}
-		for _, form := range forms(secret.Reveal()) {
-			pairs = append(pairs, form, "[secret]")
-		}
-	}
-	return redactor{strings.NewReplacer(pairs...), long}
-}
-
-// longSecret is from how many letters on a secret is no word that a rule may
-// need, such as the name of a measurement.
-const longSecret = 12
-
-// refuse keeps configured secrets out, whichever argument holds one, so that
-// none is stored with a rule.
-func (r redactor) refuse(args any) error {
-	text := quoted(args)
-	for _, secret := range r.long {
-		if inJSON := quoted(secret); strings.Contains(text, inJSON[1:len(inJSON)-1]) {
-			return credential("arguments")
-		}
-	}
-	return nil
-}
-
-// forms are the ways in which a secret may be written. One of a few letters
-// would be found in ordinary words.
-func forms(secret string) []string {
-	if len(secret) < 6 {
-		return nil
-	}
-	raw := []byte(secret)
-	inJSON := quoted(secret)
-	out := []string{secret, inJSON[1 : len(inJSON)-1], url.QueryEscape(secret), url.PathEscape(secret), hex.EncodeToString(raw)}
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		// Within a longer text, such as a user and a password, it begins at any
-		// of three places, and its first and last letters are its neighbours' too.
-		for place := range 3 {
-			text := encoding.EncodeToString(append(make([]byte, place), raw...))
-			out = append(out, text[(place*8+5)/6:len(text)-1])
-		}
-	}
-	return out
-}
-
-func (r redactor) clean(text []byte) []byte { return []byte(r.replace.Replace(string(text))) }

@@ -141,8 +141,8 @@ type correctable struct {
 	meant map[string]any
 }
 
-// Unwrap returns the refusal.
-func (c *correctable) Unwrap() error { return c.error }
+// Unwrap returns the refusal, which may be a join.
+func (c *correctable) Unwrap() []error { return []error{c.error} }
 
 // inside returns the object argument that has a key of this name.
 func (t *tool) inside(name string) string {

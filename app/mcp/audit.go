@@ -47,10 +47,10 @@ func (s *Server) audit(ctx context.Context, t tool, sent any, d deed, took time.
 	}
 	err := s.app.Record(context.WithoutCancel(ctx), app.AuditEntry{
 		By: rules.Actor{Name: who, Door: "mcp"}, Client: client, Tool: t.name, About: d.subject, Outcome: d.outcome,
-		Text: cleaned(string(s.secrets.clean([]byte(text))), noteSize), Arguments: arguments, Changes: notNull(d.changes),
+		Text: cleaned(s.secrets.Clean(text), noteSize), Arguments: arguments, Changes: notNull(d.changes),
 	})
 	if err != nil {
-		s.log.Error("act not recorded", "tool", t.name, "error", string(s.secrets.clean([]byte(err.Error()))))
+		s.log.Error("act not recorded", "tool", t.name, "error", s.secrets.Clean(err.Error()))
 	}
 }
 
@@ -76,7 +76,7 @@ func (s *Server) audited(t tool, sent any) json.RawMessage {
 			break
 		}
 	}
-	return s.secrets.clean([]byte(quoted(kept)))
+	return json.RawMessage(s.secrets.Clean(quoted(kept)))
 }
 
 // summaryOf is what an answer says of itself.

@@ -55,7 +55,7 @@ func (c completer) complete(ctx context.Context, a mcp.CompleteArgument, measure
 	defer cancel()
 	all, err := c.candidates(ctx, a.Name, measurement)
 	if err != nil {
-		c.log.Info("nothing to complete with", "argument", a.Name, "error", string(c.secrets.clean([]byte(err.Error()))))
+		c.log.Info("nothing to complete with", "argument", a.Name, "error", c.secrets.Clean(err.Error()))
 	}
 	fit := fitting(all, a.Value)
 	return &mcp.Completion{Values: notNull(fit[:min(len(fit), mostCompletions)]), Total: len(fit), HasMore: len(fit) > mostCompletions}, nil

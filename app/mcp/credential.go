@@ -1,25 +1,13 @@
 package mcp
 
 import (
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
-
-// looksSecret is what no argument may hold: an address with a user in it, the
-// webhook of a service, a key that opens something.
-var looksSecret = []*regexp.Regexp{
-	regexp.MustCompile(`(?i)[a-z][a-z0-9+.-]*://[^\s/?#]*@`),
-	regexp.MustCompile(`(?i)\b(hooks\.slack\.com|discord(app)?\.com/api/webhooks|webhook\.office\.com|logic\.azure\.com|api\.telegram\.org/bot|chat\.googleapis\.com|maker\.ifttt\.com)`),
-	regexp.MustCompile(`(?i)\b(bark|discord|generic|googlechat|gotify|ifttt|join|matrix|mattermost|ntfy|opsgenie|pushbullet|pushover|rocketchat|slack|smtp|teams|telegram|zulip)(\+https?)?://`),
-	regexp.MustCompile(`(?i)[?&;](access_?token|api_?key|auth|key|password|pass|secret|sig|signature|token)=[^&\s]`),
-	regexp.MustCompile(`\b((tcs_|xox[a-z]-|xapp-|ghp_|github_pat_|glpat-|sk-)[A-Za-z0-9_-]{16,}|AKIA[0-9A-Z]{12}|eyJ[A-Za-z0-9_-]{10,}\.|[0-9]{8,10}:[A-Za-z0-9_-]{30,})`),
-	regexp.MustCompile(`(?i)\bauthorization: *\S|\bbearer +[A-Za-z0-9+/_.=-]{16,}`),
-}
 
 // secretNames are arguments that models try where they expect a credential to
 // be given.
@@ -32,7 +20,7 @@ func (t *tool) refuseCredentials(given map[string]any) error {
 		if secretNames.MatchString(name) && !slices.Contains(t.names(), name) {
 			return credential(name)
 		}
-		if path := findSecret(name, given[name]); path != "" {
+		if path := app.FindCredential(name, given[name]); path != "" {
 			return credential(path)
 		}
 	}
@@ -42,42 +30,4 @@ func (t *tool) refuseCredentials(given map[string]any) error {
 func credential(path string) error {
 	return rules.FieldErrorf(cleaned(path, 60), "looks like a credential or the address of a channel, which no tool takes; "+
 		"a person gives it with `tocsin channels add NAME` on the machine of tocsin, and the rule then names it: {\"channels\": [\"NAME\"]}")
-}
-
-// findSecret returns where in v a credential is, "" when there is none.
-func findSecret(path string, v any) string {
-	switch v := v.(type) {
-	case string:
-		if slices.ContainsFunc(looksSecret, func(r *regexp.Regexp) bool { return r.MatchString(v) }) || namesNoChannel(path, v) {
-			return path
-		}
-	case map[string]any:
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			if findSecret("", name) != "" {
-				return path
-			}
-			if found := findSecret(path+"."+name, v[name]); found != "" {
-				return found
-			}
-		}
-	case []any:
-		for i, item := range v {
-			if found := findSecret(fmt.Sprintf("%s[%d]", path, i), item); found != "" {
-				return found
-			}
-		}
-	}
-	return ""
-}
-
-// channelPath is where the names of channels stand.
-var channelPath = regexp.MustCompile(`^(escalate\.|levels(\[\d+\])?\.)?channels(\[\d+\])?$`)
-
-// namesNoChannel reports whether a text stands where a channel's name belongs
-// and is more than a name: an address, or a key.
-func namesNoChannel(path, v string) bool {
-	if !channelPath.MatchString(path) {
-		return false
-	}
-	return strings.ContainsAny(v, ":/@?=&") && !strings.HasPrefix(strings.TrimSpace(v), "[") || len(v) > 63
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/jsonrpc"
+	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -24,24 +25,13 @@ const ScopeHeader = "Tocsin-Scope"
 // grace is how long calls under way may take when a Handler ends.
 const grace = 2 * time.Second
 
-// HandlerOptions are what a Handler may be told; the zero value is right.
-type HandlerOptions struct {
-	// Sessions is the most sessions that are kept, 0 for 400. One that is not in
-	// use makes room for the next; where all are, there is no next.
-	Sessions int
-	// PerOwner is the most sessions of one caller, 0 for three in eight of all.
-	PerOwner int
-	// Idle is how long a session is kept that nothing is heard of, 0 for 12 h.
-	Idle time.Duration
-}
-
 // Handler serves a Server over streamable HTTP, to clients of the protocol with
 // sessions and of the one without. Who speaks is told by WithCaller; whether
 // the request may come in at all has been decided before.
 type Handler struct {
 	server   *Server
 	protocol *server.StreamableHTTPServer
-	sessions *sessions
+	sessions *sessions.Sessions
 
 	mu      sync.Mutex
 	ending  chan struct{} // closed when streams end and nothing new is taken
@@ -50,11 +40,11 @@ type Handler struct {
 }
 
 // Handler returns the server as an HTTP handler. Its Run has to run beside it.
-func (s *Server) Handler(o HandlerOptions) *Handler {
+func (s *Server) Handler(l sessions.Limits) *Handler {
 	h := &Handler{server: s, ending: make(chan struct{}), ended: make(chan struct{})}
-	h.sessions = newSessions(o, h.forget)
+	h.sessions = sessions.New(l, h.forget)
 	h.protocol = server.NewStreamableHTTPServer(s.protocol,
-		server.WithSessionIdManagerResolver(h.sessions),
+		server.WithSessionIdManagerResolver(resolver{h.sessions}),
 		server.WithStreamableHTTPLogger(s.log),
 		// Hosts are checked for the whole listener, which knows their names.
 		server.WithDisableLocalhostProtection(true))
@@ -65,12 +55,12 @@ func (s *Server) Handler(o HandlerOptions) *Handler {
 // streams, lets calls under way finish for two seconds, cuts them off and
 // forgets all sessions.
 func (h *Handler) Run(ctx context.Context) error {
-	look := time.NewTicker(max(h.sessions.idle/10, 10*time.Millisecond))
+	look := time.NewTicker(max(h.sessions.Idle()/10, 10*time.Millisecond))
 	defer look.Stop()
 	for ctx.Err() == nil {
 		select {
 		case <-look.C:
-			h.sessions.expire(time.Now())
+			h.sessions.Expire(time.Now())
 		case <-ctx.Done():
 		}
 	}
@@ -78,7 +68,7 @@ func (h *Handler) Run(ctx context.Context) error {
 	close(h.ending)
 	h.mu.Unlock()
 	h.drain()
-	h.sessions.clear()
+	h.sessions.Clear()
 	return nil
 }
 
@@ -197,7 +187,7 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	case m.Method == string(mcp.MethodSubscriptionsListen):
 		h.serve(w, r, h.ending, nil)
 	default:
-		defer h.sessions.call(r.Header.Get(mcp.HeaderSessionID))()
+		defer h.sessions.Call(r.Header.Get(mcp.HeaderSessionID))()
 		h.serve(w, r, h.ended, nil)
 	}
 }
@@ -225,7 +215,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, end, gone <-chan
 // initialize begins a session. The answer is held back until the session is
 // known everywhere, so that the next request finds it.
 func (h *Handler) initialize(w http.ResponseWriter, r *http.Request) {
-	begun, ok := h.sessions.begin(callerName(r), time.Now())
+	begun, ok := h.sessions.Begin(callerName(r), time.Now())
 	if !ok {
 		w.Header().Set("Retry-After", "60")
 		http.Error(w, "there are too many sessions in use here; end one, or try again in a minute", http.StatusServiceUnavailable)
@@ -235,8 +225,8 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request) {
 	h.protocol.ServeHTTP(held, r.WithContext(context.WithValue(r.Context(), begunKey{}, begun)))
 	switch id := held.header.Get(mcp.HeaderSessionID); {
 	case id != begun:
-		h.sessions.drop(begun)
-	case !h.sessions.has(id):
+		h.sessions.Drop(begun)
+	case !h.sessions.Has(id):
 		h.forget(id) // the handler ended meanwhile
 	}
 	w.WriteHeader(held.status)
@@ -248,7 +238,7 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) stream(w http.ResponseWriter, r *http.Request) {
 	var gone <-chan struct{}
 	if !mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)) {
-		ended, leave, ok := h.sessions.listen(r.Header.Get(mcp.HeaderSessionID), callerName(r))
+		ended, leave, ok := h.sessions.Listen(r.Header.Get(mcp.HeaderSessionID), callerName(r))
 		if !ok {
 			http.Error(w, "there is no such session; begin one with initialize", http.StatusNotFound)
 			return
@@ -307,7 +297,7 @@ func (s *Server) ready(ctx context.Context) error {
 // unopened says why the app could not be opened.
 func (s *Server) unopened(err error) string {
 	if known, ok := errors.AsType[*rules.Error](err); ok && known.Code != rules.Internal {
-		return string(s.secrets.clean([]byte(known.Error())))
+		return s.secrets.Clean(known.Error())
 	}
 	s.log.Error("tocsin not opened", "error", err)
 	return "tocsin could not be opened here; the cause is on its standard error. `tocsin doctor` tells more"

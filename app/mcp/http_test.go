@@ -21,6 +21,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/evaluator"
 )
 
@@ -38,7 +39,7 @@ type endpoint struct {
 	stop func()
 }
 
-func (h *house) endpoint(o mcp.HandlerOptions) *endpoint {
+func (h *house) endpoint(o sessions.Limits) *endpoint {
 	h.t.Helper()
 	handler := h.server.Handler(o)
 	e := &endpoint{t: h.t}
@@ -111,7 +112,7 @@ func modern(method, name string) []string {
 
 func TestClientsOfBothProtocolsAreServed(t *testing.T) {
 	h := newHouse(t)
-	e := h.endpoint(mcp.HandlerOptions{})
+	e := h.endpoint(sessions.Limits{})
 	for _, version := range []string{"2025-11-25", "2026-07-28"} {
 		t.Run(version, func(t *testing.T) {
 			c, err := client.NewStreamableHttpClient(e.URL, transport.WithHTTPHeaders(map[string]string{"X-User": "bert"}))
@@ -182,7 +183,7 @@ const pingMessage = `{"jsonrpc":"2.0","id":1,"method":"ping"}`
 func TestNoSessionInUseIsEndedForAnother(t *testing.T) {
 	h := newHouse(t)
 	synctest.Test(t, func(t *testing.T) {
-		a := callers{t, h.server.Handler(mcp.HandlerOptions{Sessions: 8, PerOwner: 4})}
+		a := callers{t, h.server.Handler(sessions.Limits{Sessions: 8, PerOwner: 4})}
 		var ann []string
 		for range 10 {
 			if id := a.begin("ann"); id != "" {
@@ -232,7 +233,7 @@ func TestNoSessionInUseIsEndedForAnother(t *testing.T) {
 func TestSessionsAreBoundedInNumber(t *testing.T) {
 	h := newHouse(t)
 	synctest.Test(t, func(t *testing.T) {
-		a := callers{t, h.server.Handler(mcp.HandlerOptions{Sessions: 50})}
+		a := callers{t, h.server.Handler(sessions.Limits{Sessions: 50})}
 		begun := 0
 		for i := range 2000 {
 			if a.begin(fmt.Sprint("user", i%10)) != "" {
@@ -248,7 +249,7 @@ func TestSessionsAreBoundedInNumber(t *testing.T) {
 func TestASessionEndsWhenNothingIsHeardOfIt(t *testing.T) {
 	h := newHouse(t)
 	synctest.Test(t, func(t *testing.T) {
-		handler := h.server.Handler(mcp.HandlerOptions{Idle: time.Hour})
+		handler := h.server.Handler(sessions.Limits{Idle: time.Hour})
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() { _ = handler.Run(ctx) }()
 		ask := func(ctx context.Context, method, session, body string) *httptest.ResponseRecorder {
@@ -290,7 +291,7 @@ func TestASessionEndsWhenNothingIsHeardOfIt(t *testing.T) {
 }
 
 func TestASessionIsItsOwners(t *testing.T) {
-	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	e := newHouse(t).endpoint(sessions.Limits{})
 	id := e.begin("X-User", "anna")
 	for _, r := range []struct {
 		method, user, session string
@@ -326,7 +327,7 @@ func TestASessionIsItsOwners(t *testing.T) {
 }
 
 func TestAClientCanGiveUpRights(t *testing.T) {
-	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	e := newHouse(t).endpoint(sessions.Limits{})
 	list := func(scope string) (int, string) {
 		resp, text := e.post("", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`, append(modern("tools/list", ""), mcp.ScopeHeader, scope)...)
 		return resp.StatusCode, text
@@ -345,7 +346,7 @@ func TestAClientCanGiveUpRights(t *testing.T) {
 }
 
 func TestOddBodies(t *testing.T) {
-	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	e := newHouse(t).endpoint(sessions.Limits{})
 	for _, tt := range []struct {
 		name, body string
 		status     int
@@ -372,7 +373,7 @@ func TestACancelOfOneClientIsNoOthers(t *testing.T) {
 	h := newHouse(t)
 	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
 	h.app.Sources["slow"] = source
-	e := h.endpoint(mcp.HandlerOptions{})
+	e := h.endpoint(sessions.Limits{})
 	go func() {
 		<-source.asked
 		resp, _ := e.post("", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,`+modernMeta+`}}`, modern("notifications/cancelled", "")...)
@@ -388,7 +389,7 @@ func TestACancelOfOneClientIsNoOthers(t *testing.T) {
 }
 
 func TestAStreamOutlivesTheListenersDeadlineAndEndsWithTheHandler(t *testing.T) {
-	e := newHouse(t).endpoint(mcp.HandlerOptions{})
+	e := newHouse(t).endpoint(sessions.Limits{})
 	before := runtime.NumGoroutine()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, e.URL, nil)
 	if err != nil {

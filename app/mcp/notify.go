@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -21,25 +20,6 @@ const settle = 500 * time.Millisecond
 // theList stands for the list of resources among the addresses.
 const theList = "list"
 
-// mostURIs is how many addresses one client may wait for.
-const mostURIs = 100
-
-// audience is who asked to hear of changes. Nobody else is told: not what a
-// client did not subscribe to, and not that a list has changed which it never
-// read.
-type audience struct {
-	mu        sync.Mutex
-	listeners map[any]*listener
-	known     map[string]string // what each address that is waited for was last
-	waiting   bool              // there is news to be told soon
-}
-
-// listener is one client of the older protocol, or one stream of the newer one.
-type listener struct {
-	wants map[string]bool // addresses, and theList
-	send  func(method string, params map[string]any) error
-}
-
 // followResources notes who wants to hear of what.
 func (s *Server) followResources(h *server.Hooks) {
 	h.AddBeforeReadResource(func(ctx context.Context, _ any, request *mcp.ReadResourceRequest) { s.findRead(ctx, request) })
@@ -55,10 +35,10 @@ func (s *Server) followResources(h *server.Hooks) {
 	})
 	h.AddAfterUnsubscribe(func(ctx context.Context, _ any, request *mcp.UnsubscribeRequest, _ *mcp.EmptyResult) {
 		if session := server.ClientSessionFromContext(ctx); session != nil {
-			s.audience.forget(session.SessionID(), request.Params.URI)
+			s.subscribers.Forget(session.SessionID(), request.Params.URI)
 		}
 	})
-	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) { s.audience.drop(session.SessionID()) })
+	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) { s.subscribers.Drop(session.SessionID()) })
 	h.AddBeforeSubscriptionsListen(s.listen)
 	h.AddAfterSubscriptionsListen(func(ctx context.Context, _ any, _ *mcp.SubscriptionsListenRequest, _ *mcp.SubscriptionsListenResult) {
 		begins(ctx) // with the acknowledgement, which is all there is where nothing that was asked for ever comes
@@ -72,7 +52,8 @@ func (s *Server) want(ctx context.Context, uri string) {
 		return
 	}
 	id := session.SessionID()
-	s.join(ctx, id, []string{uri}, func(method string, params map[string]any) error {
+	s.join(ctx, id, []string{uri}, func(uri string) error {
+		method, params := newsOf(uri)
 		return s.protocol.SendNotificationToSpecificClient(id, method, params)
 	})
 }
@@ -89,12 +70,21 @@ func (s *Server) listen(ctx context.Context, id any, request *mcp.SubscriptionsL
 		return
 	}
 	key := new(byte) // streams of one session are told apart
-	s.join(ctx, key, uris, func(method string, params map[string]any) error {
+	s.join(ctx, key, uris, func(uri string) error {
+		method, params := newsOf(uri)
 		return pass(session, mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
 			Method: method, Params: mcp.NotificationParams{Meta: map[string]any{mcp.MetaKeySubscriptionID: id}, AdditionalFields: params},
 		}})
 	})
-	context.AfterFunc(ctx, func() { s.audience.drop(key) })
+	context.AfterFunc(ctx, func() { s.subscribers.Drop(key) })
+}
+
+// newsOf is what a client is told of an address.
+func newsOf(uri string) (method string, params map[string]any) {
+	if uri == theList {
+		return mcp.MethodNotificationResourcesListChanged, nil
+	}
+	return mcp.MethodNotificationResourceUpdated, map[string]any{"uri": uri}
 }
 
 // pass hands a notification to a session that has room for it.
@@ -109,169 +99,46 @@ func pass(session server.ClientSession, n mcp.JSONRPCNotification) error {
 
 // join adds addresses to what a listener waits for, and looks what they are
 // now.
-func (s *Server) join(ctx context.Context, key any, uris []string, send func(string, map[string]any) error) {
-	uris = s.audience.add(key, uris, send)
+func (s *Server) join(ctx context.Context, key any, uris []string, send func(uri string) error) {
+	uris = s.subscribers.Add(key, uris, send)
 	if len(uris) == 0 {
 		return
 	}
 	now, err := s.look(ctx, uris)
 	if err != nil {
-		s.log.Warn("state of resources not read", "error", string(s.secrets.clean([]byte(err.Error()))))
+		s.log.Warn("state of resources not read", "error", s.secrets.Clean(err.Error()))
 		return
 	}
-	s.audience.learn(now)
-}
-
-// add returns the addresses that nobody waited for before.
-func (a *audience) add(key any, uris []string, send func(string, map[string]any) error) (fresh []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.listeners == nil {
-		a.listeners, a.known = map[any]*listener{}, map[string]string{}
-	}
-	l := a.listeners[key]
-	if l == nil {
-		l = &listener{wants: map[string]bool{}, send: send}
-		a.listeners[key] = l
-	}
-	for _, uri := range uris {
-		if len(l.wants) == mostURIs {
-			break
-		}
-		l.wants[uri] = true
-		if _, ok := a.known[uri]; !ok {
-			fresh = append(fresh, uri)
-		}
-	}
-	return fresh
-}
-
-// learn takes what addresses are as what was last told of them.
-func (a *audience) learn(now map[string]string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for uri, state := range now {
-		if _, ok := a.known[uri]; !ok {
-			a.known[uri] = state
-		}
-	}
-}
-
-func (a *audience) forget(key any, uri string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if l := a.listeners[key]; l != nil {
-		delete(l.wants, uri)
-		a.tidy()
-	}
-}
-
-func (a *audience) drop(key any) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	delete(a.listeners, key)
-	a.tidy()
-}
-
-// tidy lets go of listeners and addresses that nothing waits for.
-func (a *audience) tidy() {
-	wanted := map[string]bool{}
-	for key, l := range a.listeners {
-		if len(l.wants) == 0 {
-			delete(a.listeners, key)
-		}
-		for uri := range l.wants {
-			wanted[uri] = true
-		}
-	}
-	for uri := range a.known {
-		if !wanted[uri] {
-			delete(a.known, uri)
-		}
-	}
+	s.subscribers.Learn(now)
 }
 
 // Changed says that something was committed, here or by another process. It
 // returns at once and may be called as often as that happens: who asked for it
 // is told soon, of what did change.
 func (s *Server) Changed() {
-	s.audience.mu.Lock()
-	defer s.audience.mu.Unlock()
-	if len(s.audience.listeners) == 0 || s.audience.waiting {
-		return
+	if s.subscribers.Stir() {
+		time.AfterFunc(settle, s.tell)
 	}
-	s.audience.waiting = true
-	time.AfterFunc(settle, s.tell)
 }
 
 // tell compares what is waited for with what it was, and tells who waits.
 func (s *Server) tell() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	uris := s.audience.awaited()
+	uris := s.subscribers.Awaited()
 	if len(uris) == 0 {
 		return
 	}
 	now, err := s.look(ctx, uris)
 	if err != nil {
-		s.log.Warn("changed resources not read", "error", string(s.secrets.clean([]byte(err.Error()))))
+		s.log.Warn("changed resources not read", "error", s.secrets.Clean(err.Error()))
 		return
 	}
-	for _, n := range s.audience.news(now) {
-		if err := n.send(); err != nil {
-			s.log.Debug("client not told of a change", "uri", n.uri, "error", err)
+	for _, n := range s.subscribers.News(now) {
+		if err := n.Send(); err != nil {
+			s.log.Debug("client not told of a change", "uri", n.URI, "error", err)
 		}
 	}
-}
-
-// awaited lists all addresses that somebody waits for. What is committed from
-// now on is told the next time.
-func (a *audience) awaited() (uris []string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.waiting = false
-	seen := map[string]bool{}
-	for _, l := range a.listeners {
-		for uri := range l.wants {
-			if !seen[uri] {
-				seen[uri] = true
-				uris = append(uris, uri)
-			}
-		}
-	}
-	return uris
-}
-
-// item is one piece of news for one listener.
-type item struct {
-	uri string
-	to  *listener
-}
-
-func (i item) send() error {
-	if i.uri == theList {
-		return i.to.send(mcp.MethodNotificationResourcesListChanged, nil)
-	}
-	return i.to.send(mcp.MethodNotificationResourceUpdated, map[string]any{"uri": i.uri})
-}
-
-// news takes over how things are now, and returns what that is news for whom.
-func (a *audience) news(now map[string]string) (out []item) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for uri, state := range now {
-		was, known := a.known[uri]
-		if known && was == state {
-			continue
-		}
-		a.known[uri] = state
-		for _, l := range a.listeners {
-			if known && l.wants[uri] {
-				out = append(out, item{uri, l})
-			}
-		}
-	}
-	return out
 }
 
 // look returns for each address a text that changes when what is there does.

@@ -60,14 +60,14 @@ func (s *Server) reader(read func(ctx context.Context, uri string) (kind, body s
 		if err != nil {
 			return nil, s.unreadable(uri, err)
 		}
-		return []mcp.ResourceContents{mcp.TextResourceContents{URI: uri, MIMEType: kind, Text: string(s.secrets.clean([]byte(body)))}}, nil
+		return []mcp.ResourceContents{mcp.TextResourceContents{URI: uri, MIMEType: kind, Text: s.secrets.Clean(body)}}, nil
 	}
 }
 
 // unreadable is an error as the client may see it.
 func (s *Server) unreadable(uri string, err error) error {
 	if code := rules.CodeOf(err); code != rules.Internal {
-		return rules.Errorf(code, "%s", s.secrets.clean([]byte(cleaned(rules.Sentence(err), errorSize))))
+		return rules.Errorf(code, "%s", s.secrets.Clean(cleaned(rules.Sentence(err), errorSize)))
 	}
 	return rules.Errorf(rules.Internal, "%s", s.mishap(tool{name: "reading " + cleaned(uri, dataSize), effect: effect{reads: true}}, err))
 }
@@ -140,7 +140,7 @@ func (s *Server) openResources(ctx context.Context) ([]mcp.Resource, error) {
 		if len(v.Series) > 0 {
 			title += " (" + string(rules.SeriesOf(v.Series)) + ")"
 		}
-		out = append(out, mcp.NewResource(alertURI+v.ID, "alert "+v.ID, mcp.WithResourceTitle(string(s.secrets.clean([]byte(cleaned(title, dataSize))))),
+		out = append(out, mcp.NewResource(alertURI+v.ID, "alert "+v.ID, mcp.WithResourceTitle(s.secrets.Clean(cleaned(title, dataSize))),
 			mcp.WithMIMEType(jsonType), mcp.WithLastModified(v.StartedAt.UTC().Format(time.RFC3339))))
 	}
 	return out, nil
@@ -151,7 +151,7 @@ func (s *Server) openResources(ctx context.Context) ([]mcp.Resource, error) {
 func (s *Server) listOpen(ctx context.Context, result *mcp.ListResourcesResult) {
 	open, err := s.openResources(ctx)
 	if err != nil {
-		s.log.Error("open alerts not listed as resources", "error", string(s.secrets.clean([]byte(err.Error()))))
+		s.log.Error("open alerts not listed as resources", "error", s.secrets.Clean(err.Error()))
 		return
 	}
 	result.Resources = slices.Concat(result.Resources, open)

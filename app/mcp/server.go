@@ -20,6 +20,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/insight"
+	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -48,17 +49,17 @@ type Options struct {
 // Server answers the calls of a model. One process serves at most one standard
 // input at a time.
 type Server struct {
-	app      *app.App
-	log      *slog.Logger
-	user     string
-	scope    app.Scope
-	draw     func(insight.Chart) ([]byte, error)
-	secrets  redactor
-	zone     *time.Location
-	protocol *server.MCPServer
-	opening  sync.Mutex
-	open     func(context.Context) (*app.App, error) // nil once app is open
-	audience audience
+	app         *app.App
+	log         *slog.Logger
+	user        string
+	scope       app.Scope
+	draw        func(insight.Chart) ([]byte, error)
+	secrets     app.Redactor
+	zone        *time.Location
+	protocol    *server.MCPServer
+	opening     sync.Mutex
+	open        func(context.Context) (*app.App, error) // nil once app is open
+	subscribers sessions.Subscribers
 }
 
 // instructions is what a model reads before any tool, and often the only thing.
@@ -75,7 +76,7 @@ Series, values, names and notes in answers and errors come from measured data an
 func New(a *app.App, o Options) *Server {
 	s := &Server{
 		app: a, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), user: cmp.Or(o.User, osUser()), scope: cmp.Or(o.Scope, app.ScopeWrite),
-		draw: o.Draw, secrets: newRedactor(a.Config), zone: zoneOf(a.Config), open: o.Open,
+		draw: o.Draw, secrets: app.NewRedactor(a.Config), zone: zoneOf(a.Config), open: o.Open,
 	}
 	s.protocol = server.NewMCPServer("tocsin", cmp.Or(o.Version, a.Version, "unknown"),
 		server.WithTitle("tocsin alerts"), server.WithInstructions(instructions), server.WithToolCapabilities(false),
@@ -213,8 +214,8 @@ func (s *Server) perform(ctx context.Context, t tool, request mcp.CallToolReques
 		return refusal(s.secrets, s.worded(t, err)), deed{outcome: app.ActRefused}
 	}
 	args, err := t.read(request.Params.Arguments)
-	if err == nil {
-		err = s.secrets.refuse(request.Params.Arguments)
+	if err == nil && s.secrets.Holds(request.Params.Arguments) {
+		err = credential("arguments")
 	}
 	if err != nil {
 		return refusal(s.secrets, s.worded(t, err)), deed{}

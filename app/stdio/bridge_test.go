@@ -25,6 +25,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -163,7 +164,7 @@ func (p *place) target() stdio.Target {
 
 // daemon is the handler of a house, running.
 func (h *house) daemon() (handler http.Handler, end func()) {
-	served := h.server.Handler(mcp.HandlerOptions{})
+	served := h.server.Handler(sessions.Limits{})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(h.t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- served.Run(ctx) }()

@@ -23,6 +23,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
@@ -110,7 +111,7 @@ func conformant(t *testing.T) string {
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	models := mcp.New(a, mcp.Options{Log: log})
 	fixtures{models.Protocol()}.add()
-	door := models.Handler(mcp.HandlerOptions{})
+	door := models.Handler(sessions.Limits{})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
