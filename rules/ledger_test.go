@@ -709,6 +709,39 @@ func TestALedgerIsMatchedOnceASeriesHadAValue(t *testing.T) {
 	}
 }
 
+// TestSilenceIsToldWhereItMakesAnAlert, or where one fires already.
+func TestSilenceIsToldWhereItMakesAnAlert(t *testing.T) {
+	absence := func(r *rules.Rule) {
+		r.Levels, r.Condition = nil, rules.Condition{Type: rules.Absence, Window: 10 * rules.Minute, ForgetAfter: rules.Hour}
+	}
+	count := func(r *rules.Rule) { r.Condition.Aggregation = rules.Count }
+	for _, tt := range []struct {
+		name, script string
+		rule         change
+		after        time.Duration // the last look
+		want         bool
+	}{
+		{"a value that stays away means nothing", "g", nil, step, false},
+		{"but while it fires", "b", nil, step, true},
+		{"and while it is good before it is over", "b g", change{keepFiring(rules.Hour)}, step, true},
+		{"not of a count, which is 0 then", "b", change{count}, step, false},
+		{"no_data makes an alert of it", "g", change{noData(rules.AlertOn)}, step, true},
+		{"no_data makes it good", "g", change{noData(rules.OKPolicy)}, step, false},
+		{"it is absent", "g", change{absence}, step, true},
+		{"not outside active", "g", change{absence, daytime("07:00-11:00")}, step, false},
+		{"not before for begins", "g", change{absence, wait(rules.Minute)}, time.Hour, false},
+		{"not before for is over", "g n", change{absence, wait(rules.Minute)}, step, false},
+		{"when for is over", "g n n", change{absence, wait(rules.Minute)}, step, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := newPlay(t, fever(tt.rule...)).run(tt.script)
+			if got := p.l.TellsSilence(p.instance(), p.now.Add(tt.after)); got != tt.want {
+				t.Errorf("told: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
 func TestALedgerIsBusyWhileTimersMayHaveSomethingToDo(t *testing.T) {
 	for _, tt := range []struct {
 		name, script string

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 )
 
 // Object is a JSON object that keeps its keys in order.
@@ -63,8 +62,10 @@ func (o Object) MarshalJSON() ([]byte, error) {
 
 // value is that of a key, nil when there is none.
 func (o Object) value(key string) json.RawMessage {
-	if i := slices.IndexFunc(o, func(p Pair) bool { return p.Key == key }); i >= 0 {
-		return o[i].Value
+	for _, p := range o {
+		if p.Key == key {
+			return p.Value
+		}
 	}
 	return nil
 }
