@@ -77,7 +77,7 @@ func (a *App) RulesVersion(ctx context.Context) (string, error) {
 // history is the versions of the rules that were asked about, the newest
 // first.
 type history struct {
-	store Store
+	store RuleStore
 	of    map[string][]rules.Version
 }
 

@@ -14,7 +14,7 @@ import (
 // Directory opens channels by name: those of the config and the stored ones.
 type Directory struct {
 	config map[string]ChannelConfig
-	store  Store
+	store  ChannelStore
 	vault  *notify.Vault // nil where no credential may be opened
 	log    *slog.Logger
 
@@ -26,7 +26,7 @@ type Directory struct {
 
 // NewDirectory returns the directory of a config and a store. Without a vault
 // it knows names only.
-func NewDirectory(c *Config, store Store, vault *notify.Vault, log *slog.Logger) *Directory {
+func NewDirectory(c *Config, store ChannelStore, vault *notify.Vault, log *slog.Logger) *Directory {
 	return &Directory{config: c.Channels, store: store, vault: vault, log: log, stale: true, policies: map[string]notify.Policy{}}
 }
 

@@ -10,10 +10,35 @@ import (
 )
 
 // Store is what the use cases need beyond the ledgers: lists, and the things
-// that belong to no rule. Every method is one transaction.
+// that belong to no rule. Every method is one transaction. Who needs a part of
+// it takes that part.
 type Store interface {
 	evaluator.Store
+	RuleStore
+	AlertStore
+	SilenceStore
+	ChannelStore
+	DeliveryStore
+	TokenStore
+	AuditStore
 
+	// Secret returns 32 random bytes by name, which are made when they are
+	// first asked for and are the same for all processes from then on.
+	Secret(ctx context.Context, name string) ([]byte, error)
+
+	// Prune deletes resolved alerts with their notifications, final
+	// notifications of no alert, and silences, that ended before t, oldest
+	// first and at most limit alerts, and audit entries from before t; it
+	// returns how many alerts.
+	Prune(ctx context.Context, t time.Time, limit int) (int, error)
+
+	// Check reports whether the database answers and can be written.
+	Check(ctx context.Context) error
+	Close() error
+}
+
+// RuleStore finds rules and what they were.
+type RuleStore interface {
 	// Rules lists rules by name; deleted ones only when asked for.
 	Rules(ctx context.Context, f RuleFilter) (list []rules.Rule, total int, err error)
 	// FindRule returns the rule with this id, or of this owner with this name
@@ -28,24 +53,37 @@ type Store interface {
 	// Unmatched lists the ids of enabled rules for which no series ever had a
 	// value.
 	Unmatched(ctx context.Context) ([]string, error)
+}
 
+// AlertStore finds alerts that are or were.
+type AlertStore interface {
 	// Alerts lists alerts, the newest first.
 	Alerts(ctx context.Context, f AlertFilter) (list []AlertRow, total int, err error)
 	// Alert returns one alert with its notifications; rules.NotFound when
 	// there is none.
 	Alert(ctx context.Context, id string) (AlertRow, error)
+}
 
+// SilenceStore keeps silences.
+type SilenceStore interface {
 	// Silences lists those that end after t or never, the next to end first.
 	Silences(ctx context.Context, t time.Time) ([]rules.Silence, error)
 	// PutSilence stores a silence under its id.
 	PutSilence(ctx context.Context, s rules.Silence) error
+}
 
+// ChannelStore keeps channels that no config has.
+type ChannelStore interface {
 	// Channels lists the stored channels by name, sealed.
 	Channels(ctx context.Context) ([]StoredChannel, error)
 	// PutChannel stores a channel; a name that is taken is a rules.Conflict.
 	PutChannel(ctx context.Context, c StoredChannel) error
 	// DeleteChannel removes a channel; rules.NotFound when there is none.
 	DeleteChannel(ctx context.Context, name string) error
+}
+
+// DeliveryStore tells what became of messages.
+type DeliveryStore interface {
 	// ChannelHealth returns how the last notifications of each address fared. What
 	// is owed after a failure has failed when it did so first.
 	ChannelHealth(ctx context.Context) (map[rules.Address]Health, error)
@@ -57,7 +95,10 @@ type Store interface {
 	// Spread returns the one of that ID with those that were spread from it over
 	// the targets of its channel; rules.NotFound when there is none.
 	Spread(ctx context.Context, id string) ([]rules.Notification, error)
+}
 
+// TokenStore keeps tokens.
+type TokenStore interface {
 	// Tokens lists the tokens by name.
 	Tokens(ctx context.Context) ([]Token, error)
 	// PutToken stores a new token; a name that is taken is a rules.Conflict.
@@ -71,26 +112,16 @@ type Store interface {
 	// deleted, here or by another process. It is cheap enough to be asked for
 	// each request.
 	TokenRevision(ctx context.Context) (int64, error)
+}
 
+// AuditStore keeps the record of acts.
+type AuditStore interface {
 	// AddAudit stores an audit entry under the next id and lets the oldest go
 	// when there are more than most; 0 is no limit.
 	AddAudit(ctx context.Context, e AuditEntry, most int) error
 	// Audit lists audit entries, the newest first, with the total before the
 	// page was cut.
 	Audit(ctx context.Context, f AuditFilter) (list []AuditEntry, total int, err error)
-	// Secret returns 32 random bytes by name, which are made when they are
-	// first asked for and are the same for all processes from then on.
-	Secret(ctx context.Context, name string) ([]byte, error)
-
-	// Prune deletes resolved alerts with their notifications, final
-	// notifications of no alert, and silences, that ended before t, oldest
-	// first and at most limit alerts, and audit entries from before t; it
-	// returns how many alerts.
-	Prune(ctx context.Context, t time.Time, limit int) (int, error)
-
-	// Check reports whether the database answers and can be written.
-	Check(ctx context.Context) error
-	Close() error
 }
 
 // RuleFilter picks rules; the zero value picks all that are not deleted.

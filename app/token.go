@@ -109,7 +109,7 @@ func (a *App) RevokeToken(ctx context.Context, name string) (Token, error) {
 // Doorkeeper knows tokens again. It keeps them in memory, and notices when one
 // is added or revoked, by whatever process.
 type Doorkeeper struct {
-	store Store
+	store TokenStore
 	now   func() time.Time
 
 	mu       sync.Mutex

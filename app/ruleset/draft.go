@@ -14,7 +14,7 @@ import (
 // draft is a plan in the making. Its house is the App with the rules as they
 // will be, in which the new ones are checked.
 type draft struct {
-	store    app.Store
+	store    app.RuleStore
 	house    *app.App
 	options  Options
 	have     map[string]rules.Rule // the stored ones, by name
@@ -46,7 +46,7 @@ func (p *Planner) draft(ctx context.Context, o Options) (*draft, error) {
 	}
 	house := *p.app
 	house.Daemon = func() (int, bool) { return 0, true } // what concerns the process is warned about once, by the plan
-	house.Store = draftStore{d.store, d.known}
+	house.Store = draftStore{p.app.Store, d.known}
 	house.Sources = remembering(p.app.Sources)
 	d.house = &house
 	return d, err
