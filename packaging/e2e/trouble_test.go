@@ -190,12 +190,18 @@ var bearable = map[string]struct {
 	}, someDo},
 	"numbers swapped": {func(a asked) {
 		list := a.results()
-		if len(list) < 2 {
-			a.say(200, string(a.real))
-			return
-		}
+		var others []int
 		for i, r := range list {
-			list[i] = bytes.Replace(r, fmt.Appendf(nil, `"statement_id":%d`, i), fmt.Appendf(nil, `"statement_id":%d`, len(list)-1-i), 1)
+			if !bytes.Contains(r, []byte("humidity")) {
+				others = append(others, i)
+			}
+		}
+		for k, i := range others {
+			number := others[len(others)-1-k]
+			if number == i { // one of its own request
+				number += len(list)
+			}
+			list[i] = bytes.Replace(list[i], fmt.Appendf(nil, `"statement_id":%d`, i), fmt.Appendf(nil, `"statement_id":%d`, number), 1)
 		}
 		a.sayResults(list)
 	}, someDo},
