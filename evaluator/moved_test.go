@@ -292,7 +292,7 @@ func TestWhatOthersMovedIsPassedOn(t *testing.T) {
 	}
 	h.rule(hotNow())
 	commits = 0
-	moved = evaluator.Moved{Ledgers: []string{"rtoo-warm"}}
+	moved = evaluator.Moved{Ledgers: []string{"rtoo_warm"}}
 	h.meddler.load = func([]string) error { return errors.New("not now") }
 	if err := look(); err == nil || commits != 0 {
 		t.Errorf("what cannot be read is told as a commit: %d, %v", commits, err)
