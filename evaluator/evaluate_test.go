@@ -269,3 +269,101 @@ func TestLatePoints(t *testing.T) {
 	h.tick("temperature,sensor=a celsius=-18")
 	h.wantOwed()
 }
+
+// TestVerdictsOfLevelsAndTexts: a level that is reached is bad, whatever the
+// operator says; a series without text has no value.
+func TestVerdictsOfLevelsAndTexts(t *testing.T) {
+	levels := rules.Doc{
+		"condition": rules.Doc{"operator": ">", "value": 80.0, "aggregation": "mean"},
+		"levels":    []any{rules.Doc{"value": 90.0, "severity": "critical"}},
+	}
+	if got, want := verdicts(t, levels, nil, []evaluator.Point{pt("host=a", 95), pt("host=b", 85), pt("host=c", 80)}), "host=a bad 95; host=b bad 85; host=c good 80"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	h := newHouse(t)
+	h.rule(with(hotNow(), rules.Doc{"severity": "low", "levels": []any{rules.Doc{"value": 0.0, "severity": "critical"}}}))
+	h.tick(warm)
+	h.wantOwed(rules.FirstNews)
+	h.view(func(a *rules.Alert) {
+		if a.Level != 0 || a.Severity != "low" {
+			t.Errorf("at -2 its level is %d, %s", a.Level, a.Severity)
+		}
+	})
+	h.tick("temperature,sensor=a celsius=20")
+	h.wantOwed(rules.Worsened)
+	texts := rules.Doc{"condition": rules.Doc{"operator": "==", "value": "open", "aggregation": "latest"}}
+	open := evaluator.Point{Series: "host=a", Value: math.NaN(), Text: "open"}
+	if got, want := verdicts(t, texts, nil, []evaluator.Point{open, pt("host=b", 1)}), "host=a bad NaN; host=b none 1"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	modulo := rules.Doc{"condition": rules.Doc{"expr": "cpu % idle > 1", "inputs": rules.Doc{
+		"cpu": rules.Doc{"measurement": "m", "field": "f"}, "idle": rules.Doc{"measurement": "m", "field": "f"},
+	}}}
+	if got, want := verdicts(t, modulo, nil, []evaluator.Point{pt("host=a", 90)}, []evaluator.Point{pt("host=a", 0)}), "host=a none NaN"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestALineNeedsSixPoints, and is laid through the middle of them.
+func TestALineNeedsSixPoints(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	line := func(values ...float64) (out []evaluator.Point) {
+		for i, v := range values {
+			out = append(out, evaluator.Point{Series: "host=a", Value: v, At: now.Add(-time.Duration(len(values)-1-i) * time.Hour)})
+		}
+		return out
+	}
+	for _, tt := range []struct {
+		operator string
+		value    any
+		points   []evaluator.Point
+		want     string
+	}{
+		{">=", 100.0, line(1, 2, 3, 4, 5), "host=a none NaN"},
+		{">=", 100.0, line(1, 2, 3, 4, 5, 6), "host=a good 10"},
+		{"<=", -100.0, line(1, 2, 3, 4, 5, 6), "host=a good 6"},
+		{">=", 100.0, line(1, 2, 3, math.NaN(), 5, 6, 7), "host=a good 11"},
+		{">=", 100.0, line(0, 4, 0, 4, 0, 4), "host=a good 2"}, // level, between its middle two
+		{">=", 100.0, line(1, 5, 2, 6, 3, 8), "host=a good 9.125"},
+		// Which of now, 80, and then, 104, is farther from the middle, 97.5.
+		{"outside", []any{90.0, 105.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 80"},
+		{"outside", []any{90.0, 95.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 80"},
+		{"outside", []any{60.0, 85.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 104"},
+	} {
+		doc := rules.Doc{"condition": rules.Doc{"type": "forecast", "window": "6h", "horizon": "4h", "operator": tt.operator, "value": tt.value}}
+		if got := verdicts(t, doc, nil, tt.points); got != tt.want {
+			t.Errorf("%s %v of %v: got %s, want %s", tt.operator, tt.value, tt.points, got, tt.want)
+		}
+	}
+}
+
+// TestAForecastAsksForWholeSeconds: 48 means of its window, each a second long at
+// least.
+func TestAForecastAsksForWholeSeconds(t *testing.T) {
+	for window, want := range map[string]time.Duration{"6h": 450 * time.Second, "30s": time.Second, "5m": 6 * time.Second} {
+		h := newHouse(t)
+		source := &asking{Source: h.points}
+		h.source = source
+		h.restart()
+		h.rule(rules.Doc{"title": "Full", "measurement": "m", "field": "f", "condition": rules.Doc{"type": "forecast", "window": window, "horizon": "4h", "operator": ">=", "value": 95.0}})
+		h.tick()
+		if q := source.asked[0]; q.Step != want || q.To.Sub(q.From)%q.Step != 0 {
+			t.Errorf("%s is asked for in steps of %s over %s, want %s", window, q.Step, q.To.Sub(q.From), want)
+		}
+	}
+}
+
+// TestInputsAreFilteredAsTheirRule, and by what they say themselves.
+func TestInputsAreFilteredAsTheirRule(t *testing.T) {
+	h := newHouse(t)
+	input := func(more rules.Doc) rules.Doc {
+		return with(rules.Doc{"measurement": "m", "field": "f", "aggregation": "max", "window": "1m"}, more)
+	}
+	h.rule(rules.Doc{"title": "Both", "where": rules.Doc{"host": "a"}, "condition": rules.Doc{
+		"expr": "x > 5 and y > 5", "inputs": rules.Doc{"x": input(nil), "y": input(rules.Doc{"where": rules.Doc{"dc": "d1"}})},
+	}})
+	h.tick("m,host=b,dc=d1 f=9", "m,host=a,dc=d1 f=1", "m,host=a,dc=d2 f=9")
+	h.wantOwed()
+	h.tick("m,host=a,dc=d1 f=9")
+	h.wantOwed(rules.FirstNews)
+}

@@ -225,7 +225,7 @@ func TestALiveSourceThatWasNotWatched(t *testing.T) {
 	for _, tt := range []struct {
 		gone int
 		want string
-	}{{3, ""}, {10, "Source live was not watched from "}} {
+	}{{3, ""}, {4, ""}, {5, "Source live was not watched from "}, {10, "Source live was not watched from "}} {
 		h, _ := gapHouse(t)
 		h.fresh = true
 		h.restart()

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -14,104 +13,6 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// TestVerdictsOfLevelsAndTexts: a level that is reached is bad, whatever the
-// operator says; a series without text has no value.
-func TestVerdictsOfLevelsAndTexts(t *testing.T) {
-	levels := rules.Doc{
-		"condition": rules.Doc{"operator": ">", "value": 80.0, "aggregation": "mean"},
-		"levels":    []any{rules.Doc{"value": 90.0, "severity": "critical"}},
-	}
-	if got, want := verdicts(t, levels, nil, []evaluator.Point{pt("host=a", 95), pt("host=b", 85), pt("host=c", 80)}), "host=a bad 95; host=b bad 85; host=c good 80"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	h := newHouse(t)
-	h.rule(with(hotNow(), rules.Doc{"severity": "low", "levels": []any{rules.Doc{"value": 0.0, "severity": "critical"}}}))
-	h.tick(warm)
-	h.wantOwed(rules.FirstNews)
-	h.view(func(a *rules.Alert) {
-		if a.Level != 0 || a.Severity != "low" {
-			t.Errorf("at -2 its level is %d, %s", a.Level, a.Severity)
-		}
-	})
-	h.tick("temperature,sensor=a celsius=20")
-	h.wantOwed(rules.Worsened)
-	texts := rules.Doc{"condition": rules.Doc{"operator": "==", "value": "open", "aggregation": "latest"}}
-	open := evaluator.Point{Series: "host=a", Value: math.NaN(), Text: "open"}
-	if got, want := verdicts(t, texts, nil, []evaluator.Point{open, pt("host=b", 1)}), "host=a bad NaN; host=b none 1"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-	modulo := rules.Doc{"condition": rules.Doc{"expr": "cpu % idle > 1", "inputs": rules.Doc{
-		"cpu": rules.Doc{"measurement": "m", "field": "f"}, "idle": rules.Doc{"measurement": "m", "field": "f"},
-	}}}
-	if got, want := verdicts(t, modulo, nil, []evaluator.Point{pt("host=a", 90)}, []evaluator.Point{pt("host=a", 0)}), "host=a none NaN"; got != want {
-		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-// TestALineNeedsSixPoints, and is laid through the middle of them.
-func TestALineNeedsSixPoints(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	line := func(values ...float64) (out []evaluator.Point) {
-		for i, v := range values {
-			out = append(out, evaluator.Point{Series: "host=a", Value: v, At: now.Add(-time.Duration(len(values)-1-i) * time.Hour)})
-		}
-		return out
-	}
-	for _, tt := range []struct {
-		operator string
-		value    any
-		points   []evaluator.Point
-		want     string
-	}{
-		{">=", 100.0, line(1, 2, 3, 4, 5), "host=a none NaN"},
-		{">=", 100.0, line(1, 2, 3, 4, 5, 6), "host=a good 10"},
-		{"<=", -100.0, line(1, 2, 3, 4, 5, 6), "host=a good 6"},
-		{">=", 100.0, line(1, 2, 3, math.NaN(), 5, 6, 7), "host=a good 11"},
-		{">=", 100.0, line(0, 4, 0, 4, 0, 4), "host=a good 2"}, // level, between its middle two
-		{">=", 100.0, line(1, 5, 2, 6, 3, 8), "host=a good 9.125"},
-		// Which of now, 80, and then, 104, is farther from the middle, 97.5.
-		{"outside", []any{90.0, 105.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 80"},
-		{"outside", []any{90.0, 95.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 80"},
-		{"outside", []any{60.0, 85.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 104"},
-	} {
-		doc := rules.Doc{"condition": rules.Doc{"type": "forecast", "window": "6h", "horizon": "4h", "operator": tt.operator, "value": tt.value}}
-		if got := verdicts(t, doc, nil, tt.points); got != tt.want {
-			t.Errorf("%s %v of %v: got %s, want %s", tt.operator, tt.value, tt.points, got, tt.want)
-		}
-	}
-}
-
-// TestAForecastAsksForWholeSeconds: 48 means of its window, each a second long at
-// least.
-func TestAForecastAsksForWholeSeconds(t *testing.T) {
-	for window, want := range map[string]time.Duration{"6h": 450 * time.Second, "30s": time.Second, "5m": 6 * time.Second} {
-		h := newHouse(t)
-		source := &asking{Source: h.points}
-		h.source = source
-		h.restart()
-		h.rule(rules.Doc{"title": "Full", "measurement": "m", "field": "f", "condition": rules.Doc{"type": "forecast", "window": window, "horizon": "4h", "operator": ">=", "value": 95.0}})
-		h.tick()
-		if q := source.asked[0]; q.Step != want || q.To.Sub(q.From)%q.Step != 0 {
-			t.Errorf("%s is asked for in steps of %s over %s, want %s", window, q.Step, q.To.Sub(q.From), want)
-		}
-	}
-}
-
-// TestInputsAreFilteredAsTheirRule, and by what they say themselves.
-func TestInputsAreFilteredAsTheirRule(t *testing.T) {
-	h := newHouse(t)
-	input := func(more rules.Doc) rules.Doc {
-		return with(rules.Doc{"measurement": "m", "field": "f", "aggregation": "max", "window": "1m"}, more)
-	}
-	h.rule(rules.Doc{"title": "Both", "where": rules.Doc{"host": "a"}, "condition": rules.Doc{
-		"expr": "x > 5 and y > 5", "inputs": rules.Doc{"x": input(nil), "y": input(rules.Doc{"where": rules.Doc{"dc": "d1"}})},
-	}})
-	h.tick("m,host=b,dc=d1 f=9", "m,host=a,dc=d1 f=1", "m,host=a,dc=d2 f=9")
-	h.wantOwed()
-	h.tick("m,host=a,dc=d1 f=9")
-	h.wantOwed(rules.FirstNews)
-}
-
 // TestWhileTheClockIsDoubtful only what rests on silence is kept back.
 func TestWhileTheClockIsDoubtful(t *testing.T) {
 	h, doubtful := jumpHouse(t)
@@ -120,10 +21,14 @@ func TestWhileTheClockIsDoubtful(t *testing.T) {
 	h.rule(rules.Doc{"title": "Many", "measurement": "beat", "field": "n", "group_by": "sensor", "condition": rules.Doc{"aggregation": "count", "window": "30s", "operator": ">", "value": 0.0}})
 	doubtful.Store(true)
 	h.tick(warm, "beat,sensor=a n=1")
-	h.wantOwed(rules.FirstNews, rules.FirstNews)
+	if got := h.told(); got != "first sensor=a\nfirst sensor=a" {
+		t.Errorf("told %q while the clock is doubtful", got)
+	}
 	doubtful.Store(false)
 	h.tick(warm, "beat,sensor=a n=1")
-	h.wantOwed(rules.FirstNews)
+	if got := h.told(); got != "first sensor=x" {
+		t.Errorf("told %q afterwards", got)
+	}
 }
 
 // TestTimersRunWhicheverRulesAreBusy, also of those that are not due.
@@ -140,7 +45,9 @@ func TestTimersRunWhicheverRulesAreBusy(t *testing.T) {
 	h.wantOwed(rules.FirstNews, rules.FirstNews)
 	h.tick("calm,sensor=a celsius=-20")
 	h.tick("calm,sensor=a celsius=-20")
-	h.delete("rc")
+	if err := h.book.Act(t.Context(), h.now, "rc", func(s rules.Setting, l *rules.Ledger) error { return l.Forget(s, "sensor=a") }); err != nil {
+		t.Fatal(err)
+	}
 	h.wantOwed(rules.Resolved)
 	var got []rules.Reason
 	for range 10 {
@@ -357,6 +264,16 @@ func TestATroubleIsLoggedOnce(t *testing.T) {
 	}
 }
 
+// missTick leaves out a tick, and judges it at the next.
+func missTick(h *house, _ *slow) {
+	h.now = h.now.Add(time.Minute)
+	h.writeAt(cold, h.now.Add(-31*time.Second))
+	if err := h.engine.Tick(h.Context(), h.now); err != nil {
+		h.Error(err)
+	}
+	h.settled()
+}
+
 // TestWhatIsNotSavedIsLogged, wherever nobody else hears of it, and decided all
 // the same.
 func TestWhatIsNotSavedIsLogged(t *testing.T) {
@@ -382,14 +299,8 @@ func TestWhatIsNotSavedIsLogged(t *testing.T) {
 			h.meddler.moved = nil
 			h.engine.Jump(h.Context(), h.now.Add(-time.Hour), -time.Hour)
 		},
-		"missed tick not saved": func(h *house, _ *slow) {
-			h.now = h.now.Add(time.Minute)
-			h.writeAt(cold, h.now.Add(-31*time.Second))
-			if err := h.engine.Tick(h.Context(), h.now); err != nil {
-				h.Error(err)
-			}
-			h.settled()
-		},
+		"missed tick not saved":      missTick,
+		"tick after a gap not saved": missTick,
 	} {
 		for _, failing := range []bool{true, false} {
 			t.Run(fmt.Sprint(want, " ", failing), func(t *testing.T) {
@@ -454,4 +365,95 @@ func TestALongListIsAskedForInParts(t *testing.T) {
 			t.Errorf("the columns are %v", q.Columns)
 		}
 	}
+}
+
+// TestStatementsCountAsQueries, and those of an arrival not for the tick to come.
+func TestStatementsCountAsQueries(t *testing.T) {
+	h := newHouse(t)
+	h.source = speaker{Source: h.points}
+	h.restart()
+	h.rule(hotNow())
+	h.rule(rules.Doc{"title": "Own", "group_by": "host", "condition": rules.Doc{
+		"type": "query", "language": "influxql", "text": "SELECT v FROM m WHERE time > $from AND time <= $to", "column": "v", "operator": ">", "value": 99.0, "window": "1m",
+	}})
+	h.arrive(time.Second)
+	h.now = h.now.Truncate(30 * time.Second)
+	h.tick(cold)
+	if got := h.engine.Stats(); got.Plans != 2 || got.Queries != 2 || got.QueriesTotal != 4 {
+		t.Errorf("stats are %+v", got)
+	}
+}
+
+// TestATroubleThatEndsAsAnotherIsTold: neither waits for the other.
+func TestATroubleThatEndsAsAnotherIsTold(t *testing.T) {
+	h, source := pickyHouse(t)
+	measurements, lines := h.rooms(4)
+	source.refuse = refusing(rules.Invalid, measurements[0])
+	for range 5 {
+		h.tick(lines...)
+	}
+	h.told()
+	source.refuse = refusing(rules.Invalid, measurements[0], measurements[1])
+	for range 4 {
+		h.tick(lines...)
+	}
+	source.refuse = refusing(rules.Invalid, measurements[1])
+	h.tick(lines...)
+	got := h.told()
+	for _, want := range []string{"Rule room00: judged again", "Rule room01: cannot be judged"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("told %q, want %q", got, want)
+		}
+	}
+}
+
+// TestHowLongAGapIsToldOf: from the time on after which a source counts as down.
+func TestHowLongAGapIsToldOf(t *testing.T) {
+	for gone, told := range map[int]bool{3: false, 4: true} {
+		h, _ := gapHouse(t)
+		h.rule(hotNow())
+		h.resume()
+		h.quietly(2, cold)
+		h.end()
+		h.unwatched(gone, cold)
+		h.begin()
+		h.tick(cold)
+		h.settled()
+		if got := h.told(); (got != "") != told {
+			t.Errorf("told of %d ticks: %q", gone, got)
+		}
+	}
+}
+
+// TestAChildWaitsABaseInterval for its parent's end.
+func TestAChildWaitsABaseInterval(t *testing.T) {
+	h := newHouse(t)
+	h.rule(with(hotNow(), rules.Doc{"title": "Parent", "measurement": "router"}))
+	h.rule(with(hotNow(), rules.Doc{"title": "Child", "depends_on": "parent"}))
+	h.tick(warm, "router,sensor=a celsius=5")
+	h.wantOwed(rules.FirstNews)
+	h.tick(warm, "router,sensor=a celsius=-90")
+	h.wantOwed(rules.Resolved)
+	h.tick(warm, "router,sensor=a celsius=-90")
+	h.wantOwed(rules.FirstNews)
+}
+
+// TestADelayedSilenceIsDatedToo.
+func TestADelayedSilenceIsDatedToo(t *testing.T) {
+	h := newHouse(t)
+	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	h.engine.Add("live", mute{h.points}, evaluator.SourceOptions{Delay: time.Minute})
+	h.rule(rules.Doc{"title": "Silent", "measurement": "temperature", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "30s"}})
+	h.tick(cold)
+	last := h.now.Add(-time.Second)
+	for range 6 {
+		h.tick()
+		for _, n := range h.book.Owed(h.now) {
+			if d := n.Facts.NoDataSince.Sub(last); d < 0 || d > 2*time.Millisecond {
+				t.Errorf("no data since %s, want %s", n.Facts.NoDataSince, last)
+			}
+			return
+		}
+	}
+	t.Error("nobody was told")
 }
