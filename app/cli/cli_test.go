@@ -117,7 +117,7 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 
 func (h *house) sources(*app.Config) (map[string]evaluator.Source, error) {
 	if h.down {
-		return map[string]evaluator.Source{"home": live.NewRemote("http://127.0.0.1:9", "home", rules.Secret{}, nil)}, nil
+		return map[string]evaluator.Source{"home": live.NewRemote("http://127.0.0.1:9", "home", nil)}, nil
 	}
 	return map[string]evaluator.Source{"home": h.source}, nil
 }

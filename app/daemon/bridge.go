@@ -120,6 +120,9 @@ func beside(ctx context.Context, err error, c *app.Config) error {
 
 // socketTargets are the ways to the daemon of this machine.
 func socketTargets(c *app.Config, header http.Header) (targets []stdio.Target) {
+	if runtime.GOOS == "windows" {
+		return nil // which does not say who would act
+	}
 	for _, s := range placeOf(c).Sockets() {
 		maps.Copy(s.Header, header)
 		targets = append(targets, socketTarget(s))

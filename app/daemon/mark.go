@@ -26,10 +26,7 @@ type mark struct {
 const markText = "tocsin's database belongs here: %8.8s, revision %020d\n"
 
 func markOf(c *app.Config) *mark {
-	m := &mark{path: filepath.Join(c.DataDir, "tocsin.mark")}
-	if file := local.OpenTickFile(c.DataDir); file != "" {
-		m.note = string(file) + ".revision"
-	}
+	m := &mark{path: filepath.Join(c.DataDir, "tocsin.mark"), note: local.InMemory(c.DataDir, ".alive.revision")}
 	if m.name, _ = readMark(m.path); m.name == "" {
 		m.name = rand.Text()[:8]
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,10 +54,11 @@ func (Program) Daemon(ctx context.Context, c *app.Config) (cli.Daemon, error) {
 
 // daemonOf is Place.Find as the commands want it, whose nil is a real one.
 func daemonOf(ctx context.Context, c *app.Config) (cli.Daemon, error) {
-	if there, err := placeOf(c).Find(ctx); there != nil || err != nil {
-		return there, err
+	there, err := placeOf(c).Find(ctx)
+	if there == nil {
+		return nil, err
 	}
-	return nil, nil
+	return there, nil
 }
 
 // placeOf says which daemon a config is about. One that names no data directory
@@ -66,6 +66,16 @@ func daemonOf(ctx context.Context, c *app.Config) (cli.Daemon, error) {
 // this user.
 func placeOf(c *app.Config) local.Place {
 	return local.Place{DataDir: c.DataDir, Any: !ownData(c)}
+}
+
+// daemonAt tells whether a daemon runs, and its pid, for as long as an App
+// lives, which may be longer than the request that opened it.
+func daemonAt(ctx context.Context, p local.Place) func() (int, bool) {
+	ctx = context.WithoutCancel(ctx)
+	return func() (int, bool) {
+		said, running := p.Running(ctx)
+		return said.PID, running
+	}
 }
 
 // ownData reports whether the config is about one data directory.
@@ -121,8 +131,9 @@ func (p Program) Open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 // open makes an App on the database of a data directory, beside the daemon:
 // for a command line, or for MCP, which gets no key.
 func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
-	if note := local.Degraded(c.DataDir); note != "" {
-		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(note, "storage: "))
+	place := local.Place{DataDir: c.DataDir}
+	if said, _ := place.Running(ctx); said.Apart != "" {
+		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(said.Apart, "storage: "))
 	}
 	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
 	if err != nil {
@@ -139,7 +150,7 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 	}
 	a := app.New(app.App{
 		Config: c, Store: store, Book: book, Sources: sources, Version: p.Version, Started: time.Now(),
-		Daemon: func() (int, bool) { return local.DaemonOf(c.DataDir) }, Ask: askStatus(c),
+		Daemon: daemonAt(ctx, place), Ask: place.Status,
 	})
 	if withKey {
 		sender := shoutrrr.New(shoutrrr.Options{})
@@ -189,7 +200,7 @@ func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evalu
 			if stores[name] != nil {
 				source = stores[name]
 			} else {
-				source = live.NewRemote("http://"+reachable(c.Listen), name, c.Token, daemonWays(c))
+				source = live.NewRemote("http://tocsin", name, placeOf(c).Transport())
 			}
 		}
 		if err != nil {
@@ -198,14 +209,4 @@ func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evalu
 		out[name] = source
 	}
 	return out, nil
-}
-
-// reachable is where a process of this machine finds a listener that takes
-// every address.
-func reachable(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return listen
 }

@@ -109,8 +109,8 @@ type daemon struct {
 	lock     *local.Lock
 	listener net.Listener
 	handler  swap
-	door     atomic.Pointer[mcp.Handler]  // for models, of the session
-	desk     atomic.Pointer[http.Handler] // for commands, of the session
+	door     atomic.Pointer[mcp.Handler] // for models, of the session
+	socket   *local.Server               // for commands
 	stores   map[string]*live.Store
 }
 
@@ -130,6 +130,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	}
 	defer func() { _ = listener.Close() }() // the server has closed it, if it came so far
 	d := &daemon{serveOptions: o, listener: listener, lock: lock, stores: map[string]*live.Store{}}
+	d.socket = d.newSocket(c.DataDir)
 	if d.store, err = openStorage(ctx, c, d.log); err != nil {
 		return err
 	}
@@ -245,30 +246,20 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		return err
 	}
 	d.inherit(ctx, book)
-	d.ticks.Tell(store.degraded())
+	d.socket.SetApart(store.degraded())
 	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
 	engine := d.newEngine(c, book, directory, sources)
 	d.engine = engine
-	a := app.New(app.App{
-		Config: c, Store: store, Book: book, Sources: sources, Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Engine: engine,
-		Targets: directory.Targets(d.sender),
-		Daemon:  func() (int, bool) { return os.Getpid(), true },
-		Version: d.version, Started: time.Now(), Notes: func() []string { return slices.Concat(store.notes(), unsaved(book), d.word.lasting()) },
-	})
-	if d.clock != nil {
-		a.Clock = d.clock
-	}
-	a.Links = d.signer(c)
+	a := d.newApp(c, directory, sources)
 	probes := web.New(a, d.webOptions(c))
 	dispatcher := d.newDispatcher(a, directory, probes)
 	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
 	models = mcp.New(a, mcp.Options{Log: d.log, Version: d.version, Draw: chart.PNG})
 	door := models.Handler(sessions.Limits{})
 	d.door.Store(door)
-	desk := local.Handler(a, d.log, local.Options{Live: d.webOptions(c).Live, Reload: d.reload})
-	d.desk.Store(&desk)
+	d.socket.SetSession(local.Handler(a, d.log, local.Options{Live: d.liveSources(c), Reload: d.reload}))
 	d.handler.Store(probes)
 	for _, warning := range warnings(c, d.listener.Addr()) {
 		d.log.Warn("the config works, but", "warning", warning)
@@ -292,6 +283,22 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 			return nil
 		},
 	)
+}
+
+// newApp makes the App of a session on the book and the engine of it.
+func (d *daemon) newApp(c *app.Config, directory *app.Directory, sources map[string]evaluator.Source) *app.App {
+	store, book := d.store, d.book // requests may outlive the session
+	a := app.New(app.App{
+		Config: c, Store: store, Book: book, Sources: sources, Engine: d.engine, Links: d.signer(c),
+		Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Targets: directory.Targets(d.sender),
+		Daemon:  func() (int, bool) { return os.Getpid(), true },
+		Version: d.version, Started: time.Now(),
+		Notes: func() []string { return slices.Concat(store.notes(), unsaved(book), d.word.lasting()) },
+	})
+	if d.clock != nil {
+		a.Clock = d.clock
+	}
+	return a
 }
 
 // newDispatcher makes what sends the messages of an App.
@@ -347,7 +354,7 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 		out = append(out, "there is no source, so nothing can be evaluated; add your InfluxDB under sources: in the config")
 	}
 	if !loopback(a) && c.Token.IsZero() {
-		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is answered /health and /ready alone, and commands cannot ask the live sources; set token or token_file")
+		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is answered /health and /ready alone; set token or token_file")
 	}
 	return out
 }
@@ -431,12 +438,19 @@ func (d *daemon) webOptions(c *app.Config) web.Options {
 		if o.Write == nil {
 			o.Write = store.Handler(live.HandlerOptions{Allow: allow, Host: func(string) bool { return true }})
 		}
-		if o.Live == nil {
-			o.Live = map[string]http.Handler{}
-		}
-		o.Live[name] = store.Remote()
 	}
 	return o
+}
+
+// liveSources let other processes ask the live sources.
+func (d *daemon) liveSources(c *app.Config) map[string]http.Handler {
+	out := map[string]http.Handler{}
+	for name, s := range c.Sources {
+		if store := d.stores[name]; store != nil && s.Kind == app.KindLive {
+			out[name] = store.Remote()
+		}
+	}
+	return out
 }
 
 func loopback(a net.Addr) bool {

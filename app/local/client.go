@@ -41,14 +41,14 @@ func NewClient(dial func(ctx context.Context) (net.Conn, error), header http.Hea
 }
 
 // Greet reports whether a daemon answers that has this door and works on the
-// data that the header asks for. The error is of the connection.
-func (c *Client) Greet(ctx context.Context) (bool, error) {
-	var said greeting
-	err := c.ask(ctx, http.MethodGet, Path, nil, &said)
+// data that the header asks for, and what it says of itself. The error is of the
+// connection.
+func (c *Client) Greet(ctx context.Context) (said Greeting, there bool, err error) {
+	err = c.ask(ctx, http.MethodGet, Path, nil, &said)
 	if errors.Is(err, errElsewhere) {
-		return false, nil
+		return said, false, nil
 	}
-	return err == nil, err
+	return said, err == nil, err
 }
 
 // AddChannel has the daemon store a channel, or with replace give one that

@@ -1,10 +1,12 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/http"
 	"os/user"
@@ -12,6 +14,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -30,12 +33,18 @@ type Socket struct {
 
 // Sockets are those where the daemon may listen, the likelier one first.
 func (p Place) Sockets() (list []Socket) {
-	paths := socketPaths(p.DataDir)
-	slices.Reverse(paths) // the data directory's own goes before the machine's
-	if usual := filepath.Join("/run/tocsin", SocketName); len(paths) > 0 && !slices.Contains(paths, usual) {
-		paths = append(paths, usual)
+	paths := []string{filepath.Join(absolute(p.DataDir), SocketName)}
+	for _, dir := range []string{runtimeDir(), "/run/tocsin"} {
+		if dir != "" {
+			paths = append(paths, filepath.Join(dir, SocketName))
+		}
 	}
-	for _, path := range paths {
+	for _, dir := range []string{MemoryDir(), "/run/tocsin", "/dev/shm"} {
+		if path := fileIn(dir, p.DataDir, ".sock"); dir != "" && ownedBy(path, p.DataDir) {
+			paths = append(paths, path)
+		}
+	}
+	for _, path := range slices.Compact(paths) {
 		list = append(list, Socket{Path: path, Header: p.header()})
 	}
 	return list
@@ -44,8 +53,8 @@ func (p Place) Sockets() (list []Socket) {
 // header says which data a request is meant for.
 func (p Place) header() http.Header {
 	header := http.Header{}
-	if dir, err := filepath.Abs(p.DataDir); err == nil && !p.Any {
-		header.Set(dataHeader, dir)
+	if !p.Any {
+		header.Set(dataHeader, absolute(p.DataDir))
 	}
 	return header
 }
@@ -56,21 +65,70 @@ func (s Socket) Dial(ctx context.Context) (net.Conn, error) {
 	return dialer.DialContext(ctx, "unix", s.Path)
 }
 
-// Find returns the daemon, nil where none answers. The error is a *BarredError:
-// of a socket that this user may not use.
+// patience is how long a daemon may take to say how it is doing.
+const patience = 3 * time.Second
+
+// Find returns the daemon, nil where none answers those whom the system names.
+// The error is a *BarredError: of a socket that this user may not use.
 func (p Place) Find(ctx context.Context) (*Client, error) {
-	var barred error
+	client, said, err := p.reach(ctx)
+	if client == nil || said.Starting || said.User == Unknown {
+		return nil, err
+	}
+	return client, nil
+}
+
+// Running reports whether a daemon answers, and what it says of itself.
+func (p Place) Running(ctx context.Context) (Greeting, bool) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client, said, _ := p.reach(ctx)
+	return said, client != nil
+}
+
+// Status asks the daemon how it is doing: what it alone knows, such as its last
+// tick, is in no database.
+func (p Place) Status(ctx context.Context) (app.Status, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client, _, err := p.reach(ctx)
+	if client == nil {
+		return app.Status{}, cmp.Or(err, errNobody)
+	}
+	return client.Status(ctx)
+}
+
+var errNobody = rules.Errorf(rules.Unavailable, "no daemon answers; start it with `tocsin serve`")
+
+// reach returns the first daemon that answers for the data, nil where none does.
+func (p Place) reach(ctx context.Context) (_ *Client, said Greeting, barred error) {
 	for _, s := range p.Sockets() {
 		client := NewClient(s.Dial, s.Header)
-		there, err := client.Greet(ctx)
+		said, there, err := client.Greet(ctx)
 		switch {
 		case there:
-			return client, nil
+			return client, said, nil
 		case errors.Is(err, fs.ErrPermission):
 			barred = &BarredError{s.Path}
 		}
 	}
-	return nil, barred
+	return nil, said, barred
+}
+
+// Transport takes requests to the daemon, whatever address they are for.
+func (p Place) Transport() http.RoundTripper { return transport{p} }
+
+type transport struct{ Place }
+
+// RoundTrip takes the first socket at which a daemon of these data answers.
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	client, _, err := t.reach(r.Context())
+	if client == nil {
+		return nil, cmp.Or(err, errNobody)
+	}
+	asked := r.Clone(r.Context())
+	maps.Copy(asked.Header, client.header)
+	return client.http.Transport.RoundTrip(asked)
 }
 
 // BarredError is that of a socket that this user may not use.

@@ -10,7 +10,7 @@
 // user and the members of its group, and an administrator puts people into that
 // group for this very end; a rule that names no channel tells them all, so that
 // adding one is as much as replacing one. Whom the system does not name is
-// refused. The credential crosses the socket once, in a body, and no answer
+// told how the daemon is doing, and is refused all else. The credential crosses the socket once, in a body, and no answer
 // holds it.
 package local
 
@@ -38,12 +38,6 @@ const (
 
 // Unknown is the name of a peer that the system does not name.
 const Unknown = "unknown"
-
-// greeting is what a daemon says before anybody trusts it with a credential.
-type greeting struct {
-	Version string `json:"version"`
-	User    string `json:"user"` // who the caller is
-}
 
 // addition is a channel to be added, or another credential for one.
 type addition struct {
@@ -108,7 +102,6 @@ func Handler(a *app.App, log *slog.Logger, o Options) http.Handler {
 	mux.HandleFunc("POST "+alertsPath, d.alerts)
 	mux.HandleFunc("GET "+alertsPath+"/{id}", d.alert)
 	mux.HandleFunc("POST "+alertsPath+"/{id}/acknowledgement", d.acknowledge)
-	mux.HandleFunc("GET "+Path, d.greet)
 	mux.HandleFunc("PUT "+Path+"/{name}", d.add)
 	mux.HandleFunc("POST "+Path+"/{name}/test", d.test)
 	return mux
@@ -126,11 +119,6 @@ func caller(r *http.Request) (rules.Actor, error) {
 		return rules.Actor{}, rules.Errorf(rules.Forbidden, "this system does not say who you are; run the command as the owner of the data directory")
 	}
 	return rules.Actor{Name: r.RemoteAddr, Door: "cli"}, nil
-}
-
-func (d door) greet(w http.ResponseWriter, r *http.Request) {
-	by, err := caller(r)
-	d.answer(w, greeting{d.Version, by.Name}, err)
 }
 
 func (d door) add(w http.ResponseWriter, r *http.Request) {

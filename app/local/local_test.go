@@ -21,7 +21,10 @@ const canary = "caNary7Q9x"
 
 // door is a door of an App that holds no key, whose log is kept.
 func door(log *bytes.Buffer) http.Handler {
-	return local.Handler(app.New(app.App{Config: &app.Config{}, Version: "1.2"}), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), local.Options{})
+	h := local.Handler(app.New(app.App{Config: &app.Config{}, Version: "1.2"}), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), local.Options{})
+	s := local.NewServer("", "1.2", http.NotFoundHandler())
+	s.SetSession(h)
+	return s
 }
 
 func ask(h http.Handler, user, method, path, body string) *httptest.ResponseRecorder {
@@ -40,7 +43,8 @@ func TestWhomTheSystemDoesNotNameIsRefused(t *testing.T) {
 		says                           string
 	}{
 		{"a greeting", "ann", "GET", "/channels", "", 200, `"user":"ann"`},
-		{"of nobody", local.Unknown, "GET", "/channels", "", 403, "does not say who you are"},
+		{"of nobody", local.Unknown, "GET", "/channels", "", 200, `"user":"unknown"`},
+		{"a list of nobody", local.Unknown, "GET", "/channels/", "", 403, "does not say who you are"},
 		{"a channel of nobody", local.Unknown, "PUT", "/channels/phone", `{"url":"ntfy://ntfy.sh/` + canary + `"}`, 403, "does not say who you are"},
 		{"a test of nobody", local.Unknown, "POST", "/channels/phone/test", `{"wait_ms":1}`, 403, "does not say who you are"},
 		{"no JSON", "ann", "PUT", "/channels/phone", canary, 400, "the request cannot be read"},
@@ -82,12 +86,12 @@ func TestErrorsCrossTheSocketAsTheyAre(t *testing.T) {
 func TestADaemonOfOtherDataIsNone(t *testing.T) {
 	for _, status := range []int{http.StatusMisdirectedRequest, http.StatusNotFound, http.StatusServiceUnavailable} {
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not here", status) }))
-		if there, err := client(server.Listener.Addr().String()).Greet(t.Context()); there || err != nil {
+		if _, there, err := client(server.Listener.Addr().String()).Greet(t.Context()); there || err != nil {
 			t.Errorf("%d: %v, %v", status, there, err)
 		}
 		server.Close()
 	}
-	if there, err := client("127.0.0.1:1").Greet(t.Context()); there || err == nil {
+	if _, there, err := client("127.0.0.1:1").Greet(t.Context()); there || err == nil {
 		t.Errorf("nobody: %v, %v", there, err)
 	}
 }

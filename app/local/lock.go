@@ -107,24 +107,6 @@ func readableFile(path string) bool {
 // Release gives the right up.
 func (l *Lock) Release() error { return l.lock.Unlock() }
 
-// DaemonOf tells whether a daemon runs on the data directory, and its pid.
-func DaemonOf(dataDir string) (pid int, running bool) {
-	path := lockPath(dataDir)
-	if _, err := os.Stat(path); err != nil {
-		return 0, false
-	}
-	lock := flock.New(path, flock.SetFlag(os.O_RDONLY))
-	taken, err := lock.TryRLock()
-	if err != nil {
-		return 0, false
-	}
-	if taken {
-		_ = lock.Unlock()
-		return 0, false
-	}
-	return lockPID(path), true
-}
-
 func lockPID(path string) int {
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -4,6 +4,7 @@ package local
 
 import (
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -18,4 +19,25 @@ func giveToGroup(file string, group int) error {
 		return nil
 	}
 	return os.Chown(file, -1, group)
+}
+
+// ownedBy reports whether a file is root's, this user's or the owner's of a
+// directory: in a directory of everybody's anybody could have put it there.
+func ownedBy(file, dir string) bool {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return false
+	}
+	owners := []int{0, os.Geteuid()}
+	if home, err := os.Stat(dir); err == nil {
+		owners = append(owners, ownerOf(home))
+	}
+	return slices.Contains(owners, ownerOf(info))
+}
+
+func ownerOf(info os.FileInfo) int {
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(owner.Uid)
+	}
+	return -1
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -24,82 +23,82 @@ const SocketName = "tocsin.sock"
 // Group is the group whose members may use the socket of a daemon.
 const Group = "tocsin"
 
-// dataHeader is the data directory that a request is meant for. Without it
-// any daemon is right.
-const dataHeader = "Tocsin-Data"
-
 // Listen opens the socket of a daemon that works on a data directory. Who
 // connects has the name of its user for its address, or Unknown.
 func Listen(dataDir string, log *slog.Logger) (net.Listener, error) {
-	l, err := listenSocket(socketPaths(dataDir))
+	l, err := listenFirst(places(dataDir), log)
 	if err != nil {
 		return nil, err
 	}
-	if err := admitGroup(l.Addr().String()); err != nil {
+	path := l.Addr().String()
+	if err := admitGroup(path); err != nil {
 		log.Warn("the members of the group may not use the local socket", "group", Group, "error", err)
 	}
-	log.Info("local socket opened", "path", l.Addr())
-	return peers{l}, nil
+	log.Info("local socket opened", "path", path)
+	return &peers{l, pointTo(path, filepath.Join(absolute(dataDir), SocketName))}, nil
 }
 
-// OnlyFor lets h answer what is meant for a data directory, and refuses what is
-// meant for another.
-func OnlyFor(dataDir string, h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if wanted := r.Header.Get(dataHeader); wanted != "" && !sameDirectory(wanted, dataDir) {
-			http.Error(w, fmt.Sprintf("this daemon works on %s, not on %s", dataDir, wanted), http.StatusMisdirectedRequest)
-			return
-		}
-		h.ServeHTTP(w, r)
-	})
-}
-
-func sameDirectory(a, b string) bool {
-	one, err := os.Stat(a)
-	other, err2 := os.Stat(b)
-	return filepath.Clean(a) == filepath.Clean(b) || err == nil && err2 == nil && os.SameFile(one, other)
-}
-
-// socketPaths are the places for the socket of a data directory, the better one
-// first: the directory that systemd made for the daemon, or the data directory.
-func socketPaths(dataDir string) (paths []string) {
-	if runtime.GOOS == "windows" {
-		return nil // nobody could say who the peer is
-	}
-	if abs, err := filepath.Abs(dataDir); err == nil {
-		dataDir = abs
-	}
-	if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); dir != "" {
+// places are those for the socket of a data directory, the better one first:
+// the directory that systemd made for the daemon, the data directory, and where
+// neither can be had, one in memory.
+func places(dataDir string) (paths []string) {
+	if dir := runtimeDir(); dir != "" {
 		paths = append(paths, filepath.Join(dir, SocketName))
 	}
-	return append(paths, filepath.Join(dataDir, SocketName))
+	paths = append(paths, filepath.Join(absolute(dataDir), SocketName))
+	if spare := InMemory(dataDir, ".sock"); spare != "" {
+		paths = append(paths, spare)
+	}
+	return paths
 }
 
-// listenSocket listens at the first of the paths that can be had.
-func listenSocket(paths []string) (*net.UnixListener, error) {
+// runtimeDir is the directory that systemd made for the daemon.
+func runtimeDir() string {
+	dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":")
+	return dir
+}
+
+// listenFirst listens at the first of the paths that can be had.
+func listenFirst(paths []string, log *slog.Logger) (*net.UnixListener, error) {
 	var errs []error
 	for _, path := range paths {
 		l, err := listenAt(path)
 		if err == nil {
+			if errs != nil {
+				log.Warn("the local socket is not where it usually is", "path", path, "error", errors.Join(errs...))
+			}
 			return l, nil
 		}
 		errs = append(errs, fmt.Errorf("%s: %w", path, err))
 	}
-	if errs == nil {
-		return nil, errors.New("this system has none")
-	}
 	return nil, errors.Join(errs...)
+}
+
+// pointTo leaves a link to the socket in the data directory, so that who knows
+// that finds it, and returns the path of the link, "" for none.
+func pointTo(socket, link string) string {
+	if socket == link || clearStale(link) != nil || os.Symlink(socket, link) != nil {
+		return ""
+	}
+	return link
+}
+
+// clearStale removes what a daemon has left that did not live to remove it. Anything
+// else stays.
+func clearStale(path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Type() != fs.ModeSocket && info.Mode().Type() != fs.ModeSymlink {
+		return nil
+	}
+	return errors.Join(err, os.Remove(path))
 }
 
 func listenAt(path string) (*net.UnixListener, error) {
 	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
 		return nil, errors.Join(errors.New("another daemon answers there"), c.Close())
 	}
-	if info, err := os.Lstat(path); err == nil && info.Mode().Type() == fs.ModeSocket {
-		// The daemon that made it did not live to remove it.
-		if err := os.Remove(path); err != nil {
-			return nil, fmt.Errorf("remove the socket of a daemon before: %w", rules.Cause(err))
-		}
+	if err := clearStale(path); err != nil {
+		return nil, fmt.Errorf("remove the socket of a daemon before: %w", rules.Cause(err))
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
@@ -118,6 +117,9 @@ func listenAt(path string) (*net.UnixListener, error) {
 // such group the socket is the daemon's user's alone: any other group may be
 // everybody's. The error tells the cure.
 func admitGroup(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // there the data directory's rights decide
+	}
 	g, err := user.LookupGroup(Group)
 	if errors.As(err, new(user.UnknownGroupError)) {
 		return nil
@@ -141,10 +143,22 @@ func admitGroup(path string) error {
 
 // peers is a listener whose connections have the user at the other end for
 // their address.
-type peers struct{ *net.UnixListener }
+type peers struct {
+	*net.UnixListener
+	link string // that points to it, "" for none
+}
+
+// Close ends it, and removes the link.
+func (p *peers) Close() error {
+	err := p.UnixListener.Close()
+	if to, _ := os.Readlink(p.link); to == p.Addr().String() {
+		_ = os.Remove(p.link) // the next daemon does it else
+	}
+	return err
+}
 
 // Accept waits for the next connection.
-func (p peers) Accept() (net.Conn, error) {
+func (p *peers) Accept() (net.Conn, error) {
 	c, err := p.AcceptUnix()
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func TestWhoMayAsk(t *testing.T) {
 
 		{"another site's page writes", here, request{method: "POST", path: "/write", header: header{"Origin": "http://evil.example", "Content-Type": "text/plain"}}, 403, "web pages of other sites"},
 		{"another port's page writes", here, request{method: "POST", path: "/write", header: header{"Origin": "http://127.0.0.1:3000"}}, 403, "web pages of other sites"},
-		{"a page of a file", here, request{method: "POST", path: "/live/live", header: header{"Origin": "null"}}, 403, "web pages of other sites"},
+		{"a page of a file", here, request{method: "POST", path: "/mcp", header: header{"Origin": "null"}}, 403, "web pages of other sites"},
 		{"an empty origin", here, request{path: "/status", header: header{"Origin": ""}}, 403, "web pages of other sites"},
 		{"another site's page reads a probe", here, request{path: "/ready", header: header{"Origin": "https://evil.example"}}, 403, "web pages of other sites"},
 		{"our own page", here, request{path: "/status", header: header{"Origin": "http://127.0.0.1:8627"}}, 200, ""},
@@ -124,26 +124,4 @@ func TestWritersAreRefusedInTheirOwnWords(t *testing.T) {
 		t.Errorf("status = %d, want 404", w.Code)
 	}
 	wantSentence(t, w.Body.Bytes(), "message", "add one of kind live")
-}
-
-func TestLiveSourcesAnswerTheirNamesOnly(t *testing.T) {
-	h := newHouse(t)
-	door := web.New(h.app, web.Options{Loopback: true, Live: map[string]http.Handler{
-		"live": http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) }),
-	}})
-	for _, tt := range []struct {
-		name string
-		q    request
-		want int
-	}{
-		{"a live source", request{method: "POST", path: "/live/live"}, 202},
-		{"no such source", request{method: "POST", path: "/live/other"}, 404},
-		{"what a link could do", request{path: "/live/live"}, 405},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if w := ask(t, door, tt.q); w.Code != tt.want {
-				t.Errorf("status = %d, want %d: %s", w.Code, tt.want, w.Body)
-			}
-		})
-	}
 }

@@ -19,7 +19,7 @@ const everybody, readers, writers = "hftnslxPRKWAC", "hRKWAC", "hPAC"
 var admits = map[string]string{
 	"GET /health": everybody, "GET /ready": everybody,
 	"GET /a/{token}": everybody, "POST /a/{token}": everybody, // the signature is judged there
-	"GET /status": readers, "GET /metrics": readers, "GET /{$}": readers, "POST /live/{name}": readers, "/mcp": readers,
+	"GET /status": readers, "GET /metrics": readers, "GET /{$}": readers, "/mcp": readers,
 	"/write": writers, "/api/v2/write": writers, "/query": writers, "/ping": writers,
 }
 

@@ -67,7 +67,6 @@ func TestScopesOfPaths(t *testing.T) {
 		{"status is read with read", request{path: "/status", header: read}, 200, ""},
 		{"metrics are read with write", request{path: "/metrics", header: write}, 200, ""},
 		{"the front page is read with admin", request{path: "/", header: admin}, 200, ""},
-		{"a live source is asked with read", request{method: "POST", path: "/live/none", header: read}, 404, ""},
 		{"without a token", request{path: "/status"}, 401, "needs the token of the config or one of"},
 		{"without a token at MCP", request{method: "POST", path: "/mcp"}, 401, "needs the token"},
 		{"another site's page with a good token", request{method: "POST", path: "/mcp", header: header{"Origin": "http://evil.example", "Authorization": admin["Authorization"]}}, 403, "web pages of other sites"},

@@ -29,9 +29,6 @@ type Options struct {
 	Hosts []string
 	// Write takes points as InfluxDB does; nil where no live source is.
 	Write http.Handler
-	// Live answers, by its name, for each live source to the other processes of
-	// this machine.
-	Live map[string]http.Handler
 	// MCP answers at /mcp whoever was let in: by the name of their token, or
 	// "config token", or "local" for who needed none on this machine and may
 	// only read. The tools look at the scope themselves. Nil: there is no such
@@ -87,7 +84,6 @@ func (h *Handler) Routes() []Route {
 		{"GET " + linkPath + "{token}", "what a signed link in a message would do, with a button", signed.show},
 		{"POST " + linkPath + "{token}", "does it: acknowledge, snooze, or take back", signed.act},
 		{mcpPath, "the [tools for models](mcp.md), over streamable HTTP; each looks at the scope of the token itself", h.serveMCP},
-		{"POST /live/{name}", "what the commands on this machine ask a live source", h.serveLive},
 		{"/write", "takes points in line protocol, as InfluxDB 1 does", h.serveWrite},
 		{"/api/v2/write", "takes points in line protocol, as InfluxDB 2 does", h.serveWrite},
 		{"/query", "answers CREATE DATABASE, which writers send first; it does nothing", h.serveWrite},
@@ -139,13 +135,4 @@ func (h *Handler) serveWrite(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.options.Write.ServeHTTP(w, r)
-}
-
-func (h *Handler) serveLive(w http.ResponseWriter, r *http.Request) {
-	source := h.options.Live[r.PathValue("name")]
-	if source == nil {
-		h.refuse(w, r, http.StatusNotFound, "there is no live source of this name; tocsin status lists the sources")
-		return
-	}
-	source.ServeHTTP(w, r)
 }

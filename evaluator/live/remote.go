@@ -19,19 +19,18 @@ import (
 // same machine: the command line and MCP check rules against it.
 type Remote struct {
 	url    string
-	token  rules.Secret
 	client *http.Client
 }
 
 var _ evaluator.Source = (*Remote)(nil)
 
 // NewRemote returns the live source called name of the daemon at base, such as
-// http://127.0.0.1:8627. ways is how requests get there, nil for the usual way.
-func NewRemote(base, name string, token rules.Secret, ways http.RoundTripper) *Remote {
-	if ways == nil {
-		ways = &http.Transport{}
+// http://tocsin. daemon takes requests there, nil as the address says.
+func NewRemote(base, name string, daemon http.RoundTripper) *Remote {
+	if daemon == nil {
+		daemon = &http.Transport{}
 	}
-	return &Remote{url: base + "/live/" + name, token: token, client: &http.Client{Transport: ways, Timeout: 10 * time.Second}}
+	return &Remote{url: base + "/live/" + name, client: &http.Client{Transport: daemon, Timeout: 10 * time.Second}}
 }
 
 // mostAnswer bounds what the daemon answers.
@@ -82,16 +81,13 @@ func (r *Remote) ask(ctx context.Context, q question) (a answer, err error) {
 		return a, fmt.Errorf("make the request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if !r.token.IsZero() {
-		req.Header.Set("Authorization", "Bearer "+r.token.Reveal())
-	}
 	resp, err := r.client.Do(req)
 	var slow interface{ Timeout() bool }
 	if errors.As(err, &slow) && slow.Timeout() {
 		return a, evaluator.TooMuch(rules.Errorf(rules.Unavailable, "the daemon did not answer for its live source in time"))
 	}
 	if err != nil {
-		return a, rules.Errorf(rules.Unavailable, "the live source is in the daemon, which does not answer at %s; start it with `tocsin serve`", r.url)
+		return a, rules.Errorf(rules.Unavailable, "the live source is in the daemon, which does not answer; start it with `tocsin serve`, and run this as a user who may use its socket")
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
@@ -100,9 +96,6 @@ func (r *Remote) ask(ctx context.Context, q question) (a answer, err error) {
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &a)
-	}
-	if resp.StatusCode == http.StatusForbidden || resp.StatusCode == http.StatusUnauthorized {
-		return a, rules.Errorf(rules.Unavailable, "the daemon refuses to answer for its live source; set the same token here as in its config, or run this as a user who may use its socket")
 	}
 	if err != nil || resp.StatusCode != http.StatusOK {
 		return a, rules.Errorf(rules.Unavailable, "the daemon answers %d for its live source; is it of another version?", resp.StatusCode)

@@ -18,15 +18,15 @@ func TestContractFromAnotherProcess(t *testing.T) {
 		write(t, s, suiteEnd, lines...)
 		daemon := httptest.NewServer(s.Remote())
 		t.Cleanup(daemon.Close)
-		return live.NewRemote(daemon.URL, "live", rules.Secret{}, nil)
+		return live.NewRemote(daemon.URL, "live", nil)
 	})
 }
 
 func TestRemoteTellsTheCureWithoutADaemon(t *testing.T) {
 	daemon := httptest.NewServer(http.NotFoundHandler())
 	daemon.Close()
-	_, err := live.NewRemote(daemon.URL, "live", rules.NewSecret("canary"), nil).Measurements(t.Context())
-	if rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "tocsin serve") || strings.Contains(err.Error(), "canary") {
+	_, err := live.NewRemote(daemon.URL, "live", nil).Measurements(t.Context())
+	if rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "tocsin serve") {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -40,7 +40,7 @@ func TestARemoteAnswerThatIsTooLargeIsSaidToBe(t *testing.T) {
 		}
 	}))
 	defer daemon.Close()
-	_, err := live.NewRemote(daemon.URL, "live", rules.Secret{}, nil).Measurements(t.Context())
+	_, err := live.NewRemote(daemon.URL, "live", nil).Measurements(t.Context())
 	if rules.CodeOf(err) != rules.Invalid || !evaluator.IsTooMuch(err) || !strings.Contains(err.Error(), "ask for a shorter time") {
 		t.Errorf("error = %v, want that it is too large", err)
 	}
