@@ -125,7 +125,8 @@ func (b mailbox) write(to string, m notify.Message) *gomail.Msg {
 		out.SetGenHeader(gomail.HeaderReferences, strings.Join(threads, " "))
 	}
 	if urgency(m) == 4 {
-		out.SetImportance(gomail.ImportanceHigh)
+		out.SetGenHeader(gomail.HeaderImportance, "high")
+		out.SetGenHeader(gomail.HeaderXPriority, "1")
 	}
 	out.SetBodyString(gomail.TypeTextPlain, mailText(m))
 	out.AddAlternativeString(gomail.TypeTextHTML, mailHTML(m))
