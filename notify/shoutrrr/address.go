@@ -87,7 +87,8 @@ func split(raw string) (address, error) {
 	}
 	u, err := url.Parse(raw)
 	if err != nil {
-		return address{}, wrong("cannot be read; special characters in a user, password or token must be percent-encoded, # is %%23 and @ is %%40")
+		return address{}, wrong("cannot be read; special characters in a user, " +
+			"password or token must be percent-encoded, # is %%23 and @ is %%40")
 	}
 	u.RawQuery = strings.ReplaceAll(u.RawQuery, ";", "%3B") // ntfy's actions have them bare
 	query, err := url.ParseQuery(u.RawQuery)
@@ -127,9 +128,11 @@ func pick(a address) (kind string, read func(address) (service, error), err erro
 	case !custom && readers[kind] != nil:
 		return kind, readers[kind], nil
 	case kind == "ifttt":
-		return "", nil, wrong("is for IFTTT, which is not supported; use its Webhooks address as it is, https://maker.ifttt.com/trigger/EVENT/json/with/key/KEY")
+		return "", nil, wrong("is for IFTTT, which is not supported; " +
+			"use its Webhooks address as it is, https://maker.ifttt.com/trigger/EVENT/json/with/key/KEY")
 	}
-	return "", nil, wrong("names no service that is known; known: %s, or a webhook's https:// address", strings.Join(slices.Sorted(maps.Keys(readers)), ", "))
+	return "", nil, wrong("names no service that is known; "+
+		"known: %s, or a webhook's https:// address", strings.Join(slices.Sorted(maps.Keys(readers)), ", "))
 }
 
 // pasted tells the addresses that services show on their own pages apart. What

@@ -147,7 +147,8 @@ func readZulip(a address) (service, error) {
 
 func (z zulipBot) dress(m notify.Message) []parcel {
 	topic := cmp.Or(fitRunes(cmp.Or(z.Topic, m.Title), 60), "tocsin")
-	form := url.Values{"type": {"stream"}, "to": {z.Stream}, "topic": {topic}, "content": {zulipText.body(titled(tame(m)))}}
+	text := zulipText.body(titled(tame(m)))
+	form := url.Values{"type": {"stream"}, "to": {z.Stream}, "topic": {topic}, "content": {text}}
 	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(z.BotMail+":"+z.BotKey))
 	return []parcel{post{
 		url: z.url, header: map[string]string{"Authorization": auth}, contentType: "application/x-www-form-urlencoded",

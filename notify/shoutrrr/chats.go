@@ -22,13 +22,15 @@ func (s *Sender) Chats(ctx context.Context, token rules.Secret) ([]notify.Chat, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout) // a person waits
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://api.telegram.org/bot"+url.PathEscape(token.Reveal())+"/getUpdates", nil)
+	updates := "https://api.telegram.org/bot" + url.PathEscape(token.Reveal()) + "/getUpdates"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, updates, nil)
 	if err != nil {
 		return nil, rules.FieldErrorf("token", "cannot be a part of an address; copy it again")
 	}
 	resp, err := s.client.Do(req)
 	if err != nil { // it names the address
-		return nil, rules.Errorf(rules.Unavailable, "Telegram was not reached (%s); is this machine on the internet?", classOf(err, "refused"))
+		return nil, rules.Errorf(rules.Unavailable, "Telegram was not reached (%s); "+
+			"is this machine on the internet?", classOf(err, "refused"))
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	_ = resp.Body.Close() // what was read counts
@@ -36,7 +38,8 @@ func (s *Sender) Chats(ctx context.Context, token rules.Secret) ([]notify.Chat, 
 	case resp.StatusCode == http.StatusUnauthorized, resp.StatusCode == http.StatusNotFound:
 		return nil, rules.FieldErrorf("token", "is none that Telegram knows; copy it again from @BotFather")
 	case resp.StatusCode == http.StatusConflict:
-		return nil, rules.Errorf(rules.Conflict, "another program reads this bot's messages; give the number of the chat yourself, @userinfobot tells it")
+		return nil, rules.Errorf(rules.Conflict, "another program reads this bot's messages; "+
+			"give the number of the chat yourself, @userinfobot tells it")
 	case err != nil || resp.StatusCode != http.StatusOK:
 		return nil, rules.Errorf(rules.Unavailable, "Telegram answered %d; try again later", resp.StatusCode)
 	}
@@ -70,7 +73,8 @@ func readChats(body []byte) (out []notify.Chat, err error) {
 			if s == nil || s.Chat.ID == 0 {
 				continue
 			}
-			c := notify.Chat{ID: strconv.FormatInt(s.Chat.ID, 10), Name: cmp.Or(s.Chat.Title, s.Chat.FirstName, s.Chat.Username, "no name")}
+			name := cmp.Or(s.Chat.Title, s.Chat.FirstName, s.Chat.Username, "no name")
+			c := notify.Chat{ID: strconv.FormatInt(s.Chat.ID, 10), Name: name}
 			if !slices.Contains(out, c) {
 				out = append(out, c)
 			}

@@ -30,14 +30,15 @@ func readDiscord(a address) (service, error) {
 	if thread := a.option("thread_id"); thread != "" {
 		query.Set("thread_id", thread)
 	}
-	hook := "https://discord.com/api/webhooks/" + url.PathEscape(c.WebhookID) + "/" + url.PathEscape(c.Token) + "?" + query.Encode()
-	return discordWebhook{url: hook, name: c.Username, avatar: c.Avatar}, nil
+	hook := "https://discord.com/api/webhooks/" + url.PathEscape(c.WebhookID) + "/" + url.PathEscape(c.Token)
+	return discordWebhook{url: hook + "?" + query.Encode(), name: c.Username, avatar: c.Avatar}, nil
 }
 
 func hookDiscord(a address) (service, error) {
 	u := a.hook()
 	if !strings.Contains(u.Path, "/webhooks/") {
-		return nil, wrong("must be a Discord webhook, https://discord.com/api/webhooks/ID/TOKEN; make one under Edit Channel, Integrations")
+		return nil, wrong("must be a Discord webhook, https://discord.com/api/webhooks/ID/TOKEN; " +
+			"make one under Edit Channel, Integrations")
 	}
 	q := u.Query()
 	q.Set("wait", "true")
@@ -69,7 +70,8 @@ func (d discordWebhook) dress(m notify.Message) []parcel {
 		if room -= inUTF16(discordGraph(f)); room < 300 {
 			break
 		}
-		fields = append(fields, map[string]any{"name": filled(cut(f.Name, 256)), "value": filled(discordGraph(f) + cut(f.Value, 900)), "inline": len(f.Value) < 40})
+		name, value := filled(cut(f.Name, 256)), filled(discordGraph(f)+cut(f.Value, 900))
+		fields = append(fields, map[string]any{"name": name, "value": value, "inline": len(f.Value) < 40})
 	}
 	if m.Link != "" {
 		embed["url"] = m.Link

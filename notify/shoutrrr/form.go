@@ -32,14 +32,20 @@ var forms = []form{
 	{notify.Form{Kind: "ntfy", Title: "ntfy", Fields: []notify.FormField{
 		{Name: "server", Help: "the ntfy server", Example: "ntfy.sh", Otherwise: "ntfy.sh", Optional: true},
 		{Name: "topic", Help: "the topic you subscribed to; one that nobody guesses", Example: "tocsin-7Hq2x9", Secret: true},
-		{Name: "token", Help: "an access token, where the topic is protected", Example: "tk_...", Secret: true, Optional: true},
+		{
+			Name: "token", Help: "an access token, where the topic is protected", Example: "tk_...",
+			Secret: true, Optional: true,
+		},
 		{Name: "user", Help: "or a user", Example: "me", Optional: true},
 		{Name: "password", Help: "and its password", Example: "...", Secret: true, Optional: true},
 	}}, buildNtfy},
 	{notify.Form{Kind: "smtp", Title: "Mail", Fields: []notify.FormField{
 		{Name: "server", Help: "your provider's server for outgoing mail", Example: "mail.example.org:587"},
 		{Name: "user", Help: "the login, often your address", Example: "me@example.org", Optional: true},
-		{Name: "password", Help: "its password; with two factors an app password", Example: "...", Secret: true, Optional: true},
+		{
+			Name: "password", Help: "its password; with two factors an app password", Example: "...",
+			Secret: true, Optional: true,
+		},
 		{Name: "from", Help: "the sender's address", Example: "tocsin@example.org"},
 		{Name: "to", Help: "who gets it; several with commas", Example: "me@example.org,you@example.org"},
 	}}, buildMail},
@@ -47,9 +53,19 @@ var forms = []form{
 		{Name: "token", Help: "the token that @BotFather gave for your bot", Example: "123456:ABC-...", Secret: true},
 		{Name: "chats", Help: "numbers of chats or @names of channels, with commas", Example: "-100123"},
 	}}, buildTelegram},
-	{notify.Form{Kind: "discord", Title: "Discord", Fields: webhookField("Edit Channel, Integrations, Webhooks: Copy Webhook URL", "https://discord.com/api/webhooks/...")}, pastedAs("discord")},
-	{notify.Form{Kind: "slack", Title: "Slack", Fields: webhookField("your Slack app: Incoming Webhooks", "https://hooks.slack.com/services/...")}, pastedAs("slack")},
-	{notify.Form{Kind: "teams", Title: "Microsoft Teams", Fields: webhookField("Workflows: Send webhook alerts to a channel", "https://....logic.azure.com/...")}, pastedAs("teams")},
+	{notify.Form{
+		Kind: "discord", Title: "Discord",
+		Fields: webhookField("Edit Channel, Integrations, Webhooks: Copy Webhook URL",
+			"https://discord.com/api/webhooks/..."),
+	}, asPasted},
+	{notify.Form{
+		Kind: "slack", Title: "Slack",
+		Fields: webhookField("your Slack app: Incoming Webhooks", "https://hooks.slack.com/services/..."),
+	}, asPasted},
+	{notify.Form{
+		Kind: "teams", Title: "Microsoft Teams",
+		Fields: webhookField("Workflows: Send webhook alerts to a channel", "https://....logic.azure.com/..."),
+	}, asPasted},
 	{notify.Form{Kind: "gotify", Title: "Gotify", Fields: []notify.FormField{
 		{Name: "server", Help: "the Gotify server", Example: "https://gotify.lan"},
 		{Name: "token", Help: "of an application, under Apps", Example: "A...", Secret: true},
@@ -76,17 +92,30 @@ var forms = []form{
 		{Name: "key", Help: "the API key of Join's web page", Example: "...", Secret: true},
 		{Name: "devices", Help: "ids of devices, with commas", Example: "group.all"},
 	}}, func(a answers) (string, error) {
-		return compose("join", url.UserPassword("shoutrrr", a.text("key")), "join", "/", url.Values{"devices": {a.text("devices")}}), nil
+		devices := url.Values{"devices": {a.text("devices")}}
+		return compose("join", url.UserPassword("shoutrrr", a.text("key")), "join", "/", devices), nil
 	}},
 	{notify.Form{Kind: "opsgenie", Title: "Opsgenie", Fields: []notify.FormField{
-		{Name: "server", Help: "in Europe api.eu.opsgenie.com", Example: "api.opsgenie.com", Otherwise: "api.opsgenie.com", Optional: true},
+		{
+			Name: "server", Help: "in Europe api.eu.opsgenie.com", Example: "api.opsgenie.com",
+			Otherwise: "api.opsgenie.com", Optional: true,
+		},
 		{Name: "key", Help: "the key of an API integration", Example: "...", Secret: true},
 	}}, func(a answers) (string, error) {
 		return compose("opsgenie", nil, a.text("server"), "/"+a.text("key"), nil), nil
 	}},
-	{notify.Form{Kind: "mattermost", Title: "Mattermost", Fields: webhookField("Integrations, Incoming Webhooks", "https://mattermost.lan/hooks/...")}, hookedAs("mattermost")},
-	{notify.Form{Kind: "rocketchat", Title: "Rocket.Chat", Fields: webhookField("Integrations, Incoming", "https://chat.lan/hooks/...")}, hookedAs("rocketchat")},
-	{notify.Form{Kind: "googlechat", Title: "Google Chat", Fields: webhookField("the space's Apps & integrations, Webhooks", "https://chat.googleapis.com/v1/spaces/...")}, pastedAs("googlechat")},
+	{notify.Form{
+		Kind: "mattermost", Title: "Mattermost",
+		Fields: webhookField("Integrations, Incoming Webhooks", "https://mattermost.lan/hooks/..."),
+	}, hookedAs("mattermost")},
+	{notify.Form{
+		Kind: "rocketchat", Title: "Rocket.Chat",
+		Fields: webhookField("Integrations, Incoming", "https://chat.lan/hooks/..."),
+	}, hookedAs("rocketchat")},
+	{notify.Form{
+		Kind: "googlechat", Title: "Google Chat",
+		Fields: webhookField("the space's Apps & integrations, Webhooks", "https://chat.googleapis.com/v1/spaces/..."),
+	}, asPasted},
 	{notify.Form{Kind: "zulip", Title: "Zulip", Fields: []notify.FormField{
 		{Name: "server", Help: "the Zulip server", Example: "chat.zulip.org"},
 		{Name: "bot", Help: "the mail address of a bot of type incoming webhook", Example: "tocsin-bot@chat.zulip.org"},
@@ -94,7 +123,10 @@ var forms = []form{
 		{Name: "stream", Help: "the channel to write to", Example: "alerts"},
 		{Name: "topic", Help: "the topic; without it each alert has its own", Example: "home", Optional: true},
 	}}, buildZulip},
-	{notify.Form{Kind: "generic", Title: "Any webhook that takes JSON, Home Assistant too", Fields: webhookField("the whole address, http:// or https://", "http://homeassistant.lan:8123/api/webhook/...")}, pastedAs("generic")},
+	{notify.Form{
+		Kind: "generic", Title: "Any webhook that takes JSON, Home Assistant too",
+		Fields: webhookField("the whole address, http:// or https://", "http://homeassistant.lan:8123/api/webhook/..."),
+	}, asPasted},
 }
 
 // Forms lists the services that people are asked about.
@@ -124,7 +156,8 @@ func (s *Sender) Build(kind string, fields map[string]rules.Secret) (rules.Secre
 	}
 	for name := range fields {
 		if _, known := a[name]; !known {
-			return rules.Secret{}, rules.Errorf(rules.Invalid, "%s has no such field; known: %s", kind, strings.Join(fieldNames(f), ", "))
+			known := strings.Join(fieldNames(f), ", ")
+			return rules.Secret{}, rules.Errorf(rules.Invalid, "%s has no such field; known: %s", kind, known)
 		}
 	}
 	built, err := f.build(a)
@@ -133,7 +166,8 @@ func (s *Sender) Build(kind string, fields map[string]rules.Secret) (rules.Secre
 	}
 	got, _, err := parse(built)
 	if err == nil && got != kind {
-		err = rules.FieldErrorf("webhook", "is the address of another service; choose that one, or copy the address again: %s", f.Fields[0].Help)
+		err = rules.FieldErrorf("webhook", "is the address of another service; "+
+			"choose that one, or copy the address again: %s", f.Fields[0].Help)
 	}
 	return rules.NewSecret(built), err
 }
@@ -163,10 +197,8 @@ func (s *Sender) Public(url rules.Secret) bool {
 	return err == nil && ok && topic.authorization == ""
 }
 
-// pastedAs is for services whose own address says what it is.
-func pastedAs(string) func(answers) (string, error) {
-	return func(a answers) (string, error) { return a.text("webhook"), nil }
-}
+// asPasted is for services whose own address says what it is.
+func asPasted(a answers) (string, error) { return a.text("webhook"), nil }
 
 // hookedAs is for services that run on any host: the kind goes in front.
 func hookedAs(kind string) func(answers) (string, error) {
@@ -234,7 +266,8 @@ func buildNtfy(a answers) (string, error) {
 func buildMail(a answers) (string, error) {
 	host := a.text("server")
 	if strings.Contains(host, "/") {
-		return "", rules.FieldErrorf("server", "must be a host, with its port: mail.example.org:587, or 465 for TLS from the start")
+		return "", rules.FieldErrorf("server", "must be a host, with its port: "+
+			"mail.example.org:587, or 465 for TLS from the start")
 	}
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(strings.Trim(host, "[]"), "587")

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
-	"strings"
 
 	"github.com/containrrr/shoutrrr/pkg/services/matrix"
 
@@ -47,8 +46,8 @@ const matrixLimit = 16 << 10
 
 var (
 	matrixHTML = style{
-		limit: matrixLimit, size: inBytes, escape: escapeHTML("<br/>"), newline: "<br/>", bold: [2]string{"<strong>", "</strong>"},
-		mono: inCode, link: htmlLink,
+		limit: matrixLimit, size: inBytes, escape: escapeHTML("<br/>"), newline: "<br/>",
+		bold: [2]string{"<strong>", "</strong>"}, mono: inCode, link: htmlLink,
 	}
 	matrixPlain = func() style {
 		s := plain(matrixLimit, inBytes)
@@ -65,9 +64,10 @@ func (x matrixAccount) dress(m notify.Message) []parcel {
 		"m.mentions": map[string]any{}, // nobody is meant, whatever the text says
 	})
 	transaction := url.PathEscape(cmp.Or(m.ID, rand.Text()))
+	rooms := scheme(x.DisableTLS) + "://" + x.Host + "/_matrix/client/v3/rooms/"
 	var parcels []parcel
 	for _, room := range x.Rooms {
-		to := strings.Join([]string{scheme(x.DisableTLS) + "://" + x.Host, "_matrix/client/v3/rooms", url.PathEscape(room), "send/m.room.message", transaction}, "/")
+		to := rooms + url.PathEscape(room) + "/send/m.room.message/" + transaction
 		parcels = append(parcels, post{
 			to: room, method: "PUT", url: to, body: body, read: matrixTook,
 			header: map[string]string{"Authorization": "Bearer " + x.Password},

@@ -88,7 +88,8 @@ func ntfyButtons(actions []notify.Action) string {
 
 func (n ntfyTopic) dress(m notify.Message) []parcel {
 	header := map[string]string{
-		"Authorization": n.authorization, "Attach": n.Attach, "Delay": n.Delay, "Email": n.Email, "Filename": n.Filename, "Icon": n.Icon,
+		"Authorization": n.authorization,
+		"Attach":        n.Attach, "Delay": n.Delay, "Email": n.Email, "Filename": n.Filename, "Icon": n.Icon,
 		"Actions": cmp.Or(strings.Join(n.Actions, ";"), ntfyButtons(m.Actions)), "Click": cmp.Or(m.Link, n.Click),
 		"Cache": unless(n.Cache), "Firebase": unless(n.Firebase),
 	}
@@ -110,7 +111,9 @@ func (n ntfyTopic) dress(m notify.Message) []parcel {
 	if body == "" {
 		body = fitBytes(m.Title, 4000)
 	}
-	return []parcel{post{url: n.GetAPIURL(), header: header, contentType: "text/plain; charset=utf-8", body: body, read: notHTML}}
+	return []parcel{post{
+		url: n.GetAPIURL(), header: header, contentType: "text/plain; charset=utf-8", body: body, read: notHTML,
+	}}
 }
 
 // unless is what ntfy wants to hear of something that is on by itself.

@@ -65,7 +65,8 @@ func (o opsgenieAPI) dress(m notify.Message) []parcel {
 	m = tame(m)
 	alert := opsgenieAlert{
 		Message: cmp.Or(fitUTF16(titled(m).Title, 130), "tocsin"), Description: plain(14000, inUTF16).body(m),
-		Priority: cmp.Or(o.Priority, priority), Source: cmp.Or(o.Source, "tocsin"), Alias: cmp.Or(o.Alias, fitUTF16(m.ID, 512)),
+		Priority: cmp.Or(o.Priority, priority), Source: cmp.Or(o.Source, "tocsin"),
+		Alias:  cmp.Or(o.Alias, fitUTF16(m.ID, 512)),
 		Entity: o.Entity, Note: o.Note, User: o.User, Responders: o.responders,
 		Tags: o.Tags, Actions: o.Actions, Details: o.Details, VisibleTo: o.VisibleTo,
 	}

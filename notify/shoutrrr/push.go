@@ -130,7 +130,8 @@ func readPushbullet(a address) (service, error) {
 		return nil, err
 	}
 	if a.Host == "" {
-		return nil, wrong("must be pushbullet://ACCESS-TOKEN, with /DEVICE, /mail@example.org or /%%23channel behind it to choose")
+		return nil, wrong("must be pushbullet://ACCESS-TOKEN, with /DEVICE, " +
+			"/mail@example.org or /%%23channel behind it to choose")
 	}
 	targets := a.segments()
 	if a.Fragment != "" {

@@ -81,7 +81,8 @@ func (p pushoverApp) dress(m notify.Message) []parcel {
 	for i, user := range p.users {
 		content["user"] = user
 		parcels = append(parcels, post{
-			to: masked("user", user), was: formerly("user", p.users, i), url: api.String(), body: asJSON(content), read: pushoverTook,
+			to: masked("user", user), was: formerly("user", p.users, i),
+			url: api.String(), body: asJSON(content), read: pushoverTook,
 		})
 	}
 	return parcels

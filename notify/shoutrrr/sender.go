@@ -110,7 +110,8 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 		return dead("invalid", 0)
 	}
 	parcels := service.dress(tidy(m))
-	i := slices.IndexFunc(parcels, func(p parcel) bool { return p.target() == c.Target || len(parcels) == 1 && c.Target == "" })
+	only := len(parcels) == 1 && c.Target == ""
+	i := slices.IndexFunc(parcels, func(p parcel) bool { return only || p.target() == c.Target })
 	if i < 0 {
 		return owed("invalid", 0, 0)
 	}

@@ -43,7 +43,8 @@ func readSlack(a address) (service, error) {
 	if kind == "hook" {
 		parts := slackHook.FindStringSubmatch(token)
 		if parts == nil {
-			return nil, wrong("must have Slack's webhook as slack://hook:T…-B…-X…@webhook, or paste the https://hooks.slack.com/services/… address")
+			return nil, wrong("must have Slack's webhook as slack://hook:T…-B…-X…@webhook, " +
+				"or paste the https://hooks.slack.com/services/… address")
 		}
 		s.url = "https://hooks.slack.com/services/" + strings.Join(parts[1:], "/")
 		return s, nil
@@ -123,7 +124,8 @@ func slackField(f notify.Field) map[string]any {
 	if f.Graph == "" || !plainWords.MatchString(f.Name+f.Value) {
 		return slackText(f.Name+"\n"+f.Value, 1000)
 	}
-	return map[string]any{"type": "mrkdwn", "verbatim": true, "text": fitRunes(f.Name+"\n"+inTicks(f.Graph)+" "+f.Value, 1000)}
+	text := fitRunes(f.Name+"\n"+inTicks(f.Graph)+" "+f.Value, 1000)
+	return map[string]any{"type": "mrkdwn", "verbatim": true, "text": text}
 }
 
 func slackLink(label, url string) map[string]any {
@@ -138,7 +140,8 @@ func slackContext(m notify.Message) []any {
 		when += " · " + string(m.Severity)
 	}
 	if !m.At.IsZero() {
-		when += fmt.Sprintf(" · <!date^%d^{date_short_pretty} {time_secs}|%s>", m.At.Unix(), m.At.UTC().Format("2006-01-02 15:04:05 UTC"))
+		utc := m.At.UTC().Format("2006-01-02 15:04:05 UTC")
+		when += fmt.Sprintf(" · <!date^%d^{date_short_pretty} {time_secs}|%s>", m.At.Unix(), utc)
 	}
 	return []any{map[string]any{"type": "mrkdwn", "verbatim": true, "text": when}}
 }
@@ -171,7 +174,8 @@ func slackAnswered(body []byte) string {
 	switch said.Error {
 	case "ratelimited", "rate_limited":
 		return "rate_limited"
-	case "not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope", "no_permission":
+	case "not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired",
+		"missing_scope", "no_permission":
 		return "auth"
 	case "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org":
 		return "server"

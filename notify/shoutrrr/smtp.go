@@ -30,7 +30,8 @@ type mailbox struct {
 // never sent in the clear unless the URL says encryption=none or starttls=no.
 func readSMTP(a address) (service, error) {
 	var c smtp.Config
-	form := wrong("must be smtp://user:password@mail.example.org:587/?from=tocsin@example.org&to=me@example.org,you@example.org")
+	form := wrong("must be" +
+		" smtp://user:password@mail.example.org:587/?from=tocsin@example.org&to=me@example.org,you@example.org")
 	if err := a.into(&c, form, "auth"); err != nil {
 		return nil, err
 	}
@@ -47,7 +48,8 @@ func readSMTP(a address) (service, error) {
 		}
 	}
 	server, err := readServer(c, strings.ToLower(a.option("auth")))
-	return mailbox{server: server, from: mail.Address{Name: cmp.Or(c.FromName, "tocsin"), Address: from}, to: c.ToAddresses}, err
+	sender := mail.Address{Name: cmp.Or(c.FromName, "tocsin"), Address: from}
+	return mailbox{server: server, from: sender, to: c.ToAddresses}, err
 }
 
 // readServer takes TLS and the login out of c. That LOGIN is a way to log in
@@ -160,9 +162,11 @@ var mailPage = template.Must(template.New("mail").Parse(`<!DOCTYPE html>
 <h2 style="margin:0 0 8px">{{.Title}}</h2>
 {{range .Lines}}<div>{{.}}</div>
 {{end}}{{with .Fields}}<table style="margin-top:12px;border-collapse:collapse">
-{{range .}}<tr><td style="padding:2px 16px 2px 0;color:#666666">{{.Name}}</td><td style="padding:2px 0">{{with .Graph}}<code>{{.}}</code> {{end}}{{.Value}}</td></tr>
+{{range .}}<tr><td style="padding:2px 16px 2px 0;color:#666666">{{.Name}}</td>` +
+	`<td style="padding:2px 0">{{with .Graph}}<code>{{.}}</code> {{end}}{{.Value}}</td></tr>
 {{end}}</table>
-{{end}}{{with .Actions}}<p>{{range .}}<a href="{{.URL}}" style="display:inline-block;margin:0 8px 8px 0;padding:8px 16px;border:1px solid #666666;border-radius:6px;text-decoration:none">{{.Label}}</a>{{end}}</p>
+{{end}}{{with .Actions}}<p>{{range .}}<a href="{{.URL}}" style="display:inline-block;` +
+	`margin:0 8px 8px 0;padding:8px 16px;border:1px solid #666666;border-radius:6px;text-decoration:none">{{.Label}}</a>{{end}}</p>
 {{end}}{{with .Link}}<p><a href="{{.}}">Runbook</a></p>
 {{end}}</div>
 </body></html>

@@ -65,8 +65,8 @@ func (s mailServer) submit(ctx context.Context, m *gomail.Msg) rules.Outcome {
 // timeout would begin anew in the middle.
 func (s mailServer) client(login *login, dial gomail.DialContextFunc) (*gomail.Client, error) {
 	options := []gomail.Option{
-		gomail.WithPort(s.port), gomail.WithHELO(s.hello), gomail.WithDialContextFunc(dial), gomail.WithTimeout(24 * time.Hour),
-		gomail.WithTLSPolicy(s.policy), gomail.WithoutNoop(), gomail.WithoutRset(),
+		gomail.WithPort(s.port), gomail.WithHELO(s.hello), gomail.WithDialContextFunc(dial),
+		gomail.WithTimeout(24 * time.Hour), gomail.WithTLSPolicy(s.policy), gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	if s.implicit {
 		options = append(options, gomail.WithSSL())

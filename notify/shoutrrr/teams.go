@@ -10,7 +10,9 @@ import (
 // teamsWorkflow is a workflow that posts what a webhook gets.
 type teamsWorkflow struct{ url string }
 
-var errTeamsRetired = wrong("is for Teams' connectors, which Microsoft has retired; make a workflow in Teams (\"Send webhook alerts to a channel\") and paste its https://….logic.azure.com or …api.powerplatform.com address")
+var errTeamsRetired = wrong("is for Teams' connectors, which Microsoft has retired; " +
+	"make a workflow in Teams (\"Send webhook alerts to a channel\")" +
+	" and paste its https://….logic.azure.com or …api.powerplatform.com address")
 
 // readTeams refuses shoutrrr's form, which knows the retired connectors only.
 func readTeams(address) (service, error) { return nil, errTeamsRetired }
@@ -79,7 +81,8 @@ func cardBody(m notify.Message) []any {
 		if f.Graph != "" {
 			runs = append(runs, map[string]any{"type": "TextRun", "text": cut(f.Graph, 200) + " ", "fontType": "Monospace"})
 		}
-		blocks = append(blocks, richText(append(runs, map[string]any{"type": "TextRun", "text": filled(cut(f.Value, 500))})...))
+		runs = append(runs, map[string]any{"type": "TextRun", "text": filled(cut(f.Value, 500))})
+		blocks = append(blocks, richText(runs...))
 	}
 	return blocks
 }

@@ -53,7 +53,8 @@ func hookTelegram(a address) (service, error) {
 
 func newTelegram(origin, token string, chats []string, silent bool) (service, error) {
 	if !botToken.MatchString(token) {
-		return nil, wrong("must have the token that @BotFather gave, digits:letters, as in telegram://TOKEN@telegram?chats=CHAT")
+		return nil, wrong("must have the token that @BotFather gave, digits:letters, " +
+			"as in telegram://TOKEN@telegram?chats=CHAT")
 	}
 	if len(chats) == 0 {
 		return nil, wrong("must name the chats to write to: ?chats=-100123,@channel; @userinfobot tells a chat's number")

@@ -53,14 +53,20 @@ func webLink(text string) string {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || len(text) > 1000 {
 		return ""
 	}
-	return strings.NewReplacer("|", "%7C", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", "(", "%28", ")", "%29", "`", "%60").Replace(u.String())
+	return linkEscapes.Replace(u.String())
 }
+
+var linkEscapes = strings.NewReplacer(
+	"|", "%7C", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", "(", "%28", ")", "%29", "`", "%60",
+)
 
 // printable keeps line breaks of all control characters.
 func printable(s string) string {
-	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", " ").Replace(strings.ToValidUTF8(s, "\uFFFD"))
+	s = lineBreaks.Replace(strings.ToValidUTF8(s, "\uFFFD"))
 	return rules.Defuse(s, "", "\n"+rules.Replacement)
 }
+
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", " ")
 
 func oneLine(s string) string {
 	return strings.Join(strings.Fields(printable(s)), " ")
@@ -209,7 +215,10 @@ func inTicks(text string) string { return "`" + text + "`" }
 
 // plain is a style without any mark-up.
 func plain(limit int, size unit) style {
-	return style{limit: limit, size: size, escape: asIs, newline: "\n", untitled: true, link: func(label, url string) string { return label + ": " + url }}
+	return style{
+		limit: limit, size: size, escape: asIs, newline: "\n", untitled: true,
+		link: func(label, url string) string { return label + ": " + url },
+	}
 }
 
 // body writes m in the style, within its limit: the title and the links first
@@ -252,7 +261,8 @@ func (s style) strong(text string) string { return s.bold[0] + text + s.bold[1] 
 func (s style) fields(fields []notify.Field, room int) string {
 	var lines []string
 	for _, f := range fields {
-		line := s.strong(fit(f.Name, 100, s.size, s.escape)+":") + " " + s.graph(f) + fit(f.Value, min(500, s.limit/6), s.size, s.escape)
+		name, value := fit(f.Name, 100, s.size, s.escape), fit(f.Value, min(500, s.limit/6), s.size, s.escape)
+		line := s.strong(name+":") + " " + s.graph(f) + value
 		room -= s.size(line) + s.size(s.newline)
 		if room < 0 {
 			break
