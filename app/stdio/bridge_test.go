@@ -291,6 +291,13 @@ func TestASessionThatWasForgottenIsBegunAnew(t *testing.T) {
 // asking is a server of another make whose tool asks the user.
 func asking(t *testing.T, work func(ctx context.Context)) stdio.Target {
 	t.Helper()
+	e := httptest.NewServer(otherMake(work))
+	t.Cleanup(e.Close)
+	return stdio.Target{Name: "another server", URL: e.URL}
+}
+
+// otherMake is the server of asking.
+func otherMake(work func(ctx context.Context)) http.Handler {
 	s := server.NewMCPServer("other", "1", server.WithElicitation(), server.WithLogging())
 	form := protocol.ElicitationParams{Message: "Really?", RequestedSchema: map[string]any{"type": "object", "properties": map[string]any{}}}
 	s.AddTool(protocol.NewTool("ask"), func(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
@@ -318,9 +325,7 @@ func asking(t *testing.T, work func(ctx context.Context)) stdio.Target {
 		work(ctx)
 		return protocol.NewToolResultText("done"), nil
 	})
-	e := httptest.NewServer(server.NewStreamableHTTPServer(s, server.WithStateful(true)))
-	t.Cleanup(e.Close)
-	return stdio.Target{Name: "another server", URL: e.URL}
+	return server.NewStreamableHTTPServer(s, server.WithStateful(true))
 }
 
 type accepting struct{}

@@ -44,7 +44,9 @@ type Target struct {
 }
 
 // remote brings messages to a server over streamable HTTP. A message goes as it
-// stands, and a question of the server waits for as long as the server does.
+// stands, and a question of the server waits for as long as the server does;
+// the client of mcp-go reads numbers as floats, drops notifications that it does
+// not understand, and gives a user 30 seconds.
 type remote struct {
 	Target
 	client *http.Client
