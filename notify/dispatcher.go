@@ -108,9 +108,11 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 }
 
-// longestNap is the longest time without a look, also whether quiet hours are
-// over. The clock on the wall, which says what is due, may jump.
-const longestNap = time.Minute
+// untilMinute is the longest time without a look. The clock on the wall, which
+// says what is due, may jump; and quiet hours end at a full minute.
+func untilMinute(now time.Time) time.Duration {
+	return now.Truncate(time.Minute).Add(time.Minute).Sub(now)
+}
 
 // rouse wakes the worker of every address that is owed something, and says how
 // long it is until there may be more.
@@ -143,9 +145,9 @@ func (d *Dispatcher) rouse(ctx context.Context) time.Duration {
 		}
 	}
 	if next := d.outbox.NextDue(now); !next.IsZero() {
-		return min(next.Sub(now), longestNap)
+		return min(next.Sub(now), untilMinute(now))
 	}
-	return longestNap
+	return untilMinute(now)
 }
 
 // recall makes a new worker know for how long its address has failed, also under

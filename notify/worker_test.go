@@ -392,6 +392,20 @@ func TestQuietHoursHoldBackWhatIsNotSevereAndEndWithADigest(t *testing.T) {
 	})
 }
 
+// TestQuietHoursEndOnTheMinute, whenever the dispatcher looked before.
+func TestQuietHoursEndOnTheMinute(t *testing.T) {
+	quiet := notify.Quiet{Active: rules.Active{Hours: "22:00-07:00"}}
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Quiet: &quiet})}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		after(17 * time.Second)
+		b.owe(on("phone", "one"))
+		after(7*time.Hour - 16*time.Second)
+		if got := s.heard(); got != "7h0m0s phone one" {
+			t.Errorf("a second past seven: %q", got)
+		}
+	})
+}
+
 func TestAWorseningThatPassesQuietHoursTakesItsBeginningAlong(t *testing.T) {
 	quiet := notify.Quiet{Active: rules.Active{Hours: "22:00-07:00"}, Except: []rules.Severity{rules.Critical}}
 	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Quiet: &quiet})}
