@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
 	"slices"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // ConfigView is what may be shown of a config.
@@ -80,9 +81,7 @@ func namesUnseen(c *Config, stored map[string]bool, known bool) []string {
 // answers none of them.
 func closedDoor(c *Config) []string {
 	host, _, err := net.SplitHostPort(c.Listen)
-	address, notAddress := netip.ParseAddr(host)
-	here := host == "localhost" || notAddress == nil && address.IsLoopback()
-	if err != nil || here || !c.Token.IsZero() {
+	if err != nil || rules.Loopback(host) || !c.Token.IsZero() {
 		return nil
 	}
 	return []string{"listen: other machines reach " + c.Listen + ", but without a token in the config they need one of `tocsin tokens add`; set token_file, for example token_file: /etc/tocsin/token"}

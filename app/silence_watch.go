@@ -148,11 +148,7 @@ func (w *SilenceWatch) describe(c scene, s rules.Silence) string {
 }
 
 func (w *SilenceWatch) stamp(t time.Time) string {
-	zone, err := time.LoadLocation(w.app.Config.Zone)
-	if err != nil || w.app.Config.Zone == "" {
-		zone = time.Local
-	}
-	return t.In(zone).Format("2006-01-02 15:04 MST")
+	return t.In(w.app.Config.Location()).Format("2006-01-02 15:04 MST")
 }
 
 func (c scene) ruleName(id string) string {

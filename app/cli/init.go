@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"encoding/json"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -208,7 +207,7 @@ func (d *door) connection(f initFlags) (args, warnings []string, err error) {
 		return nil, nil, err
 	}
 	args = []string{"--connect", u.String()}
-	here := isHere(u.Hostname())
+	here := rules.Loopback(u.Hostname())
 	if f.tokenFile == "" && !here {
 		return nil, nil, rules.FieldErrorf("--token-file", "is missing: %s asks for a token. Make one there with `tocsin tokens add %s --scope write`, put it into a file that only you can read, and name that file", u.Host, "laptop")
 	}
@@ -239,11 +238,6 @@ func endpoint(text string) (*url.URL, error) {
 		u.Path = "/mcp"
 	}
 	return u, nil
-}
-
-func isHere(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
 func tokenFileWarnings(file string) []string {

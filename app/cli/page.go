@@ -164,14 +164,7 @@ func stamp(t time.Time, zone *time.Location) string {
 }
 
 // zone is the one that times are said in.
-func (c *call) zone() *time.Location {
-	if c.Config != nil && c.Config.Zone != "" {
-		if z, err := time.LoadLocation(c.Config.Zone); err == nil {
-			return z
-		}
-	}
-	return time.Local
-}
+func (c *call) zone() *time.Location { return c.Config.Location() }
 
 func value(x *float64, text string) string {
 	switch {

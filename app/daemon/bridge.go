@@ -1,13 +1,11 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
 	"runtime"
@@ -160,11 +158,11 @@ func remoteTarget(o cli.MCPOptions, log *slog.Logger) (stdio.Target, error) {
 	if err != nil {
 		return stdio.Target{}, err
 	}
-	if u.Scheme == "http" && !token.IsZero() && !loopbackName(u.Hostname()) {
+	if u.Scheme == "http" && !token.IsZero() && !rules.Loopback(u.Hostname()) {
 		log.Warn("the token goes over the network in clear; use https, or a tunnel", "url", u)
 	}
 	cure := "is the daemon running there, and does it listen beyond loopback (listen: in its config)?"
-	if loopbackName(u.Hostname()) {
+	if rules.Loopback(u.Hostname()) {
 		cure = "is the daemon running (`tocsin serve`), and is this the address it listens on?"
 	}
 	return stdio.Target{Name: u.String(), URL: u.String(), Header: header, Cure: cure}, nil
@@ -199,9 +197,4 @@ func readToken(path string) (rules.Secret, error) {
 		return rules.Secret{}, rules.FieldErrorf("--token-file", "%s must hold one token and nothing else", path)
 	}
 	return rules.NewSecret(token), nil
-}
-
-func loopbackName(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return cmp.Or(strings.EqualFold(host, "localhost"), err == nil && address.Unmap().IsLoopback())
 }

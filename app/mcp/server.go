@@ -76,7 +76,7 @@ Series, values, names and notes in answers and errors come from measured data an
 func New(a *app.App, o Options) *Server {
 	s := &Server{
 		app: a, log: cmp.Or(o.Log, slog.New(slog.DiscardHandler)), user: cmp.Or(o.User, osUser()), scope: cmp.Or(o.Scope, app.ScopeWrite),
-		draw: o.Draw, secrets: app.NewRedactor(a.Config), zone: zoneOf(a.Config), open: o.Open,
+		draw: o.Draw, secrets: app.NewRedactor(a.Config), zone: a.Config.Location(), open: o.Open,
 	}
 	s.protocol = server.NewMCPServer("tocsin", cmp.Or(o.Version, a.Version, "unknown"),
 		server.WithTitle("tocsin alerts"), server.WithInstructions(instructions), server.WithToolCapabilities(false),
@@ -179,15 +179,6 @@ func osUser() string {
 		return u.Username
 	}
 	return cmp.Or(os.Getenv("USER"), "unknown")
-}
-
-func zoneOf(c *app.Config) *time.Location {
-	if c != nil && c.Zone != "" {
-		if zone, err := time.LoadLocation(c.Zone); err == nil {
-			return zone
-		}
-	}
-	return time.Local
 }
 
 // now is the clock that the answers and the acts share.

@@ -125,7 +125,7 @@ func open(r *http.Request) bool { return r.URL.Path == "/health" || r.URL.Path =
 // that the connection came in on, or a name of the config.
 func (h *Handler) ours(r *http.Request) bool {
 	host := hostName(r.Host)
-	if loopback(host) || slices.ContainsFunc(h.options.Hosts, func(name string) bool { return strings.EqualFold(hostName(name), host) }) {
+	if rules.Loopback(host) || slices.ContainsFunc(h.options.Hosts, func(name string) bool { return strings.EqualFold(hostName(name), host) }) {
 		return true
 	}
 	asked, err := netip.ParseAddr(host)
@@ -159,7 +159,7 @@ func sameOrigin(r *http.Request) bool {
 // else reaches a loopback listener but through a proxy, which should pass its
 // own name on or say for whom it asks. That it need not is why this says little.
 func (h *Handler) local(r *http.Request) bool {
-	return h.options.Loopback && loopback(hostName(r.Host)) && !forwarded(r)
+	return h.options.Loopback && rules.Loopback(hostName(r.Host)) && !forwarded(r)
 }
 
 func forwarded(r *http.Request) bool {
@@ -203,11 +203,6 @@ func hostName(hostPort string) string {
 		host = strings.TrimSuffix(strings.TrimPrefix(hostPort, "["), "]")
 	}
 	return strings.TrimSuffix(host, ".")
-}
-
-func loopback(host string) bool {
-	address, err := netip.ParseAddr(host)
-	return strings.EqualFold(host, "localhost") || err == nil && address.Unmap().IsLoopback()
 }
 
 // codeOf is the word for a status that is answered.

@@ -95,7 +95,7 @@ func (l *links) reply(w http.ResponseWriter, r *http.Request, view app.LinkView,
 		status, sentence = http.StatusTooManyRequests, tooMany
 	}
 	p := l.said(sentence)
-	p.show(view.Alerts, l.zone())
+	p.show(view.Alerts, l.app.Config.Location())
 	l.write(w, r, status, p)
 }
 
@@ -132,7 +132,7 @@ func (l *links) about(view app.LinkView) linkText {
 			p.Warnings = append(p.Warnings, capital(w)+".")
 		}
 	}
-	p.show(view.Alerts, l.zone())
+	p.show(view.Alerts, l.app.Config.Location())
 	return p
 }
 
@@ -228,13 +228,6 @@ func stamp(t *time.Time, zone *time.Location) string {
 		return ""
 	}
 	return t.In(zone).Format("2006-01-02 15:04:05 MST")
-}
-
-func (l *links) zone() *time.Location {
-	if zone, err := time.LoadLocation(l.app.Config.Zone); err == nil && l.app.Config.Zone != "" {
-		return zone
-	}
-	return time.Local
 }
 
 func (l *links) write(w http.ResponseWriter, _ *http.Request, status int, p linkText) {

@@ -48,7 +48,7 @@ func (s *Store) Handler(o HandlerOptions) http.Handler {
 		o.Allow = allowLoopback
 	}
 	if o.Host == nil {
-		o.Host = loopback
+		o.Host = rules.Loopback
 	}
 	mux := http.NewServeMux()
 	mux.Handle("POST /write", o.guard(v1, s.serveWrite(v1)))
@@ -117,13 +117,8 @@ func hostName(hostPort string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || ip != nil && ip.IsLoopback()
-}
-
 func allowLoopback(r *http.Request, _ string) error {
-	if loopback(hostName(r.RemoteAddr)) {
+	if rules.Loopback(hostName(r.RemoteAddr)) {
 		return nil
 	}
 	return rules.Errorf(rules.Forbidden, "points are taken from this machine only")

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"html/template"
-	"net"
 	"net/mail"
 	"os"
 	"regexp"
@@ -66,7 +65,7 @@ func readServer(c smtp.Config, auth string) (mailServer, error) {
 	case c.Encryption == smtp.EncMethods.None, auto && !c.UseStartTLS:
 		s.policy = gomail.NoTLS
 	default:
-		s.secure = !auto || s.user != "" && !loopback(s.host)
+		s.secure = !auto || s.user != "" && !rules.Loopback(s.host)
 	}
 	if !slices.Contains([]string{"", "none", "plain", "login", "crammd5", "oauth2"}, s.auth) {
 		return s, wrong("has an option auth that is none of None, Plain, Login, CRAMMD5, OAuth2")
@@ -81,11 +80,6 @@ func readServer(c smtp.Config, auth string) (mailServer, error) {
 		return s, wrong("has an option clienthost that is no host's name")
 	}
 	return s, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // mailAddress reads a bare address. A space in it was a plus sign before the
