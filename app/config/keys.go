@@ -23,7 +23,7 @@ func shown(c *app.Config) []app.Setting {
 	return out
 }
 
-const secretFile = "a file that holds nothing but the credential, in the place of the key before" //nolint:gosec // no credential
+const secretFile = "a file that holds nothing but the credential, in the place of the key before"
 
 func (l *loader) configKeys() []document.Key[app.Config] {
 	return []document.Key[app.Config]{
@@ -40,12 +40,15 @@ func (l *loader) configKeys() []document.Key[app.Config] {
 		{
 			Name: "every", Example: "30s", Default: app.DefaultEvery.String(),
 			Meaning: "the base interval: rules that say nothing else are evaluated this often",
-			Value:   document.Duration(func(c *app.Config) *rules.Duration { return &c.Every }, rules.Second, rules.Hour),
+			Value: document.Duration(func(c *app.Config) *rules.Duration { return &c.Every },
+				rules.Second, rules.Hour),
 		},
 		{
 			Name: "outage_after", Example: "2m", Without: "`2m`",
-			Meaning: "a source that has failed for this long is called down; once it is back, points that are late are waited for half as long",
-			Value:   document.Duration(func(c *app.Config) *rules.Duration { return &c.OutageAfter }, 10*rules.Second, rules.Hour),
+			Meaning: "a source that has failed for this long is called down; once it " +
+				"is back, points that are late are waited for half as long",
+			Value: document.Duration(func(c *app.Config) *rules.Duration { return &c.OutageAfter },
+				10*rules.Second, rules.Hour),
 		},
 		{
 			Name: "zone", Example: "Europe/Berlin", Without: "the machine's", Unit: "IANA time zone",
@@ -97,8 +100,9 @@ func (l *loader) configKeys() []document.Key[app.Config] {
 		},
 		{
 			Name: "operators", Example: "[phone]", Without: "`notify.default`, else every channel", Unit: "list of channels",
-			Meaning: "the channels for tocsin's own messages: a source is down or back, tocsin was away, another channel fails",
-			Value:   document.Texts(func(c *app.Config) *[]string { return &c.Operators }, checkName),
+			Meaning: "the channels for tocsin's own messages: a source is down or back, " +
+				"tocsin was away, another channel fails",
+			Value: document.Texts(func(c *app.Config) *[]string { return &c.Operators }, checkName),
 		},
 		{
 			Name: "heartbeat", Example: "{url_file: /etc/tocsin/heartbeat.url, every: 1m}",
@@ -113,7 +117,8 @@ func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
 	return []document.Key[app.SourceConfig]{
 		{
 			Name: "kind", Example: app.KindInfluxDB, Without: "needed",
-			Meaning: "`influxdb` is 1, 2 and 3 over InfluxQL, `influxdb3` is 3 over Flight SQL, [`live`](live.md) is what is pushed here",
+			Meaning: "`influxdb` is 1, 2 and 3 over InfluxQL, `influxdb3` is 3 over " +
+				"Flight SQL, [`live`](live.md) is what is pushed here",
 			Value: document.Choice(func(s *app.SourceConfig) *string { return &s.Kind },
 				app.KindInfluxDB, app.KindInfluxDB3, app.KindLive),
 		},
@@ -150,17 +155,20 @@ func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
 			Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Password }),
 		},
 		{
-			Name: "delay", Example: "10s", Without: "`0s`", Meaning: "windows end this long ago, so that late points are in",
-			Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Delay }, 0, rules.Hour),
+			Name: "delay", Example: "10s", Without: "`0s`",
+			Meaning: "windows end this long ago, so that late points are in",
+			Value:   document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Delay }, 0, rules.Hour),
 		},
 		{
 			Name: "timeout", Example: "10s", Without: "`10s`", Meaning: "of one round of queries",
-			Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Timeout }, rules.Second, 10*rules.Minute),
+			Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.Timeout },
+				rules.Second, 10*rules.Minute),
 		},
 		{
 			Name: "max_answer", Example: "64MB", Without: "`64MB`",
-			Meaning: "how large the answer to one request may be; a larger one is refused, so that no database fills the memory",
-			Value:   document.Size(func(s *app.SourceConfig) *int { return &s.MaxAnswer }, 1<<20, 1<<30),
+			Meaning: "how large the answer to one request may be; a larger one is refused, " +
+				"so that no database fills the memory",
+			Value: document.Size(func(s *app.SourceConfig) *int { return &s.MaxAnswer }, 1<<20, 1<<30),
 		},
 		{
 			Name: "vitals", Example: "true", Without: "`false`",
@@ -170,7 +178,8 @@ func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
 		{
 			Name: "keep_for", Example: "1h", Without: "`1h`",
 			Meaning: "live only: how long points stay in memory; no window can be longer",
-			Value:   document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.KeepFor }, rules.Minute, rules.Week),
+			Value: document.Duration(func(s *app.SourceConfig) *rules.Duration { return &s.KeepFor },
+				rules.Minute, rules.Week),
 		},
 	}
 }
@@ -198,7 +207,8 @@ func (l *loader) channelKeys() []document.Key[app.ChannelConfig] {
 		{
 			Name: "quiet", Example: `{hours: "22:00-07:00", zone: Europe/Berlin, except: [critical]}`,
 			Meaning: "messages wait until the quiet hours are over",
-			Value:   document.Table(func(c *app.ChannelConfig) *notify.Quiet { return c.Settings.Quiet }, quietKeys(), readQuiet),
+			Value: document.Table(func(c *app.ChannelConfig) *notify.Quiet { return c.Settings.Quiet },
+				quietKeys(), readQuiet),
 		},
 		{
 			Name: "template", Example: `{title: "{{.severity}}: {{.title}}"}`, Without: "tocsin's own words",
@@ -224,12 +234,14 @@ func (l *loader) channelKeys() []document.Key[app.ChannelConfig] {
 func quietKeys() []document.Key[notify.Quiet] {
 	return []document.Key[notify.Quiet]{
 		{
-			Name: "hours", Example: `"22:00-07:00"`, Without: "all day", Unit: "two times of the day", Meaning: "from when until when",
-			Value: document.Text(func(q *notify.Quiet) *string { return &q.Hours }, document.AnyText),
+			Name: "hours", Example: `"22:00-07:00"`, Without: "all day", Unit: "two times of the day",
+			Meaning: "from when until when",
+			Value:   document.Text(func(q *notify.Quiet) *string { return &q.Hours }, document.AnyText),
 		},
 		{
-			Name: "days", Example: "sat,sun", Without: "every day", Unit: "days of the week", Meaning: "on which days they begin",
-			Value: document.Text(func(q *notify.Quiet) *string { return &q.Days }, document.AnyText),
+			Name: "days", Example: "sat,sun", Without: "every day", Unit: "days of the week",
+			Meaning: "on which days they begin",
+			Value:   document.Text(func(q *notify.Quiet) *string { return &q.Days }, document.AnyText),
 		},
 		{
 			Name: "zone", Example: "Europe/Berlin", Without: "`zone` of the config, else the machine's", Unit: "IANA time zone",
@@ -262,8 +274,9 @@ func templateKeys() []document.Key[notify.TemplateTexts] {
 func (l *loader) heartbeatKeys() []document.Key[app.HeartbeatConfig] {
 	return []document.Key[app.HeartbeatConfig]{
 		{
-			Name: "url", Example: `"https://hc-ping.com/..."`, Secret: true, Without: "needed", Meaning: "the address that is pinged",
-			Value: aSecret(func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL }),
+			Name: "url", Example: `"https://hc-ping.com/..."`, Secret: true, Without: "needed",
+			Meaning: "the address that is pinged",
+			Value:   aSecret(func(h *app.HeartbeatConfig) *rules.Secret { return &h.URL }),
 		},
 		{
 			Name: "url_file", Example: "/etc/tocsin/heartbeat.url", Secret: true, Meaning: secretFile,
@@ -271,7 +284,8 @@ func (l *loader) heartbeatKeys() []document.Key[app.HeartbeatConfig] {
 		},
 		{
 			Name: "every", Example: "1m", Default: "1m", Meaning: "how often",
-			Value: document.Duration(func(h *app.HeartbeatConfig) *rules.Duration { return &h.Every }, 10*rules.Second, rules.Day),
+			Value: document.Duration(func(h *app.HeartbeatConfig) *rules.Duration { return &h.Every },
+				10*rules.Second, rules.Day),
 		},
 	}
 }

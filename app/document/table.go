@@ -49,14 +49,16 @@ type Key[T any] struct {
 // Value is how the value of a key is read, shown and described.
 type Value[T any] struct {
 	Unit string // what is written: a text, a duration within bounds
-	// Read reads a value into t. Its error is without the place, the path and an
-	// example; what is wrong further below goes to f.
-	Read func(f *Faults, n *Node, path string, t *T) error
+	Read Read[T]
 	// Show tells each value that t holds, none where the key was not given; nil
 	// where another key shows it.
 	Show  func(t *T, path string, each Each)
 	Below []Entry // the keys below it
 }
+
+// Read reads a value into t. Its error is without the place, the path and an
+// example; what is wrong further below goes to f.
+type Read[T any] = func(f *Faults, n *Node, path string, t *T) error
 
 // Each takes a key, by its path, and its value. Of a credential it is told that it
 // is there.

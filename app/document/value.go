@@ -31,7 +31,7 @@ func Quoted(text string) string {
 }
 
 // Plainly is a value that a function reads, and that is shown as it prints.
-func Plainly[T, V any](at func(*T) *V, read func(f *Faults, n *Node, path string, t *T) error) Value[T] {
+func Plainly[T, V any](at func(*T) *V, read Read[T]) Value[T] {
 	return Value[T]{Read: read, Show: func(t *T, path string, each Each) {
 		if v := reflect.ValueOf(at(t)).Elem(); !v.IsZero() {
 			each(path, fmt.Sprint(v.Interface()))
@@ -117,7 +117,7 @@ func (each Each) List(path string, names []string) {
 }
 
 // Table is a table of its own below a key. What at returns is shown; nil is none.
-func Table[T, V any](at func(*T) *V, keys []Key[V], read func(f *Faults, n *Node, path string, t *T) error) Value[T] {
+func Table[T, V any](at func(*T) *V, keys []Key[V], read Read[T]) Value[T] {
 	return Value[T]{
 		Unit: "table", Read: read, Below: Describe(keys),
 		Show: func(t *T, path string, each Each) {
@@ -129,7 +129,7 @@ func Table[T, V any](at func(*T) *V, keys []Key[V], read func(f *Faults, n *Node
 }
 
 // Tables is a table of tables, each with a name that people gave.
-func Tables[T, V any](at func(*T) map[string]V, keys []Key[V], read func(f *Faults, n *Node, path string, t *T) error) Value[T] {
+func Tables[T, V any](at func(*T) map[string]V, keys []Key[V], read Read[T]) Value[T] {
 	var below []Entry
 	for _, e := range Describe(keys) {
 		e.Path = Below("NAME", e.Path)
