@@ -25,6 +25,7 @@ import (
 	"github.com/9bikes/tocsin/app/heartbeat"
 	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/app/mcp"
+	"github.com/9bikes/tocsin/app/resident"
 	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
@@ -70,7 +71,7 @@ func saveMemory(ctx context.Context, engine *evaluator.Engine, log *slog.Logger)
 		debug.SetGCPercent(15)
 	}
 	debug.FreeOSMemory()
-	if err := forgetProgram(); err != nil {
+	if err := resident.Trim(); err != nil {
 		log.Debug("memory of the start not given back", "error", err)
 	}
 }

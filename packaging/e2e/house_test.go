@@ -60,7 +60,7 @@ var importers = map[string][]string{
 	"github.com/spf13/pflag":                  {"app/cli"},
 	"github.com/tailscale/hujson":             {"app/cli"},
 	"golang.org/x/sync":                       {"rules/sqlite", "rules/mysql"},
-	"golang.org/x/sys":                        {"app/clock", "app/daemon", "app/local"},
+	"golang.org/x/sys":                        {"app/clock", "app/daemon", "app/local", "app/resident"},
 	"golang.org/x/term":                       {"app/cli"},
 	"modernc.org/sqlite":                      {"rules/sqlite"},
 }

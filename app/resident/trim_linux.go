@@ -1,4 +1,4 @@
-package daemon
+package resident
 
 import (
 	"bufio"
@@ -11,10 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forgetProgram lets go of the parts of the program's file that are in this
+// Trim lets go of the parts of the program's file that are in this
 // process's memory: the start has touched most of it, and ticks need little.
 // What is needed comes back, from the system's cache of the file.
-func forgetProgram() error {
+func Trim() error {
 	path, err := os.Executable()
 	if err != nil {
 		return err

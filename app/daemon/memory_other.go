@@ -1,6 +1,0 @@
-//go:build !linux
-
-package daemon
-
-// forgetProgram is for Linux only.
-func forgetProgram() error { return nil }

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package resident
+
+// Trim is for Linux only.
+func Trim() error { return nil }
