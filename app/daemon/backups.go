@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,30 +13,6 @@ import (
 )
 
 func backupDir(c *app.Config) string { return filepath.Join(c.DataDir, "backups") }
-
-// draftSuffix is that of what is to take the place of the database.
-const draftSuffix = ".new"
-
-// backups lists the backups of the days, the oldest first: their names are
-// their times.
-func backups(c *app.Config) []string { return files(filepath.Join(backupDir(c), "tocsin-*.db")) }
-
-// copies lists all that a database can be restored from, without a person: also
-// what was saved before a migration, and what was to take the place of the
-// database when the daemon ended.
-func copies(c *app.Config) []string {
-	path := databasePath(c)
-	return slices.Concat(files(path+".*.schema-*.bak"), backups(c), files(path+draftSuffix))
-}
-
-func files(pattern string) []string {
-	list, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil
-	}
-	slices.Sort(list)
-	return list
-}
 
 const (
 	backupsKept = 7
@@ -82,14 +57,14 @@ func (d *daemon) lookAround(ctx context.Context, c *app.Config, book *evaluator.
 	} else if d.say(c.DataDir, err) {
 		d.word.owe(rules.Sentence(err))
 	}
-	return d.lookAfter(ctx, c, book)
+	return d.lookAfter(ctx, book)
 }
 
 // backUp makes the backup of a day, if anything changed since the last, and
 // deletes what is older than the history that is kept.
 func (d *daemon) backUp(ctx context.Context, c *app.Config) error {
-	list, today := backups(c), "tocsin-"+time.Now().UTC().Format("20060102")
-	if d.store.copy != "" || len(list) > 0 && (strings.HasPrefix(filepath.Base(list[len(list)-1]), today) || !newer(d.store.path, list[len(list)-1])) {
+	list, today := filesOf(c).Daily(), "tocsin-"+time.Now().UTC().Format("20060102")
+	if d.store.Apart() != "" || len(list) > 0 && (strings.HasPrefix(filepath.Base(list[len(list)-1]), today) || !d.store.Newer(list[len(list)-1])) {
 		return nil
 	}
 	if _, err := d.store.Prune(ctx, time.Now().Add(-historyKept), pruneAtOnce); err != nil {
@@ -108,18 +83,4 @@ func (d *daemon) backUp(ctx context.Context, c *app.Config) error {
 		list = list[1:]
 	}
 	return nil
-}
-
-// newer reports whether the database was written after a backup.
-func newer(path, backup string) bool {
-	made, err := os.Stat(backup)
-	if err != nil {
-		return true
-	}
-	for _, suffix := range []string{"", "-wal"} {
-		if info, err := os.Stat(path + suffix); err == nil && info.ModTime().After(made.ModTime()) {
-			return true
-		}
-	}
-	return false
 }

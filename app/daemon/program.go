@@ -109,6 +109,12 @@ func loadConfig(path string, withSecrets bool) (*app.Config, error) {
 	})
 }
 
+// readable reports whether this user may read a file.
+func readable(path string) bool {
+	f, err := os.Open(path)
+	return err == nil && f.Close() == nil
+}
+
 func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsin.db") }
 
 // Open is open for a command. Where this user cannot read the data while

@@ -23,7 +23,7 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 			c := &app.Config{DataDir: t.TempDir()}
 			d := &daemon{serveOptions: serveOptions{log: slog.New(slog.DiscardHandler)}}
 			var err error
-			if d.store, err = openStorage(t.Context(), c, d.log); err != nil {
+			if d.store, err = sqlite.OpenGuarded(t.Context(), filesOf(c), d.log); err != nil {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = d.store.Close() })
@@ -43,7 +43,7 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 			if err := d.store.Check(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			other, err := sqlite.Open(t.Context(), d.store.path, sqlite.Options{})
+			other, err := sqlite.Open(t.Context(), databasePath(c), sqlite.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -56,13 +56,13 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 			}); err != nil {
 				t.Fatal(err)
 			}
-			if err := harm(d.store.path); err != nil {
+			if err := harm(databasePath(c)); err != nil {
 				t.Fatal(err)
 			}
-			if err := d.lookAfter(t.Context(), c, d.book); err == nil {
+			if err := d.lookAfter(t.Context(), d.book); err == nil {
 				t.Fatal("the harm was not seen")
 			}
-			if err := d.reopen(t.Context(), c); err != nil {
+			if err := d.reopen(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			book := open(d.store)

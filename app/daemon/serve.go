@@ -33,6 +33,7 @@ import (
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // Serve is the daemon. It runs sessions: a new one with each reload.
@@ -100,11 +101,10 @@ func newLog(level string) *slog.Logger {
 // points of the live sources.
 type daemon struct {
 	serveOptions
-	store    *storage
+	store    *sqlite.Guarded
 	book     *evaluator.Book   // of the session
 	engine   *evaluator.Engine // of the session
 	word     word              // to the operators
-	folding  folding
 	keys     keys
 	vault    *notify.Vault
 	lock     *local.Lock
@@ -132,7 +132,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	defer func() { _ = listener.Close() }() // the server has closed it, if it came so far
 	d := &daemon{serveOptions: o, listener: listener, lock: lock, stores: map[string]*live.Store{}}
 	d.socket = d.newSocket(c.DataDir)
-	if d.store, err = openStorage(ctx, c, d.log); err != nil {
+	if d.store, err = sqlite.OpenGuarded(ctx, filesOf(c), d.log); err != nil {
 		return err
 	}
 	defer func() {
@@ -140,7 +140,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 		if err == nil { // else the data may be another's already
 			err = d.lastLook(ending, c)
 		}
-		err = errors.Join(err, d.store.settled(ending), d.store.Close())
+		err = errors.Join(err, d.store.Settle(ending), d.store.Close())
 	}()
 	d.openKeys(c)
 	defer func() { d.log.Info("tocsin ends", "error", err) }()
@@ -203,8 +203,8 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 			return nil, nil
 		case err := <-done:
 			done <- nil
-			if errors.Is(err, errReopen) {
-				return c, d.reopen(ctx, c)
+			if errors.Is(err, sqlite.ErrReopen) {
+				return c, d.reopen(ctx)
 			}
 			return nil, err
 		case <-hangup:
@@ -247,7 +247,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		return err
 	}
 	d.inherit(ctx, book)
-	d.socket.SetApart(store.degraded())
+	d.socket.SetApart(store.Apart())
 	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
@@ -276,7 +276,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		door.Run,
 		func(ctx context.Context) error { return d.keepHouse(ctx, c, book, engine) },
 		d.runVitals(c),
-		store.jotEach(commits),
+		store.JotEach(commits),
 		func(ctx context.Context) error {
 			if d.ready != nil {
 				d.ready(a, d.stores, d.listener.Addr().String())
@@ -294,7 +294,7 @@ func (d *daemon) newApp(c *app.Config, directory *app.Directory, sources map[str
 		Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: d.version, Started: time.Now(),
-		Notes: func() []string { return slices.Concat(store.notes(), unsaved(book), d.word.lasting()) },
+		Notes: func() []string { return slices.Concat(store.Notes(), unsaved(book), d.word.lasting()) },
 	})
 	if d.clock != nil {
 		a.Clock = d.clock
@@ -323,7 +323,7 @@ func (d *daemon) since() rules.Progress {
 func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory, sources map[string]evaluator.Source) *evaluator.Engine {
 	options := evaluator.EngineOptions{
 		Every: c.Every.Std(), Operators: directory.Operators(c),
-		Since: d.since(), Stale: d.store.degraded() != "", Alive: d.ticks.Keep,
+		Since: d.since(), Stale: d.store.Apart() != "", Alive: d.ticks.Keep,
 		Clocks: clock.MachineClocks(), OutageAfter: c.OutageAfter.Std(), Settle: c.OutageAfter.Std() / 2,
 	}
 	if d.clock != nil {

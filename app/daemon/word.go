@@ -105,7 +105,7 @@ func (d *daemon) report(path string, err error) {
 // passOn tells the operators what they were not told yet. What cannot be booked
 // now is told the next time.
 func (d *daemon) passOn(ctx context.Context, e *evaluator.Engine) {
-	owed, stored := d.word.untold(d.store.note)
+	owed, stored := d.word.untold(d.store.Note())
 	if stored != "" && e.Tell(ctx, "tocsin's database", stored, time.Now().UTC()) {
 		d.word.told(stored)
 	}

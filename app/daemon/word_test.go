@@ -32,7 +32,8 @@ func TestWhatCouldNotBeToldIsToldTheNextTime(t *testing.T) {
 			Operators: func() []string { return []string{"ops"} },
 		})
 	}
-	d := &daemon{store: &storage{note: "storage: a backup was restored"}}
+	d := &daemon{store: &sqlite.Guarded{}}
+	d.store.Tell("a backup was restored")
 	d.word.owe("the disk is full")
 	d.word.owe("a file is in the way")
 	book, engine := open()

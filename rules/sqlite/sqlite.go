@@ -2,6 +2,11 @@
 // file, which the daemon, the command line and the MCP server of one machine
 // may have open at the same time. It holds SQL and no policy: what is written,
 // and what it means, is decided by the ledgers.
+//
+// Here is also what befalls the files: Guarded goes on with a backup or with a
+// copy in memory where they are damaged, gone or cannot be written, and archives
+// are packed and unpacked here. When somebody looks, who is told, and what of a
+// backup may be trusted with the keys, is decided by app/daemon.
 package sqlite
 
 import (

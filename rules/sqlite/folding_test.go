@@ -1,10 +1,8 @@
-package daemon
+package sqlite
 
 import (
 	"testing"
 	"time"
-
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // TestALogIsFolded: at once when it is large or another wrote into the file,
@@ -13,14 +11,14 @@ func TestALogIsFolded(t *testing.T) {
 	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name  string
-		log   func(look int64) sqlite.Log
+		log   func(look int64) Log
 		after time.Duration // the first look at which it is due; 0 for never in ten minutes
 	}{
-		{"nothing to fold", func(int64) sqlite.Log { return sqlite.Log{Frames: 5000, Folded: 5000} }, 0},
-		{"touched", func(int64) sqlite.Log { return sqlite.Log{Frames: 1, Touched: true} }, time.Second},
-		{"large", func(look int64) sqlite.Log { return sqlite.Log{Frames: 100 * look} }, 10 * time.Second},
-		{"quiet", func(int64) sqlite.Log { return sqlite.Log{Frames: 10} }, time.Second + foldQuiet},
-		{"never quiet", func(look int64) sqlite.Log { return sqlite.Log{Frames: look} }, time.Second + foldAtAll},
+		{"nothing to fold", func(int64) Log { return Log{Frames: 5000, Folded: 5000} }, 0},
+		{"touched", func(int64) Log { return Log{Frames: 1, Touched: true} }, time.Second},
+		{"large", func(look int64) Log { return Log{Frames: 100 * look} }, 10 * time.Second},
+		{"quiet", func(int64) Log { return Log{Frames: 10} }, time.Second + foldQuiet},
+		{"never quiet", func(look int64) Log { return Log{Frames: look} }, time.Second + foldAtAll},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var f folding

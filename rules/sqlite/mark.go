@@ -1,4 +1,4 @@
-package daemon
+package sqlite
 
 import (
 	"crypto/rand"
@@ -6,10 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-
-	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/app/local"
 )
 
 // mark is written beside the database: that there is one, and its revision. So
@@ -25,8 +21,8 @@ type mark struct {
 // one of the two.
 const markText = "tocsin's database belongs here: %8.8s, revision %020d\n"
 
-func markOf(c *app.Config) *mark {
-	m := &mark{path: filepath.Join(c.DataDir, "tocsin.mark"), note: local.InMemory(c.DataDir, ".alive.revision")}
+func newMark(f Files) *mark {
+	m := &mark{path: f.Mark, note: f.Note}
 	if m.name, _ = readMark(m.path); m.name == "" {
 		m.name = rand.Text()[:8]
 	}

@@ -1,15 +1,15 @@
 //go:build unix
 
-package daemon
+package sqlite
 
 import (
 	"os"
 	"syscall"
 )
 
-// giveTo gives a file to the owner of a directory: what root restores has to be
+// GiveTo gives a file to the owner of a directory: what root restores has to be
 // the daemon's.
-func giveTo(file, dir string) error {
+func GiveTo(file, dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return err
