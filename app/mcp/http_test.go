@@ -436,16 +436,6 @@ func noMoreGoroutines(t *testing.T, before int) {
 	}
 }
 
-// author is who made the newest change of a rule.
-func (h *house) author(rule string) string {
-	h.t.Helper()
-	list, _, err := h.app.Store.Versions(h.t.Context(), app.VersionFilter{RuleID: h.stored(rule).ID, Limit: 1})
-	if err != nil || len(list) != 1 {
-		h.t.Fatalf("changes of %s: %v, %v", rule, list, err)
-	}
-	return list[0].By.Name
-}
-
 // slow answers when it is told to.
 type slow struct {
 	evaluator.Source

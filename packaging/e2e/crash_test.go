@@ -405,21 +405,25 @@ func (c *crash) showBooks() {
 		`SELECT rule_id || ' judged=' || judged || ' rev=' || revision || ' ' || progress FROM ledgers`,
 		`SELECT rule_id || ' v' || version || ' ' || act || ' ' || door || ' ' || at || ' ' || body FROM versions`,
 	} {
-		rows, err := db.Query(query)
-		if err != nil {
+		c.showRows(db, query)
+	}
+}
+
+func (c *crash) showRows(db *sql.DB, query string) {
+	rows, err := db.Query(query)
+	if err != nil {
+		c.Error(err)
+		return
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var text sql.NullString
+		if err := rows.Scan(&text); err != nil {
 			c.Error(err)
-			continue
 		}
-		for rows.Next() {
-			var text sql.NullString
-			if err := rows.Scan(&text); err != nil {
-				c.Error(err)
-			}
-			c.Log(text.String)
-		}
-		if err := rows.Err(); err != nil {
-			c.Error(err)
-		}
-		_ = rows.Close()
+		c.Log(text.String)
+	}
+	if err := rows.Err(); err != nil {
+		c.Error(err)
 	}
 }
