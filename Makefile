@@ -1,5 +1,8 @@
 # Thin names for packaging/test.sh, which says what each does.
-.PHONY: check test build full
+.PHONY: unit check test full build
+
+unit:
+	packaging/test.sh unit
 
 check:
 	packaging/test.sh check

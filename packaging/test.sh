@@ -5,6 +5,7 @@
 #
 #   packaging/test.sh           all checks, tests and builds
 #   packaging/test.sh --full    the long forms of the tests and fuzzing too
+#   packaging/test.sh unit      the tests that start no server and no binary, in a minute
 #   packaging/test.sh check     format, vet and linters only
 #   packaging/test.sh build     the builds for all systems only
 set -euo pipefail
@@ -29,9 +30,9 @@ main() {
 		export TESTS_FULL=1
 		TIMEOUT=30m
 		;;
-	check | build) what=$1 ;;
+	unit | check | build) what=$1 ;;
 	*)
-		sed -n '2,9s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+		sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
 		exit 2
 		;;
 	esac
@@ -42,6 +43,7 @@ main() {
 	GOBIN=${GOBIN:-$(go env GOPATH)/bin}
 	export GOBIN
 	case $what in
+	unit) unit ;;
 	check) check ;;
 	build)
 		out=dist
@@ -139,6 +141,14 @@ quietly() {
 		cat "$scratch/log" >&2
 		return 1
 	fi
+}
+
+# unit leaves out the tests of the built binary; with -short the others start
+# no server, and -v says which those are.
+unit() {
+	local packages
+	mapfile -t packages < <(go list ./... | grep -v /packaging/e2e)
+	go test -short "${packages[@]}"
 }
 
 check() {

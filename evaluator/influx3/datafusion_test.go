@@ -31,9 +31,12 @@ type dataFusion struct {
 }
 
 // startDataFusion runs the engine until the test is over. Where it cannot be
-// had the test is skipped; in CI it fails.
+// had the test is skipped; in CI it fails. With -short no server is started.
 func startDataFusion(t testing.TB) *dataFusion {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs node and DataFusion, and -short starts no server")
+	}
 	missing := t.Skipf
 	if os.Getenv("CI") == "true" {
 		missing = t.Fatalf
