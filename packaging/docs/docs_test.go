@@ -85,6 +85,22 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+var filed = regexp.MustCompile("`([a-z0-9_]+/[a-zA-Z0-9_/.]+)`")
+
+// TestContributingNamesWhatIsThere keeps its map of the house true.
+func TestContributingNamesWhatIsThere(t *testing.T) {
+	named := filed.FindAllStringSubmatch(texts(t)["../../.github/CONTRIBUTING.md"], -1)
+	for _, path := range named {
+		_, err := os.Stat(filepath.Join("..", "..", path[1]))
+		if err != nil && path[1] != "testing/synctest" {
+			t.Errorf("CONTRIBUTING.md names %s: %v", path[1], err)
+		}
+	}
+	if len(named) < 40 {
+		t.Errorf("only %d files are named", len(named))
+	}
+}
+
 // anchors are the headings of a document as links name them.
 func anchors(text string) (out []string) {
 	for line := range strings.SplitSeq(fence.ReplaceAllString(text, ""), "\n") {
