@@ -314,7 +314,7 @@ func (b *Bridge) reached(u *upstream) {
 	before := b.at
 	b.at = u
 	for _, c := range b.calls {
-		if c.listens() && c.at != u {
+		if c.listens() && c.at != nil && c.at != u { // what has no server yet comes by itself
 			c.move()
 		}
 	}
