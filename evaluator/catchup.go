@@ -200,8 +200,8 @@ func (e *Engine) everyLedger(past *replay) []string {
 // standStill stops the running clocks of ledgers for the time until now.
 func (e *Engine) standStill(ctx context.Context, ids []string, now time.Time) error {
 	return e.book.Decide(ctx, now, slices.Clone(ids), func(_ rules.Setting, l *rules.Ledger) error {
-		if gap := now.Sub(l.Judged); gap > 0 && !l.Judged.IsZero() {
-			l.Stand(gap)
+		if !l.Judged.IsZero() {
+			l.Stand(max(0, now.Sub(l.Judged)))
 		}
 		return nil
 	})

@@ -420,7 +420,7 @@ func (d *docket) enter(answers []*Answer) {
 // add puts further rules on it, unless they are there, and takes off those
 // that an earlier decision added.
 func (d *docket) add(ids []string) {
-	if d.answered == nil && len(ids) > 0 {
+	if d.answered == nil && ids != nil {
 		d.answered = make(map[string]bool, len(d.answers))
 		for _, id := range d.ids[:len(d.answers)] {
 			d.answered[id] = true
@@ -438,14 +438,12 @@ func (d *docket) add(ids []string) {
 		}
 		place++
 	}
-	if place < len(d.ids) {
-		d.ids, d.ledgers = d.ids[:place], d.ledgers[:0]
-	}
+	d.ids, d.ledgers = d.ids[:place], d.ledgers[:min(place, len(d.ledgers))]
 }
 
 // parentsFirst orders answers so that a rule comes after those it depends on.
 func parentsFirst(answers []*Answer) []*Answer {
-	if !slices.ContainsFunc(answers, func(a *Answer) bool { return len(a.plan.parents) > 0 }) {
+	if !slices.ContainsFunc(answers, func(a *Answer) bool { return a.plan.parents != nil }) {
 		return answers
 	}
 	byName := map[string]*Answer{}

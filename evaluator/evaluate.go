@@ -51,7 +51,7 @@ func observe(r *rules.Rule, p *Point) rules.Observation {
 		return o
 	}
 	o.Verdict = r.Condition.Judge(p.Value)
-	if len(r.Levels) > 0 {
+	if r.Levels != nil {
 		if o.Level = r.LevelOf(p.Value); o.Level > 0 {
 			o.Verdict = rules.Bad
 		}

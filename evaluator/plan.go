@@ -105,7 +105,7 @@ type Plan struct {
 	ids, names  []string         // by rule, as all that follows
 	since       []time.Time      // when they came to be as they were planned
 	schedules   []string         // what they are in the timetable
-	parents     map[int][]string // what they depend on
+	parents     map[int][]string // what they depend on; nil when none does
 	needs       [][]need
 	expressions map[int]*expression
 	own         []int // rules with a statement of their own
@@ -139,7 +139,7 @@ type taker struct {
 func NewPlan(list []*rules.Rule) *Plan {
 	n := len(list)
 	p := &Plan{
-		rules: slices.Clone(list), expressions: map[int]*expression{}, parents: map[int][]string{}, needs: make([][]need, 0, n),
+		rules: slices.Clone(list), expressions: map[int]*expression{}, needs: make([][]need, 0, n),
 		ids: make([]string, 0, n), names: make([]string, 0, n), since: make([]time.Time, 0, n), schedules: make([]string, 0, n),
 	}
 	byKey := map[string]*shape{}
@@ -178,7 +178,10 @@ func NewPlan(list []*rules.Rule) *Plan {
 func (p *Plan) note(place int, r *rules.Rule) {
 	p.ids, p.names = append(p.ids, r.ID), append(p.names, r.Name)
 	p.since, p.schedules = append(p.since, r.AsItIs()), append(p.schedules, scheduleKey(r))
-	if len(r.DependsOn) > 0 {
+	if r.DependsOn != nil {
+		if p.parents == nil {
+			p.parents = map[int][]string{}
+		}
 		p.parents[place] = r.DependsOn
 	}
 	if r.Condition.Type == rules.Query {

@@ -34,7 +34,7 @@ func makeIndex(takers []taker, groupBy []string) []bucket {
 			}
 		}
 		at := slices.IndexFunc(out, func(b bucket) bool { return slices.Equal(b.tags, tags) })
-		if at < 0 {
+		if at == -1 {
 			at = len(out)
 			out = append(out, bucket{tags, map[rules.Series][]int{}})
 		}

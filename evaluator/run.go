@@ -222,13 +222,14 @@ func (b *beat) interrupted() bool {
 	now := b.engine.read()
 	jump, slept := now.since(b.last)
 	b.last = now
-	if slept > tolerance {
+	woke, jumped := slept > tolerance, jump.Abs() > tolerance
+	if woke {
 		b.engine.log.Info("the machine slept", "for", slept.Round(time.Millisecond))
 	}
-	if jump.Abs() > tolerance {
+	if jumped {
 		b.engine.Jump(b.ctx, now.wall.UTC(), jump)
 	}
-	return slept > tolerance || jump.Abs() > tolerance
+	return woke || jumped
 }
 
 // Next makes beat a cron.Schedule: the next tick of any rule.

@@ -59,10 +59,8 @@ func (e *Engine) undated(id string, a *Answer, tick time.Time) lastSeen {
 			return true
 		})
 	})
-	if len(out) > 0 {
-		for i := range a.Points[0] {
-			delete(out, a.Points[0][i].Series)
-		}
+	for i := range a.Points[0] {
+		delete(out, a.Points[0][i].Series)
 	}
 	return out
 }

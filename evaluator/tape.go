@@ -139,8 +139,8 @@ const batch = 500
 
 // readEach asks every tick by itself.
 func (t *tape) readEach(ctx context.Context, q Querier) error {
-	for from := 0; from < len(t.ends); from += batch {
-		part := t.ends[from:min(from+batch, len(t.ends))]
+	from := 0
+	for part := range slices.Chunk(t.ends, batch) {
 		queries := make([]Query, len(part))
 		for i, end := range part {
 			queries[i] = t.query(end.Add(-t.need.window), end, t.need.step)
@@ -154,6 +154,7 @@ func (t *tape) readEach(ctx context.Context, q Querier) error {
 		}); err != nil {
 			return err
 		}
+		from += len(part)
 	}
 	return nil
 }
@@ -220,7 +221,7 @@ func slide(steps []step, ticks int, size int64, a rules.Aggregation) []float64 {
 		}
 		if len(front) == 0 && from < to && steps[from].at < tick {
 			back = nothing
-			for i, sum := to-1, nothing; i >= from && steps[i].at >= tick; i-- {
+			for i, sum := to-1, nothing; steps[i].at >= tick; i-- { // the one at from has left
 				sum = join(steps[i].value, sum)
 				front = append(front, step{steps[i].at, sum})
 			}

@@ -310,15 +310,13 @@ func (p *player) countNothing() {
 
 // note keeps the figures that a tick adds to.
 func (p *player) note(tick time.Time) {
-	last := math.NaN()
+	last, worst := math.NaN(), worseOf(p.Rule.Condition.Operator)
 	for i := range p.obs {
 		o := &p.obs[i]
 		if !math.IsNaN(o.Value) {
 			p.result.Values++
 			p.seen[o.Series] = struct{}{}
-			if math.IsNaN(last) || worseThan(p.Rule.Condition.Operator, o.Value, last) {
-				last = o.Value
-			}
+			last = worst(last, o.Value)
 			p.lull(tick, o)
 		} else if o.Text != "" {
 			p.result.Values++
@@ -366,31 +364,28 @@ func (p *player) lull(tick time.Time, o *rules.Observation) {
 	if op != rules.Above && op != rules.AtLeast && op != rules.Below && op != rules.AtMost {
 		return
 	}
-	held := o.Value
-	if span := p.Rule.For.Std(); span > 0 {
-		r := p.quiet[o.Series]
-		if r == nil {
-			r = &run{}
-			p.quiet[o.Series] = r
-		}
-		if !r.add(tick, o.Value, span) {
-			return
-		}
-		if held = slices.Min(r.values); op == rules.Below || op == rules.AtMost {
-			held = slices.Max(r.values)
-		}
+	r := p.quiet[o.Series]
+	if r == nil {
+		r = &run{}
+		p.quiet[o.Series] = r
 	}
-	if math.IsNaN(p.result.Quiet) || worseThan(op, held, p.result.Quiet) {
-		p.result.Quiet = held
+	if !r.add(tick, o.Value, p.Rule.For.Std()) {
+		return
 	}
+	held := slices.Min(r.values)
+	if op == rules.Below || op == rules.AtMost {
+		held = slices.Max(r.values)
+	}
+	p.result.Quiet = worseOf(op)(p.result.Quiet, held)
 }
 
-// worseThan reports whether x is further on the bad side of an operator.
-func worseThan(o rules.Operator, x, y float64) bool {
+// worseOf picks of two values the one that is further on the bad side of an
+// operator, or the one that is a number.
+func worseOf(o rules.Operator) func(x, y float64) float64 {
 	if o == rules.Below || o == rules.AtMost {
-		return x < y
+		return least
 	}
-	return x > y
+	return most
 }
 
 // end takes the last state of the alerts that still fire.
