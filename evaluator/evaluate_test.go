@@ -329,6 +329,7 @@ func TestALineNeedsSixPoints(t *testing.T) {
 		{"outside", []any{90.0, 105.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 80"},
 		{"outside", []any{90.0, 95.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 80"},
 		{"outside", []any{60.0, 85.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 104"},
+		{"outside", []any{90.0, 94.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 104"}, // both are as far
 	} {
 		doc := rules.Doc{"condition": rules.Doc{"type": "forecast", "window": "6h", "horizon": "4h", "operator": tt.operator, "value": tt.value}}
 		if got := verdicts(t, doc, nil, tt.points); got != tt.want {

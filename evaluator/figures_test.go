@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
@@ -163,14 +164,90 @@ func TestATrialOfText(t *testing.T) {
 	if len(far) == 0 || far[len(far)-1] != 1 {
 		t.Errorf("progress %v, want it to end at 1", far)
 	}
-	far = nil
-	trial.Ticks = ticksOf(600)
-	if _, err := trial.Run(t.Context()); err != nil {
-		t.Fatal(err)
+	source := &asking{Source: data.Source}
+	r.Condition.Window = rules.Duration(10 * time.Second)
+	if _, err := (evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}).Run(t.Context()); err != nil || len(source.asked) != 1 {
+		t.Errorf("texts of one step took %d queries, %v", len(source.asked), err)
 	}
-	if len(far) < 2 || far[0] != 256.0/600 || far[len(far)-1] != 1 {
-		t.Errorf("progress %v, want several steps from 256 of 600", far)
+}
+
+// paced is a source that takes its time.
+type paced struct {
+	evaluator.Source
+	takes time.Duration
+	ahead time.Duration // of its clock, the end of a window at most
+}
+
+func (p *paced) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
+	for _, q := range queries {
+		p.ahead = max(p.ahead, time.Until(q.To))
 	}
+	time.Sleep(p.takes)
+	return p.Source.Query(ctx, queries, each)
+}
+
+// TestHowMuchATrialReadsAtATime: sixteen times as much as before, or what a slow
+// source answers in five seconds, or a million values.
+func TestHowMuchATrialReadsAtATime(t *testing.T) {
+	many := map[string]string{}
+	for i := range 2000 {
+		many[fmt.Sprint(i)] = "1"
+	}
+	for _, tt := range []struct {
+		name  string
+		hosts map[string]string
+		takes time.Duration
+		want  []int
+	}{
+		{"a quick source", map[string]string{"a": "1 2"}, 0, []int{256, 4096, 9}},
+		{"a slow source", map[string]string{"a": "1 2"}, 10 * time.Second, []int{256, 128, 64, 9}},
+		{"many series", many, 0, []int{256, 499, 9}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			data, n := recorded(t, tt.hosts), 0
+			for _, part := range tt.want {
+				n += part
+			}
+			r := recordedRule(t, rules.Doc{"aggregation": "max", "window": "10s", "operator": ">", "value": 5.0}, nil)
+			var got []int
+			before := 0.0
+			synctest.Test(t, func(t *testing.T) {
+				source := &paced{Source: data.Source, takes: tt.takes}
+				trial := evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(n), Progress: func(done float64) {
+					got, before = append(got, int(math.Round((done-before)*float64(n)))), done
+				}}
+				if _, err := trial.Run(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			})
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("read %v ticks at a time, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestTheMostTicksOfATrial is 1,100,000.
+func TestTheMostTicksOfATrial(t *testing.T) {
+	for n, many := range map[int]bool{1_100_000: false, 1_100_001: true} {
+		refused := rules.Condition{Type: rules.Expression, Expr: "("} // once the ticks are known
+		trial := evaluator.Trial{
+			Rule: rules.Rule{Every: "1s", Condition: refused},
+			From: figuresBegin, To: figuresBegin.Add(time.Duration(n) * time.Second),
+		}
+		_, err := trial.Run(t.Context())
+		if got := strings.Contains(fmt.Sprint(err), "more than 1100000 ticks"); err == nil || got != many {
+			t.Errorf("%d ticks: %v", n, err)
+		}
+	}
+}
+
+// gauged are n ticks of which each lies against the hour in one of some ways.
+func gauged(n, ways int) (out []time.Time) {
+	for i := range n {
+		out = append(out, figuresBegin.Add(time.Duration(i/ways)*time.Hour+time.Duration(i%ways)*10*time.Second))
+	}
+	return out
 }
 
 // TestAPastIsReadWithFewQueries: what can be merged in one, else one for each
@@ -191,15 +268,24 @@ func TestAPastIsReadWithFewQueries(t *testing.T) {
 		{"mean", "25s", ticksOf(200), 5},
 		{"mean", "20s", odd, 4},
 		{"mean", "20s", ticksOf(2), 1},
+		{"p95", "1h", gauged(256, 240), 240},
+		{"p95", "1h", gauged(256, 241), 256},
+		{"p95", "1h", slices.Concat(gauged(256, 1), gauged(964, 241)), 1 + 241},
+		{"p95", "1h", slices.Concat(gauged(256, 1), gauged(963, 241)), 1 + 963},
 	} {
 		data := recorded(t, map[string]string{"a": "1 2 3 4"})
 		source := &asking{Source: data.Source}
 		r := recordedRule(t, rules.Doc{"aggregation": tt.how, "window": tt.window, "operator": ">", "value": 5.0}, nil)
-		if _, err := (evaluator.Trial{Rule: r, Source: source, Ticks: tt.ticks}).Run(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		synctest.Test(t, func(t *testing.T) { // the source takes no time
+			if _, err := (evaluator.Trial{Rule: r, Source: source, Ticks: tt.ticks}).Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		})
 		if got := len(source.asked); got != tt.want {
 			t.Errorf("%s over %s at %d ticks took %d queries, want %d", tt.how, tt.window, len(tt.ticks), got, tt.want)
+		}
+		if source.idle > 0 {
+			t.Errorf("%s over %s at %d ticks: asked for nothing %d times", tt.how, tt.window, len(tt.ticks), source.idle)
 		}
 	}
 }
@@ -208,11 +294,14 @@ func TestAPastIsReadWithFewQueries(t *testing.T) {
 type asking struct {
 	evaluator.Source
 	asked []evaluator.Query
+	idle  int // calls without a query
 	err   error
 }
 
 func (a *asking) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
-	a.asked = append(a.asked, queries...)
+	if a.asked = append(a.asked, queries...); len(queries) == 0 {
+		a.idle++
+	}
 	if a.err != nil {
 		return slices.Repeat([]error{a.err}, len(queries))
 	}

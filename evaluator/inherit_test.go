@@ -102,6 +102,8 @@ func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
 func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
 	h := newHouse(t)
 	h.rule(freezer("ours", "a"))
+	h.rule(freezer("gone", "b"))
+	h.delete("rgone") // what is stored of it is not watched
 	h.tick("temperature,sensor=a celsius=-2")
 	old, writes := h.book, h.store
 	revision, err := writes.Revision(t.Context())

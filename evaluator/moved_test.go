@@ -301,6 +301,15 @@ func TestWhatOthersMovedIsPassedOn(t *testing.T) {
 	if err := look(); err != nil || commits != 1 {
 		t.Errorf("%d commits, %v; want that of the other", commits, err)
 	}
+	held := func() (held *rules.Ledger) {
+		book.View("rtoo_warm", func(l *rules.Ledger) { held = l })
+		return held
+	}
+	before := held()
+	moved = evaluator.Moved{Ledgers: []string{"rtoo_warm"}}
+	if err := look(); err != nil || held() != before {
+		t.Errorf("what is no newer takes the place of what is held: %v", err)
+	}
 }
 
 // movedStore says once what others moved.

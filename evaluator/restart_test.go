@@ -522,6 +522,7 @@ func TestABootWithAClockThatStoodStill(t *testing.T) {
 	doubtful.Store(true)
 	h.begin()
 	h.quietly(2)
+	h.jump(0)
 	h.jump(off * 30 * time.Second)
 	h.tick(cold)
 	h.settled()

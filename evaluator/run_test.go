@@ -21,10 +21,10 @@ func running(t *testing.T, play func(h *house)) (ticks []time.Time, log string) 
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		var said bytes.Buffer
-		h.engine = evaluator.NewEngine(h.book, slog.New(slog.NewTextHandler(&said, nil)), evaluator.EngineOptions{
+		h.engine = evaluator.NewEngine(h.book, slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), evaluator.EngineOptions{
 			Alive: func(p rules.Progress) { ticks = append(ticks, p.At) },
 		})
-		h.engine.Add("live", h.points, evaluator.SourceOptions{})
+		h.engine.Add("live", h.points, evaluator.SourceOptions{Arrived: h.points.Arrived()})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- h.engine.Run(ctx) }()
@@ -63,6 +63,7 @@ func TestWhatARunCannotSaveIsLogged(t *testing.T) {
 		_, log := running(t, func(h *house) {
 			h.now = time.Now()
 			h.rule(hotNow())
+			synctest.Wait()
 			if failing {
 				h.meddler.save = func() error { return errors.New("the disk is full") }
 			}
@@ -70,9 +71,10 @@ func TestWhatARunCannotSaveIsLogged(t *testing.T) {
 			h.now = time.Now()
 			h.write(warm)
 			time.Sleep(10*time.Minute + time.Second)
+			synctest.Wait()
 			h.meddler.save = nil
 		})
-		for _, want := range []string{"tick failed", "heartbeat not saved"} {
+		for _, want := range []string{"tick failed", "heartbeat not saved", "arrived points not judged"} {
 			if got := strings.Contains(log, want); got != failing {
 				t.Errorf("logged is %s, want %q in it: %t", log, want, failing)
 			}
