@@ -15,6 +15,8 @@ import (
 type trouble struct {
 	dead     int       // dead letters that nobody was told of
 	untold   int       // messages among them, or of tocsin's own, that the fallback has not
+	diverted int       // and that it has
+	why      string    // of the last of them
 	deadTold time.Time // when somebody was
 	told     bool      // that the channel fails
 	before   bool      // told so by a worker before this one, to some at least
@@ -26,6 +28,8 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 	w.record(ctx, list, o)
 	diverted := w.divert(ctx, p, list)
 	w.trouble.untold += len(list) - diverted
+	w.trouble.diverted += diverted
+	w.trouble.why = Trouble(o.Class, len(unknown(list)) > 0 || o.Unknown)
 	for _, n := range list {
 		// Those of tocsin's own are not counted, or two dead channels would go on
 		// telling of each other.
@@ -33,23 +37,31 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 			w.trouble.dead++
 		}
 	}
-	if w.trouble.dead == 0 {
-		w.trouble.untold = 0
+	w.tellOfDead(ctx, p)
+}
+
+// tellOfDead tells the operators of dead letters, once for all that was refused
+// together, and at most once an hour.
+func (w *worker) tellOfDead(ctx context.Context, p Policy) {
+	now, t := time.Now(), &w.trouble
+	switch {
+	case len(w.parts) > 0:
 		return
-	}
-	now := time.Now()
-	if !w.trouble.deadTold.IsZero() && now.Sub(w.trouble.deadTold) < time.Hour {
+	case t.dead == 0:
+		t.untold, t.diverted = 0, 0
+		return
+	case !t.deadTold.IsZero() && now.Sub(t.deadTold) < time.Hour:
 		return
 	}
 	text := fmt.Sprintf("%d %s could not be delivered%s: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
-		w.trouble.dead, plural(w.trouble.dead, "message", "messages"), strings.Replace(w.whom(), "for", "to", 1), Trouble(o.Class, len(unknown(list)) > 0 || o.Unknown), w.name)
+		t.dead, plural(t.dead, "message", "messages"), strings.Replace(w.whom(), "for", "to", 1), t.why, w.name)
 	switch {
-	case w.trouble.untold == 0:
+	case t.untold == 0:
 		text += " It was told on " + p.Fallback + " instead."
-	case diverted > 0:
+	case t.diverted > 0:
 		text += " Some of it was told on " + p.Fallback + " instead."
 	}
-	w.trouble.dead, w.trouble.untold, w.trouble.deadTold = 0, 0, now
+	t.dead, t.untold, t.diverted, t.deadTold = 0, 0, 0, now
 	w.tellOthers(ctx, p, "", "Channel "+w.name+" refuses messages"+w.whom(), text)
 }
 

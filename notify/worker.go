@@ -80,6 +80,7 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 		w.bury(ctx, p, lost, rules.Outcome{State: rules.Dead, Class: lost[0].Error, Unknown: true})
 		return
 	}
+	apart := len(w.parts) > 0
 	next := w.next(list)
 	taken, err := w.outbox.Take(ctx, next.list, next.id)
 	if err != nil && len(taken) == 0 {
@@ -98,10 +99,14 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	if o.State == rules.Sent && len(next.list) < len(list) && !w.storm.on() {
 		w.notSoon = time.Now() // what waited for the service goes at once
 	}
-	if o.State == rules.Dead {
+	switch {
+	case o.State == rules.Dead:
 		w.bury(ctx, p, taken, o)
-	} else {
+	default:
 		w.record(ctx, taken, o)
+		if apart {
+			w.tellOfDead(ctx, p)
+		}
 	}
 	w.report(m, o, len(taken))
 	w.tellOfFailing(ctx, p, o)

@@ -509,6 +509,34 @@ func TestWhatIsRefusedTogetherIsSentApart(t *testing.T) {
 	}
 }
 
+// TestWhatIsRefusedTogetherIsToldOfOnce: the operators hear of all dead letters,
+// also where the last part is taken.
+func TestWhatIsRefusedTogetherIsToldOfOnce(t *testing.T) {
+	bad, sent := rules.Outcome{State: rules.Dead, Class: "rejected", Code: 400}, rules.Outcome{State: rules.Sent}
+	for _, tt := range []struct {
+		name    string
+		owed    int
+		answers []rules.Outcome
+		want    string
+	}{
+		{"all", 20, many(100, bad), "20 messages could not be delivered"},
+		{"the last is taken", 4, append(many(6, bad), sent), "3 messages could not be delivered"},
+		{"the last two are taken", 4, append(many(4, bad), sent), "2 messages could not be delivered"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"}), Operators: func() []string { return []string{"pager"} }}
+			dispatchBy(t, o, map[string][]rules.Outcome{"phone": tt.answers}, func(b *box, s *service) {
+				b.owe(alerts("phone", 0, tt.owed)...)
+				after(time.Minute)
+				told := b.held("pager")
+				if len(told) != 1 || !strings.HasPrefix(told[0].Facts.Text, tt.want) || !strings.HasSuffix(told[0].Facts.Text, "It was told on mail instead.") {
+					t.Errorf("the operators were told %d times: %+v", len(told), told)
+				}
+			})
+		})
+	}
+}
+
 // TestAPartThatIsOverMeanwhileIsPassedOver.
 func TestAPartThatIsOverMeanwhileIsPassedOver(t *testing.T) {
 	bad := rules.Outcome{State: rules.Dead, Class: "rejected", Code: 400}
