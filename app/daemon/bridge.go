@@ -109,6 +109,8 @@ func beside(ctx context.Context, err error, c *app.Config) error {
 		return err
 	case errors.As(e, &barred):
 		return rules.Errorf(code, "%s. The daemon's socket %s may not be used either: have an administrator run %s, log in again and restart this client", rules.Sentence(err), barred.Path, local.JoinGroup())
+	case e != nil:
+		return err // it runs, and is busy
 	}
 	if text := rules.Sentence(err); !strings.Contains(text, "tocsin serve") {
 		return rules.Errorf(code, "%s. Or start the daemon (`tocsin serve`): while it runs it answers here", text)

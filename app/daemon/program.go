@@ -73,7 +73,7 @@ func placeOf(c *app.Config) local.Place {
 func daemonAt(ctx context.Context, p local.Place) func() (int, bool) {
 	ctx = context.WithoutCancel(ctx)
 	return func() (int, bool) {
-		said, running := p.Running(ctx)
+		said, running, _ := p.Running(ctx) // one that is busy runs
 		return said.PID, running
 	}
 }
@@ -138,7 +138,11 @@ func (p Program) Open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 // for a command line, or for MCP, which gets no key.
 func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
 	place := local.Place{DataDir: c.DataDir}
-	if said, _ := place.Running(ctx); said.Apart != "" {
+	said, _, err := place.Running(ctx)
+	if err != nil {
+		return nil, nil, err // it may be apart
+	}
+	if said.Apart != "" {
 		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(said.Apart, "storage: "))
 	}
 	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})

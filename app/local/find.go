@@ -69,7 +69,8 @@ func (s Socket) Dial(ctx context.Context) (net.Conn, error) {
 const patience = 3 * time.Second
 
 // Find returns the daemon, nil where none answers those whom the system names.
-// The error is a *BarredError: of a socket that this user may not use.
+// The error is of a socket that does not answer: a *BarredError where this user
+// may not use it.
 func (p Place) Find(ctx context.Context) (*Client, error) {
 	client, said, err := p.reach(ctx)
 	if client == nil || said.Starting || said.User == Unknown {
@@ -78,12 +79,20 @@ func (p Place) Find(ctx context.Context) (*Client, error) {
 	return client, nil
 }
 
-// Running reports whether a daemon answers, and what it says of itself.
-func (p Place) Running(ctx context.Context) (Greeting, bool) {
+// Running reports whether a daemon runs, and what it says of itself. The error is
+// why one that runs says nothing: nobody knows then whether it is apart. Of a
+// socket that does not answer the lock tells whether these data have a daemon.
+func (p Place) Running(ctx context.Context) (said Greeting, running bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	client, said, _ := p.reach(ctx)
-	return said, client != nil
+	client, said, err := p.reach(ctx)
+	if client != nil || err == nil {
+		return said, client != nil, nil
+	}
+	if !locked(p.DataDir) {
+		return said, false, nil // the socket is of other data
+	}
+	return Greeting{PID: lockPID(lockPath(p.DataDir))}, true, err
 }
 
 // Status asks the daemon how it is doing: what it alone knows, such as its last
@@ -101,7 +110,8 @@ func (p Place) Status(ctx context.Context) (app.Status, error) {
 var errNobody = rules.Errorf(rules.Unavailable, "no daemon answers; start it with `tocsin serve`")
 
 // reach returns the first daemon that answers for the data, nil where none does.
-func (p Place) reach(ctx context.Context) (_ *Client, said Greeting, barred error) {
+// The error is of a socket where one may be all the same.
+func (p Place) reach(ctx context.Context) (_ *Client, said Greeting, mute error) {
 	for _, s := range p.Sockets() {
 		client := NewClient(s.Dial, s.Header)
 		said, there, err := client.Greet(ctx)
@@ -109,10 +119,22 @@ func (p Place) reach(ctx context.Context) (_ *Client, said Greeting, barred erro
 		case there:
 			return client, said, nil
 		case errors.Is(err, fs.ErrPermission):
-			barred = &BarredError{s.Path}
+			mute = &BarredError{s.Path}
+		case occupied(err):
+			mute = cmp.Or(mute, rules.Errorf(rules.Unavailable, "the daemon's socket %s does not answer (%v): run this again in a moment, and if that does not help, restart the daemon, for example with `sudo systemctl restart tocsin`", s.Path, rules.Cause(err)))
 		}
 	}
-	return nil, said, barred
+	return nil, said, mute
+}
+
+// occupied reports whether somebody may be at a socket in spite of an error: one
+// who took the connection, is busy, or is not for this user to ask.
+func occupied(err error) bool {
+	var dial *net.OpError
+	if err == nil || !errors.As(err, &dial) || dial.Op != "dial" {
+		return err != nil
+	}
+	return dial.Timeout() || errors.Is(err, fs.ErrPermission)
 }
 
 // Transport takes requests to the daemon, whatever address they are for.

@@ -3,6 +3,7 @@
 package local_test
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/9bikes/tocsin/app/local"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // running is a daemon's socket of a data directory, until the test ends.
@@ -61,7 +63,7 @@ func TestADaemonIsFoundWhereverItsSocketIs(t *testing.T) {
 			}
 			t.Setenv("RUNTIME_DIRECTORY", "") // as a command has it
 			place := local.Place{DataDir: filepath.Join(dir, tt.data)}
-			if said, there := place.Running(t.Context()); !there || said.PID != os.Getpid() || !said.Starting || said.Apart != "" {
+			if said, there, _ := place.Running(t.Context()); !there || said.PID != os.Getpid() || !said.Starting || said.Apart != "" {
 				t.Errorf("while it starts: %+v, %v", said, there)
 			}
 			if client, err := place.Find(t.Context()); client != nil || err != nil {
@@ -69,19 +71,19 @@ func TestADaemonIsFoundWhereverItsSocketIs(t *testing.T) {
 			}
 			s.SetApart("a copy")
 			s.SetSession(http.NotFoundHandler())
-			if said, there := place.Running(t.Context()); !there || said.Starting || said.Apart != "a copy" {
+			if said, there, _ := place.Running(t.Context()); !there || said.Starting || said.Apart != "a copy" {
 				t.Errorf("while it runs: %+v, %v", said, there)
 			}
 			if client, err := place.Find(t.Context()); client == nil || err != nil {
 				t.Errorf("it was not found: %v", err)
 			}
-			if said, there := (local.Place{DataDir: filepath.Join(dir, "other")}).Running(t.Context()); there {
+			if said, there, _ := (local.Place{DataDir: filepath.Join(dir, "other")}).Running(t.Context()); there {
 				t.Errorf("that of other data was found: %+v", said)
 			}
 			if err := l.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if _, there := place.Running(t.Context()); there {
+			if _, there, _ := place.Running(t.Context()); there {
 				t.Error("one that ended was found")
 			}
 			if left, _ := filepath.Glob(filepath.Join(dir, "*", "*.sock")); left != nil {
@@ -93,13 +95,7 @@ func TestADaemonIsFoundWhereverItsSocketIs(t *testing.T) {
 
 // TestWhatAKilledDaemonLeftIsCleared, and what is somebody's stays.
 func TestWhatAKilledDaemonLeftIsCleared(t *testing.T) {
-	dir, err := os.MkdirTemp("", "s")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	t.Setenv("XDG_RUNTIME_DIR", dir)
-	t.Setenv("RUNTIME_DIRECTORY", "")
+	dir := shortDir(t)
 	link := filepath.Join(dir, local.SocketName)
 	if err := os.Symlink(filepath.Join(dir, "nowhere"), link); err != nil {
 		t.Fatal(err)
@@ -121,4 +117,55 @@ func TestWhatAKilledDaemonLeftIsCleared(t *testing.T) {
 	if text, err := os.ReadFile(link); string(text) != "mine" {
 		t.Errorf("the file holds %q, %v", text, err)
 	}
+}
+
+// TestADaemonTooBusyToGreetRuns: its lock tells that it does, and who asks is not
+// told that its database may be used.
+func TestADaemonTooBusyToGreetRuns(t *testing.T) {
+	for name, locks := range map[string]bool{"of these data": true, "of other data": false} {
+		t.Run(name, func(t *testing.T) {
+			dir := shortDir(t)
+			l, err := local.Listen(dir, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if locks {
+				lock, err := local.TakeLock(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = lock.Release() }()
+			}
+			ctx, giveUp := context.WithCancel(t.Context())
+			server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				giveUp() // as the one who asks does after a while
+				<-r.Context().Done()
+			})}
+			go func() { _ = server.Serve(l) }() // ends with Close
+			defer func() { _ = server.Close() }()
+			said, runs, err := local.Place{DataDir: dir}.Running(ctx)
+			switch {
+			case runs != locks:
+				t.Errorf("it runs: %v", runs)
+			case !locks && err != nil:
+				t.Errorf("error = %v", err)
+			case locks && (rules.CodeOf(err) != rules.Unavailable || said.PID != os.Getpid()):
+				t.Errorf("it said %+v, %v", said, err)
+			}
+		})
+	}
+}
+
+// shortDir is a data directory whose socket's path is not too long, with nothing
+// of this machine's daemon.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	t.Setenv("XDG_RUNTIME_DIR", dir)
+	t.Setenv("RUNTIME_DIRECTORY", "")
+	return dir
 }

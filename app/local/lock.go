@@ -95,6 +95,17 @@ func (l *Lock) Look() error {
 	return old.Unlock()
 }
 
+// locked reports whether a daemon has the lock of a data directory. It counts as
+// taken where this user may not look.
+func locked(dataDir string) bool {
+	lock := flock.New(lockPath(dataDir), flock.SetFlag(os.O_RDONLY)) // makes no file
+	taken, err := lock.TryRLock()
+	if taken {
+		_ = lock.Unlock() // closing the file does it as well
+	}
+	return !taken && (err == nil || errors.Is(err, fs.ErrPermission))
+}
+
 func cannotWrite(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.ENOSPC)
 }

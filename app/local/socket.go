@@ -77,6 +77,9 @@ func listenFirst(paths []string, log *slog.Logger) (*net.UnixListener, error) {
 // pointTo leaves a link to the socket in the data directory, so that who knows
 // that finds it, and returns the path of the link, "" for none.
 func pointTo(socket, link string) string {
+	if to, _ := os.Readlink(link); to == socket {
+		return link // of a daemon that was killed
+	}
 	if socket == link || clearStale(link) != nil || os.Symlink(socket, link) != nil {
 		return ""
 	}
@@ -84,21 +87,28 @@ func pointTo(socket, link string) string {
 }
 
 // clearStale removes what a daemon has left that did not live to remove it. Anything
-// else stays.
+// else stays, such as the socket of one that is too busy to answer.
 func clearStale(path string) error {
+	c, err := net.DialTimeout("unix", path, time.Second)
+	if err == nil {
+		return errors.Join(errors.New("another daemon answers there"), c.Close())
+	}
+	if occupied(err) {
+		return fmt.Errorf("another daemon may be there: %w", rules.Cause(err))
+	}
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Type() != fs.ModeSocket && info.Mode().Type() != fs.ModeSymlink {
 		return nil
 	}
-	return errors.Join(err, os.Remove(path))
+	if err = errors.Join(err, os.Remove(path)); err != nil {
+		return fmt.Errorf("remove the socket of a daemon before: %w", rules.Cause(err))
+	}
+	return nil
 }
 
 func listenAt(path string) (*net.UnixListener, error) {
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		return nil, errors.Join(errors.New("another daemon answers there"), c.Close())
-	}
 	if err := clearStale(path); err != nil {
-		return nil, fmt.Errorf("remove the socket of a daemon before: %w", rules.Cause(err))
+		return nil, err
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {

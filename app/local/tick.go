@@ -15,7 +15,7 @@ import (
 // MemoryDir is a directory that is in memory: systemd's for the daemon, that
 // of the user, or one of the machine. It is "" where there is none.
 func MemoryDir() string {
-	dir := cmp.Or(os.Getenv("RUNTIME_DIRECTORY"), os.Getenv("XDG_RUNTIME_DIR"), "/dev/shm")
+	dir := cmp.Or(runtimeDir(), os.Getenv("XDG_RUNTIME_DIR"), "/dev/shm")
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return ""
 	}
@@ -47,18 +47,21 @@ func absolute(dir string) string {
 
 // TickFile is a file in memory that keeps how far the sources have been judged:
 // it dates a crash without a write to the disk; a reboot forgets it.
-type TickFile string
+type TickFile struct{ path, dataDir string }
 
-// OpenTickFile returns the file of a data directory, "" where there is no
-// directory in memory for it.
-func OpenTickFile(dataDir string) TickFile { return TickFile(InMemory(dataDir, ".progress")) }
+// OpenTickFile returns the file of a data directory. Like the zero value it keeps
+// nothing where there is no directory in memory for it.
+func OpenTickFile(dataDir string) TickFile {
+	return TickFile{InMemory(dataDir, ".progress"), dataDir}
+}
 
-// Since is how far a daemon before is known to have judged.
+// Since is how far a daemon before is known to have judged. In a directory of
+// everybody's a file that another user left says nothing.
 func (f TickFile) Since() (p rules.Progress) {
-	if f == "" {
+	if f.path == "" || !ownedBy(f.path, f.dataDir) {
 		return p
 	}
-	text, err := os.ReadFile(string(f))
+	text, err := os.ReadFile(f.path)
 	if err != nil || json.Unmarshal(text, &p) != nil {
 		return rules.Progress{}
 	}
@@ -68,14 +71,14 @@ func (f TickFile) Since() (p rules.Progress) {
 // Keep writes how far the sources are. That it cannot is no reason to stop: the
 // file only makes the account of a crash more exact.
 func (f TickFile) Keep(p rules.Progress) {
-	if f == "" {
+	if f.path == "" {
 		return
 	}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return
 	}
-	part := string(f) + ".new"
+	part := f.path + ".new"
 	_ = os.Remove(part) // of a crash
 	out, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -83,6 +86,6 @@ func (f TickFile) Keep(p rules.Progress) {
 	}
 	_, err = out.Write(text)
 	if err = errors.Join(err, out.Close()); err == nil {
-		_ = os.Rename(part, string(f)) // whole, or not at all
+		_ = os.Rename(part, f.path) // whole, or not at all
 	}
 }
