@@ -41,9 +41,10 @@ func (d *daemon) lastLook(ctx context.Context, c *app.Config) error {
 	if d.book == nil {
 		return nil
 	}
-	err := d.lookAfter(ctx, d.book)
-	if !errors.Is(err, sqlite.ErrReopen) {
-		return err
+	if !d.due {
+		if err := d.lookAfter(ctx, d.book); !errors.Is(err, sqlite.ErrReopen) {
+			return err
+		}
 	}
 	if none, err := d.store.Drop(); none {
 		return err
@@ -101,6 +102,13 @@ func (d *daemon) reopen(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.store = next
+	d.use(next)
 	return nil
+}
+
+// use works on a database from now on. Other processes are told at once whether
+// they may.
+func (d *daemon) use(store *sqlite.Guarded) {
+	d.store, d.due = store, false
+	d.socket.SetApart(store.Apart())
 }

@@ -21,37 +21,16 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &app.Config{DataDir: t.TempDir()}
-			d := &daemon{serveOptions: serveOptions{log: slog.New(slog.DiscardHandler)}}
-			var err error
-			if d.store, err = sqlite.OpenGuarded(t.Context(), filesOf(c), d.log); err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = d.store.Close() })
-			open := func(s evaluator.Store) *evaluator.Book {
-				book, err := evaluator.OpenBook(t.Context(), s, evaluator.BookOptions{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return book
-			}
-			d.book = open(d.store)
-			rule := rules.Rule{ID: "r1", Name: "hall", Title: "Before", Enabled: true}
-			by := rules.Actor{Name: "anna", Door: "cli"}
-			if err := d.book.Create(t.Context(), rules.NewLedger(rule, by, time.Now())); err != nil {
-				t.Fatal(err)
-			}
-			if err := d.store.Check(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			d := bookkeeper(t, c)
 			other, err := sqlite.Open(t.Context(), databasePath(c), sqlite.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer func() { _ = other.Close() }()
-			if err := open(other).Act(t.Context(), time.Now(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+			if err := bookOf(t, other).Act(t.Context(), time.Now(), "r1", func(s rules.Setting, l *rules.Ledger) error {
 				next := l.Rule
 				next.Title = "After"
-				l.Edit(s, next, by)
+				l.Edit(s, next, rules.Actor{Name: "anna", Door: "cli"})
 				return nil
 			}); err != nil {
 				t.Fatal(err)
@@ -65,7 +44,7 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 			if err := d.reopen(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			book := open(d.store)
+			book := bookOf(t, d.store)
 			d.inherit(t.Context(), book)
 			book.View("r1", func(l *rules.Ledger) {
 				if l.Rule.Title != "After" {
@@ -74,4 +53,35 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 			})
 		})
 	}
+}
+
+// bookkeeper is a daemon with a database and one rule in it.
+func bookkeeper(t *testing.T, c *app.Config) *daemon {
+	t.Helper()
+	d := &daemon{serveOptions: serveOptions{log: slog.New(slog.DiscardHandler)}}
+	d.socket = d.newSocket(c.DataDir)
+	store, err := sqlite.OpenGuarded(t.Context(), filesOf(c), d.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.use(store)
+	t.Cleanup(func() { _ = d.store.Close() })
+	d.book = bookOf(t, d.store)
+	rule := rules.Rule{ID: "r1", Name: "hall", Title: "Before", Enabled: true}
+	if err := d.book.Create(t.Context(), rules.NewLedger(rule, rules.Actor{Name: "anna", Door: "cli"}, time.Now())); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.store.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func bookOf(t *testing.T, s evaluator.Store) *evaluator.Book {
+	t.Helper()
+	book, err := evaluator.OpenBook(t.Context(), s, evaluator.BookOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return book
 }

@@ -84,7 +84,7 @@ type serveOptions struct {
 	sender  notify.Sender
 	reload  func() (*app.Config, error)
 	fold    time.Duration  // how long messages are gathered; 0 is the usual
-	ticks   local.TickFile // "" for none
+	ticks   local.TickFile // the zero value for none
 	clock   *clock.Clock   // nil takes the wall clock for right
 	ready   func(a *app.App, stores map[string]*live.Store, address string)
 }
@@ -102,6 +102,7 @@ func newLog(level string) *slog.Logger {
 type daemon struct {
 	serveOptions
 	store    *sqlite.Guarded
+	due      bool              // another database is to take its place
 	book     *evaluator.Book   // of the session
 	engine   *evaluator.Engine // of the session
 	word     word              // to the operators
@@ -132,9 +133,11 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	defer func() { _ = listener.Close() }() // the server has closed it, if it came so far
 	d := &daemon{serveOptions: o, listener: listener, lock: lock, stores: map[string]*live.Store{}}
 	d.socket = d.newSocket(c.DataDir)
-	if d.store, err = sqlite.OpenGuarded(ctx, filesOf(c), d.log); err != nil {
+	store, err := sqlite.OpenGuarded(ctx, filesOf(c), d.log)
+	if err != nil {
 		return err
 	}
+	d.use(store) // before the socket greets anybody
 	defer func() {
 		ending := context.WithoutCancel(ctx)
 		if err == nil { // else the data may be another's already
@@ -146,7 +149,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	defer func() { d.log.Info("tocsin ends", "error", err) }()
 	forListener, forSocket := connections(descriptors())
 	return together(ctx,
-		func(ctx context.Context) error { return d.sessions(ctx, c) },
+		func(ctx context.Context) error { return d.sessions(ctx, c, d.session) },
 		func(ctx context.Context) error { return d.serveHTTP(ctx, d.listener, &d.handler, forListener) },
 		func(ctx context.Context) error { return d.serveSocket(ctx, c.DataDir, forSocket) },
 	)
@@ -166,47 +169,44 @@ func listen(address string) (net.Listener, error) {
 }
 
 // sessions runs one session after the other until ctx ends; SIGHUP begins the
-// next when its config is good.
-func (d *daemon) sessions(ctx context.Context, c *app.Config) error {
+// next when its config is good, and one that wants another database ends for it.
+func (d *daemon) sessions(ctx context.Context, c *app.Config, run func(context.Context, *app.Config) error) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
 	for {
 		session, end := context.WithCancel(ctx)
 		done := make(chan error, 1)
-		go func() { done <- d.session(session, c) }()
-		next, err := d.await(ctx, hangup, done, c)
+		go func() { done <- run(session, c) }()
+		next := d.await(ctx, hangup, done, c)
 		end()
-		if next == nil || err != nil {
-			return errors.Join(err, drain(done, err))
+		err := <-done
+		if d.due = errors.Is(err, sqlite.ErrReopen); d.due {
+			err = nil
 		}
-		if err := <-done; err != nil {
-			return err
+		if err != nil || ctx.Err() != nil {
+			return err // what is due, lastLook does
+		}
+		if d.due {
+			// Not half of it because the daemon ends: the session carries memory over.
+			if err := d.reopen(context.WithoutCancel(ctx)); err != nil {
+				return err
+			}
 		}
 		c = next
 	}
 }
 
-// drain waits for a session that has not ended yet.
-func drain(done chan error, err error) error {
-	if err != nil {
-		return nil
-	}
-	return <-done
-}
-
-// await returns the next config, or nil and why there is none.
-func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan error, c *app.Config) (*app.Config, error) {
+// await waits for the end of ctx or of the session, whose error stays in done, or
+// for another config, and returns the next session's.
+func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan error, c *app.Config) *app.Config {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil, nil
+			return c
 		case err := <-done:
-			done <- nil
-			if errors.Is(err, sqlite.ErrReopen) {
-				return c, d.reopen(ctx)
-			}
-			return nil, err
+			done <- err
+			return c
 		case <-hangup:
 		}
 		if d.reload == nil {
@@ -221,7 +221,7 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 			continue
 		}
 		d.log.Info("config reloaded", "file", next.Path, "changed", !reflect.DeepEqual(next, c))
-		return next, nil
+		return next
 	}
 }
 
@@ -235,9 +235,10 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		return err
 	}
 	directory := app.NewDirectory(c, store, d.vault, d.log)
-	var models *mcp.Server // made before anything commits
-	d.book.Retire()        // requests of the session before may still be under way
-	book, err := openBook(ctx, c, store, directory, func() {
+	var models *mcp.Server                // made before anything commits
+	d.book.Retire()                       // requests of the session before may still be under way
+	opening := context.WithoutCancel(ctx) // memory is carried over even if the daemon ends meanwhile
+	book, err := openBook(opening, c, store, directory, func() {
 		signalTo(commits)
 		if models != nil {
 			models.Changed()
@@ -246,8 +247,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err != nil {
 		return err
 	}
-	d.inherit(ctx, book)
-	d.socket.SetApart(store.Apart())
+	d.inherit(opening, book)
 	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
