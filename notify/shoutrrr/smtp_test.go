@@ -48,6 +48,9 @@ type postOffice struct {
 func openPostOffice(t *testing.T, p *postOffice) *postOffice {
 	t.Helper()
 	listener, err := net.Listen("tcp", net.JoinHostPort(cmp.Or(p.host, "127.0.0.1"), "0"))
+	if err != nil && p.host == "::1" {
+		t.Skip("this machine has no IPv6")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,6 +177,9 @@ func (p *postOffice) logIn(rest string, text *textproto.Conn, say func(verb, usu
 		return string(answer)
 	}
 	way, first, _ := strings.Cut(rest, " ")
+	if !strings.Contains(strings.ToUpper(strings.Join(p.offers, " ")), way) {
+		return say("", "504 no such way")
+	}
 	good := false
 	switch way {
 	case "PLAIN":
@@ -309,6 +315,12 @@ func TestMailSessions(t *testing.T) {
 		{"login over STARTTLS", &postOffice{offers: all}, "127.0.0.1", good, "", sent, true, false},
 		{"only LOGIN is offered", &postOffice{offers: []string{"STARTTLS", "AUTH LOGIN"}}, "127.0.0.1", good, "", sent, true, false},
 		{"CRAM-MD5 by the URL", &postOffice{offers: all}, "127.0.0.1", good, "&auth=CRAMMD5", sent, true, false},
+		{"login, offered in small letters", &postOffice{offers: []string{"STARTTLS", "AUTH login cram-md5"}}, "127.0.0.1", good, "", sent, true, false},
+		{"over IPv6", &postOffice{host: "::1"}, "[::1]", "", "", sent, false, true},
+		{"over IPv6, TLS from the start", &postOffice{host: "::1", inTLS: true}, "[::1]", "", "&encryption=ImplicitTLS", sent, false, true},
+		{"asks on after PLAIN", &postOffice{offers: []string{"STARTTLS", "AUTH PLAIN"}, answers: map[string]string{"AUTH": "334 ", "": "535 no"}}, "127.0.0.1", good, "", rules.Outcome{State: rules.Dead, Class: "auth", Code: 535}, true, false},
+		{"no EHLO, and busy", &postOffice{answers: map[string]string{"EHLO": "500 what", "HELO": "421 busy"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "server", Code: 421}, false, true},
+		{"no EHLO, and gone", &postOffice{answers: map[string]string{"EHLO": "502 no", "HELO": "reset"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "refused"}, false, true},
 		{"TLS from the start", &postOffice{offers: all[1:], inTLS: true}, "127.0.0.1", good, "&encryption=ImplicitTLS", sent, false, false},
 		{"in the clear, when the URL says so", &postOffice{offers: all}, "localhost", good, "&starttls=no", sent, false, false},
 		{"a wrong password", &postOffice{offers: all}, "127.0.0.1", bad, "", rules.Outcome{State: rules.Dead, Class: "auth", Code: 535}, true, false},

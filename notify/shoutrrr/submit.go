@@ -9,6 +9,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
@@ -37,8 +38,8 @@ func (s mailServer) submit(ctx context.Context, m *gomail.Msg) rules.Outcome {
 	within, end := context.WithCancel(ctx)
 	defer end()
 	login := &login{server: s}
-	client, err := s.client(login, func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := s.dial(ctx, network, address)
+	client, err := s.client(login, func(ctx context.Context, network, _ string) (net.Conn, error) {
+		conn, err := s.dial(ctx, network)
 		if err == nil { // go-mail leaves it open where a session fails
 			context.AfterFunc(within, func() { _ = conn.Close() })
 		}
@@ -77,9 +78,10 @@ func (s mailServer) client(login *login, dial gomail.DialContextFunc) (*gomail.C
 	return gomail.NewClient(s.host, options...)
 }
 
-// dial connects to the server, with TLS where that comes first.
-func (s mailServer) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	raw, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+// dial connects to the server, with TLS where that comes first. What go-mail
+// makes an address of lacks IPv6's brackets.
+func (s mailServer) dial(ctx context.Context, network string) (net.Conn, error) {
+	raw, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, s.address())
 	if err != nil {
 		return nil, err
 	}
@@ -138,20 +140,35 @@ func (l *login) Start(offer *smtp.ServerInfo) (proto string, toServer []byte, er
 	case "oauth2":
 		l.Auth = smtp.XOAuth2Auth(user, password)
 	default:
-		l.Auth = smtp.PlainAuth("", user, password, offer.Name, true)
+		l.Auth = patient{smtp.PlainAuth("", user, password, offer.Name, true)}
 	}
 	return l.Auth.Start(offer)
 }
 
+// patient is a login that has said all at once. A server that asks on, as some
+// do, is told nothing more, to hear its answer.
+type patient struct{ smtp.Auth }
+
+// Next says nothing more.
+func (patient) Next(_ []byte, more bool) ([]byte, error) {
+	if more {
+		return []byte{}, nil
+	}
+	return nil, nil
+}
+
 func (s mailServer) way(offered []string) string {
+	offers := func(name string) bool {
+		return slices.ContainsFunc(offered, func(o string) bool { return strings.EqualFold(o, name) })
+	}
 	switch {
 	case s.auth != "":
 		return s.auth
-	case slices.Contains(offered, "PLAIN"):
+	case offers("PLAIN"):
 		return "plain"
-	case slices.Contains(offered, "LOGIN"):
+	case offers("LOGIN"):
 		return "login"
-	case slices.Contains(offered, "CRAM-MD5"):
+	case offers("CRAM-MD5"):
 		return "crammd5"
 	}
 	return "plain"
@@ -166,9 +183,14 @@ func mailOutcome(ctx context.Context, err error, loggingIn bool) rules.Outcome {
 	var (
 		said   *textproto.Error
 		failed *gomail.SendError
+		both   interface{ Unwrap() []error }
 		code   int
 		left   bool // the whole mail had been written
 	)
+	if errors.As(err, &both) { // EHLO's and HELO's: the last counts
+		all := both.Unwrap()
+		err = all[len(all)-1]
+	}
 	if errors.As(err, &said) {
 		code = said.Code
 	} else if errors.As(err, &failed) {
