@@ -9,15 +9,6 @@ import (
 // maxReply is how much of an answer is read.
 const maxReply = 64 << 10
 
-// newClient returns the client that all requests leave through. A redirect is
-// an answer: what follows it would hand the credential to somebody else.
-func newClient(carrier http.RoundTripper) *http.Client {
-	return &http.Client{
-		Transport:     carrier,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-}
-
 // newTransport keeps no connection open: messages are rare, and a request on a
 // connection that the other side has just closed can be neither called sent
 // nor unsent.
@@ -32,10 +23,11 @@ func newTransport() *http.Transport {
 	}
 }
 
-// exchange carries one request under its own context and reads the answer.
+// exchange carries one request under its own context and reads the answer. A
+// redirect is an answer: to follow it would hand the credential to somebody else.
 func (s *Sender) exchange(req *http.Request) reply {
 	var way crossing
-	resp, err := s.client.Do(req.WithContext(way.watch(req.Context())))
+	resp, err := s.carrier.RoundTrip(req.WithContext(way.watch(req.Context())))
 	if err != nil {
 		return reply{err: err, left: way.left()}
 	}

@@ -32,7 +32,7 @@ type Options struct {
 type Sender struct {
 	timeout time.Duration
 	slots   *slots
-	client  *http.Client
+	carrier http.RoundTripper
 }
 
 // New returns a Sender.
@@ -43,7 +43,7 @@ func New(o Options) *Sender {
 	return &Sender{
 		timeout: cmp.Or(o.Timeout, time.Minute),
 		slots:   newSlots(cmp.Or(o.MaxInFlight, 100)),
-		client:  newClient(o.Transport),
+		carrier: o.Transport,
 	}
 }
 

@@ -143,6 +143,10 @@ var troubles = []struct {
 	{"307 elsewhere", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://evil.example/"+canary, http.StatusTemporaryRedirect)
 	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 307}},
+	{"302 to what cannot be read", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "http://[sso.lan/"+canary)
+		w.WriteHeader(302)
+	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 302}},
 	{"200 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
 		flood(w)
 	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server", Code: 200}},
