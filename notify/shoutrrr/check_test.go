@@ -38,15 +38,17 @@ func TestCheck(t *testing.T) {
 		{"Opsgenie without a key", "opsgenie://" + canary, "API-KEY"},
 		{"a template that does not exist", "generic://h/x?template=" + canary, "json"},
 		{"a header that is none", "generic://h/x?@2=" + canary, "header"},
-		{"mail from nobody", "smtp://u:" + canary + "@h/?to=a@b", "from="},
-		{"mail to nobody", "smtp://u:" + canary + "@h/?from=a@b", "to="},
+		{"mail from nobody", "smtp://u:" + canary + "@h/?to=a@b", "must say who writes"},
+		{"mail to nobody", "smtp://u:" + canary + "@h/?from=a@b", "must say to whom"},
+		{"mail without a server", "smtp:///?from=a@b&to=c@d", "must name the mail server"},
 		{"mail with a bad recipient", "smtp://h/?from=a@b&to=" + canary, "no mail address"},
 		{"mail with an unknown encryption", "smtp://h/?from=a@b&to=c@d&encryption=" + canary, "ExplicitTLS"},
-		{"mail to a port that is none", "smtp://" + canary + ":99999/?from=a@b&to=c@d", "must be smtp://"},
-		{"a choice that is none", "ntfy://h/t?priority=" + canary, "none of Min, Low, Default"},
+		{"mail to a port that is none", "smtp://" + canary + ":99999/?from=a@b&to=c@d", "from 1 to 65535"},
+		{"a choice that is none", "ntfy://h/t?priority=" + canary, "none of 1 to 5, Min, Low, Default"},
 		{"a yes that is none", "matrix://:t@h/?rooms=!a:h&disabletls=" + canary, "disabletls that is neither yes nor no"},
 		{"a yes of ours that is none", "zulip://b:k@h/?stream=s&disabletls=" + canary, "neither yes nor no"},
-		{"a number that is none", "gotify://h/T?priority=" + canary, "no whole number"},
+		{"a number that is none", "gotify://h/T?priority=" + canary, "from 0 to 10"},
+		{"a priority that is none", "pushover://x:T@u/?priority=500", "from -2 to 2"},
 		{"a number out of bounds", "gotify://h/T?priority=11", "from 0 to 10"},
 		{"a number of ours that is none", "pushover://x:T@u/?retry=" + canary, "from 30 to 10800"},
 		{"pairs that are none", "opsgenie://h/K?details=" + canary, "key-value pairs"},
@@ -85,6 +87,22 @@ func TestCheckKnows(t *testing.T) {
 	} {
 		if got, err := s.Check(rules.NewSecret(url)); err != nil || got != kind {
 			t.Errorf("Check(%s) = %q, %v; want %q", url, got, err, kind)
+		}
+	}
+}
+
+// TestCheckLeavesAloneWhatIsNotUsed: nobody has to mend an option that has no
+// effect.
+func TestCheckLeavesAloneWhatIsNotUsed(t *testing.T) {
+	s := shoutrrr.New(shoutrrr.Options{})
+	for _, url := range []string{
+		"discord://tok@123?color=ff0000", "discord://tok@123?colorError=red", "discord://tok@123?colorWarn=x&colorInfo=x",
+		"discord://tok@123?colorDebug=x&json=x", "discord://tok@123?splitlines=on", "discord://tok@123/slack",
+		"discord://tok@123/raw", "telegram://1:A@telegram?chats=1&preview=off", "telegram://1:A@telegram?chats=1&parsemode=html5",
+		"smtp://h/?from=a@b&to=c@d&usehtml=html&subject=x&title=y", "bark://:k@h/?badge=x", "gotify://h/T?priority=08",
+	} {
+		if _, err := s.Check(rules.NewSecret(url)); err != nil {
+			t.Errorf("Check(%s) = %v", url, err)
 		}
 	}
 }

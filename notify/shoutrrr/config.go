@@ -50,7 +50,7 @@ func (a address) options(c types.ServiceConfig, ours ...string) (url.Values, err
 	took := url.Values{}
 	for _, item := range format.GetConfigFormat(c).Items {
 		field := item.Field()
-		if len(field.Keys) == 0 || slices.Contains(ours, field.Keys[0]) {
+		if !slices.ContainsFunc(field.Keys, func(key string) bool { return !slices.Contains(ours, key) }) {
 			continue
 		}
 		key, text := a.given(field, ours)
@@ -108,7 +108,11 @@ func (a address) option(key string) string {
 func unreadable(key string, field *format.FieldInfo) error {
 	switch kind := field.Type.Kind(); {
 	case field.IsEnum():
-		return wrong("has an option %s that is none of %s", key, strings.Join(field.EnumFormatter.Names(), ", "))
+		names := field.EnumFormatter.Names()
+		if field.EnumFormatter.Parse("5") != format.EnumInvalid { // ntfy's numbers are not among its names
+			names = append([]string{"1 to 5"}, names...)
+		}
+		return wrong("has an option %s that is none of %s", key, strings.Join(names, ", "))
 	case kind == reflect.Bool:
 		return wrong("has an option %s that is neither yes nor no", key)
 	case kind >= reflect.Int && kind <= reflect.Uint64:
@@ -128,14 +132,6 @@ func (a address) flag(key string, otherwise bool) (bool, error) {
 		return false, wrong("has an option %s that is neither yes nor no", key)
 	}
 	return on, nil
-}
-
-// bounded refuses a number that is not between low and high.
-func bounded(key string, n, low, high int) error {
-	if n < low || n > high {
-		return wrong("has an option %s that is not a whole number from %d to %d", key, low, high)
-	}
-	return nil
 }
 
 // web returns the origin of a server that shoutrrr believes to have TLS and no
@@ -159,10 +155,10 @@ func (a address) number(key string, low, high int) (int, error) {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil {
-		n = low - 1
+	if err != nil || n < low || n > high {
+		return 0, wrong("has an option %s that is not a whole number from %d to %d", key, low, high)
 	}
-	return n, bounded(key, n, low, high)
+	return n, nil
 }
 
 // fill puts the options that were given into what is sent.

@@ -18,12 +18,16 @@ type discordWebhook struct {
 	avatar string
 }
 
-// readDiscord reads discord://TOKEN@ID. The colours of shoutrrr's form are
-// taken and not used, because the severity gives them.
+// readDiscord reads discord://TOKEN@ID. The path and what shoutrrr's form says of
+// colours and lines are taken and not used: the severity gives the colour.
 func readDiscord(a address) (service, error) {
 	var c discord.Config
 	form := wrong("must be discord://TOKEN@WEBHOOK-ID, or paste the https://discord.com/api/webhooks/ID/TOKEN address")
-	if err := a.into(&c, form, "thread_id"); err != nil {
+	u := *a.URL
+	u.Path = ""
+	a.URL = &u
+	if err := a.into(&c, form, "thread_id", "color", "colorerror", "colorwarn", "colorinfo", "colordebug",
+		"splitlines", "json"); err != nil {
 		return nil, err
 	}
 	query := url.Values{"wait": {"true"}}

@@ -19,13 +19,15 @@ type gotifyApp struct{ gotify.Config }
 func readGotify(a address) (service, error) {
 	var app gotifyApp
 	form := wrong("must be gotify://host/TOKEN with the token of an application, from Gotify's Apps page")
-	if err := a.into(&app.Config, form); err != nil {
+	if err := a.into(&app.Config, form, "priority"); err != nil {
 		return nil, err
 	}
 	if app.Token == "" || app.Host == "" {
 		return nil, form
 	}
-	return app, bounded("priority", app.Priority, 0, 10)
+	var err error
+	app.Priority, err = a.number("priority", 0, 10)
+	return app, err
 }
 
 // tapped is what a tap on the message opens, where there is one place for it.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/containrrr/shoutrrr/pkg/services/bark"
@@ -14,13 +15,16 @@ import (
 )
 
 // barkDevice is a device with the Bark app.
-type barkDevice struct{ bark.Config }
+type barkDevice struct {
+	bark.Config
+	badge string // a number, as a rule
+}
 
 // readBark reads bark://:KEY@host[:port]/[path].
 func readBark(a address) (service, error) {
-	var b barkDevice
+	b := barkDevice{badge: a.option("badge")}
 	form := wrong("must be bark://:DEVICE-KEY@host/, with ?scheme=http for a server without TLS")
-	if err := a.into(&b.Config, form); err != nil {
+	if err := a.into(&b.Config, form, "badge"); err != nil {
 		return nil, err
 	}
 	b.Scheme = strings.ToLower(b.Scheme)
@@ -37,9 +41,10 @@ func (b barkDevice) dress(m notify.Message) []parcel {
 	content := map[string]any{"device_key": b.DeviceKey}
 	fill(content, map[string]string{
 		"sound": b.Sound, "icon": b.Icon, "group": b.Group, "url": b.URL, "category": b.Category, "copy": b.Copy,
+		"badge": b.badge,
 	})
-	if b.Badge != 0 {
-		content["badge"] = b.Badge
+	if n, err := strconv.Atoi(b.badge); err == nil {
+		content["badge"] = n
 	}
 	if click := tapped(m); click != "" {
 		content["url"] = click

@@ -17,7 +17,8 @@ import (
 type pushoverApp struct {
 	pushover.Config
 	users         []string
-	fixed         bool // the channel's Priority goes before the severity's
+	fixed         bool // the channel's level goes before the severity's
+	level         int  // of priority
 	sound         string
 	retry, expire int // seconds; of an emergency, 0 for none
 }
@@ -27,7 +28,7 @@ type pushoverApp struct {
 func readPushover(a address) (service, error) {
 	p := pushoverApp{users: list(a.Host), fixed: a.option("priority") != "", sound: a.option("sound")}
 	form := wrong("must be pushover://shoutrrr:API-TOKEN@USER-KEY/")
-	if err := a.into(&p.Config, form, "retry", "expire", "sound"); err != nil {
+	if err := a.into(&p.Config, form, "priority", "retry", "expire", "sound"); err != nil {
 		return nil, err
 	}
 	if p.users == nil {
@@ -40,10 +41,13 @@ func readPushover(a address) (service, error) {
 	if p.expire, err = a.number("expire", 30, 10800); err != nil {
 		return nil, err
 	}
-	if p.Priority == 2 && !p.emergency() {
+	if p.level, err = a.number("priority", -2, 2); err != nil {
+		return nil, err
+	}
+	if p.level == 2 && !p.emergency() {
 		return nil, wrong("has priority 2, which needs retry and expire too, in seconds: ?priority=2&retry=60&expire=3600")
 	}
-	return p, bounded("priority", int(p.Priority), -2, 2)
+	return p, nil
 }
 
 func (p pushoverApp) emergency() bool { return p.retry > 0 && p.expire > 0 }
@@ -51,7 +55,7 @@ func (p pushoverApp) emergency() bool { return p.retry > 0 && p.expire > 0 }
 func (p pushoverApp) priority(m notify.Message) int {
 	switch {
 	case m.Tone == notify.Alarm && p.fixed:
-		return int(p.Priority)
+		return p.level
 	case urgency(m) == 4 && p.emergency():
 		return 2
 	}

@@ -399,6 +399,8 @@ func TestPriorities(t *testing.T) {
 		{"Opsgenie gets what is given for every alert", "opsgenie://h/K?details=room:attic&visibleTo=team:ops&actions=Look&priority=P5", ordinary(), `{"actions":["Look"],"alias":"n1"`},
 		{"as pairs", "opsgenie://h/K?details=room:attic", ordinary(), `"details":{"room":"attic"}`},
 		{"for whom it shows", "opsgenie://h/K?visibleTo=team:ops", ordinary(), `"visibleTo":[{"type":"team","name":"ops"}]`},
+		{"a text for a badge", "bark://:k@h/?badge=x", ordinary(), `"badge":"x"`},
+		{"a number with a zero before it", "gotify://h/T?priority=08", ordinary(), `"priority":8`},
 		{"a number for a badge", "bark://:k@h/?badge=3", ordinary(), `"badge":3`},
 		{"a webhook that wants text gets text", "generic://h/x?contenttype=text/plain", ordinary(), "Freezer too warm\nkitchen is at"},
 	} {

@@ -29,17 +29,23 @@ type mailbox struct {
 // never sent in the clear unless the URL says encryption=none or starttls=no.
 func readSMTP(a address) (service, error) {
 	var c smtp.Config
-	form := wrong("must be" +
-		" smtp://user:password@mail.example.org:587/?from=tocsin@example.org&to=me@example.org,you@example.org")
-	if err := a.into(&c, form, "auth"); err != nil {
+	missing := wrong("must say to whom: &to=me@example.org,you@example.org")
+	nobody := wrong("must say who writes: ?from=tocsin@example.org")
+	if a.option("from")+a.option("fromaddress") == "" {
+		missing = nobody
+	}
+	if err := a.into(&c, missing, "auth", "usehtml", "subject", "title"); err != nil {
 		return nil, err
 	}
-	if c.Host == "" || c.Port == 0 && a.Port() != "" { // shoutrrr takes a port that is none for no port
-		return nil, form
+	switch {
+	case c.Host == "":
+		return nil, wrong("must name the mail server: smtp://user:password@mail.example.org:587/?from=…&to=…")
+	case c.Port == 0 && a.Port() != "": // shoutrrr takes a port that is none for no port
+		return nil, wrong("has a port that is not a whole number from 1 to 65535")
 	}
 	from, err := mailAddress(c.FromAddress)
 	if err != nil {
-		return nil, wrong("must say who writes: ?from=tocsin@example.org")
+		return nil, nobody
 	}
 	for i, to := range c.ToAddresses {
 		if c.ToAddresses[i], err = mailAddress(to); err != nil {
@@ -71,10 +77,8 @@ func readServer(c smtp.Config, auth string) (mailServer, error) {
 		return s, wrong("has an option auth that is none of None, Plain, Login, CRAMMD5, OAuth2")
 	}
 	if s.hello == "auto" {
-		name, err := os.Hostname()
-		if s.hello = name; err != nil {
-			s.hello = "localhost"
-		}
+		name, _ := os.Hostname() // it may be empty without an error, too
+		s.hello = cmp.Or(name, "localhost")
 	}
 	if strings.ContainsAny(s.hello, " \t") {
 		return s, wrong("has an option clienthost that is no host's name")

@@ -27,7 +27,7 @@ var (
 // is ours to say; preview is never wanted.
 func readTelegram(a address) (service, error) {
 	var c telegram.Config
-	if _, err := a.options(&c); err != nil {
+	if _, err := a.options(&c, "preview", "parsemode"); err != nil {
 		return nil, err
 	}
 	password, _ := a.User.Password()
