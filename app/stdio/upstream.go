@@ -112,6 +112,22 @@ func (u *upstream) end() {
 	}
 }
 
+// keep makes s the client's session, unless ctx has ended: who ends a session
+// when the bridge ends finds it here, or it is ended at once.
+func (u *upstream) keep(ctx context.Context, s *link) error {
+	u.mu.Lock()
+	err := ctx.Err()
+	if err == nil {
+		u.session = s
+	}
+	u.mu.Unlock()
+	if err != nil {
+		s.end()
+		u.leave(s)
+	}
+	return err
+}
+
 // bring brings a request to the server and returns the answer.
 func (u *upstream) bring(ctx context.Context, b *Bridge, c *call) (jsonrpc.Message, error) {
 	var s *link
@@ -140,11 +156,14 @@ func (u *upstream) bring(ctx context.Context, b *Bridge, c *call) (jsonrpc.Messa
 }
 
 // shake returns the client's session, which it begins if there is none, and
-// the server's answer to the handshake.
+// the server's answer to the handshake. Anew, it ends the one before, which may
+// have begun since the client asked for the handshake.
 func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, jsonrpc.Message, error) {
 	u.opening.Lock()
 	defer u.opening.Unlock()
-	if s := u.present(); s != nil && !anew {
+	if anew {
+		u.end()
+	} else if s := u.present(); s != nil {
 		return s, jsonrpc.Message{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, shakeTime)
@@ -159,9 +178,9 @@ func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, json
 	if len(answer.Error) > 0 {
 		return nil, answer, rules.Errorf(rules.Unavailable, "%s refuses the handshake: %s", u.name, answer.Error)
 	}
-	u.mu.Lock()
-	u.session = s
-	u.mu.Unlock()
+	if err := u.keep(ctx, s); err != nil {
+		return nil, answer, err
+	}
 	b.reached(u)
 	if !anew && ready {
 		u.confirm(ctx, b, s)
