@@ -16,6 +16,7 @@ type inquiry struct {
 	method  string
 	at      *upstream
 	session *link
+	call    *call // during which it was asked, nil for none
 }
 
 // reply takes an answer of the client to the server that asked.
@@ -31,8 +32,8 @@ func (b *Bridge) reply(ctx context.Context, m jsonrpc.Message) {
 	b.spawned.Go(func() { b.tell(ctx, q.at, q.session, m.WithID(q.id)) })
 }
 
-// pass gives the client what a server says by itself.
-func (b *Bridge) pass(ctx context.Context, u *upstream, s *link, m jsonrpc.Message) {
+// pass gives the client what a server says, by itself or before it answers c.
+func (b *Bridge) pass(ctx context.Context, u *upstream, s *link, c *call, m jsonrpc.Message) {
 	switch {
 	case m.Method == string(mcp.MethodNotificationCancelled):
 		b.write(b.translated(m, s))
@@ -41,14 +42,13 @@ func (b *Bridge) pass(ctx context.Context, u *upstream, s *link, m jsonrpc.Messa
 	case m.Method == string(mcp.MethodPing):
 		b.spawned.Go(func() { b.tell(ctx, u, s, jsonrpc.Success(m.ID, struct{}{})) })
 	case m.Asks():
-		b.inquire(ctx, u, s, m)
+		b.inquire(ctx, inquiry{id: m.ID, method: m.Method, at: u, session: s, call: c}, m)
 	}
 }
 
 // inquire asks the client what a server wants to know, under a number of the
 // bridge's own: servers that follow each other count from the same one.
-func (b *Bridge) inquire(ctx context.Context, u *upstream, s *link, m jsonrpc.Message) {
-	q := inquiry{id: m.ID, method: m.Method, at: u, session: s}
+func (b *Bridge) inquire(ctx context.Context, q inquiry, m jsonrpc.Message) {
 	b.mu.Lock()
 	over := b.over
 	b.asked++
@@ -58,7 +58,7 @@ func (b *Bridge) inquire(ctx context.Context, u *upstream, s *link, m jsonrpc.Me
 	}
 	b.mu.Unlock()
 	if over {
-		b.spawned.Go(func() { b.tell(ctx, u, s, q.unanswered()) })
+		b.spawned.Go(func() { b.tell(ctx, q.at, q.session, q.unanswered()) })
 		return
 	}
 	b.write(m.WithID(strconv.AppendInt(nil, int64(n), 10)))
@@ -93,19 +93,19 @@ func (b *Bridge) translated(m jsonrpc.Message, s *link) jsonrpc.Message {
 	return m
 }
 
-// withdraw takes back the questions of a session that has ended.
-func (b *Bridge) withdraw(s *link) {
+// withdraw takes back the questions that wait for nothing any more.
+func (b *Bridge) withdraw(reason string, moot func(inquiry) bool) {
 	b.mu.Lock()
 	var gone []int
 	for n, q := range b.questions {
-		if q.session == s {
+		if moot(q) {
 			gone = append(gone, n)
 			delete(b.questions, n)
 		}
 	}
 	b.mu.Unlock()
 	for _, n := range gone {
-		gone := map[string]any{"requestId": n, "reason": "the server has ended"}
+		gone := map[string]any{"requestId": n, "reason": reason}
 		b.write(jsonrpc.Notification(string(mcp.MethodNotificationCancelled), gone))
 	}
 }

@@ -142,7 +142,7 @@ func (u *upstream) bring(ctx context.Context, b *Bridge, c *call) (jsonrpc.Messa
 	reached := sync.OnceFunc(func() { b.reached(u) })
 	answer, err := u.ask(ctx, s, c.Message, func(m jsonrpc.Message) {
 		reached()
-		b.pass(ctx, u, s, m)
+		b.pass(ctx, u, s, c, m)
 	})
 	switch {
 	case err == nil:
@@ -150,7 +150,7 @@ func (u *upstream) bring(ctx context.Context, b *Bridge, c *call) (jsonrpc.Messa
 	case errors.Is(err, errForgotten):
 		u.forget(s)
 	case errors.Is(err, errLost):
-		b.withdraw(s)
+		b.withdraw("the call has ended", func(q inquiry) bool { return q.call == c })
 	}
 	return answer, err
 }
@@ -171,7 +171,7 @@ func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, json
 	b.mu.Lock()
 	hello, ready, standing := b.hello, b.ready, b.standing
 	b.mu.Unlock()
-	s, answer, err := u.greet(ctx, hello, func(m jsonrpc.Message) { b.pass(ctx, u, nil, m) })
+	s, answer, err := u.greet(ctx, hello, func(m jsonrpc.Message) { b.pass(ctx, u, nil, nil, m) })
 	if err != nil || len(answer.Error) > 0 && anew {
 		return nil, answer, err
 	}
@@ -213,13 +213,13 @@ func (u *upstream) hear(ctx context.Context, b *Bridge, s *link) {
 		}
 	})
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
-		err := u.listen(ctx, s, func(m jsonrpc.Message) { b.pass(ctx, u, s, m) })
+		err := u.listen(ctx, s, func(m jsonrpc.Message) { b.pass(ctx, u, s, nil, m) })
 		switch {
 		case ctx.Err() != nil || errors.Is(err, errNoStream):
 			return
 		case errors.Is(err, errUnreached) || again(err):
 			u.forget(s)
-			b.withdraw(s)
+			b.withdraw("the server has ended", func(q inquiry) bool { return q.session == s })
 			return
 		}
 		if !sleep(ctx, pause) {

@@ -1,9 +1,12 @@
 package stdio
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -54,6 +57,15 @@ func script(handle func(ctx context.Context, m jsonrpc.Message, say func(jsonrpc
 		defer mu.Unlock()
 		return all
 	}
+}
+
+func message(t *testing.T, text string) jsonrpc.Message {
+	t.Helper()
+	m, wrong := jsonrpc.Parse([]byte(text))
+	if wrong != nil {
+		t.Fatalf("%s is no message", text)
+	}
+	return m
 }
 
 // TestASessionOfAnEarlyRequestEnds: a client asks before its handshake, and
@@ -148,4 +160,71 @@ func TestASessionThatBeginsAfterTheEndIsEnded(t *testing.T) {
 	}
 	u.end()
 	b.spawned.Wait()
+}
+
+// TestACancelledCallTakesBackOnlyItsOwnQuestion, and the answer of the user to
+// another call arrives.
+func TestACancelledCallTakesBackOnlyItsOwnQuestion(t *testing.T) {
+	for _, meta := range []string{"", `"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}`} {
+		t.Run("meta "+meta, func(t *testing.T) {
+			answered := make(chan string, 1)
+			target, _ := script(func(ctx context.Context, m jsonrpc.Message, say func(jsonrpc.Message)) jsonrpc.Message {
+				switch {
+				case m.Answers():
+					answered <- string(m.ID) + string(m.Result)
+				case m.Method == "tools/call":
+					say(jsonrpc.Request(m.ID, "elicitation/create", struct{}{}))
+					<-ctx.Done()
+				}
+				return jsonrpc.Success(m.ID, struct{}{})
+			})
+			b := NewBridge([]Target{target}, Options{})
+			u, out := b.upstreams[0], &bytes.Buffer{}
+			asked := make(chan struct{}, 10)
+			b.out = io.MultiWriter(out, tick(asked))
+			begin := func(id string) (cancel func(), done chan error) {
+				c, ctx := b.open(t.Context(), message(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":{`+meta+`}}`))
+				done = make(chan error, 1)
+				go func() {
+					_, err := u.bring(ctx, b, c)
+					done <- err
+				}()
+				<-asked
+				return c.cancel, done
+			}
+			stop, stopped := begin("50")
+			cancel, cancelled := begin("60")
+			cancel()
+			if err := <-cancelled; !errors.Is(err, errLost) {
+				t.Errorf("the cancelled call ended with %v", err)
+			}
+			b.reply(t.Context(), message(t, `{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`))
+			b.reply(t.Context(), message(t, `{"jsonrpc":"2.0","id":2,"result":{"action":"accept"}}`)) // too late
+			stop()
+			<-stopped
+			u.end()
+			b.spawned.Wait()
+			close(answered)
+			var got []string
+			for a := range answered {
+				got = append(got, a)
+			}
+			if len(got) != 1 || got[0] != `50{"action":"accept"}` {
+				t.Errorf("the server was told %q", got)
+			}
+			if text := out.String(); strings.Count(text, `"requestId":`) != 1 || !strings.Contains(text, `"requestId":2`) {
+				t.Errorf("the client was told %s", text)
+			}
+		})
+	}
+}
+
+// tick tells of each message.
+type tick chan struct{}
+
+func (c tick) Write(p []byte) (int, error) {
+	if json.Valid(p) {
+		c <- struct{}{}
+	}
+	return len(p), nil
 }
