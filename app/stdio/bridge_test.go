@@ -124,17 +124,22 @@ func (b *wire) ends() (rest []string) {
 
 // place is a server that comes and goes.
 type place struct {
-	t      *testing.T
-	mu     sync.Mutex
-	server *httptest.Server
-	end    func()
+	t       *testing.T
+	mu      sync.Mutex
+	server  *httptest.Server
+	handler atomic.Pointer[http.Handler]
+	end     func()
 }
 
 // open puts a handler there.
 func (p *place) open(h http.Handler, end func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.server, p.end = httptest.NewServer(h), end
+	p.handler.Store(&h)
+	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*p.handler.Load()).ServeHTTP(w, r)
+	}))
+	p.end = end
 	s := p.server
 	p.t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 }
@@ -277,9 +282,7 @@ func TestASessionThatWasForgottenIsBegunAnew(t *testing.T) {
 	b.hears(`"id":1`)
 	b.hears(`"id":2`, "structuredContent")
 	handler, end := h.daemon() // a reload: another handler, which knows no session
-	p.mu.Lock()
-	p.server.Config.Handler = handler
-	p.mu.Unlock()
+	p.handler.Store(&handler)
 	defer end()
 	b.say(call(3, "create_alert_rule", `{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`))
 	b.hears(`"id":3`, "structuredContent")
