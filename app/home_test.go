@@ -2,16 +2,15 @@ package app_test
 
 import (
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 var (
@@ -28,19 +27,7 @@ type home struct {
 
 func newHome(t *testing.T) *home {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tocsin.db"), sqlite.Options{Migrate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, book := booktest.Open(t, "", evaluator.BookOptions{})
 	points := live.New(live.Options{})
 	if err := points.Write([]byte("temperature,room=kitchen,sensor=a celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
 		t.Fatal(err)

@@ -13,9 +13,9 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // night is a daemon that is ticked by hand, and beside it another process on
@@ -51,15 +51,7 @@ func newNight(t *testing.T) *night {
 
 func (n *night) open(path string) *app.App {
 	n.Helper()
-	store, err := sqlite.Open(n.Context(), path, sqlite.Options{Migrate: true})
-	if err != nil {
-		n.Fatal(err)
-	}
-	n.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			n.Error(err)
-		}
-	})
+	store := booktest.Store(n, path)
 	a := app.New(app.App{
 		Config: &app.Config{
 			Every: 30 * rules.Second, Zone: "UTC",
@@ -67,6 +59,7 @@ func (n *night) open(path string) *app.App {
 		},
 		Store: store, Sources: map[string]evaluator.Source{"home": n.points}, Now: func() time.Time { return n.now },
 	})
+	var err error
 	a.Book, err = evaluator.OpenBook(n.Context(), store, evaluator.BookOptions{
 		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, n.now) },
 	})

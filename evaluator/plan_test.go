@@ -8,7 +8,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,11 +15,11 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/influx"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // counted counts the queries that a source is asked.
@@ -120,15 +119,7 @@ func comparePlan(t *testing.T, kind string, seed uint64) {
 	end := time.Now().UTC().Truncate(time.Minute)
 	lines := randomPoints(r, end)
 	source := &counted{Source: loaded(t, kind, lines, end)}
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "t.db"), sqlite.Options{Migrate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, book := booktest.Open(t, "", evaluator.BookOptions{})
 	engine := evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
 	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
 	var list []rules.Rule

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,9 +14,9 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // walk makes points of a few series that wander, with holes, some of them
@@ -83,15 +82,7 @@ func compareTrial(t *testing.T, kind string, seed uint64) {
 	end := time.Now().UTC().Truncate(time.Minute)
 	begin := end.Add(-25 * time.Minute)
 	source := loaded(t, kind, walk(r, end.Add(-45*time.Minute), end), end)
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "t.db"), sqlite.Options{Migrate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, book := booktest.Open(t, "", evaluator.BookOptions{})
 	engine := evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
 	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
 	var list []rules.Rule

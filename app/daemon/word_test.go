@@ -2,11 +2,11 @@ package daemon
 
 import (
 	"log/slog"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
@@ -14,15 +14,7 @@ import (
 // TestWhatCouldNotBeToldIsToldTheNextTime: what is wrong with the files is not
 // forgotten with a book that takes nothing.
 func TestWhatCouldNotBeToldIsToldTheNextTime(t *testing.T) {
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tocsin.db"), sqlite.Options{Migrate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	store := booktest.Store(t, "")
 	open := func() (*evaluator.Book, *evaluator.Engine) {
 		book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
 		if err != nil {

@@ -9,9 +9,9 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 var (
@@ -22,19 +22,7 @@ var (
 // open makes an App on the database at path and a source of points.
 func open(t *testing.T, path string, points *live.Store, now func() time.Time) *app.App {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, book := booktest.Open(t, path, evaluator.BookOptions{})
 	return app.New(app.App{
 		Config: &app.Config{Every: 30 * rules.Second, Zone: "UTC", Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}}},
 		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": points}, Now: now,

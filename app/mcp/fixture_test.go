@@ -21,9 +21,9 @@ import (
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -71,19 +71,7 @@ func newHouse(t *testing.T, change ...func(*app.App)) *house {
 // newApp returns a house whose door is still closed.
 func newApp(t *testing.T, path string) *house {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), path, sqlite.Options{Migrate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, book := booktest.Open(t, path, evaluator.BookOptions{})
 	h := &house{t: t, log: &buffer{}, wire: &buffer{}, now: noon, tools: map[string]*jsonschema.Schema{}}
 	source := live.New(live.Options{})
 	if err := source.Write([]byte("temperature,room=kitchen,sensor=a celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b celsius=19\ntemperature,monitor_id=7,room=attic,sensor=c celsius=9\n"), 0, noon); err != nil {

@@ -26,8 +26,8 @@ import (
 	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/live"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // TestConformance runs the protocol's own suite, everything that each revision
@@ -94,19 +94,7 @@ func failures(t *testing.T, dir string) string {
 // conformant is the address of a tocsin with the fixtures of the suite.
 func conformant(t *testing.T) string {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "tocsin.db"), sqlite.Options{Migrate: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := store.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	store, book := booktest.Open(t, "", evaluator.BookOptions{})
 	a := app.New(app.App{Config: &app.Config{}, Store: store, Book: book, Sources: map[string]evaluator.Source{"live": live.New(live.Options{})}, Version: "1"})
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	models := mcp.New(a, mcp.Options{Log: log})
