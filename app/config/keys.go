@@ -26,6 +26,11 @@ func shown(c *app.Config) []app.Setting {
 const secretFile = "a file that holds nothing but the credential, in the place of the key before"
 
 func (l *loader) configKeys() []document.Key[app.Config] {
+	return slices.Concat(l.daemonKeys(), l.doorKeys(), l.tableKeys())
+}
+
+// daemonKeys are about the daemon as a whole.
+func (l *loader) daemonKeys() []document.Key[app.Config] {
 	return []document.Key[app.Config]{
 		{
 			Name: "data_dir", Example: DefaultDataDir, Value: aPath(l, func(c *app.Config) *string { return &c.DataDir }),
@@ -60,6 +65,12 @@ func (l *loader) configKeys() []document.Key[app.Config] {
 			Meaning: "how much is logged, to standard error",
 			Value:   document.Choice(func(c *app.Config) *string { return &c.Log }, "debug", "info", "warn", "error"),
 		},
+	}
+}
+
+// doorKeys are about who may ask it, and where.
+func (l *loader) doorKeys() []document.Key[app.Config] {
+	return []document.Key[app.Config]{
 		{
 			Name: "token", Example: `"..."`, Secret: true,
 			Meaning: "opens everything at `listen`, also to other machines; who has neither this nor one of " +
@@ -81,6 +92,12 @@ func (l *loader) configKeys() []document.Key[app.Config] {
 			Meaning: "where phones reach tocsin: messages then carry links to [answer](channels.md#answer-from-the-phone)",
 			Value:   document.Plainly(func(c *app.Config) *string { return &c.PublicURL }, readPublicURL).In("address"),
 		},
+	}
+}
+
+// tableKeys are about what is asked and who is told.
+func (l *loader) tableKeys() []document.Key[app.Config] {
+	return []document.Key[app.Config]{
 		{
 			Name: "sources", Example: `{home: {kind: influxdb, url: "http://127.0.0.1:8086", database: telegraf}}`,
 			Meaning: "where data comes from, by name",
@@ -114,6 +131,11 @@ func (l *loader) configKeys() []document.Key[app.Config] {
 }
 
 func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
+	return append(l.loginKeys(), askingKeys()...)
+}
+
+// loginKeys say where a source is and who asks it.
+func (l *loader) loginKeys() []document.Key[app.SourceConfig] {
 	return []document.Key[app.SourceConfig]{
 		{
 			Name: "kind", Example: app.KindInfluxDB, Without: "needed",
@@ -154,6 +176,12 @@ func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
 			Name: "password_file", Example: "/etc/tocsin/influx.password", Secret: true, Meaning: secretFile,
 			Value: aSecretFile(l, func(s *app.SourceConfig) *rules.Secret { return &s.Password }),
 		},
+	}
+}
+
+// askingKeys say how a source is asked, and what a live one keeps.
+func askingKeys() []document.Key[app.SourceConfig] {
+	return []document.Key[app.SourceConfig]{
 		{
 			Name: "delay", Example: "10s", Without: "`0s`",
 			Meaning: "windows end this long ago, so that late points are in",
