@@ -86,13 +86,17 @@ func (c *call) engineFacts(s app.Status) [][2]string {
 	}
 	last := "none yet"
 	if e.Ticks > 0 {
-		last = fmt.Sprintf("%s, %s with %s in %s", ago(e.LastTick, c.clock()), counted(e.Rules, "rule"), counted(e.Queries, "query"), e.LastTook)
-		if e.Queries > 0 {
+		last = fmt.Sprintf("%s, %s with %s in %s", ago(e.LastTick, c.clock()), plural(e.Rules, "rule", "rules"), plural(e.Queries, "query", "queries"), e.LastTook)
+		switch {
+		case e.Queries == 0:
+		case e.Rules == e.Queries:
+			last += ", 1 rule per query"
+		default:
 			last += fmt.Sprintf(", %.3g rules per query", float64(e.Rules)/float64(e.Queries))
 		}
 	}
 	facts := [][2]string{
-		{"plan", counted(e.Plans, "query") + " for all rules"},
+		{"plan", plural(e.Plans, "query", "queries") + " for all rules"},
 		{"last tick", last},
 		{"ticks", fmt.Sprintf("%d judged, %d missed", e.Ticks, e.Missed)},
 	}
@@ -100,17 +104,6 @@ func (c *call) engineFacts(s app.Status) [][2]string {
 		facts = append(facts, [2]string{"clock", s.Clock})
 	}
 	return facts
-}
-
-// counted is a number of things.
-func counted(n int, what string) string {
-	switch {
-	case n == 1:
-		return "1 " + what
-	case strings.HasSuffix(what, "y"):
-		return fmt.Sprintf("%d %sies", n, strings.TrimSuffix(what, "y"))
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // names joins the names of a list, "none" for an empty one.
