@@ -9,13 +9,14 @@ import (
 
 // AlertView is an alert as every door shows it.
 type AlertView struct {
-	ID             string                  `json:"id"`
-	RuleID         string                  `json:"rule_id"`
-	Title          string                  `json:"title"`
-	Series         rules.Labels            `json:"series"`
-	Status         rules.Status            `json:"status"`
-	Severity       rules.Severity          `json:"severity"`
-	Worst          rules.Severity          `json:"worst_severity,omitempty"` // the highest it had, where it is lower by now
+	ID       string         `json:"id"`
+	RuleID   string         `json:"rule_id"`
+	Title    string         `json:"title"`
+	Series   rules.Labels   `json:"series"`
+	Status   rules.Status   `json:"status"`
+	Severity rules.Severity `json:"severity"`
+	// the highest it had, where it is lower by now
+	Worst          rules.Severity          `json:"worst_severity,omitempty"`
 	Value          *float64                `json:"value"`
 	Text           string                  `json:"text,omitempty"`
 	Peak           *float64                `json:"peak"`
@@ -73,8 +74,10 @@ func (a *App) ViewAlert(row AlertRow) AlertView {
 		})
 	}
 	v := AlertView{
-		ID: row.ID, RuleID: row.RuleID, Title: row.Title, Series: row.Series.Labels(), Status: row.Status(), Severity: row.Severity,
-		Value: rules.Finite(row.Value), Text: row.Text, Peak: rules.Finite(row.Peak), Since: row.Since, StartedAt: row.StartedAt,
+		ID: row.ID, RuleID: row.RuleID, Title: row.Title, Series: row.Series.Labels(), Status: row.Status(),
+		Severity: row.Severity,
+		Value:    rules.Finite(row.Value), Text: row.Text, Peak: rules.Finite(row.Peak), Since: row.Since,
+		StartedAt:  row.StartedAt,
 		ResolvedAt: rules.Given(row.ResolvedAt), Reason: row.Reason, History: row.PastAcks, HeldBy: row.HeldBy,
 		Delivery: deliveryView(row.Notifications), Evidence: row.Evidence,
 	}
@@ -82,7 +85,8 @@ func (a *App) ViewAlert(row AlertRow) AlertView {
 		v.Worst = worst
 	}
 	if ack := row.Ack; ack != nil {
-		v.AcknowledgedBy, v.AcknowledgedAt, v.Until, v.Note = ack.By.Name, rules.Given(ack.At), rules.Given(ack.Until), ack.Note
+		v.AcknowledgedBy, v.AcknowledgedAt, v.Until, v.Note = ack.By.Name, rules.Given(ack.At), rules.Given(ack.Until),
+			ack.Note
 	}
 	return v
 }

@@ -145,7 +145,8 @@ func (a *App) Source(name string) (string, evaluator.Source, error) {
 	case len(known) == 0:
 		return "", nil, rules.FieldErrorf("source", "there is none: add one under sources: in the config")
 	case name == "":
-		return "", nil, rules.FieldErrorf("source", "is missing and there are several: %s; for example %s", strings.Join(known, ", "), known[0])
+		return "", nil, rules.FieldErrorf("source", "is missing and there are several: %s; for example %s",
+			strings.Join(known, ", "), known[0])
 	}
 	return "", nil, rules.FieldErrorf("source", "there is no source %q; known: %s", name, strings.Join(known, ", "))
 }

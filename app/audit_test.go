@@ -18,7 +18,8 @@ func TestAConsentIsGoodForWhatItWasGiven(t *testing.T) {
 	h.must(err)
 	h.must(h.CheckConsent(t.Context(), token, "delete", "r1", "4"))
 	for name, about := range map[string][]string{
-		"another version": {"delete", "r1", "5"}, "another act": {"disable", "r1", "4"}, "less": {"delete", "r1"}, "more": {"delete", "r1", "4", ""},
+		"another version": {"delete", "r1", "5"}, "another act": {"disable", "r1", "4"}, "less": {"delete", "r1"},
+		"more":                            {"delete", "r1", "4", ""},
 		"the same letters, cut elsewhere": {"delete", "r", "14"},
 	} {
 		if err := h.CheckConsent(t.Context(), token, about...); rules.CodeOf(err) != rules.Conflict {
@@ -33,7 +34,8 @@ func TestAConsentIsGoodForWhatItWasGiven(t *testing.T) {
 	now = now.Add(app.ConsentLasts)
 	h.must(h.CheckConsent(t.Context(), token, "delete", "r1", "4"))
 	now = now.Add(time.Second)
-	if err := h.CheckConsent(t.Context(), token, "delete", "r1", "4"); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), "more than 10 minutes old") {
+	if err := h.CheckConsent(t.Context(), token, "delete", "r1", "4"); rules.CodeOf(err) != rules.Conflict ||
+		!strings.Contains(err.Error(), "more than 10 minutes old") {
 		t.Errorf("too late: %v", err)
 	}
 }
@@ -129,7 +131,8 @@ func TestChangesComeInPages(t *testing.T) {
 func TestWithoutADaemonNoTestIsBooked(t *testing.T) {
 	h := newHome(t)
 	h.Daemon = func() (int, bool) { return 0, false }
-	if _, err := h.TestChannel(t.Context(), anna, "phone", time.Second); rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "tocsin serve") {
+	if _, err := h.TestChannel(t.Context(), anna, "phone", time.Second); rules.CodeOf(err) != rules.Unavailable ||
+		!strings.Contains(err.Error(), "tocsin serve") {
 		t.Errorf("tested: %v", err)
 	}
 	if owed := h.Book.Owed(noon.Add(time.Hour)); len(owed) != 0 {

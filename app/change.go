@@ -145,7 +145,8 @@ func (a *App) suggestEver(ctx context.Context, name string, gone []rules.Rule, e
 		names = append(names, g.Name)
 	}
 	if near := rules.Nearest(name, names); listErr == nil && len(rules.Nearest(name, live)) == 0 && len(near) > 0 {
-		return rules.Errorf(rules.NotFound, "no rule %q; did you mean the deleted rule %s?", name, strings.Join(slices.Compact(near), " or "))
+		return rules.Errorf(rules.NotFound, "no rule %q; did you mean the deleted rule %s?", name,
+			strings.Join(slices.Compact(near), " or "))
 	}
 	return a.suggest(ctx, name, err)
 }
@@ -163,7 +164,9 @@ type RestoreAnswer struct {
 // Restore brings a version of a rule back, by name or id and also of a deleted
 // rule; version 0 is a deleted rule as it was last. What it names and today's
 // house has not, such as a channel, is a warning: the rule was right once.
-func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, version int, o SaveOptions) (RestoreAnswer, error) {
+func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, version int, o SaveOptions) (RestoreAnswer,
+	error,
+) {
 	r, deleted, err := a.findEver(ctx, nameOrID)
 	if err != nil {
 		return RestoreAnswer{}, err
@@ -172,7 +175,9 @@ func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, vers
 		return RestoreAnswer{}, rules.Errorf(rules.Conflict, "rule %q is at version %d already", r.Name, version)
 	}
 	if version == 0 && !deleted {
-		return RestoreAnswer{}, rules.Errorf(rules.Invalid, "rule %q is not deleted, so the version to restore must be named; it is at version %d now, for example restore version %d", r.Name, r.Version, max(1, r.Version-1))
+		return RestoreAnswer{}, rules.Errorf(rules.Invalid,
+			"rule %q is not deleted, so the version to restore must be named; it is at version %d now, for example restore "+
+				"version %d", r.Name, r.Version, max(1, r.Version-1))
 	}
 	versions, _, err := a.Store.Versions(ctx, VersionFilter{RuleID: r.ID})
 	if err != nil {
@@ -182,7 +187,8 @@ func (a *App) Restore(ctx context.Context, by rules.Actor, nameOrID string, vers
 		return v.Version == version || version == 0 && v.Act != "deleted"
 	})
 	if i < 0 {
-		return RestoreAnswer{}, rules.Errorf(rules.NotFound, "rule %q has no version %d; it has %s", r.Name, version, span(versions))
+		return RestoreAnswer{}, rules.Errorf(rules.NotFound, "rule %q has no version %d; it has %s", r.Name, version,
+			span(versions))
 	}
 	answer, err := a.restore(ctx, by, r, versions[i], o)
 	answer.Deleted = deleted
@@ -198,7 +204,9 @@ func span(versions []rules.Version) string {
 }
 
 // restore puts version v in the place of rule was.
-func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rules.Version, o SaveOptions) (RestoreAnswer, error) {
+func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rules.Version,
+	o SaveOptions,
+) (RestoreAnswer, error) {
 	warnings, err := a.checkAgain(ctx, v.Rule)
 	if err != nil {
 		return RestoreAnswer{}, err
@@ -207,14 +215,18 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
-	answer := RestoreAnswer{Rule: a.view(v.Rule), From: v.Version, Was: was, Changes: changes, Warnings: a.notNil(warnings)}
+	answer := RestoreAnswer{
+		Rule: a.view(v.Rule), From: v.Version, Was: was, Changes: changes,
+		Warnings: a.notNil(warnings),
+	}
 	if o.DryRun {
 		return answer, nil
 	}
 	var saved rules.Rule
 	followed, err := a.actOn(ctx, by, was, v.Rule.Name, func(s rules.Setting, l *rules.Ledger) error {
 		if want := o.ExpectedVersion; want != 0 && l.Rule.Version != want {
-			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; look at its history again", was.Name, l.Rule.Version, want)
+			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; look at its history again", was.Name,
+				l.Rule.Version, want)
 		}
 		l.Restore(s, v, by)
 		saved = l.Rule
@@ -238,7 +250,8 @@ func (a *App) checkAgain(ctx context.Context, r rules.Rule) (warnings []string, 
 		}
 	}
 	if taken, ok := known[r.Name]; ok {
-		return nil, rules.Errorf(rules.Conflict, "another rule is called %s by now (id %s); delete that one or give it another name first", r.Name, taken.ID)
+		return nil, rules.Errorf(rules.Conflict,
+			"another rule is called %s by now (id %s); delete that one or give it another name first", r.Name, taken.ID)
 	}
 	known.Add(r)
 	if err := rules.NewOrder(known).Add(r); err != nil {
@@ -280,9 +293,12 @@ func (a *App) Undo(ctx context.Context, by rules.Actor, handle string, o SaveOpt
 	i := slices.IndexFunc(versions, func(v rules.Version) bool { return v.Version == version })
 	switch {
 	case i < 0:
-		return RestoreAnswer{}, rules.Errorf(rules.NotFound, "rule %q has no version %d; it has %s", r.Name, version, span(versions))
+		return RestoreAnswer{}, rules.Errorf(rules.NotFound, "rule %q has no version %d; it has %s", r.Name, version,
+			span(versions))
 	case i > 0:
-		return RestoreAnswer{}, rules.Errorf(rules.Conflict, "rule %q was changed again since, by %s (%s) to version %d; undo that first, or restore version %d to take back all of it",
+		return RestoreAnswer{}, rules.Errorf(rules.Conflict,
+			"rule %q was changed again since, by %s (%s) to version %d; undo that first, or restore version %d to take back "+
+				"all of it",
 			r.Name, versions[0].By.Name, versions[0].By.Door, versions[0].Version, max(1, version-1))
 	}
 	o.ExpectedVersion = version
@@ -309,5 +325,7 @@ func readHandle(handle string) (name string, version int, err error) {
 			return handle[:at], version, nil
 		}
 	}
-	return "", 0, rules.FieldErrorf("undo", "must be a rule and the version that the change made, as rule@version; got %q; the list of changes has the handles", handle)
+	return "", 0, rules.FieldErrorf("undo",
+		"must be a rule and the version that the change made, as rule@version; got %q; the list of changes has the handles",
+		handle)
 }

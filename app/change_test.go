@@ -14,7 +14,10 @@ import (
 // create makes a rule through anna's door and returns its id.
 func (h *home) create(name string, more rules.Doc) string {
 	h.Helper()
-	doc := rules.Doc{"name": name, "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 9}}
+	doc := rules.Doc{
+		"name": name, "measurement": "temperature", "field": "celsius",
+		"condition": rules.Doc{"operator": ">", "value": 9},
+	}
 	for key, v := range more {
 		doc[key] = v
 	}
@@ -54,13 +57,17 @@ func TestChangesTellWhoDidWhatToWhichKeys(t *testing.T) {
 	h.update("fridge", rules.Doc{"for": "5m", "condition": rules.Doc{"value": 7, "recover": 6}})
 	h.create("hall", nil)
 	h.update("fridge", rules.Doc{"enabled": false})
-	h.say("of one", h.changes("fridge", 0), `*3 disabled fridge(enabled true>false), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m"), 1 created fridge()`)
-	h.say("of all", h.changes("", 0), `*3 disabled fridge(enabled true>false), *1 created hall(), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m"), 1 created fridge()`)
-	h.say("the last two", h.changes("fridge", 2), `*3 disabled fridge(enabled true>false), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m")`)
+	h.say("of one", h.changes("fridge", 0),
+		`*3 disabled fridge(enabled true>false), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m"), 1 created fridge()`)
+	h.say("of all", h.changes("", 0),
+		`*3 disabled fridge(enabled true>false), *1 created hall(), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m"), 1 created fridge()`)
+	h.say("the last two", h.changes("fridge", 2),
+		`*3 disabled fridge(enabled true>false), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m")`)
 	if c := h.last("fridge"); c.By != anna || !c.At.Equal(noon) {
 		t.Errorf("change = %+v", c)
 	}
-	if _, _, err := h.Changes(t.Context(), app.ChangeFilter{Rule: "frigde"}); rules.CodeOf(err) != rules.NotFound || !strings.Contains(err.Error(), "did you mean fridge?") {
+	if _, _, err := h.Changes(t.Context(), app.ChangeFilter{Rule: "frigde"}); rules.CodeOf(err) != rules.NotFound ||
+		!strings.Contains(err.Error(), "did you mean fridge?") {
 		t.Errorf("changes of none: %v", err)
 	}
 }
@@ -77,12 +84,17 @@ func TestAnyVersionCanBeRestored(t *testing.T) {
 		t.Errorf("restored = %+v", got)
 	}
 	h.say("history", h.changes("fridge", 1), `*4 restored fridge(for "5m"> severity "low">"medium")`)
-	for version, want := range map[int]string{9: "has no version 9; it has 1 to 4", 4: "is at version 4 already", 0: "is not deleted, so the version to restore must be named"} {
-		if _, err := h.Restore(t.Context(), anna, "fridge", version, app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+	for version, want := range map[int]string{
+		9: "has no version 9; it has 1 to 4", 4: "is at version 4 already",
+		0: "is not deleted, so the version to restore must be named",
+	} {
+		if _, err := h.Restore(t.Context(), anna, "fridge", version, app.SaveOptions{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("restore of version %d: %v", version, err)
 		}
 	}
-	if _, err := h.Restore(t.Context(), anna, "fridge", 2, app.SaveOptions{ExpectedVersion: 3}); rules.CodeOf(err) != rules.Conflict {
+	if _, err := h.Restore(t.Context(), anna, "fridge", 2,
+		app.SaveOptions{ExpectedVersion: 3}); rules.CodeOf(err) != rules.Conflict {
 		t.Errorf("restore over another change: %v", err)
 	}
 }
@@ -93,7 +105,8 @@ func TestADeletedRuleComesBackByNameAndById(t *testing.T) {
 	for _, handle := range []string{"fridge", id} {
 		_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
 		h.must(err)
-		if _, err := h.Restore(t.Context(), anna, "frige", 0, app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), "did you mean the deleted rule fridge?") {
+		if _, err := h.Restore(t.Context(), anna, "frige", 0, app.SaveOptions{}); err == nil ||
+			!strings.Contains(err.Error(), "did you mean the deleted rule fridge?") {
 			t.Errorf("restore of a mistyped name: %v", err)
 		}
 		if _, err := h.Restore(t.Context(), anna, handle, 0, app.SaveOptions{DryRun: true}); err != nil {
@@ -136,7 +149,8 @@ func TestANameThatIsTakenIsNotRestoredOver(t *testing.T) {
 	_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
 	h.must(err)
 	other := h.create("fridge", nil)
-	if _, err := h.Restore(t.Context(), anna, id, 0, app.SaveOptions{}); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), "another rule is called fridge by now (id "+other+")") {
+	if _, err := h.Restore(t.Context(), anna, id, 0, app.SaveOptions{}); rules.CodeOf(err) != rules.Conflict ||
+		!strings.Contains(err.Error(), "another rule is called fridge by now (id "+other+")") {
 		t.Errorf("restore: %v", err)
 	}
 }
@@ -153,7 +167,10 @@ func TestARestoredRuleWarnsOfWhatIsGone(t *testing.T) {
 	delete(h.Sources, "home")
 	got, err := h.Restore(t.Context(), anna, "fridge", 1, app.SaveOptions{})
 	h.must(err)
-	for _, want := range []string{`depends_on: there is no rule "parent" any more`, `channels: no channel "mail"; known: phone`, `its source "home" is not in the config, so it will not be evaluated`} {
+	for _, want := range []string{
+		`depends_on: there is no rule "parent" any more`,
+		`channels: no channel "mail"; known: phone`, `its source "home" is not in the config, so it will not be evaluated`,
+	} {
 		if !slices.Contains(got.Warnings, want) {
 			t.Errorf("warnings = %q, want %q", got.Warnings, want)
 		}
@@ -166,7 +183,8 @@ func TestACircleIsNotRestored(t *testing.T) {
 	h.create("b", rules.Doc{"depends_on": []any{"a"}})
 	h.update("b", rules.Doc{"depends_on": nil})
 	h.update("a", rules.Doc{"depends_on": []any{"b"}})
-	if _, err := h.Restore(t.Context(), anna, "b", 1, app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), "goes round in a circle: b on a on b") {
+	if _, err := h.Restore(t.Context(), anna, "b", 1, app.SaveOptions{}); err == nil ||
+		!strings.Contains(err.Error(), "goes round in a circle: b on a on b") {
 		t.Errorf("restore: %v", err)
 	}
 }
@@ -197,10 +215,13 @@ func TestUndo(t *testing.T) {
 		t.Errorf("it is still there: %v", err)
 	}
 	for handle, want := range map[string]string{
-		created: "was changed again since, by anna (web) to version 7; undo that first", "fridge@70": "has no version 70; it has 1 to 7",
-		"fridge": "must be a rule and the version", "fridge@x": "must be a rule and the version", "@1": "must be a rule and the version", "nothing@1": `no rule "nothing"`,
+		created:     "was changed again since, by anna (web) to version 7; undo that first",
+		"fridge@70": "has no version 70; it has 1 to 7",
+		"fridge":    "must be a rule and the version", "fridge@x": "must be a rule and the version",
+		"@1": "must be a rule and the version", "nothing@1": `no rule "nothing"`,
 	} {
-		if _, err := h.Undo(t.Context(), anna, handle, app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := h.Undo(t.Context(), anna, handle, app.SaveOptions{}); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("undo of %s: %v", handle, err)
 		}
 	}

@@ -117,7 +117,8 @@ func (a *App) checkChannels(ctx context.Context, r rules.Rule) error {
 
 func noChannel(field, name string, known []string) error {
 	if len(known) == 0 {
-		return rules.FieldErrorf(field, "no channel %q; there is none yet: a person adds one with `tocsin channels add %s`", name, name)
+		return rules.FieldErrorf(field, "no channel %q; there is none yet: a person adds one with `tocsin channels add %s`",
+			name, name)
 	}
 	return rules.FieldErrorf(field, "no channel %q; known: %s", name, strings.Join(known, ", "))
 }
@@ -137,7 +138,9 @@ var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 func ValidName(text string) bool { return validName.MatchString(text) }
 
 // AddChannel stores a channel with its URL sealed. It needs the key.
-func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url rules.Secret, s notify.Settings) (rules.ChannelInfo, error) {
+func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url rules.Secret,
+	s notify.Settings,
+) (rules.ChannelInfo, error) {
 	kind, err := a.checkCredential(name, url)
 	if err != nil {
 		return rules.ChannelInfo{}, err
@@ -146,7 +149,9 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 		return rules.ChannelInfo{}, err
 	}
 	if known, err := a.channelNames(ctx); err != nil || slices.Contains(known, name) {
-		return rules.ChannelInfo{}, cmp.Or(err, rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name, or give it another credential with `tocsin channels add --replace %s`", name, name))
+		return rules.ChannelInfo{}, cmp.Or(err,
+			rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name, or give it another "+
+				"credential with `tocsin channels add --replace %s`", name, name))
 	}
 	c := StoredChannel{ID: NewID("c"), Name: name, Kind: kind, Settings: s, By: by, CreatedAt: a.Time()}
 	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
@@ -158,20 +163,25 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 // checkCredential returns the kind of a channel that may be stored.
 func (a *App) checkCredential(name string, url rules.Secret) (kind string, err error) {
 	if a.Seal == nil || a.Sender == nil {
-		return "", rules.Errorf(rules.Forbidden, "this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
+		return "", rules.Errorf(rules.Forbidden,
+			"this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
 	}
 	if !ValidName(name) {
-		return "", rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example phone", name)
+		return "", rules.FieldErrorf("name",
+			"must be small letters, digits, _ . and -, at most 63; got %q; for example phone", name)
 	}
 	if _, twice := a.Config.Channels[name]; twice {
-		return "", rules.Errorf(rules.Conflict, "channel %q is in the config file; change it there, or choose another name", name)
+		return "", rules.Errorf(rules.Conflict, "channel %q is in the config file; change it there, or choose another name",
+			name)
 	}
 	return a.Sender.Check(url)
 }
 
 // ReplaceCredential gives a stored channel another URL, be it of another
 // service. Its settings stay.
-func (a *App) ReplaceCredential(ctx context.Context, by rules.Actor, name string, url rules.Secret) (rules.ChannelInfo, error) {
+func (a *App) ReplaceCredential(ctx context.Context, by rules.Actor, name string, url rules.Secret) (rules.ChannelInfo,
+	error,
+) {
 	kind, err := a.checkCredential(name, url)
 	if err != nil {
 		return rules.ChannelInfo{}, err

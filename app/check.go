@@ -47,7 +47,9 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	switch code := rules.CodeOf(err); {
 	case err == nil:
 	case code == rules.Unavailable && !o.AllowUnknown:
-		return nil, rules.Errorf(rules.Unavailable, "source %q cannot be asked whether %s exists: %v; try again, or save it unchecked by allowing unknown data", name, r.What(), err)
+		return nil, rules.Errorf(rules.Unavailable,
+			"source %q cannot be asked whether %s exists: %v; try again, or save it unchecked by allowing unknown data", name,
+			r.What(), err)
 	case code == rules.Unavailable:
 		r.Unchecked = true
 		warnings = append(warnings, fmt.Sprintf("saved unchecked: source %q does not answer", name))
@@ -57,7 +59,9 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 		warnings = append(warnings, "saved although it does not exist yet: "+err.Error())
 	}
 	if gap := evaluator.Gap(schedule, a.Time()); r.For > 0 && gap > r.For.Std() {
-		warnings = append(warnings, fmt.Sprintf("for is %s but the rule is only evaluated every %s, so it takes at least that long", r.For, rules.Duration(gap)))
+		warnings = append(warnings,
+			fmt.Sprintf("for is %s but the rule is only evaluated every %s, so it takes at least that long", r.For,
+				rules.Duration(gap)))
 	}
 	warnings = append(warnings, a.zoneWarnings(*r)...)
 	if r.Condition.Type == rules.Query && !o.SameData && err == nil {
@@ -82,7 +86,8 @@ func (a *App) zoneWarnings(r rules.Rule) (out []string) {
 	if house == time.Local {
 		name = "Europe/Berlin"
 	}
-	const utc = "%s names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example %s%q"
+	const utc = "%s names no zone, so its times are in UTC, which is not what clocks show here; give it one, for " +
+		"example %s%q"
 	if r.Active != nil && r.Active.Hours != "" && r.Active.Zone == "" {
 		out = append(out, fmt.Sprintf(utc, "active", "active.zone ", name))
 	}
@@ -104,7 +109,8 @@ func emptyQuery(ctx context.Context, s evaluator.Source, r rules.Rule, now time.
 	case rows == 0:
 		return []string{"the query was asked just now and answers nothing; is a name in it misspelt?"}
 	case values == 0:
-		return []string{fmt.Sprintf("the query was asked just now and answers no number in column %q, so there is nothing to judge", r.Condition.Column)}
+		return []string{fmt.Sprintf("the query was asked just now and answers no number in column %q, so there is nothing "+
+			"to judge", r.Condition.Column)}
 	}
 	return nil
 }
@@ -125,9 +131,11 @@ func (a *App) CheckParents(ctx context.Context, r rules.Rule, had []string) (los
 		case err != nil && slices.Contains(had, name):
 			lost = append(lost, orphaned(rules.Rule{Name: r.Name, DependsOn: []string{name}}, nil)...)
 		case err != nil:
-			errs = append(errs, rules.FieldErrorf("depends_on", "there is no rule %q; create it first, or take it out of depends_on", name))
+			errs = append(errs,
+				rules.FieldErrorf("depends_on", "there is no rule %q; create it first, or take it out of depends_on", name))
 		case parent.ID == r.ID || a.dependsOn(ctx, parent, r.ID, map[string]bool{}):
-			errs = append(errs, rules.FieldErrorf("depends_on", "rule %q depends on this one already; a circle is not possible", name))
+			errs = append(errs,
+				rules.FieldErrorf("depends_on", "rule %q depends on this one already; a circle is not possible", name))
 		}
 	}
 	return lost, errors.Join(errs...)

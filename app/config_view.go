@@ -64,7 +64,9 @@ func namesUnseen(c *Config, stored map[string]bool, known bool) []string {
 			case known:
 				out = append(out, fmt.Sprintf("%s: there is no channel %q; add it with `tocsin channels add %s`", key, name, name))
 			default:
-				out = append(out, fmt.Sprintf("%s: channel %q is not in the config; if it is not a stored one either, add it with `tocsin channels add %s`", key, name, name))
+				out = append(out,
+					fmt.Sprintf("%s: channel %q is not in the config; if it is not a stored one either, add it with `tocsin "+
+						"channels add %s`", key, name, name))
 			}
 		}
 	}
@@ -84,5 +86,7 @@ func closedDoor(c *Config) []string {
 	if err != nil || rules.Loopback(host) || !c.Token.IsZero() {
 		return nil
 	}
-	return []string{"listen: other machines reach " + c.Listen + ", but without a token in the config they need one of `tocsin tokens add`; set token_file, for example token_file: /etc/tocsin/token"}
+	return []string{"listen: other machines reach " + c.Listen +
+		", but without a token in the config they need one of `tocsin tokens add`; set token_file, for example token_file: " +
+		"/etc/tocsin/token"}
 }

@@ -43,9 +43,12 @@ func (a *App) CheckConsent(ctx context.Context, token string, about ...string) e
 	case err != nil:
 		return err
 	case !hmac.Equal(mac, want):
-		return rules.Errorf(rules.Conflict, "confirm: was given for another act, or what it is about has changed since; leave it out to see what would happen now")
+		return rules.Errorf(rules.Conflict,
+			"confirm: was given for another act, or what it is about has changed since; leave it out to see what would happen "+
+				"now")
 	case a.Time().Unix() > int64(binary.BigEndian.Uint64(ends)):
-		return rules.Errorf(rules.Conflict, "confirm: is more than %d minutes old; leave it out to be asked anew", ConsentLasts/time.Minute)
+		return rules.Errorf(rules.Conflict, "confirm: is more than %d minutes old; leave it out to be asked anew",
+			ConsentLasts/time.Minute)
 	}
 	return nil
 }

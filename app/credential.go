@@ -24,7 +24,8 @@ var looksSecret = []*regexp.Regexp{
 func FindCredential(path string, v any) string {
 	switch v := v.(type) {
 	case string:
-		if slices.ContainsFunc(looksSecret, func(r *regexp.Regexp) bool { return r.MatchString(v) }) || namesNoChannel(path, v) {
+		if slices.ContainsFunc(looksSecret, func(r *regexp.Regexp) bool { return r.MatchString(v) }) ||
+			namesNoChannel(path, v) {
 			return path
 		}
 	case map[string]any:

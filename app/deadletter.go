@@ -37,8 +37,9 @@ func (a *App) DeadLetters(ctx context.Context, channel string) ([]DeadLetter, er
 	out := []DeadLetter{}
 	for _, n := range list {
 		out = append(out, DeadLetter{
-			ID: n.ID, Channel: n.Channel, Target: n.Target, Reason: n.Reason, Title: n.Facts.Title, Series: n.Facts.Series, AlertID: n.AlertID,
-			RuleID: n.RuleID, Error: n.Error, Unknown: n.Unknown, BookedAt: n.BookedAt, DoneAt: n.DoneAt, Fallback: n.Fallback,
+			ID: n.ID, Channel: n.Channel, Target: n.Target, Reason: n.Reason, Title: n.Facts.Title, Series: n.Facts.Series,
+			AlertID: n.AlertID,
+			RuleID:  n.RuleID, Error: n.Error, Unknown: n.Unknown, BookedAt: n.BookedAt, DoneAt: n.DoneAt, Fallback: n.Fallback,
 		})
 	}
 	return out, nil
@@ -94,7 +95,8 @@ func (a *App) Resend(ctx context.Context, id string) error {
 		return err
 	}
 	if n.State != rules.Dead {
-		return rules.Errorf(rules.Conflict, "message %s is %s, not a dead letter; `tocsin channels dead` lists those", id, n.State)
+		return rules.Errorf(rules.Conflict, "message %s is %s, not a dead letter; `tocsin channels dead` lists those", id,
+			n.State)
 	}
 	if err := a.knownChannel(ctx, n.Channel); err != nil {
 		return err
@@ -189,7 +191,10 @@ func DeadProblems(list []DeadLetter) (out []string) {
 		if missed[name] != nil {
 			whom = " (for " + strings.Join(missed[name], ", ") + ")"
 		}
-		out = append(out, fmt.Sprintf("channel %s: %s%s: `tocsin channels dead` lists them; send them again with `tocsin channels resend --all %s`, or let go of them with `tocsin channels dead --drop %s`", name, deadLetters(count[name]), whom, name, name))
+		out = append(out,
+			fmt.Sprintf("channel %s: %s%s: `tocsin channels dead` lists them; send them again with `tocsin channels resend "+
+				"--all %s`, or let go of them with `tocsin channels dead --drop %s`", name, deadLetters(count[name]), whom, name,
+				name))
 	}
 	return out
 }

@@ -73,8 +73,9 @@ func newOffice(t *testing.T, broken map[string]rules.Outcome) *office {
 	o.must(err)
 	o.App = app.New(app.App{Config: c, Store: store, Book: book, Sender: o.post})
 	d := notify.NewDispatcher(notify.BookOutbox{Book: book}, o.post, directory.Open, quiet, notify.Options{
-		Fold: time.Millisecond, Backoff: time.Millisecond, BackoffMax: 5 * time.Millisecond, FallbackAfter: 50 * time.Millisecond,
-		Policy: directory.Policy, Operators: directory.Operators(c),
+		Fold: time.Millisecond, Backoff: time.Millisecond, BackoffMax: 5 * time.Millisecond,
+		FallbackAfter: 50 * time.Millisecond,
+		Policy:        directory.Policy, Operators: directory.Operators(c),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -131,7 +132,8 @@ func TestADeadChannelHasItsFallbackToldAndItsLettersKept(t *testing.T) {
 	o := newOffice(t, map[string]rules.Outcome{"phone": {State: rules.Dead, Class: "auth", Code: 401}})
 	o.observe(rules.Bad)
 	texts := o.hear("mail: Too warm (room=a)", "pager: Channel phone refuses messages")
-	if !strings.Contains(texts, "Told here because channel phone does not work.") || !strings.Contains(texts, "`tocsin channels dead`") {
+	if !strings.Contains(texts, "Told here because channel phone does not work.") ||
+		!strings.Contains(texts, "`tocsin channels dead`") {
 		t.Error(texts)
 	}
 	list, err := o.DeadLetters(t.Context(), "")
@@ -218,7 +220,8 @@ func TestTheStoreKnowsSinceWhenAChannelFails(t *testing.T) {
 	}
 	first, later := failed(1), failed(6)
 	if !later.Due.Equal(first.Due) || first.Due.Before(first.BookedAt) {
-		t.Errorf("booked at %s; after %d tries due since %s, after %d since %s", first.BookedAt, first.Attempts, first.Due, later.Attempts, later.Due)
+		t.Errorf("booked at %s; after %d tries due since %s, after %d since %s", first.BookedAt, first.Attempts, first.Due,
+			later.Attempts, later.Due)
 	}
 	row, err := o.Store.Notification(t.Context(), first.ID)
 	if err != nil || row.Due.Sub(first.Due).Abs() > time.Millisecond {
@@ -242,7 +245,8 @@ func TestAllIsWellWhileNothingIsStuck(t *testing.T) {
 	if err := o.Well(t.Context(), since(10*time.Minute)); err != nil {
 		t.Error(err)
 	}
-	if err := o.Well(t.Context(), since(2*time.Hour)); err == nil || !strings.Contains(err.Error(), "channel phone has failed for 2h") {
+	if err := o.Well(t.Context(), since(2*time.Hour)); err == nil ||
+		!strings.Contains(err.Error(), "channel phone has failed for 2h") {
 		t.Error(err)
 	}
 	if err := o.Store.Close(); err != nil {

@@ -20,7 +20,9 @@ func (a *App) children(ctx context.Context, r rules.Rule) ([]rules.Rule, error) 
 // actOn acts on a rule that is to be called name afterwards. Where that is
 // another name the rules that depend on it learn it, in the same transaction:
 // a dependency that names nobody holds nothing back, and nobody would notice.
-func (a *App) actOn(ctx context.Context, by rules.Actor, was rules.Rule, name string, act evaluator.Decider) (warnings []string, err error) {
+func (a *App) actOn(ctx context.Context, by rules.Actor, was rules.Rule, name string,
+	act evaluator.Decider,
+) (warnings []string, err error) {
 	ids, done := []string{was.ID}, false
 	if name != was.Name {
 		children, err := a.children(ctx, was)
@@ -65,7 +67,8 @@ func rename(s rules.Setting, l *rules.Ledger, from, to string, by rules.Actor) {
 func orphaned(r rules.Rule, known ruleNames) (out []string) {
 	for _, name := range r.DependsOn {
 		if !known[[2]string{r.Owner, name}] && !known[[2]string{"", name}] {
-			out = append(out, fmt.Sprintf("rule %s: depends on %q, which is no rule; it fires without regard to it", r.Name, name))
+			out = append(out,
+				fmt.Sprintf("rule %s: depends on %q, which is no rule; it fires without regard to it", r.Name, name))
 		}
 	}
 	return out

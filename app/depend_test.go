@@ -28,7 +28,8 @@ func TestRulesFollowARuleThatGetsAnotherName(t *testing.T) {
 	for name, want := range map[string]string{"wifi": "gateway@2", "camera": "wifi gateway@2", "nas": router + "@1"} {
 		h.say(name, h.parents(name), want)
 	}
-	h.say("warnings", strings.Join(got.Warnings, "; "), "rule camera depends on it, and names it gateway now; rule wifi depends on it, and names it gateway now")
+	h.say("warnings", strings.Join(got.Warnings, "; "),
+		"rule camera depends on it, and names it gateway now; rule wifi depends on it, and names it gateway now")
 	if by := h.last("wifi").By; by != anna {
 		t.Errorf("wifi was changed by %v", by)
 	}
@@ -38,10 +39,12 @@ func TestRulesFollowARuleThatGetsAnotherName(t *testing.T) {
 	h.say("wifi after undo", h.parents("wifi"), "router@3")
 
 	h.create("taken", nil)
-	if _, err := h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "taken"}, app.SaveOptions{}); rules.CodeOf(err) != rules.Conflict {
+	if _, err := h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "taken"},
+		app.SaveOptions{}); rules.CodeOf(err) != rules.Conflict {
 		t.Errorf("a name that is taken: %v", err)
 	}
-	if _, err := h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "gateway"}, app.SaveOptions{ExpectedVersion: 1}); rules.CodeOf(err) != rules.Conflict {
+	if _, err := h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "gateway"},
+		app.SaveOptions{ExpectedVersion: 1}); rules.CodeOf(err) != rules.Conflict {
 		t.Errorf("an old version: %v", err)
 	}
 	_, err = h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "gateway"}, app.SaveOptions{DryRun: true})
@@ -56,7 +59,8 @@ func TestARuleThatIsDeletedIsMissedByThoseThatDependOnIt(t *testing.T) {
 	for _, dry := range []bool{true, false} {
 		got, err := h.DeleteRule(t.Context(), anna, "router", app.SaveOptions{DryRun: dry})
 		h.must(err)
-		h.say("warnings", strings.Join(got.Warnings, "; "), "rule wifi depends on router; without it, it fires without regard to it")
+		h.say("warnings", strings.Join(got.Warnings, "; "),
+			"rule wifi depends on router; without it, it fires without regard to it")
 	}
 	const lost = `rule wifi: depends on "router", which is no rule; it fires without regard to it`
 	if s := h.Status(t.Context()); !slices.Contains(s.Problems, lost) {
@@ -68,7 +72,8 @@ func TestARuleThatIsDeletedIsMissedByThoseThatDependOnIt(t *testing.T) {
 		t.Errorf("warnings = %q", got.Warnings)
 	}
 	_, err = h.UpdateRule(t.Context(), anna, "wifi", rules.Doc{"depends_on": []any{"router", "ruoter"}}, app.SaveOptions{})
-	if err == nil || err.Error() != `depends_on: there is no rule "ruoter"; create it first, or take it out of depends_on` {
+	if err == nil ||
+		err.Error() != `depends_on: there is no rule "ruoter"; create it first, or take it out of depends_on` {
 		t.Errorf("another name: %v", err)
 	}
 }

@@ -27,7 +27,10 @@ type Directory struct {
 // NewDirectory returns the directory of a config and a store. Without a vault
 // it knows names only.
 func NewDirectory(c *Config, store ChannelStore, vault *notify.Vault, log *slog.Logger) *Directory {
-	return &Directory{config: c.Channels, store: store, vault: vault, log: log, stale: true, policies: map[string]notify.Policy{}}
+	return &Directory{
+		config: c.Channels, store: store, vault: vault, log: log, stale: true,
+		policies: map[string]notify.Policy{},
+	}
 }
 
 // Forget makes the directory read the stored channels again. Until that can be

@@ -39,11 +39,15 @@ func TestWhatCannotBeReadLeavesTheKnownChannelsInForce(t *testing.T) {
 	if _, err := d.Open("phone"); rules.CodeOf(err) != rules.Unavailable {
 		t.Errorf("before anything was read: %v", err)
 	}
-	s.list, s.err = []app.StoredChannel{{ID: "c1", Name: "phone", Kind: "ntfy", Sealed: sealed, Settings: notify.Settings{Fallback: "mail"}}}, nil
+	s.list, s.err = []app.StoredChannel{{
+		ID: "c1", Name: "phone", Kind: "ntfy", Sealed: sealed,
+		Settings: notify.Settings{Fallback: "mail"},
+	}}, nil
 	look := func(when, fallback string) {
 		t.Helper()
 		c, err := d.Open("phone")
-		if err != nil || c.URL.Reveal() != "ntfy://h/t" || strings.Join(d.Names(), " ") != "phone" || d.Policy("phone").Fallback != fallback {
+		if err != nil || c.URL.Reveal() != "ntfy://h/t" || strings.Join(d.Names(), " ") != "phone" ||
+			d.Policy("phone").Fallback != fallback {
 			t.Errorf("%s: %v, names %v, policy %+v", when, err, d.Names(), d.Policy("phone"))
 		}
 	}

@@ -40,7 +40,8 @@ func (d *diary) Send(_ context.Context, c notify.Channel, m notify.Message) rule
 		return rules.Outcome{State: rules.Owed, Class: "refused"}
 	}
 	d.texts = append(d.texts, m.Text)
-	d.lines = append(d.lines, fmt.Sprintf("%s %s: %s", time.Now().UTC().Truncate(time.Minute).Format("15:04"), c.Name, m.Title))
+	d.lines = append(d.lines,
+		fmt.Sprintf("%s %s: %s", time.Now().UTC().Truncate(time.Minute).Format("15:04"), c.Name, m.Title))
 	return rules.Outcome{State: rules.Sent, Code: 200}
 }
 
@@ -74,7 +75,10 @@ func (s *sleepless) run(end time.Time) {
 	s.points = live.New(live.Options{Retention: time.Hour})
 	engine := evaluator.NewEngine(book, quiet, evaluator.EngineOptions{Every: c.Every.Std()})
 	engine.Add("home", s.points, evaluator.SourceOptions{})
-	s.App = app.New(app.App{Config: c, Store: store, Book: book, Sources: map[string]evaluator.Source{"home": s.points}, Sender: &s.diary})
+	s.App = app.New(app.App{
+		Config: c, Store: store, Book: book, Sources: map[string]evaluator.Source{"home": s.points},
+		Sender: &s.diary,
+	})
 	dispatcher := notify.NewDispatcher(notify.BookOutbox{Book: book}, &s.diary, directory.Open, quiet, notify.Options{
 		Composer: notify.Composer{Zone: time.UTC}, Policy: directory.Policy,
 	})
@@ -141,7 +145,8 @@ func (s *sleepless) rules() {
 	if s.loud {
 		return
 	}
-	_, err := s.CreateSilence(s.Context(), anna, app.SilenceRequest{Rule: "noise", Weekly: &rules.Active{Hours: "01:00-04:00", Zone: "Europe/Berlin"}})
+	_, err := s.CreateSilence(s.Context(), anna,
+		app.SilenceRequest{Rule: "noise", Weekly: &rules.Active{Hours: "01:00-04:00", Zone: "Europe/Berlin"}})
 	s.must(err)
 }
 
@@ -205,7 +210,8 @@ func TestADayWithoutTheReceiver(t *testing.T) {
 		time.Sleep(100 * time.Hour) // virtual; far from the beginning of the epoch of the bubble
 		began := time.Now()
 		s := &sleepless{T: t, loud: true, bad: func(now time.Time) map[string]bool {
-			return map[string]bool{"backup": false, "noise": now.Sub(began)%(3*time.Hour) >= 2*time.Hour || now.Sub(began) > 23*time.Hour}
+			return map[string]bool{"backup": false, "noise": now.Sub(began)%(3*time.Hour) >= 2*time.Hour ||
+				now.Sub(began) > 23*time.Hour}
 		}}
 		s.diary.away = began.Add(24 * time.Hour)
 		s.run(began.Add(24*time.Hour + 10*time.Minute))

@@ -29,13 +29,17 @@ func newHome(t *testing.T) *home {
 	t.Helper()
 	store, book := booktest.Open(t, "", evaluator.BookOptions{})
 	points := live.New(live.Options{})
-	if err := points.Write([]byte("temperature,room=kitchen,sensor=a celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
+	if err := points.Write([]byte("temperature,room=kitchen,sensor=a "+
+		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
 		t.Fatal(err)
 	}
 	h := &home{T: t, points: points}
 	h.App = app.New(app.App{
-		Config: &app.Config{Every: 30 * rules.Second, Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}}},
-		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": points},
+		Config: &app.Config{
+			Every:    30 * rules.Second,
+			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
+		},
+		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": points},
 		Now: func() time.Time { return noon },
 	})
 	return h

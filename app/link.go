@@ -77,7 +77,8 @@ func (a *App) ReadLink(ctx context.Context, token string) (LinkView, error) {
 // readLink returns a link that something can still be done with.
 func (a *App) readLink(ctx context.Context, token string) (notify.Link, LinkView, error) {
 	if a.Links == nil {
-		return notify.Link{}, LinkView{}, rules.Errorf(rules.NotFound, "no links are answered here: public_url is not in the config")
+		return notify.Link{}, LinkView{}, rules.Errorf(rules.NotFound,
+			"no links are answered here: public_url is not in the config")
 	}
 	l, err := a.Links.Read(token, a.Time())
 	if err != nil {
@@ -106,7 +107,8 @@ func stillOpen(l notify.Link, view LinkView) error {
 	}
 	switch {
 	case len(view.Alerts) == 0:
-		return rules.Errorf(rules.Conflict, "%s %s long over, and tocsin has forgotten about it; there is nothing left to do", this, is)
+		return rules.Errorf(rules.Conflict, "%s %s long over, and tocsin has forgotten about it; there is nothing left to do",
+			this, is)
 	case !slices.ContainsFunc(view.Alerts, func(v LinkedAlert) bool { return !v.Over() }):
 		return rules.Errorf(rules.Conflict, "%s %s over; there is nothing left to do", this, is)
 	}
@@ -150,7 +152,10 @@ func (a *App) FollowLink(ctx context.Context, token string) (LinkView, error) {
 	}
 	view.Done = true
 	if l.Act != notify.LinkUndo && mine != nil {
-		view.Undo = a.Links.Sign(notify.Link{Alerts: mine, Act: notify.LinkUndo, Channel: l.Channel, Expires: a.Time().Add(undoLife)})
+		view.Undo = a.Links.Sign(notify.Link{
+			Alerts: mine, Act: notify.LinkUndo, Channel: l.Channel,
+			Expires: a.Time().Add(undoLife),
+		})
 	}
 	return view, nil
 }
@@ -172,7 +177,9 @@ func (a *App) linkRequest(act notify.LinkAct) (req AckRequest, err error) {
 // follow does an act on one alert, unless it is done already: a second press
 // must not take the name of the one who acknowledged. One that is over since it
 // was looked at is shown so.
-func (a *App) follow(ctx context.Context, by rules.Actor, act notify.LinkAct, req AckRequest, view *LinkView, i int) error {
+func (a *App) follow(ctx context.Context, by rules.Actor, act notify.LinkAct, req AckRequest, view *LinkView,
+	i int,
+) error {
 	at := &view.Alerts[i].AlertView
 	if done(act, *at) {
 		return nil

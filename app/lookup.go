@@ -62,11 +62,14 @@ func checkKind(r *rules.Rule, kind string) error {
 	switch text := c.Value.Kind == rules.Text; {
 	case c.Type != rules.Threshold || kind == "":
 	case kind == "string" && !text && c.Aggregation != rules.Count:
-		return rules.FieldErrorf("field", "%q holds text, which only aggregation latest with == or != and a text value can judge, or count; got %s", r.Field, c)
+		return rules.FieldErrorf("field", "%q holds text, which only aggregation latest with == or != and a text value can "+
+			"judge, or count; got %s", r.Field, c)
 	case kind == "boolean" && text:
-		return rules.FieldErrorf("condition.value", "is text, and field %q is true or false; got %s; for example true", r.Field, c.Value)
+		return rules.FieldErrorf("condition.value", "is text, and field %q is true or false; got %s; for example true",
+			r.Field, c.Value)
 	case kind != "string" && text:
-		return rules.FieldErrorf("condition.value", "is text, and field %q holds numbers; got %s; for example 25", r.Field, c.Value)
+		return rules.FieldErrorf("condition.value", "is text, and field %q holds numbers; got %s; for example 25", r.Field,
+			c.Value)
 	}
 	return nil
 }
@@ -77,7 +80,10 @@ func (l Lookup) checkInputs(ctx context.Context, r *rules.Rule) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
 		in := r.Condition.Inputs[name]
-		alone := rules.Rule{Measurement: in.Measurement, Field: in.Field, Where: in.Where, Condition: rules.Condition{Type: rules.Threshold, Aggregation: in.Aggregation}}
+		alone := rules.Rule{
+			Measurement: in.Measurement, Field: in.Field, Where: in.Where,
+			Condition: rules.Condition{Type: rules.Threshold, Aggregation: in.Aggregation},
+		}
 		err := l.Check(ctx, &alone)
 		var ours *rules.Error
 		if errors.As(err, &ours) {
@@ -151,7 +157,8 @@ func (a *App) Complete(ctx context.Context, doc rules.Doc) (rules.Doc, error) {
 	}
 	switch len(carriers) {
 	case 0:
-		return nil, rules.FieldErrorf("monitor_id", "no measurement carries monitor_id %q; name measurement and field", fmt.Sprint(id))
+		return nil, rules.FieldErrorf("monitor_id", "no measurement carries monitor_id %q; name measurement and field",
+			fmt.Sprint(id))
 	case 1:
 		out := maps.Clone(doc)
 		out["measurement"], out["field"] = carriers[0][0], carriers[0][1]
@@ -161,7 +168,8 @@ func (a *App) Complete(ctx context.Context, doc rules.Doc) (rules.Doc, error) {
 	for _, c := range carriers {
 		names = append(names, c[0]+"."+c[1])
 	}
-	return nil, rules.FieldErrorf("monitor_id", "several measurements carry it: %s; name one, for example measurement: %s, field: %s",
+	return nil, rules.FieldErrorf("monitor_id",
+		"several measurements carry it: %s; name one, for example measurement: %s, field: %s",
 		strings.Join(names, ", "), carriers[0][0], carriers[0][1])
 }
 

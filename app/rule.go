@@ -50,7 +50,8 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 	}
 	l := rules.NewLedger(r, by, a.Time())
 	if taken, err := a.Store.FindRule(ctx, r.Owner, r.Name); err == nil {
-		return RuleAnswer{}, rules.Errorf(rules.Conflict, "a rule named %q exists already (%s); choose another name, or update that one", r.Name, taken.ID)
+		return RuleAnswer{}, rules.Errorf(rules.Conflict,
+			"a rule named %q exists already (%s); choose another name, or update that one", r.Name, taken.ID)
 	}
 	if !o.DryRun {
 		if err := a.Book.Create(ctx, l); err != nil {
@@ -61,13 +62,16 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 }
 
 // UpdateRule puts the keys of doc over a rule.
-func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, doc rules.Doc, o SaveOptions) (RuleAnswer, error) {
+func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, doc rules.Doc,
+	o SaveOptions,
+) (RuleAnswer, error) {
 	was, err := a.find(ctx, nameOrID)
 	if err != nil {
 		return RuleAnswer{}, err
 	}
 	if len(doc) == 0 {
-		return RuleAnswer{}, rules.Errorf(rules.Invalid, "nothing to change was given; name at least one key, for example {\"severity\": \"high\"}")
+		return RuleAnswer{}, rules.Errorf(rules.Invalid,
+			"nothing to change was given; name at least one key, for example {\"severity\": \"high\"}")
 	}
 	next, err := rules.Patch(was, doc)
 	if err != nil {
@@ -86,7 +90,8 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 			return rules.Errorf(rules.Conflict, "rule %q was deleted meanwhile; restore it first", was.Name)
 		}
 		if want := o.ExpectedVersion; want != 0 && l.Rule.Version != want {
-			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again and repeat the change", was.Name, l.Rule.Version, want)
+			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again and repeat the change",
+				was.Name, l.Rule.Version, want)
 		}
 		current := next
 		if l.Rule.Version != was.Version {
@@ -113,7 +118,8 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 	}
 	var missed []string
 	for _, child := range children {
-		missed = append(missed, fmt.Sprintf("rule %s depends on %s; without it, it fires without regard to it", child.Name, r.Name))
+		missed = append(missed,
+			fmt.Sprintf("rule %s depends on %s; without it, it fires without regard to it", child.Name, r.Name))
 	}
 	answer := RuleAnswer{a.view(r), a.notNil(missed)}
 	if o.DryRun {
@@ -121,7 +127,8 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 	}
 	err = a.Book.Act(ctx, a.Time(), r.ID, func(s rules.Setting, l *rules.Ledger) error {
 		if want := o.ExpectedVersion; want != 0 && l.Rule.Version != want {
-			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again before you delete it", r.Name, l.Rule.Version, want)
+			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again before you delete it",
+				r.Name, l.Rule.Version, want)
 		}
 		if l.Deleted {
 			return rules.Errorf(rules.NotFound, "no rule %q", nameOrID)
@@ -167,7 +174,8 @@ func (a *App) find(ctx context.Context, nameOrID string) (rules.Rule, error) {
 		return r, a.suggest(ctx, nameOrID, err)
 	}
 	if r.Name != nameOrID {
-		if list, _, err := a.Store.Rules(ctx, RuleFilter{Deleted: true}); err == nil && slices.ContainsFunc(list, func(d rules.Rule) bool { return d.ID == r.ID }) {
+		if list, _, err := a.Store.Rules(ctx, RuleFilter{Deleted: true}); err == nil &&
+			slices.ContainsFunc(list, func(d rules.Rule) bool { return d.ID == r.ID }) {
 			return r, rules.Errorf(rules.NotFound, "rule %q (%s) is deleted; restore it first", r.Name, r.ID)
 		}
 	}
@@ -190,7 +198,8 @@ func (a *App) suggest(ctx context.Context, name string, err error) error {
 	if len(names) == 0 {
 		return rules.Errorf(rules.NotFound, "no rule %q; there is none yet", name)
 	}
-	return rules.Errorf(rules.NotFound, "no rule %q; the known ones: %s", name, strings.Join(names[:min(len(names), 12)], ", "))
+	return rules.Errorf(rules.NotFound, "no rule %q; the known ones: %s", name,
+		strings.Join(names[:min(len(names), 12)], ", "))
 }
 
 func (a *App) view(r rules.Rule) RuleView {

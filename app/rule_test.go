@@ -40,9 +40,16 @@ func TestTextAndNumbersAreNotCompared(t *testing.T) {
 		{"open", "open", `condition.value: is text, and field "open" is true or false; got "open"; for example true`},
 		{"v", "hot", `condition.value: is text, and field "v" holds numbers; got "hot"; for example 25`},
 		{"n", "hot", `condition.value: is text, and field "n" holds numbers; got "hot"; for example 25`},
-		{"text", 5, `field: "text" holds text, which only aggregation latest with == or != and a text value can judge, or count; got latest over 5m == 5`},
+		{
+			"text", 5,
+			`field: "text" holds text, which only aggregation latest with == or != and a text value can judge, or count; got latest over 5m == 5`,
+		},
 	} {
-		_, err := h.CreateRule(t.Context(), anna, rules.Doc{"title": "Gate", "measurement": "gate", "field": tt.field, "condition": rules.Doc{"operator": "==", "value": tt.value}}, app.SaveOptions{DryRun: true})
+		_, err := h.CreateRule(t.Context(), anna,
+			rules.Doc{
+				"title": "Gate", "measurement": "gate", "field": tt.field,
+				"condition": rules.Doc{"operator": "==", "value": tt.value},
+			}, app.SaveOptions{DryRun: true})
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -55,7 +62,8 @@ func TestTextAndNumbersAreNotCompared(t *testing.T) {
 func TestAnEditOfWhatIsLookedAtIsChecked(t *testing.T) {
 	h := newHome(t)
 	h.past("gate", func(int) string { return " text=\"open\",v=1" })
-	h.create("text", rules.Doc{"measurement": "gate", "field": "text", "condition": rules.Doc{"operator": "==", "value": "open"}})
+	h.create("text",
+		rules.Doc{"measurement": "gate", "field": "text", "condition": rules.Doc{"operator": "==", "value": "open"}})
 	input := func(field string) rules.Doc {
 		return rules.Doc{"inputs": rules.Doc{"a": rules.Doc{"measurement": "gate", "field": field}}, "expr": "a > 1"}
 	}
@@ -68,7 +76,8 @@ func TestAnEditOfWhatIsLookedAtIsChecked(t *testing.T) {
 		"text": {rules.Doc{"operator": ">", "value": 3}, "holds text"},
 		"sum":  {input("w"), `condition.inputs.a.field: "w" does not exist`},
 	} {
-		if _, err := h.UpdateRule(t.Context(), anna, name, rules.Doc{"condition": tt.condition}, app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := h.UpdateRule(t.Context(), anna, name, rules.Doc{"condition": tt.condition},
+			app.SaveOptions{}); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -76,7 +85,10 @@ func TestAnEditOfWhatIsLookedAtIsChecked(t *testing.T) {
 
 func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
 	n := newNight(t)
-	own := rules.Doc{"name": "own", "condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1}}
+	own := rules.Doc{
+		"name":      "own",
+		"condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1},
+	}
 	_, err := n.daemon.CreateRule(t.Context(), anna, own, app.SaveOptions{AllowUnknown: true})
 	if err != nil {
 		t.Fatal(err)
@@ -97,10 +109,14 @@ func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
 		t.Errorf("problems = %q", n.daemon.Status(t.Context()).Problems)
 	}
 	x, err := insight.New(n.daemon).Explain(t.Context(), insight.ExplainRequest{Rule: "own"})
-	if err != nil || !strings.Contains(x.Why, "no series has had a value for its query yet") || !strings.Contains(x.Why, "takes no query of") {
+	if err != nil || !strings.Contains(x.Why, "no series has had a value for its query yet") ||
+		!strings.Contains(x.Why, "takes no query of") {
 		t.Errorf("explained as %q (%v)", x.Why, err)
 	}
-	above := rules.Doc{"measurement": "temperature", "field": "celsius", "condition": rules.Doc{"type": "threshold", "operator": ">", "value": 90}}
+	above := rules.Doc{
+		"measurement": "temperature", "field": "celsius",
+		"condition": rules.Doc{"type": "threshold", "operator": ">", "value": 90},
+	}
 	if _, err := n.daemon.UpdateRule(t.Context(), anna, "own", above, app.SaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -117,15 +133,33 @@ func TestTimesInUTCAreToldOfWhereClocksShowSomethingElse(t *testing.T) {
 		doc   rules.Doc
 		want  string
 	}{
-		{"Europe/Berlin", rules.Doc{"active": rules.Doc{"hours": "07:00-22:00"}}, `active names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example active.zone "Europe/Berlin"`},
-		{"Europe/Berlin", rules.Doc{"every": "0 7 * * mon"}, `every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/Berlin"`},
-		{"Europe/London", rules.Doc{"every": "0 7 * * mon"}, `every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/London"`},
+		{
+			"Europe/Berlin",
+			rules.Doc{"active": rules.Doc{"hours": "07:00-22:00"}},
+			`active names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example active.zone "Europe/Berlin"`,
+		},
+		{
+			"Europe/Berlin",
+			rules.Doc{"every": "0 7 * * mon"},
+			`every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/Berlin"`,
+		},
+		{
+			"Europe/London",
+			rules.Doc{"every": "0 7 * * mon"},
+			`every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/London"`,
+		},
 		{"UTC", rules.Doc{"every": "0 7 * * mon", "active": rules.Doc{"hours": "07:00-22:00"}}, ""},
 		{"Europe/Berlin", rules.Doc{"every": "1m", "active": rules.Doc{"days": "mon"}}, ""},
-		{"Europe/Berlin", rules.Doc{"every": "0 7 * * mon", "zone": "UTC", "active": rules.Doc{"hours": "07:00-22:00", "zone": "UTC"}}, ""},
+		{"Europe/Berlin", rules.Doc{
+			"every": "0 7 * * mon", "zone": "UTC",
+			"active": rules.Doc{"hours": "07:00-22:00", "zone": "UTC"},
+		}, ""},
 	} {
 		h.Config.Zone = tt.house
-		doc := rules.Doc{"title": "Warm", "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 9}}
+		doc := rules.Doc{
+			"title": "Warm", "measurement": "temperature", "field": "celsius",
+			"condition": rules.Doc{"operator": ">", "value": 9},
+		}
 		maps.Copy(doc, tt.doc)
 		got, err := h.CreateRule(t.Context(), anna, doc, app.SaveOptions{DryRun: true})
 		h.must(err)
@@ -164,7 +198,10 @@ func TestAQueryThatAnswersNothingIsToldOf(t *testing.T) {
 	} {
 		source.Source = h.points
 		h.Sources["home"] = source
-		own := rules.Doc{"name": "own", "condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1}}
+		own := rules.Doc{
+			"name":      "own",
+			"condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1},
+		}
 		got, err := h.CreateRule(t.Context(), anna, own, app.SaveOptions{DryRun: true})
 		h.must(err)
 		h.say("warnings", strings.Join(got.Warnings, "; "), want)

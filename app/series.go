@@ -36,7 +36,10 @@ func (a *App) RuleSeries(ctx context.Context, nameOrID string) ([]KnownSeries, e
 	var list []known
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		l.Instances(func(in *rules.Instance) bool {
-			list = append(list, known{KnownSeries{in.Series.Labels(), in.State.String(), rules.Given(in.Seen), rules.Finite(in.Value)}, in.State, in.Series, in.Seen})
+			list = append(list, known{KnownSeries{
+				in.Series.Labels(), in.State.String(), rules.Given(in.Seen),
+				rules.Finite(in.Value),
+			}, in.State, in.Series, in.Seen})
 			return true
 		})
 	})

@@ -80,7 +80,10 @@ func (a *App) CreateSilence(ctx context.Context, by rules.Actor, req SilenceRequ
 
 // readSilence makes a silence of what was asked for.
 func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time) (rules.Silence, error) {
-	s := rules.Silence{Match: req.Match, From: req.From.UTC(), Until: req.Until, Weekly: req.Weekly, Comment: strings.TrimSpace(req.Comment)}
+	s := rules.Silence{
+		Match: req.Match, From: req.From.UTC(), Until: req.Until, Weekly: req.Weekly,
+		Comment: strings.TrimSpace(req.Comment),
+	}
 	if req.From.IsZero() {
 		s.From = now
 	}
@@ -88,12 +91,14 @@ func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time
 	case req.For != 0 && !req.Until.IsZero():
 		return s, rules.FieldErrorf("until", "is given beside a length; give one of them")
 	case req.For < 0:
-		return s, rules.FieldErrorf("for", "must be a length of time above zero; got %s; for example 2h", rules.Duration(req.For))
+		return s, rules.FieldErrorf("for", "must be a length of time above zero; got %s; for example 2h",
+			rules.Duration(req.For))
 	case req.For > 0:
 		s.Until = s.From.Add(req.For)
 	}
 	if s.Until.IsZero() && s.Weekly == nil && !req.OpenEnded {
-		return s, rules.FieldErrorf("until", "is missing; give an end or a length, for example 2h, or say that it is open-ended and lasts until somebody ends it")
+		return s, rules.FieldErrorf("until",
+			"is missing; give an end or a length, for example 2h, or say that it is open-ended and lasts until somebody ends it")
 	}
 	if !s.Until.IsZero() && req.OpenEnded {
 		return s, rules.FieldErrorf("until", "is given, so the silence is not open-ended; give one of them")
@@ -112,7 +117,8 @@ func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time
 		weekly := *s.Weekly
 		weekly.Zone, s.Weekly = a.Config.zoneName(), &weekly
 		if weekly.Zone == "" {
-			return s, rules.FieldErrorf("weekly.zone", "is missing, and this machine does not say which one it is in; for example Europe/Berlin")
+			return s, rules.FieldErrorf("weekly.zone",
+				"is missing, and this machine does not say which one it is in; for example Europe/Berlin")
 		}
 	}
 	return s, nil
@@ -181,7 +187,8 @@ func noSilence(id string, list []rules.Silence, now time.Time) error {
 	if len(known) == 0 {
 		return rules.Errorf(rules.NotFound, "there is no silence %q, and no other one that runs", id)
 	}
-	return rules.Errorf(rules.NotFound, "there is no silence %q; those that are not over: %s", id, strings.Join(known, ", "))
+	return rules.Errorf(rules.NotFound, "there is no silence %q; those that are not over: %s", id,
+		strings.Join(known, ", "))
 }
 
 // scene is what silences are held against: the rules and the open alerts.
@@ -219,8 +226,9 @@ const alertsNamed = 10
 func (c scene) view(s rules.Silence, now time.Time) SilenceView {
 	found := c.matching(&s)
 	v := SilenceView{
-		ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly, Comment: s.Comment,
-		State: SilenceWaiting, Matches: len(found), Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
+		ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly,
+		Comment: s.Comment,
+		State:   SilenceWaiting, Matches: len(found), Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
 	}
 	if r := c.rules[s.RuleID]; r != nil {
 		v.Rule = r.Name

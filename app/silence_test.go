@@ -40,7 +40,8 @@ func newNight(t *testing.T) *night {
 		n.write(room, 4)
 	}
 	doc := rules.Doc{
-		"name": "fever", "title": "Too warm", "measurement": "temperature", "field": "celsius", "group_by": "room", "channels": "phone",
+		"name": "fever", "title": "Too warm", "measurement": "temperature", "field": "celsius", "group_by": "room",
+		"channels":  "phone",
 		"condition": rules.Doc{"aggregation": "latest", "window": "5m", "operator": ">", "value": 9},
 	}
 	if _, err := n.daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
@@ -144,7 +145,8 @@ func TestSilenceOfAnotherProcess(t *testing.T) {
 	n.write("hall", 13)
 	n.tick()
 	n.wantOwed("while silenced", "")
-	if list, err := n.beside.ListSilences(t.Context(), false); err != nil || len(list) != 1 || list[0].Hides != 2 || list[0].State != app.SilenceRunning {
+	if list, err := n.beside.ListSilences(t.Context(), false); err != nil || len(list) != 1 || list[0].Hides != 2 ||
+		list[0].State != app.SilenceRunning {
 		t.Errorf("silences = %+v, %v", list, err)
 	}
 	n.write("hall", 4)
@@ -159,7 +161,8 @@ func TestSilenceOfAnotherProcess(t *testing.T) {
 	n.wantOwed("after its end", "phone first: Too warm room=kitchen")
 	n.tick()
 	for _, m := range n.daemon.Book.Owed(n.now) {
-		if want := "anna (" + anna.Door + ") silenced rule fever at 2026-03-14 12:00 UTC: defrosting. It held back 2 alerts, of which 1 is still open."; m.Facts.Text != want {
+		if want := "anna (" + anna.Door + ") silenced rule fever at 2026-03-14 12:00 UTC: defrosting. It held back 2 " +
+			"alerts, of which 1 is still open."; m.Facts.Text != want {
 			t.Errorf("text = %q, want %q", m.Facts.Text, want)
 		}
 	}
@@ -203,11 +206,29 @@ func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
 	}{
 		{"by rule", app.SilenceRequest{Rule: "fever", For: time.Hour}, 2, 2, "running", ""},
 		{"by label", app.SilenceRequest{Match: rules.Filter{"room": {"hall"}}, For: time.Hour}, 1, 1, "running", ""},
-		{"by several values", app.SilenceRequest{Match: rules.Filter{"room": {"hall", "kitchen"}}, For: time.Hour}, 2, 2, "running", ""},
+		{
+			"by several values",
+			app.SilenceRequest{Match: rules.Filter{"room": {"hall", "kitchen"}}, For: time.Hour},
+			2, 2,
+			"running", "",
+		},
 		{"everything", app.SilenceRequest{Everything: true, For: time.Hour}, 2, 2, "running", ""},
-		{"of tomorrow", app.SilenceRequest{Rule: "fever", From: noon.Add(24 * time.Hour), For: time.Hour}, 2, 0, "waiting", ""},
-		{"of another time of the week", app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Days: "mon", Hours: "22:00-23:00"}}, 2, 0, "waiting", ""},
-		{"of a tag that no rule has", app.SilenceRequest{Match: rules.Filter{"rom": {"hall"}}, For: time.Hour}, 0, 0, "running", `no rule groups by "rom" or has it as a label, so this silence hides nothing now; did you mean room?`},
+		{
+			"of tomorrow",
+			app.SilenceRequest{Rule: "fever", From: noon.Add(24 * time.Hour), For: time.Hour},
+			2, 0, "waiting",
+			"",
+		},
+		{"of another time of the week", app.SilenceRequest{
+			Rule:   "fever",
+			Weekly: &rules.Active{Days: "mon", Hours: "22:00-23:00"},
+		}, 2, 0, "waiting", ""},
+		{
+			"of a tag that no rule has",
+			app.SilenceRequest{Match: rules.Filter{"rom": {"hall"}}, For: time.Hour},
+			0, 0,
+			"running", `no rule groups by "rom" or has it as a label, so this silence hides nothing now; did you mean room?`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.req.DryRun = true
@@ -216,7 +237,8 @@ func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
 				t.Fatal(err)
 			}
 			s := a.Silence
-			if s.Matches != tt.matches || s.Hides != tt.hides || s.State != tt.state || len(s.Alerts) != tt.matches || !a.DryRun || strings.Join(a.Warnings, "|") != tt.warns {
+			if s.Matches != tt.matches || s.Hides != tt.hides || s.State != tt.state || len(s.Alerts) != tt.matches ||
+				!a.DryRun || strings.Join(a.Warnings, "|") != tt.warns {
 				t.Errorf("answer = %+v", a)
 			}
 		})
@@ -234,12 +256,41 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 		code rules.Code
 		want string
 	}{
-		{"no end", app.SilenceRequest{Rule: "fever"}, rules.Invalid, "until: is missing; give an end or a length, for example 2h, or say that it is open-ended"},
-		{"an end and a length", app.SilenceRequest{Rule: "fever", For: time.Hour, Until: noon.Add(time.Hour)}, rules.Invalid, "until: is given beside a length"},
-		{"an end and none", app.SilenceRequest{Rule: "fever", For: time.Hour, OpenEnded: true}, rules.Invalid, "until: is given, so the silence is not open-ended"},
-		{"a length below zero", app.SilenceRequest{Rule: "fever", For: -time.Hour}, rules.Invalid, "for: must be a length of time above zero"},
-		{"an end in the past", app.SilenceRequest{Rule: "fever", From: noon.Add(-2 * time.Hour), Until: noon.Add(-time.Hour)}, rules.Invalid, "until: must be in the future"},
-		{"everything by mistake", app.SilenceRequest{For: time.Hour}, rules.Invalid, "rule: is missing, and there is no match"},
+		{
+			"no end",
+			app.SilenceRequest{Rule: "fever"},
+			rules.Invalid,
+			"until: is missing; give an end or a length, for example 2h, or say that it is open-ended",
+		},
+		{
+			"an end and a length",
+			app.SilenceRequest{Rule: "fever", For: time.Hour, Until: noon.Add(time.Hour)},
+			rules.Invalid,
+			"until: is given beside a length",
+		},
+		{
+			"an end and none",
+			app.SilenceRequest{Rule: "fever", For: time.Hour, OpenEnded: true},
+			rules.Invalid,
+			"until: is given, so the silence is not open-ended",
+		},
+		{
+			"a length below zero",
+			app.SilenceRequest{Rule: "fever", For: -time.Hour},
+			rules.Invalid,
+			"for: must be a length of time above zero",
+		},
+		{
+			"an end in the past",
+			app.SilenceRequest{Rule: "fever", From: noon.Add(-2 * time.Hour), Until: noon.Add(-time.Hour)},
+			rules.Invalid, "until: must be in the future",
+		},
+		{
+			"everything by mistake",
+			app.SilenceRequest{For: time.Hour},
+			rules.Invalid,
+			"rule: is missing, and there is no match",
+		},
 		{"no such rule", app.SilenceRequest{Rule: "fevr", For: time.Hour}, rules.NotFound, "did you mean fever?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -257,20 +308,25 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 	if _, err := n.beside.EndSilence(t.Context(), anna, s.ID); rules.CodeOf(err) != rules.Conflict {
 		t.Errorf("end of one that is over: %v", err)
 	}
-	if list, err := n.beside.ListSilences(t.Context(), true); err != nil || len(list) != 1 || list[0].State != app.SilenceOver {
+	if list, err := n.beside.ListSilences(t.Context(), true); err != nil || len(list) != 1 ||
+		list[0].State != app.SilenceOver {
 		t.Errorf("all silences = %+v, %v", list, err)
 	}
 }
 
 func TestSilenceIsRememberedWithItsAuthor(t *testing.T) {
 	n := newNight(t)
-	n.silence(app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Days: "sat,sun", Hours: "22:00-07:00"}, Comment: " the freezer is defrosted "})
+	n.silence(app.SilenceRequest{
+		Rule: "fever", Weekly: &rules.Active{Days: "sat,sun", Hours: "22:00-07:00"},
+		Comment: " the freezer is defrosted ",
+	})
 	list, err := n.daemon.ListSilences(t.Context(), false)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("silences = %+v, %v", list, err)
 	}
 	s := list[0]
-	if s.By != anna || !s.CreatedAt.Equal(noon) || s.Rule != "fever" || s.Until != nil || s.Weekly.Zone != "UTC" || s.Comment != "the freezer is defrosted" {
+	if s.By != anna || !s.CreatedAt.Equal(noon) || s.Rule != "fever" || s.Until != nil || s.Weekly.Zone != "UTC" ||
+		s.Comment != "the freezer is defrosted" {
 		t.Errorf("silence = %+v", s)
 	}
 	text, err := json.Marshal(s)
@@ -316,7 +372,10 @@ func TestForgottenSilence(t *testing.T) {
 		n.look()
 		n.wantOwed("again", "")
 		for _, m := range owed {
-			for _, want := range []string{"anna", "silenced rule fever", "until the new door is there", "has no end", "hides 0 alerts", "tocsin silences end " + s.ID} {
+			for _, want := range []string{
+				"anna", "silenced rule fever", "until the new door is there", "has no end",
+				"hides 0 alerts", "tocsin silences end " + s.ID,
+			} {
 				if !strings.Contains(m.Facts.Text, want) {
 					t.Errorf("text = %q, want %q in it", m.Facts.Text, want)
 				}

@@ -114,7 +114,8 @@ func (w *SilenceWatch) tellOver(ctx context.Context, c scene, s rules.Silence, n
 				open++
 			}
 		}
-		text := fmt.Sprintf("%s It held back %s, of which %s still open.", w.describe(c, s), counted(len(hidden), "alert"), are(open))
+		text := fmt.Sprintf("%s It held back %s, of which %s still open.", w.describe(c, s), counted(len(hidden), "alert"),
+			are(open))
 		title := "A silence is over: " + s.Scope(c.ruleName(s.RuleID))
 		if err := w.tell(ctx, "silence "+s.ID+" over", rules.Facts{Title: title, Text: text}, now); err != nil {
 			return err

@@ -53,7 +53,10 @@ func (a *App) Status(ctx context.Context) Status {
 	if s, ok := a.askDaemon(ctx); ok {
 		return s
 	}
-	s := Status{Status: "ok", Version: a.Version, Database: "ok", Alerts: map[string]int{}, DeadBy: map[string]int{}, Problems: []string{}, Sources: a.ListSources(), Channels: []rules.ChannelInfo{}}
+	s := Status{
+		Status: "ok", Version: a.Version, Database: "ok", Alerts: map[string]int{}, DeadBy: map[string]int{},
+		Problems: []string{}, Sources: a.ListSources(), Channels: []rules.ChannelInfo{},
+	}
 	s.Daemon = a.DaemonView()
 	if err := a.Store.Check(ctx); err != nil {
 		s.Status, s.Database = "down", err.Error()
@@ -80,7 +83,8 @@ func (a *App) Status(ctx context.Context) Status {
 		case "failing", FailingInPart:
 			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s", c.Name, TroubleOf(c)))
 		case NeedsCredential:
-			s.Problems = append(s.Problems, fmt.Sprintf("channel %s: %s; `tocsin channels add --replace %s`", c.Name, c.Health, c.Name))
+			s.Problems = append(s.Problems,
+				fmt.Sprintf("channel %s: %s; `tocsin channels add --replace %s`", c.Name, c.Health, c.Name))
 		}
 	}
 	s.Problems = append(s.Problems, a.Warnings()...)
@@ -202,7 +206,8 @@ func (a *App) troubleProblem(r rules.Rule) []string {
 		return nil
 	}
 	since := t.Since.In(a.Config.Location()).Format("2006-01-02 15:04")
-	return []string{fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, since, t.Text())}
+	return []string{fmt.Sprintf("rule %s: cannot be judged since %s, nothing it watches is alerted on: %s", r.Name, since,
+		t.Text())}
 }
 
 // ruleFaults are what in the rule itself keeps it from doing its work.
@@ -215,7 +220,9 @@ func (a *App) ruleFaults(r rules.Rule, never map[string]bool) (out []string) {
 	}
 	a.Book.View(r.ID, func(l *rules.Ledger) {
 		if l.Refused > 0 {
-			out = append(out, fmt.Sprintf("rule %s: has more than %d series; further ones are not watched: narrow its where or raise max_series", r.Name, r.SeriesLimit()))
+			out = append(out,
+				fmt.Sprintf("rule %s: has more than %d series; further ones are not watched: narrow its where or raise max_series",
+					r.Name, r.SeriesLimit()))
 		}
 	})
 	return out
@@ -266,7 +273,8 @@ func (c RuleCounts) problems() []string {
 	if c.Unjudged == 0 {
 		return nil
 	}
-	text := fmt.Sprintf("rules: %d of %d enabled rules are not judged for three of their intervals or longer, so nobody is told of what they watch: %s",
+	text := fmt.Sprintf("rules: %d of %d enabled rules are not judged for three of their intervals or longer, so nobody "+
+		"is told of what they watch: %s",
 		c.Unjudged, c.Enabled, strings.Join(c.Named, ", "))
 	if more := c.Unjudged - len(c.Named); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
@@ -301,7 +309,8 @@ func (a *App) Ready(ctx context.Context) error {
 		last = a.Started
 	}
 	if age, most := time.Since(last), 3*a.Config.Every.Std()+15*time.Second; age > most {
-		return rules.Errorf(rules.Unavailable, "the last tick was %s ago; more than %s means that the engine hangs", age.Round(time.Second), most)
+		return rules.Errorf(rules.Unavailable, "the last tick was %s ago; more than %s means that the engine hangs",
+			age.Round(time.Second), most)
 	}
 	return nil
 }

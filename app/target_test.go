@@ -18,7 +18,10 @@ var noSuchUser = rules.Outcome{State: rules.Dead, Class: "rejected", Code: 550}
 func two(t *testing.T, broken map[string]rules.Outcome, fallback string) *office {
 	t.Helper()
 	o := newOffice(t, broken)
-	o.Config.Channels["both"] = app.ChannelConfig{Kind: "smtp", URL: rules.NewSecret("me you"), Settings: notify.Settings{Fallback: fallback}}
+	o.Config.Channels["both"] = app.ChannelConfig{
+		Kind: "smtp", URL: rules.NewSecret("me you"),
+		Settings: notify.Settings{Fallback: fallback},
+	}
 	o.App.Targets = func(channel string) []string {
 		if channel != "both" {
 			return nil
@@ -62,13 +65,15 @@ func (o *office) delivery() app.DeliveryView {
 func TestWhatOneTargetRefusesIsADeadLetterOfItsOwn(t *testing.T) {
 	o := two(t, map[string]rules.Outcome{"both you": noSuchUser}, "mail")
 	o.observe(rules.Bad)
-	texts := o.hear("both me: Too warm", "mail: Too warm", "pager: Channel both refuses messages for you", "phone: Channel both refuses messages for you")
+	texts := o.hear("both me: Too warm", "mail: Too warm", "pager: Channel both refuses messages for you",
+		"phone: Channel both refuses messages for you")
 	if !strings.Contains(texts, "Told here because channel both did not reach you.") {
 		t.Error(texts)
 	}
 	letters, err := o.DeadLetters(t.Context(), "")
 	o.must(err)
-	if len(letters) != 1 || letters[0].Channel != "both" || letters[0].Target != "you" || letters[0].Error != "rejected" || letters[0].Fallback != "mail" {
+	if len(letters) != 1 || letters[0].Channel != "both" || letters[0].Target != "you" || letters[0].Error != "rejected" ||
+		letters[0].Fallback != "mail" {
 		t.Errorf("dead letters = %+v", letters)
 	}
 	o.eventually(func() bool {
@@ -76,11 +81,13 @@ func TestWhatOneTargetRefusesIsADeadLetterOfItsOwn(t *testing.T) {
 		return d.State == "failed in part" && d.String() == "failed in part (both: you)" &&
 			d.Channels["both"] == "me sent; you dead (rejected)" && d.Channels["mail"] == "sent"
 	})
-	if c := o.theChannel(); c.Health != app.FailingInPart || c.LastError != "rejected" || !slices.Equal(c.Failing, []string{"you"}) || c.LastSuccess.IsZero() || c.DeadLetters != 1 {
+	if c := o.theChannel(); c.Health != app.FailingInPart || c.LastError != "rejected" ||
+		!slices.Equal(c.Failing, []string{"you"}) || c.LastSuccess.IsZero() || c.DeadLetters != 1 {
 		t.Errorf("channel = %+v", c)
 	}
 	problems := strings.Join(o.Status(t.Context()).Problems, "\n")
-	if !strings.Contains(problems, "channel both: rejected for you") || !strings.Contains(problems, "channel both: 1 dead letter (for you)") {
+	if !strings.Contains(problems, "channel both: rejected for you") ||
+		!strings.Contains(problems, "channel both: 1 dead letter (for you)") {
 		t.Error(problems)
 	}
 	found := false
@@ -120,7 +127,8 @@ func TestAllTargetsRefuse(t *testing.T) {
 		t.Errorf("channel = %+v", c)
 	}
 	o.mend("both me")
-	o.must(o.Resend(t.Context(), letters[slices.IndexFunc(letters, func(d app.DeadLetter) bool { return d.Target == "me" })].ID))
+	o.must(o.Resend(t.Context(),
+		letters[slices.IndexFunc(letters, func(d app.DeadLetter) bool { return d.Target == "me" })].ID))
 	o.eventually(func() bool { return o.delivery().State == "failed in part" })
 }
 
@@ -165,18 +173,21 @@ func TestATestTellsOfEachTarget(t *testing.T) {
 		state  string
 		text   string
 	}{
-		{"all take it", nil, "sent", "me: Delivered: the service took the message with status 200. you: Delivered: the service took the message with status 200."},
+		{"all take it", nil, "sent", "me: Delivered: the service took the message with status 200. you: Delivered: the " +
+			"service took the message with status 200."},
 		{
 			"one is refused",
 			map[string]rules.Outcome{"both you": noSuchUser},
 			"dead",
-			"you: Not delivered: it refuses the message or does not know the address (status 550); check the channel's address and credential. me: Delivered: the service took the message with status 200.",
+			"you: Not delivered: it refuses the message or does not know the address (status 550); check the channel's " +
+				"address and credential. me: Delivered: the service took the message with status 200.",
 		},
 		{
 			"one is refused for now",
 			map[string]rules.Outcome{"both me": {State: rules.Owed, Class: "server", Code: 450}},
 			"owed",
-			"me: Not delivered yet: it has trouble itself (status 450). tocsin goes on trying. you: Delivered: the service took the message with status 200.",
+			"me: Not delivered yet: it has trouble itself (status 450). tocsin goes on trying. you: Delivered: the service " +
+				"took the message with status 200.",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -195,7 +206,8 @@ func TestATestTellsOfEachTarget(t *testing.T) {
 func TestALetterGoesToWhoCameInstead(t *testing.T) {
 	o := two(t, map[string]rules.Outcome{"both you": noSuchUser}, "")
 	o.observe(rules.Bad)
-	o.hear("both me: Too warm", "pager: Channel both refuses messages for you", "phone: Channel both refuses messages for you")
+	o.hear("both me: Too warm", "pager: Channel both refuses messages for you",
+		"phone: Channel both refuses messages for you")
 	c := o.Config.Channels["both"]
 	c.URL = rules.NewSecret("me thou")
 	o.Config.Channels["both"] = c

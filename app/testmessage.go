@@ -34,17 +34,21 @@ type TestTarget struct {
 // TestChannel books a test message and waits for the daemon to deliver it, at
 // most patience. Without a daemon nothing is booked: it would go out whenever
 // one starts, when nobody expects it.
-func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, patience time.Duration) (TestAnswer, error) {
+func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, patience time.Duration) (TestAnswer,
+	error,
+) {
 	if err := a.knownChannel(ctx, name); err != nil {
 		return TestAnswer{}, err
 	}
 	if _, running := a.Daemon(); !running {
-		return TestAnswer{}, rules.Errorf(rules.Unavailable, "channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
+		return TestAnswer{}, rules.Errorf(rules.Unavailable,
+			"channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
 	}
 	var n *rules.Notification
 	err := a.Book.Act(ctx, a.Time(), "", func(s rules.Setting, l *rules.Ledger) error {
 		n = l.Book(name, rules.Test, rules.Facts{
-			Title: "Test from tocsin", Text: "This is a test of channel " + name + ", asked for by " + by.Name + " (" + by.Door + "). If you read this, it works.",
+			Title: "Test from tocsin", Text: "This is a test of channel " + name + ", asked for by " + by.Name + " (" + by.Door +
+				"). If you read this, it works.",
 		}, s.Now)
 		return nil
 	})
@@ -92,7 +96,8 @@ func testAnswer(name, id string, list []rules.Notification) TestAnswer {
 	}
 	var said []string
 	for _, n := range list {
-		out.Targets = append(out.Targets, TestTarget{Name: n.Target, State: string(tested(n)), Error: n.Error, Status: n.Code})
+		out.Targets = append(out.Targets,
+			TestTarget{Name: n.Target, State: string(tested(n)), Error: n.Error, Status: n.Code})
 		said = append(said, n.Target+": "+testSentence(n))
 	}
 	out.Text = strings.Join(said, " ")

@@ -74,9 +74,11 @@ func checkTokenName(name string) error {
 	case strings.HasPrefix(name, TokenPrefix):
 		return rules.FieldErrorf("name", "looks like a token itself; give the name, which `tocsin tokens list` shows")
 	case name == "local":
-		return rules.FieldErrorf("name", "local is what those are called who come from this machine without a token; choose another name")
+		return rules.FieldErrorf("name",
+			"local is what those are called who come from this machine without a token; choose another name")
 	case !ValidName(name):
-		return rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example laptop", name)
+		return rules.FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %q; for example laptop",
+			name)
 	}
 	return nil
 }
@@ -130,7 +132,8 @@ func NewDoorkeeper(a *App) *Doorkeeper {
 func (d *Doorkeeper) Authenticate(ctx context.Context, secret rules.Secret) (Token, error) {
 	list, err := d.tokens(ctx)
 	if err != nil {
-		return Token{}, rules.Errorf(rules.Unavailable, "the tokens cannot be read now, so nobody is known; `tocsin doctor` says what is wrong with the database")
+		return Token{}, rules.Errorf(rules.Unavailable,
+			"the tokens cannot be read now, so nobody is known; `tocsin doctor` says what is wrong with the database")
 	}
 	// Every token is compared, and in constant time, so that the time tells
 	// nothing about any of them.
@@ -141,10 +144,13 @@ func (d *Doorkeeper) Authenticate(ctx context.Context, secret rules.Secret) (Tok
 		}
 	}
 	if found < 0 {
-		return Token{}, rules.Errorf(rules.Forbidden, "this token is not known: it was revoked, or is not complete; `tocsin tokens add NAME` on the machine of tocsin makes another")
+		return Token{}, rules.Errorf(rules.Forbidden,
+			"this token is not known: it was revoked, or is not complete; `tocsin tokens add NAME` on the machine of tocsin "+
+				"makes another")
 	}
 	if t := list[found]; t.Expired(d.now()) {
-		return Token{}, rules.Errorf(rules.Forbidden, "token %s expired on %s; `tocsin tokens revoke %s` and make another", t.Name, t.ExpiresAt.UTC().Format(time.DateOnly), t.Name)
+		return Token{}, rules.Errorf(rules.Forbidden, "token %s expired on %s; `tocsin tokens revoke %s` and make another",
+			t.Name, t.ExpiresAt.UTC().Format(time.DateOnly), t.Name)
 	}
 	return list[found], nil
 }

@@ -82,7 +82,8 @@ func TestATokenIsMade(t *testing.T) {
 	g := newGate(t)
 	one, other := g.add("laptop", app.ScopeWrite, newYear.Add(time.Hour)), g.add("phone", app.ScopeRead, time.Time{})
 	// 26 letters of 5 bits are 130.
-	if form := regexp.MustCompile(`^tcs_[a-z2-7]{26}$`); !form.MatchString(one.Reveal()) || one.Reveal() == other.Reveal() {
+	if form := regexp.MustCompile(`^tcs_[a-z2-7]{26}$`); !form.MatchString(one.Reveal()) ||
+		one.Reveal() == other.Reveal() {
 		t.Errorf("the tokens have a wrong form, or are the same")
 	}
 	list, err := g.ListTokens(t.Context())
@@ -113,22 +114,44 @@ func TestTokensThatAreRefusedWhenTheyAreMade(t *testing.T) {
 		code rules.Code
 		says string
 	}{
-		{"a name that is taken", app.TokenRequest{Name: "laptop", Scope: app.ScopeRead}, rules.Conflict, "revoke that one first"},
+		{
+			"a name that is taken",
+			app.TokenRequest{Name: "laptop", Scope: app.ScopeRead},
+			rules.Conflict,
+			"revoke that one first",
+		},
 		{"no name", app.TokenRequest{Scope: app.ScopeRead}, rules.Invalid, "for example laptop"},
 		{"a name with a space", app.TokenRequest{Name: "my laptop", Scope: app.ScopeRead}, rules.Invalid, "small letters"},
-		{"the name of those without a token", app.TokenRequest{Name: "local", Scope: app.ScopeRead}, rules.Invalid, "choose another name"},
-		{"a token for a name", app.TokenRequest{Name: secret.Reveal(), Scope: app.ScopeRead}, rules.Invalid, "looks like a token itself"},
+		{
+			"the name of those without a token",
+			app.TokenRequest{Name: "local", Scope: app.ScopeRead},
+			rules.Invalid,
+			"choose another name",
+		},
+		{
+			"a token for a name",
+			app.TokenRequest{Name: secret.Reveal(), Scope: app.ScopeRead},
+			rules.Invalid,
+			"looks like a token itself",
+		},
 		{"no scope", app.TokenRequest{Name: "phone"}, rules.Invalid, "must be points, read, ack, write or admin"},
-		{"an end that is over", app.TokenRequest{Name: "phone", Scope: app.ScopeRead, Expires: newYear}, rules.Invalid, "must be in the future"},
+		{
+			"an end that is over",
+			app.TokenRequest{Name: "phone", Scope: app.ScopeRead, Expires: newYear},
+			rules.Invalid,
+			"must be in the future",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, _, err := g.AddToken(t.Context(), ann, tt.req)
-			if rules.CodeOf(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.says) || strings.Contains(fmt.Sprint(err), secret.Reveal()) {
+			if rules.CodeOf(err) != tt.code || !strings.Contains(fmt.Sprint(err), tt.says) ||
+				strings.Contains(fmt.Sprint(err), secret.Reveal()) {
 				t.Errorf("the error is %v", err)
 			}
 		})
 	}
-	if _, err := g.RevokeToken(t.Context(), secret.Reveal()); err == nil || strings.Contains(err.Error(), secret.Reveal()) {
+	if _, err := g.RevokeToken(t.Context(), secret.Reveal()); err == nil ||
+		strings.Contains(err.Error(), secret.Reveal()) {
 		t.Errorf("revoking by the token itself: the answer repeats it, or there is none")
 	}
 }
@@ -146,10 +169,12 @@ func TestATokenIsKnownAgain(t *testing.T) {
 	}
 	g.now = newYear.Add(time.Hour)
 	for name, wrong := range map[string]string{
-		"nothing": "", "another": "tcs_aaaaaaaaaaaaaaaaaaaaaaaaaa", "cut short": secret.Reveal()[:29], "in capitals": strings.ToUpper(secret.Reveal()),
+		"nothing": "", "another": "tcs_aaaaaaaaaaaaaaaaaaaaaaaaaa", "cut short": secret.Reveal()[:29],
+		"in capitals":        strings.ToUpper(secret.Reveal()),
 		"without its prefix": strings.TrimPrefix(secret.Reveal(), "tcs_"), "over": short.Reveal(),
 	} {
-		if _, err := d.Authenticate(t.Context(), rules.NewSecret(wrong)); rules.CodeOf(err) != rules.Forbidden || wrong != "" && strings.Contains(err.Error(), wrong) {
+		if _, err := d.Authenticate(t.Context(), rules.NewSecret(wrong)); rules.CodeOf(err) != rules.Forbidden ||
+			wrong != "" && strings.Contains(err.Error(), wrong) {
 			t.Errorf("%s: the error has code %q, or repeats the token", name, rules.CodeOf(err))
 		}
 	}

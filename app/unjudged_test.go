@@ -37,7 +37,10 @@ func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
 	n.tick()
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
-		doc := rules.Doc{"name": name, "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 90}}
+		doc := rules.Doc{
+			"name": name, "measurement": "temperature", "field": "celsius",
+			"condition": rules.Doc{"operator": ">", "value": 90},
+		}
 		if _, err := n.beside.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -50,7 +53,11 @@ func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 		}
 		return ""
 	}
-	for i, want := range []string{"", "", "rules: 6 of 7 enabled rules are not judged for three of their intervals or longer, so nobody is told of what they watch: a, b, c, d, e and 1 more"} {
+	for i, want := range []string{
+		"", "",
+		"rules: 6 of 7 enabled rules are not judged for three of their intervals or longer, so nobody is told of what they " +
+			"watch: a, b, c, d, e and 1 more",
+	} {
 		n.tick()
 		n.now = n.now.Add(time.Second)
 		if got := problem(); got != want {
@@ -95,7 +102,10 @@ func (failing) Query(_ context.Context, queries []evaluator.Query, _ func(int, e
 func TestManyRulesThatAreRefusedAreAFewLines(t *testing.T) {
 	n := newNight(t)
 	for i := range 30 {
-		doc := rules.Doc{"name": fmt.Sprintf("r%02d", i), "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 90}}
+		doc := rules.Doc{
+			"name": fmt.Sprintf("r%02d", i), "measurement": "temperature", "field": "celsius",
+			"condition": rules.Doc{"operator": ">", "value": 90},
+		}
 		if _, err := n.daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +116,9 @@ func TestManyRulesThatAreRefusedAreAFewLines(t *testing.T) {
 		n.tick()
 	}
 	problems := n.daemon.Status(t.Context()).Problems
-	if got := strings.Join(problems, "\n"); len(problems) > 8 || !strings.Contains(got, "and 26 more rules cannot be judged") || !strings.Contains(got, "source home: InfluxDB refuses the query") {
+	if got := strings.Join(problems, "\n"); len(problems) > 8 ||
+		!strings.Contains(got, "and 26 more rules cannot be judged") ||
+		!strings.Contains(got, "source home: InfluxDB refuses the query") {
 		t.Errorf("%d problems:\n%s", len(problems), got)
 	}
 }
@@ -116,7 +128,8 @@ func TestManyRulesThatAreRefusedAreAFewLines(t *testing.T) {
 func TestChannelsThatCannotBeReadStayKnown(t *testing.T) {
 	n := newNight(t)
 	store := &forgetful{Store: n.daemon.Store}
-	if err := store.PutChannel(t.Context(), app.StoredChannel{ID: "c1", Name: "pager", Kind: "ntfy", Sealed: []byte("x"), CreatedAt: n.now}); err != nil {
+	if err := store.PutChannel(t.Context(),
+		app.StoredChannel{ID: "c1", Name: "pager", Kind: "ntfy", Sealed: []byte("x"), CreatedAt: n.now}); err != nil {
 		t.Fatal(err)
 	}
 	d := app.NewDirectory(&app.Config{}, store, nil, slog.New(slog.DiscardHandler))
@@ -162,12 +175,14 @@ func TestNothingIsWellWhileASourceIsDown(t *testing.T) {
 			t.Errorf("%d ticks into it: %v", i+1, err)
 		}
 	}
-	if err := n.daemon.Well(t.Context(), none); err == nil || !strings.Contains(err.Error(), "source home is down since 2026-03-14T12:") {
+	if err := n.daemon.Well(t.Context(), none); err == nil ||
+		!strings.Contains(err.Error(), "source home is down since 2026-03-14T12:") {
 		t.Errorf("well: %v", err)
 	}
 	found := insight.New(n.daemon).Doctor(t.Context())
 	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
-		return f.What == "source home" && !f.OK && strings.Contains(f.Text, "answers a ping and fails the rules since 2026-03-14 12:00: InfluxDB refuses the query")
+		return f.What == "source home" && !f.OK &&
+			strings.Contains(f.Text, "answers a ping and fails the rules since 2026-03-14 12:00: InfluxDB refuses the query")
 	}) {
 		t.Errorf("the doctor finds %+v", found)
 	}

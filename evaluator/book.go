@@ -286,14 +286,17 @@ func (b *Book) Flush(ctx context.Context, note func(own *rules.Ledger)) error {
 // setting is what ledgers decide in at a nominal time. Its Cover is for use
 // under the lock.
 func (b *Book) setting(now time.Time) rules.Setting {
-	return rules.Setting{Now: now, Silences: b.silence, Route: b.options.Route, Cover: func(r *rules.Rule, series rules.Series) string {
-		for _, name := range r.DependsOn {
-			if by := b.coveredBy(name, r, series, now); by != "" {
-				return by
+	return rules.Setting{
+		Now: now, Silences: b.silence, Route: b.options.Route,
+		Cover: func(r *rules.Rule, series rules.Series) string {
+			for _, name := range r.DependsOn {
+				if by := b.coveredBy(name, r, series, now); by != "" {
+					return by
+				}
 			}
-		}
-		return ""
-	}}
+			return ""
+		},
+	}
 }
 
 func (b *Book) coveredBy(parent string, child *rules.Rule, series rules.Series, now time.Time) string {

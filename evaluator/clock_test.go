@@ -51,7 +51,10 @@ func TestAJumpFiresNothingAndSkipsNothing(t *testing.T) {
 		hot := hotRule()
 		hot["remind"], hot["escalate"] = "1h", rules.Doc{"after": "1h", "channels": "boss"}
 		h.rule(hot)
-		h.rule(rules.Doc{"title": "Silent", "measurement": "beat", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "2m"}})
+		h.rule(rules.Doc{
+			"title": "Silent", "measurement": "beat", "group_by": "sensor",
+			"condition": rules.Doc{"type": "absence", "window": "2m"},
+		})
 		h.rule(rules.Doc{
 			"title": "Too few", "measurement": "beat", "field": "n", "group_by": "sensor",
 			"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0},
@@ -79,7 +82,10 @@ func TestAJumpFiresNothingAndSkipsNothing(t *testing.T) {
 		}
 		h.wantOwed(rules.FirstNews)
 		h.view(func(alert *rules.Alert) {
-			if want := map[rules.Series]string{"sensor=a": "sure", "sensor=b": "unsure"}[alert.Series]; alert.Evidence.Clock != want {
+			if want := map[rules.Series]string{
+				"sensor=a": "sure",
+				"sensor=b": "unsure",
+			}[alert.Series]; alert.Evidence.Clock != want {
 				t.Errorf("%s fired on a clock that is %s, want %s", alert.Series, alert.Evidence.Clock, want)
 			}
 		})
@@ -90,7 +96,10 @@ func TestAJumpFiresNothingAndSkipsNothing(t *testing.T) {
 // afterwards, if it is still so.
 func TestSilenceCountsOnceTheClockIsSure(t *testing.T) {
 	h, doubtful := jumpHouse(t)
-	h.rule(rules.Doc{"title": "Silent", "measurement": "beat", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "1m"}})
+	h.rule(rules.Doc{
+		"title": "Silent", "measurement": "beat", "group_by": "sensor",
+		"condition": rules.Doc{"type": "absence", "window": "1m"},
+	})
 	h.rule(rules.Doc{
 		"title": "Too few", "measurement": "beat", "field": "n", "group_by": "sensor",
 		"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0},
@@ -399,7 +408,10 @@ func TestRunFindsJumps(t *testing.T) {
 					t.Errorf("jumps %v, want %v", c.jumps, tt.want)
 				}
 				first := c.start.Truncate(30 * time.Second).Add(30 * time.Second)
-				want := []time.Time{first, first.Add(30 * time.Second), first.Add(time.Minute), first.Add(90 * time.Second), first.Add(2 * time.Minute)}
+				want := []time.Time{
+					first, first.Add(30 * time.Second), first.Add(time.Minute), first.Add(90 * time.Second),
+					first.Add(2 * time.Minute),
+				}
 				if d := tt.wall - tt.running; len(tt.want) > 0 {
 					want[2] = want[1].Add(d) // the jump in place of the tick that was planned before it
 				} else if tt.running > 0 && len(c.ticks) < len(want) {

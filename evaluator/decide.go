@@ -78,7 +78,9 @@ func (b *Book) Decide(ctx context.Context, now time.Time, ids []string, decide D
 }
 
 // decide is Decide with a roll, which tells decide the place of each ledger.
-func (b *Book) decide(ctx context.Context, now time.Time, r *roll, decide func(s rules.Setting, place int, l *rules.Ledger) error) error {
+func (b *Book) decide(ctx context.Context, now time.Time, r *roll,
+	decide func(s rules.Setting, place int, l *rules.Ledger) error,
+) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.missed = b.refresh(ctx); b.retired {

@@ -11,7 +11,10 @@ import (
 func family(h *house, child rules.Doc) {
 	now := with(freezerDoc, rules.Doc{"for": "0s", "condition": rules.Doc{"operator": ">", "value": -15.0}})
 	h.rule(with(now, rules.Doc{"name": "router", "title": "router"}))
-	h.rule(with(now, with(rules.Doc{"name": "child", "title": "child", "measurement": "humidity", "depends_on": []any{"router"}}, child)))
+	h.rule(with(now, with(rules.Doc{
+		"name": "child", "title": "child", "measurement": "humidity",
+		"depends_on": []any{"router"},
+	}, child)))
 }
 
 const moist = "humidity,sensor=a celsius=-1"

@@ -116,7 +116,10 @@ func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
 		start := time.Now()
 		o.Clocks = func() (time.Time, time.Duration) { return time.Now(), time.Since(start) }
 	}
-	e := &Engine{book: book, log: log, options: o, sources: map[string]*feed{}, troubles: troubles{byRule: map[string]Trouble{}}}
+	e := &Engine{
+		book: book, log: log, options: o, sources: map[string]*feed{},
+		troubles: troubles{byRule: map[string]Trouble{}},
+	}
 	e.timetable.Store(newTimetable(o.Every))
 	e.prove = func(rules.Observation) rules.Evidence { return e.evidence(e.judging) }
 	return e

@@ -39,7 +39,10 @@ func (h *house) meddle(act func()) { h.meddler.before = act }
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	h := &house{T: t, path: filepath.Join(t.TempDir(), "tocsin.db"), points: live.New(live.Options{}), now: time.Now().UTC().Truncate(time.Minute)}
+	h := &house{
+		T: t, path: filepath.Join(t.TempDir(), "tocsin.db"), points: live.New(live.Options{}),
+		now: time.Now().UTC().Truncate(time.Minute),
+	}
 	h.source = h.points
 	h.open(true)
 	return h

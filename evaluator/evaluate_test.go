@@ -84,7 +84,8 @@ func TestVerdicts(t *testing.T) {
 			"host=a bad 100; host=b good 50",
 		},
 		{
-			"percent of 0, and without a past, is no value", above(rules.Doc{"type": "change", "ago": "1d", "percent": true}), nil,
+			"percent of 0, and without a past, is no value", above(rules.Doc{"type": "change", "ago": "1d", "percent": true}),
+			nil,
 			[][]evaluator.Point{{pt("host=a", 20), pt("host=b", 1)}, {pt("host=a", 0)}},
 			"host=a none NaN; host=b none NaN",
 		},
@@ -139,21 +140,31 @@ func TestForecastSeesThroughNonsense(t *testing.T) {
 			if i%5 == 0 {
 				v = 1000 * float64(i%2*2-1)
 			}
-			out = append(out, evaluator.Point{Series: rules.Series("host=" + host), Value: v, At: now.Add(-time.Duration(47-i) * 450 * time.Second)})
+			out = append(out, evaluator.Point{
+				Series: rules.Series("host=" + host), Value: v,
+				At: now.Add(-time.Duration(47-i) * 450 * time.Second),
+			})
 		}
 		return out
 	}
 	fills := series("fills", func(i int) float64 { return 50 + 40*float64(i)/47 }) // 6.7 an hour, now 90
 	still := series("still", func(i int) float64 { return 90 + float64(i%3) })
-	doc := rules.Doc{"condition": rules.Doc{"type": "forecast", "window": "6h", "horizon": "4h", "operator": ">=", "value": 95.0}}
+	doc := rules.Doc{"condition": rules.Doc{
+		"type": "forecast", "window": "6h", "horizon": "4h", "operator": ">=",
+		"value": 95.0,
+	}}
 	got := verdicts(t, doc, nil, append(append(fills, still...), pt("host=young", 99)))
-	if !strings.HasPrefix(got, "host=fills bad 117") || !strings.Contains(got, "host=still good 9") || !strings.Contains(got, "host=young none NaN") {
+	if !strings.HasPrefix(got, "host=fills bad 117") || !strings.Contains(got, "host=still good 9") ||
+		!strings.Contains(got, "host=young none NaN") {
 		t.Errorf("got %s", got)
 	}
 	// What has reached its value already counts, wherever the line leads.
 	falls := series("falls", func(i int) float64 { return 130 - 20*float64(i)/47 }) // now 110, in 4 h 97
 	for operator, value := range map[string][]any{"outside": {0.0, 105.0}, "between": {105.0, 120.0}} {
-		doc := rules.Doc{"condition": rules.Doc{"type": "forecast", "window": "6h", "horizon": "4h", "operator": operator, "value": value}}
+		doc := rules.Doc{"condition": rules.Doc{
+			"type": "forecast", "window": "6h", "horizon": "4h", "operator": operator,
+			"value": value,
+		}}
 		if got := verdicts(t, doc, nil, falls); !strings.HasPrefix(got, "host=falls bad 110") {
 			t.Errorf("%s: got %s", operator, got)
 		}
@@ -164,15 +175,21 @@ func TestForecastSeesThroughNonsense(t *testing.T) {
 // refused, and names what is possible.
 func TestExpressionsSeeOnlyTheirInputs(t *testing.T) {
 	for _, text := range []string{
-		"env > 1", "now() > 1", "cpu.x > 1", "[1,2][0] > cpu", "map(1..1000000000, # * cpu)[0] > 1", "1..2 == cpu", "cpu in [1]",
-		`"a" + "b" == "ab"`, "cpu > 80; cpu > 1", "let x = 1; x > cpu", "cpu", "cpu >", strings.Repeat("cpu + ", 300) + "1 > 2", "repeat(\"a\", 100000000) == \"\"", "cpu matches \"a\"",
+		"env > 1", "now() > 1", "cpu.x > 1", "[1,2][0] > cpu", "map(1..1000000000, # * cpu)[0] > 1", "1..2 == cpu",
+		"cpu in [1]",
+		`"a" + "b" == "ab"`, "cpu > 80; cpu > 1", "let x = 1; x > cpu", "cpu", "cpu >", strings.Repeat("cpu + ", 300) +
+			"1 > 2", "repeat(\"a\", 100000000) == \"\"", "cpu matches \"a\"",
 	} {
 		c := rules.Condition{Type: rules.Expression, Expr: text, Inputs: map[string]rules.Input{"cpu": {}}}
-		if err := evaluator.CheckCondition(c); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "for example") {
+		if err := evaluator.CheckCondition(c); rules.CodeOf(err) != rules.Invalid ||
+			!strings.Contains(err.Error(), "for example") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
-	for _, text := range []string{"cpu > 80", "cpu * 2 - 1 >= abs(-3) and not (cpu == 4)", "(cpu > 1 ? cpu : 0) != 2", "cpu ^ 2 < 3 || !(cpu > 1)", "round(cpu / 3) > 1"} {
+	for _, text := range []string{
+		"cpu > 80", "cpu * 2 - 1 >= abs(-3) and not (cpu == 4)", "(cpu > 1 ? cpu : 0) != 2",
+		"cpu ^ 2 < 3 || !(cpu > 1)", "round(cpu / 3) > 1",
+	} {
 		c := rules.Condition{Type: rules.Expression, Expr: text, Inputs: map[string]rules.Input{"cpu": {}}}
 		if err := evaluator.CheckCondition(c); err != nil {
 			t.Errorf("%q: %v", text, err)
@@ -277,7 +294,8 @@ func TestVerdictsOfLevelsAndTexts(t *testing.T) {
 		"condition": rules.Doc{"operator": ">", "value": 80.0, "aggregation": "mean"},
 		"levels":    []any{rules.Doc{"value": 90.0, "severity": "critical"}},
 	}
-	if got, want := verdicts(t, levels, nil, []evaluator.Point{pt("host=a", 95), pt("host=b", 85), pt("host=c", 80)}), "host=a bad 95; host=b bad 85; host=c good 80"; got != want {
+	if got, want := verdicts(t, levels, nil, []evaluator.Point{pt("host=a", 95), pt("host=b", 85), pt("host=c", 80)}),
+		"host=a bad 95; host=b bad 85; host=c good 80"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	h := newHouse(t)
@@ -293,13 +311,15 @@ func TestVerdictsOfLevelsAndTexts(t *testing.T) {
 	h.wantOwed(rules.Worsened)
 	texts := rules.Doc{"condition": rules.Doc{"operator": "==", "value": "open", "aggregation": "latest"}}
 	open := evaluator.Point{Series: "host=a", Value: math.NaN(), Text: "open"}
-	if got, want := verdicts(t, texts, nil, []evaluator.Point{open, pt("host=b", 1)}), "host=a bad NaN; host=b none 1"; got != want {
+	if got, want := verdicts(t, texts, nil, []evaluator.Point{open, pt("host=b", 1)}),
+		"host=a bad NaN; host=b none 1"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	modulo := rules.Doc{"condition": rules.Doc{"expr": "cpu % idle > 1", "inputs": rules.Doc{
 		"cpu": rules.Doc{"measurement": "m", "field": "f"}, "idle": rules.Doc{"measurement": "m", "field": "f"},
 	}}}
-	if got, want := verdicts(t, modulo, nil, []evaluator.Point{pt("host=a", 90)}, []evaluator.Point{pt("host=a", 0)}), "host=a none NaN"; got != want {
+	if got, want := verdicts(t, modulo, nil, []evaluator.Point{pt("host=a", 90)}, []evaluator.Point{pt("host=a", 0)}),
+		"host=a none NaN"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -309,7 +329,8 @@ func TestALineNeedsSixPoints(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	line := func(values ...float64) (out []evaluator.Point) {
 		for i, v := range values {
-			out = append(out, evaluator.Point{Series: "host=a", Value: v, At: now.Add(-time.Duration(len(values)-1-i) * time.Hour)})
+			out = append(out,
+				evaluator.Point{Series: "host=a", Value: v, At: now.Add(-time.Duration(len(values)-1-i) * time.Hour)})
 		}
 		return out
 	}
@@ -331,7 +352,10 @@ func TestALineNeedsSixPoints(t *testing.T) {
 		{"outside", []any{60.0, 85.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 104"},
 		{"outside", []any{90.0, 94.0}, line(50, 56, 62, 68, 74, 80), "host=a bad 104"}, // both are as far
 	} {
-		doc := rules.Doc{"condition": rules.Doc{"type": "forecast", "window": "6h", "horizon": "4h", "operator": tt.operator, "value": tt.value}}
+		doc := rules.Doc{"condition": rules.Doc{
+			"type": "forecast", "window": "6h", "horizon": "4h", "operator": tt.operator,
+			"value": tt.value,
+		}}
 		if got := verdicts(t, doc, nil, tt.points); got != tt.want {
 			t.Errorf("%s %v of %v: got %s, want %s", tt.operator, tt.value, tt.points, got, tt.want)
 		}
@@ -341,12 +365,18 @@ func TestALineNeedsSixPoints(t *testing.T) {
 // TestAForecastAsksForWholeSeconds: 48 means of its window, each a second long at
 // least.
 func TestAForecastAsksForWholeSeconds(t *testing.T) {
-	for window, want := range map[string]time.Duration{"6h": 450 * time.Second, "30s": time.Second, "5m": 6 * time.Second} {
+	for window, want := range map[string]time.Duration{
+		"6h": 450 * time.Second, "30s": time.Second,
+		"5m": 6 * time.Second,
+	} {
 		h := newHouse(t)
 		source := &asking{Source: h.points}
 		h.source = source
 		h.restart()
-		h.rule(rules.Doc{"title": "Full", "measurement": "m", "field": "f", "condition": rules.Doc{"type": "forecast", "window": window, "horizon": "4h", "operator": ">=", "value": 95.0}})
+		h.rule(rules.Doc{
+			"title": "Full", "measurement": "m", "field": "f",
+			"condition": rules.Doc{"type": "forecast", "window": window, "horizon": "4h", "operator": ">=", "value": 95.0},
+		})
 		h.tick()
 		if q := source.asked[0]; q.Step != want || q.To.Sub(q.From)%q.Step != 0 {
 			t.Errorf("%s is asked for in steps of %s over %s, want %s", window, q.Step, q.To.Sub(q.From), want)
@@ -361,7 +391,10 @@ func TestInputsAreFilteredAsTheirRule(t *testing.T) {
 		return with(rules.Doc{"measurement": "m", "field": "f", "aggregation": "max", "window": "1m"}, more)
 	}
 	h.rule(rules.Doc{"title": "Both", "where": rules.Doc{"host": "a"}, "condition": rules.Doc{
-		"expr": "x > 5 and y > 5", "inputs": rules.Doc{"x": input(nil), "y": input(rules.Doc{"where": rules.Doc{"dc": "d1"}})},
+		"expr": "x > 5 and y > 5", "inputs": rules.Doc{
+			"x": input(nil),
+			"y": input(rules.Doc{"where": rules.Doc{"dc": "d1"}}),
+		},
 	}})
 	h.tick("m,host=b,dc=d1 f=9", "m,host=a,dc=d1 f=1", "m,host=a,dc=d2 f=9")
 	h.wantOwed()

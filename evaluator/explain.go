@@ -25,7 +25,10 @@ func Explain(s Explainer, r *rules.Rule, end time.Time) (out []string) {
 // evidence is what the rule of an answer was judged by: everything that it
 // asked, and the longest of the windows that end now.
 func (a *Answer) evidence(s Explainer) rules.Evidence {
-	out := rules.Evidence{To: a.end, Condition: a.Rule.Condition.String(), Query: strings.Join(Explain(s, a.Rule, a.end), ";\n")}
+	out := rules.Evidence{
+		To: a.end, Condition: a.Rule.Condition.String(),
+		Query: strings.Join(Explain(s, a.Rule, a.end), ";\n"),
+	}
 	for _, n := range a.needs {
 		if q := n.query(a.end); n.back == 0 && (out.From.IsZero() || q.From.Before(out.From)) {
 			out.From = q.From

@@ -28,12 +28,21 @@ func TestEvidenceIsAllThatWasAsked(t *testing.T) {
 			time.Minute,
 		},
 		"a change": {
-			rules.Doc{"measurement": "m", "field": "f", "condition": rules.Doc{"type": "change", "ago": "5m", "operator": ">", "value": 1.0, "window": "1m", "aggregation": "max"}},
+			rules.Doc{
+				"measurement": "m", "field": "f",
+				"condition": rules.Doc{
+					"type": "change", "ago": "5m", "operator": ">", "value": 1.0, "window": "1m",
+					"aggregation": "max",
+				},
+			},
 			[]string{`"f"`, "\n", "$before"},
 			time.Minute,
 		},
 		"an expression": {
-			rules.Doc{"condition": rules.Doc{"expr": "x > 1 and y > 1", "inputs": rules.Doc{"x": input("f", "1m"), "y": input("g", "4m")}}},
+			rules.Doc{"condition": rules.Doc{
+				"expr":   "x > 1 and y > 1",
+				"inputs": rules.Doc{"x": input("f", "1m"), "y": input("g", "4m")},
+			}},
 			[]string{`"f"`, "\n", `"g"`},
 			4 * time.Minute,
 		},
@@ -59,11 +68,13 @@ func TestEvidenceIsAllThatWasAsked(t *testing.T) {
 			h.rule(tt.doc)
 			tick := h.now.Add(30 * time.Second)
 			for _, at := range []time.Time{tick.Add(-5*time.Minute - time.Second), tick.Add(-time.Second)} {
-				server.Write(fmt.Sprintf("m f=%d,g=7 %d", map[bool]int{true: 1, false: 9}[at.Before(tick.Add(-time.Minute))], at.UnixNano()))
+				server.Write(fmt.Sprintf("m f=%d,g=7 %d", map[bool]int{true: 1, false: 9}[at.Before(tick.Add(-time.Minute))],
+					at.UnixNano()))
 			}
 			h.tick()
 			h.wantOwed(rules.FirstNews)
-			stamps := strings.NewReplacer("$from", tick.Add(-tt.window).Format(time.RFC3339), "$to", tick.Format(time.RFC3339), "$before", tick.Add(-5*time.Minute).Format(time.RFC3339))
+			stamps := strings.NewReplacer("$from", tick.Add(-tt.window).Format(time.RFC3339), "$to", tick.Format(time.RFC3339),
+				"$before", tick.Add(-5*time.Minute).Format(time.RFC3339))
 			h.view(func(a *rules.Alert) {
 				for _, want := range tt.want {
 					if want = stamps.Replace(want); !strings.Contains(a.Evidence.Query, want) {

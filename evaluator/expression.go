@@ -37,7 +37,8 @@ const mostNodes = 200
 func CheckCondition(c rules.Condition) error {
 	switch c.Type {
 	case rules.Anomaly:
-		return rules.FieldErrorf("condition.type", "%s is not possible in this version; use threshold, absence, change, forecast, expression or query", c.Type)
+		return rules.FieldErrorf("condition.type",
+			"%s is not possible in this version; use threshold, absence, change, forecast, expression or query", c.Type)
 	case rules.Expression:
 		_, err := compileExpression(c)
 		return err
@@ -56,18 +57,25 @@ func compileExpression(c rules.Condition) (*expression, error) {
 	w := &warden{env: env}
 	options := []expr.Option{
 		expr.Env(env), expr.DisableAllBuiltins(), expr.MaxNodes(mostNodes), expr.Optimize(false), expr.Patch(w),
-		expr.Function("div", func(p ...any) (any, error) { return divide(number(p[0]), number(p[1])) }, new(func(float64, float64) float64)),
-		expr.Function("mod", func(p ...any) (any, error) { return remainder(number(p[0]), number(p[1])) }, new(func(float64, float64) float64)),
+		expr.Function("div", func(p ...any) (any, error) {
+			return divide(number(p[0]), number(p[1]))
+		}, new(func(float64, float64) float64)),
+		expr.Function("mod", func(p ...any) (any, error) {
+			return remainder(number(p[0]), number(p[1]))
+		}, new(func(float64, float64) float64)),
 	}
 	for name, f := range functions {
-		options = append(options, expr.Function(name, func(p ...any) (any, error) { return f(number(p[0])), nil }, new(func(float64) float64)))
+		options = append(options,
+			expr.Function(name, func(p ...any) (any, error) { return f(number(p[0])), nil }, new(func(float64) float64)))
 	}
 	program, err := expr.Compile(c.Expr, append(options, expr.AsBool())...)
 	if err == nil {
 		err = w.err
 	}
 	if err != nil {
-		return nil, rules.FieldErrorf("condition.expr", "is not an expression over %s: %s; for example cpu > 80 and idle < 5; it takes numbers, + - * / %%, > >= < <= == !=, and, or, not in small letters",
+		return nil, rules.FieldErrorf("condition.expr",
+			"is not an expression over %s: %s; for example cpu > 80 and idle < 5; it takes numbers, + - * / %%, > >= < <= == "+
+				"!=, and, or, not in small letters",
 			strings.Join(e.inputs, ", "), firstLine(err))
 	}
 	e.verdict = program
@@ -118,7 +126,8 @@ type warden struct {
 // Visit is called with each node.
 func (w *warden) Visit(node *ast.Node) {
 	switch n := (*node).(type) {
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.IdentifierNode, *ast.UnaryNode, *ast.CallNode, *ast.ConditionalNode:
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.IdentifierNode, *ast.UnaryNode, *ast.CallNode,
+		*ast.ConditionalNode:
 	case *ast.BinaryNode:
 		w.binary(node, n)
 	default:
@@ -132,7 +141,8 @@ func (w *warden) binary(node *ast.Node, n *ast.BinaryNode) {
 	switch {
 	case name != "":
 		ast.Patch(node, &ast.CallNode{Callee: &ast.IdentifierNode{Value: name}, Arguments: []ast.Node{n.Left, n.Right}})
-	case !slices.Contains([]string{"+", "-", "*", "**", "^", ">", ">=", "<", "<=", "==", "!=", "and", "or", "&&", "||"}, n.Operator):
+	case !slices.Contains([]string{"+", "-", "*", "**", "^", ">", ">=", "<", "<=", "==", "!=", "and", "or", "&&", "||"},
+		n.Operator):
 		w.err = errors.New("the operator " + n.Operator + " is not possible here")
 	}
 }
@@ -197,7 +207,9 @@ func covers(general, special rules.Series) bool {
 	return ok
 }
 
-func (e *expression) observe(series rules.Series, inputs []map[rules.Series]float64, env map[string]any) rules.Observation {
+func (e *expression) observe(series rules.Series, inputs []map[rules.Series]float64,
+	env map[string]any,
+) rules.Observation {
 	o := rules.Observation{Series: series, Verdict: rules.None, Value: math.NaN()}
 	for i, name := range e.inputs {
 		v, ok := inputs[i][series]

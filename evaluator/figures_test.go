@@ -26,7 +26,8 @@ func recorded(t *testing.T, hosts map[string]string) *evaluator.Data {
 	for _, host := range slices.Sorted(maps.Keys(hosts)) {
 		for i, value := range strings.Fields(hosts[host]) {
 			if value != "-" {
-				fmt.Fprintf(&lines, "m,host=%s f=%s %d\n", host, value, figuresBegin.Add(time.Duration(i+1)*10*time.Second).UnixNano())
+				fmt.Fprintf(&lines, "m,host=%s f=%s %d\n", host, value,
+					figuresBegin.Add(time.Duration(i+1)*10*time.Second).UnixNano())
 			}
 		}
 	}
@@ -39,7 +40,10 @@ func recorded(t *testing.T, hosts map[string]string) *evaluator.Data {
 
 func recordedRule(t *testing.T, condition, more rules.Doc) rules.Rule {
 	t.Helper()
-	r, err := rules.Parse(with(rules.Doc{"title": "t", "measurement": "m", "field": "f", "group_by": "host", "every": "10s", "condition": condition}, more))
+	r, err := rules.Parse(with(rules.Doc{
+		"title": "t", "measurement": "m", "field": "f", "group_by": "host",
+		"every": "10s", "condition": condition,
+	}, more))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +83,8 @@ func TestATrialsFigures(t *testing.T) {
 		{"outside", []any{-100.0, 100.0}, "0s", 7, nan},
 	} {
 		t.Run(tt.operator+" for "+tt.wait, func(t *testing.T) {
-			r := recordedRule(t, rules.Doc{"aggregation": "max", "window": "10s", "operator": tt.operator, "value": tt.value}, rules.Doc{"for": tt.wait})
+			r := recordedRule(t, rules.Doc{"aggregation": "max", "window": "10s", "operator": tt.operator, "value": tt.value},
+				rules.Doc{"for": tt.wait})
 			got, err := evaluator.Trial{Rule: r, Source: data.Source, Ticks: ticksOf(4)}.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -153,12 +158,15 @@ func TestATrialOfText(t *testing.T) {
 	data := recorded(t, map[string]string{"a": `"ok" "open" "open" "ok"`})
 	r := recordedRule(t, rules.Doc{"aggregation": "latest", "window": "20s", "operator": "==", "value": "open"}, nil)
 	var far []float64
-	trial := evaluator.Trial{Rule: r, Source: data.Source, Ticks: ticksOf(4), Progress: func(done float64) { far = append(far, done) }}
+	trial := evaluator.Trial{Rule: r, Source: data.Source, Ticks: ticksOf(4), Progress: func(done float64) {
+		far = append(far, done)
+	}}
 	got, err := trial.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.Values != 4 || len(got.Episodes) != 1 || !got.Episodes[0].StartedAt.Equal(ticksOf(2)[1]) || !got.Episodes[0].ResolvedAt.Equal(ticksOf(4)[3]) {
+	if got.Values != 4 || len(got.Episodes) != 1 || !got.Episodes[0].StartedAt.Equal(ticksOf(2)[1]) ||
+		!got.Episodes[0].ResolvedAt.Equal(ticksOf(4)[3]) {
 		t.Errorf("got %+v", *got)
 	}
 	if len(far) == 0 || far[len(far)-1] != 1 {
@@ -166,7 +174,8 @@ func TestATrialOfText(t *testing.T) {
 	}
 	source := &asking{Source: data.Source}
 	r.Condition.Window = rules.Duration(10 * time.Second)
-	if _, err := (evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}).Run(t.Context()); err != nil || len(source.asked) != 1 {
+	if _, err := (evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}).Run(t.Context()); err != nil ||
+		len(source.asked) != 1 {
 		t.Errorf("texts of one step took %d queries, %v", len(source.asked), err)
 	}
 }
@@ -312,7 +321,8 @@ func (a *asking) Query(ctx context.Context, queries []evaluator.Query, each func
 func TestATrialThatIsRefused(t *testing.T) {
 	data := recorded(t, map[string]string{"a": "1 2 3 4"})
 	for code, want := range map[rules.Code]string{
-		rules.Invalid:  "no such field; asked was p95 of m.f over 1m, at 4 ticks from 2026-03-02T12:00:10Z to 2026-03-02T12:00:40Z",
+		rules.Invalid: "no such field; asked was p95 of m.f over 1m, at 4 ticks from 2026-03-02T12:00:10Z to " +
+			"2026-03-02T12:00:40Z",
 		rules.Internal: "read the past, asked was p95 of m.f over 1m",
 	} {
 		source := &asking{Source: data.Source, err: rules.Errorf(code, "no such field")}
@@ -346,7 +356,11 @@ func (s speaker) Read(_ context.Context, q evaluator.Statement, each func(evalua
 
 // TestATrialOfAStatement asks it at each tick, less the source's delay.
 func TestATrialOfAStatement(t *testing.T) {
-	r := recordedRule(t, rules.Doc{"type": "query", "language": "influxql", "text": "SELECT v FROM m WHERE time > $from AND time <= $to", "column": "v", "operator": ">", "value": 15.0, "window": "1m"}, rules.Doc{"measurement": nil, "field": nil})
+	r := recordedRule(t, rules.Doc{
+		"type": "query", "language": "influxql",
+		"text": "SELECT v FROM m WHERE time > $from AND time <= $to", "column": "v", "operator": ">", "value": 15.0,
+		"window": "1m",
+	}, rules.Doc{"measurement": nil, "field": nil})
 	source := speaker{Source: live.New(live.Options{})}
 	trial := evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(3)}
 	if got, want := seen(t, trial), "10 NaN 20!* NaN 30!* NaN"; got != want {
@@ -357,7 +371,8 @@ func TestATrialOfAStatement(t *testing.T) {
 		t.Errorf("with a delay: got %s, want %s", got, want)
 	}
 	trial.Source = speaker{err: rules.Errorf(rules.Invalid, "no such table")}
-	if _, err := trial.Run(t.Context()); rules.CodeOf(err) != rules.Invalid || !strings.Contains(fmt.Sprint(err), "2026-03-02T12:00:10Z") {
+	if _, err := trial.Run(t.Context()); rules.CodeOf(err) != rules.Invalid ||
+		!strings.Contains(fmt.Sprint(err), "2026-03-02T12:00:10Z") {
 		t.Errorf("refused with %v", err)
 	}
 	trial.Source = live.New(live.Options{})
@@ -368,14 +383,18 @@ func TestATrialOfAStatement(t *testing.T) {
 	if series != 2 || values != 1 || err != nil {
 		t.Errorf("tried: %d series, %d values, %v; want 2, 1", series, values, err)
 	}
-	if _, _, err := evaluator.TryStatement(t.Context(), live.New(live.Options{}), &r, figuresBegin); rules.CodeOf(err) != rules.Invalid {
+	if _, _, err := evaluator.TryStatement(t.Context(), live.New(live.Options{}), &r,
+		figuresBegin); rules.CodeOf(err) != rules.Invalid {
 		t.Errorf("tried on a source that takes none: %v", err)
 	}
 }
 
 // TestHowFarAStatementReaches: 31 days, or its window.
 func TestHowFarAStatementReaches(t *testing.T) {
-	for window, want := range map[time.Duration]time.Duration{time.Hour: 744 * time.Hour, 1000 * time.Hour: 1000 * time.Hour} {
+	for window, want := range map[time.Duration]time.Duration{
+		time.Hour:        744 * time.Hour,
+		1000 * time.Hour: 1000 * time.Hour,
+	} {
 		s := evaluator.Statement{From: figuresBegin.Add(-window), To: figuresBegin}
 		if got := s.Reach(); got != want {
 			t.Errorf("%s reaches %s, want %s", window, got, want)

@@ -132,7 +132,10 @@ func TestOutageTellsTwice(t *testing.T) {
 	h.tick("temperature,sensor=a celsius=-18", "temperature,sensor=b celsius=-2")
 	h.settled()
 	got := h.told()
-	for _, want := range []string{"Source live is back; it did not answer from", "Meanwhile fired and ended: Too warm sensor=a", "first sensor=b"} {
+	for _, want := range []string{
+		"Source live is back; it did not answer from",
+		"Meanwhile fired and ended: Too warm sensor=a", "first sensor=b",
+	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("told after the outage: %q, want %q in it", got, want)
 		}
@@ -236,7 +239,9 @@ func TestAnEditWhileAGapIsJudged(t *testing.T) {
 		want string
 	}{
 		{"texts", func(r *rules.Rule) { r.Summary = "look" }, "Meanwhile fired and ended: Too warm sensor=a"},
-		{"timers", func(r *rules.Rule) { r.Remind = []rules.Duration{rules.Minute} }, "Meanwhile fired and ended: Too warm sensor=a"},
+		{"timers", func(r *rules.Rule) {
+			r.Remind = []rules.Duration{rules.Minute}
+		}, "Meanwhile fired and ended: Too warm sensor=a"},
 		{"condition", func(r *rules.Rule) { r.Condition.Value = rules.Num(-16) }, "Nothing is known to have fired"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -246,7 +251,8 @@ func TestAnEditWhileAGapIsJudged(t *testing.T) {
 			h.options.Since = h.engine.Progress()
 			for i := range 10 { // nobody ticks
 				h.now = h.now.Add(30 * time.Second)
-				h.write(map[bool]string{true: "temperature,sensor=a celsius=5", false: "temperature,sensor=a celsius=-18"}[i == 5 || i == 6])
+				h.write(map[bool]string{true: "temperature,sensor=a celsius=5", false: "temperature,sensor=a celsius=-18"}[i == 5 ||
+					i == 6])
 			}
 			h.source = &meddler{h.source, 3, func() {
 				if err := h.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
@@ -307,7 +313,8 @@ func TestASilenceThatEndsInAReplay(t *testing.T) {
 		h.tick(cold)
 		h.settled()
 	}
-	if got := h.told(); strings.Contains(got, "\n") || !strings.Contains(got, "Meanwhile fired and ended: Too warm sensor=a") {
+	if got := h.told(); strings.Contains(got, "\n") ||
+		!strings.Contains(got, "Meanwhile fired and ended: Too warm sensor=a") {
 		t.Errorf("told when all is known: %q", got)
 	}
 }

@@ -86,7 +86,8 @@ func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
 		}
 	}
 	for alert, want := range map[string]bool{
-		"rstays firing": true, "rcomes firing": true, "rends firing": false, "rends resolved": true, "rgoes firing": false, "rgoes resolved": true,
+		"rstays firing": true, "rcomes firing": true, "rends firing": false, "rends resolved": true, "rgoes firing": false,
+		"rgoes resolved": true,
 	} {
 		if alerts[alert] != want {
 			t.Errorf("alert %s is stored: %t", alert, alerts[alert])

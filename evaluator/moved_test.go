@@ -47,7 +47,10 @@ func TestACallThatIsCutLosesNoChange(t *testing.T) {
 // TestWhatCouldNotBeReadIsReadTheNextTime: a change is done with when it was
 // read, not when it was seen.
 func TestWhatCouldNotBeReadIsReadTheNextTime(t *testing.T) {
-	for _, err := range []error{errors.New("a page cannot be read"), rules.Errorf(rules.Unavailable, "the disk does not answer")} {
+	for _, err := range []error{
+		errors.New("a page cannot be read"),
+		rules.Errorf(rules.Unavailable, "the disk does not answer"),
+	} {
 		daemon, command := twoProcesses(t)
 		command.rule(warmRule("Too warm"))
 		daemon.meddler.load = func([]string) error { return err }
@@ -81,10 +84,14 @@ func TestOneLedgerThatCannotBeReadKeepsNoOtherBack(t *testing.T) {
 		}
 	}
 	daemon.wantOwed(rules.FirstNews)
-	if err := daemon.book.Act(t.Context(), daemon.now, "rsound", func(rules.Setting, *rules.Ledger) error { return nil }); err != nil {
+	if err := daemon.book.Act(t.Context(), daemon.now, "rsound", func(rules.Setting, *rules.Ledger) error {
+		return nil
+	}); err != nil {
 		t.Errorf("an act on the sound one: %v", err)
 	}
-	if err := daemon.book.Act(t.Context(), daemon.now, "rdamaged", func(rules.Setting, *rules.Ledger) error { return nil }); !errors.Is(err, damaged) {
+	if err := daemon.book.Act(t.Context(), daemon.now, "rdamaged", func(rules.Setting, *rules.Ledger) error {
+		return nil
+	}); !errors.Is(err, damaged) {
 		t.Errorf("an act on the damaged one: %v", err)
 	}
 	daemon.meddler.load = nil
@@ -125,7 +132,10 @@ func TestSilencesThatCannotBeReadStayInForce(t *testing.T) {
 	h.restart()
 	h.rule(warmRule("Too warm"))
 	put := func(id string, until time.Time) {
-		all := rules.Silence{ID: id, By: rules.Actor{Name: "test", Door: "cli"}, CreatedAt: h.now, From: h.now.Add(-time.Hour), Until: until}
+		all := rules.Silence{
+			ID: id, By: rules.Actor{Name: "test", Door: "cli"}, CreatedAt: h.now,
+			From: h.now.Add(-time.Hour), Until: until,
+		}
 		if err := h.store.PutSilence(t.Context(), all); err != nil {
 			t.Fatal(err)
 		}
@@ -169,10 +179,13 @@ func TestABookThatIsReplacedTakesNothingAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.ID = "rlate"
-	if err := before.Create(t.Context(), rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, daemon.now)); rules.CodeOf(err) != rules.Unavailable {
+	if err := before.Create(t.Context(),
+		rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, daemon.now)); rules.CodeOf(err) != rules.Unavailable {
 		t.Errorf("the old one takes a rule: %v", err)
 	}
-	if err := before.Act(t.Context(), daemon.now, "", func(rules.Setting, *rules.Ledger) error { return nil }); rules.CodeOf(err) != rules.Unavailable {
+	if err := before.Act(t.Context(), daemon.now, "", func(rules.Setting, *rules.Ledger) error {
+		return nil
+	}); rules.CodeOf(err) != rules.Unavailable {
 		t.Errorf("the old one acts: %v", err)
 	}
 	var known []string

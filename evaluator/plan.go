@@ -72,7 +72,10 @@ func sortedTags(tags []string) []string {
 // query is the need as its rule alone would ask it, for a tick at end.
 func (n need) query(end time.Time) Query {
 	to := end.Add(-n.back)
-	return Query{Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy, From: to.Add(-n.window), To: to, Step: n.step}
+	return Query{
+		Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy,
+		From: to.Add(-n.window), To: to, Step: n.step,
+	}
 }
 
 // tags are all the tags that the need looks at: with rows of this grouping,
@@ -140,7 +143,8 @@ func NewPlan(list []*rules.Rule) *Plan {
 	n := len(list)
 	p := &Plan{
 		rules: slices.Clone(list), expressions: map[int]*expression{}, needs: make([][]need, 0, n),
-		ids: make([]string, 0, n), names: make([]string, 0, n), since: make([]time.Time, 0, n), schedules: make([]string, 0, n),
+		ids: make([]string, 0, n), names: make([]string, 0, n), since: make([]time.Time, 0, n),
+		schedules: make([]string, 0, n),
 	}
 	byKey := map[string]*shape{}
 	for i, r := range list {
@@ -343,7 +347,10 @@ func (s *shape) unlisted() string {
 
 // part is a shape that asks as s does, of nobody yet.
 func (s *shape) part() *shape {
-	return &shape{Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy, Step: s.Step}, window: s.window, back: s.back}
+	return &shape{
+		Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy, Step: s.Step}, window: s.window,
+		back: s.back,
+	}
 }
 
 // replace puts shapes in the place of one.

@@ -46,7 +46,10 @@ func some(r *rand.Rand, list ...string) (out []any) {
 	return out
 }
 
-var tagValues = map[string][]string{"host": {"a", "b", "c", "d", "it's \"e\""}, "dc": {"x", "y", "z"}, "rack": {"1", "2"}}
+var tagValues = map[string][]string{
+	"host": {"a", "b", "c", "d", "it's \"e\""}, "dc": {"x", "y", "z"},
+	"rack": {"1", "2"},
+}
 
 // randomRule makes a rule over the random data, of any shape that shares.
 func randomRule(r *rand.Rand, n int) rules.Doc {
@@ -61,8 +64,9 @@ func randomRule(r *rand.Rand, n int) rules.Doc {
 	doc := rules.Doc{
 		"title": fmt.Sprintf("Rule %d", n), "measurement": pick(r, "m", "n"), "field": pick(r, "f", "g", "text", "on"),
 		"condition": rules.Doc{
-			"aggregation": pick(r, "latest", "mean", "min", "max", "sum", "count", "first", "stddev", "spread", "rate", "p50", "p95"),
-			"window":      pick(r, "1m", "5m"), "operator": ">", "value": 1e12,
+			"aggregation": pick(r, "latest", "mean", "min", "max", "sum", "count", "first", "stddev", "spread", "rate", "p50",
+				"p95"),
+			"window": pick(r, "1m", "5m"), "operator": ">", "value": 1e12,
 		},
 	}
 	if r.IntN(3) > 0 {
@@ -173,8 +177,9 @@ func compareRule(t *testing.T, source evaluator.Source, book *evaluator.Book, ru
 	tags := slices.Sorted(slices.Values(rule.GroupBy))
 	want := map[rules.Series]float64{}
 	errs := source.Query(t.Context(), []evaluator.Query{{
-		Measurement: rule.Measurement, Columns: []evaluator.Column{{Field: rule.Field, Aggregation: rule.Condition.Aggregation}},
-		Where: rule.Where, GroupBy: tags, From: end.Add(-rule.Condition.Window.Std()), To: end,
+		Measurement: rule.Measurement,
+		Columns:     []evaluator.Column{{Field: rule.Field, Aggregation: rule.Condition.Aggregation}},
+		Where:       rule.Where, GroupBy: tags, From: end.Add(-rule.Condition.Window.Std()), To: end,
 	}}, func(_ int, row evaluator.Row) {
 		if !math.IsNaN(row.Values[0]) {
 			want[row.Series] = row.Values[0]
@@ -201,7 +206,8 @@ func compareRule(t *testing.T, source evaluator.Source, book *evaluator.Book, ru
 		}
 	}
 	if rule.Condition.Aggregation != rules.Count && len(got) != len(want) {
-		t.Errorf("%s: %s of %s has series %v, alone %v", rule.Name, rule.Condition, rule.What(), slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
+		t.Errorf("%s: %s of %s has series %v, alone %v", rule.Name, rule.Condition, rule.What(),
+			slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(want)))
 	}
 }
 
@@ -216,16 +222,28 @@ func TestSharing(t *testing.T) {
 		rule func(n int) rules.Doc
 	}{
 		{"one rule per host, three thresholds", 1, func(n int) rules.Doc {
-			return rules.Doc{"measurement": "m", "field": "f", "where": rules.Doc{"host": fmt.Sprint("h", n)}, "condition": threshold("mean", float64(n%3))}
+			return rules.Doc{
+				"measurement": "m", "field": "f", "where": rules.Doc{"host": fmt.Sprint("h", n)},
+				"condition": threshold("mean", float64(n%3)),
+			}
 		}},
 		{"ten fields and five aggregations", 1, func(n int) rules.Doc {
-			return rules.Doc{"measurement": "m", "field": fmt.Sprint("f", n%10), "group_by": "host", "condition": threshold([]string{"mean", "max", "p95", "latest", "stddev"}[n%5], 1)}
+			return rules.Doc{
+				"measurement": "m", "field": fmt.Sprint("f", n%10), "group_by": "host",
+				"condition": threshold([]string{"mean", "max", "p95", "latest", "stddev"}[n%5], 1),
+			}
 		}},
 		{"per host, per rack and overall, in what merges", 1, func(n int) rules.Doc {
-			return rules.Doc{"measurement": "m", "field": "f", "group_by": [][]any{{"host", "rack"}, {"host"}, {}}[n%3], "condition": threshold([]string{"mean", "max", "count"}[n%3], 1)}
+			return rules.Doc{
+				"measurement": "m", "field": "f", "group_by": [][]any{{"host", "rack"}, {"host"}, {}}[n%3],
+				"condition": threshold([]string{"mean", "max", "count"}[n%3], 1),
+			}
 		}},
 		{"percentiles of a whole do not follow from those of its parts", 2, func(n int) rules.Doc {
-			return rules.Doc{"measurement": "m", "field": "f", "group_by": [][]any{{"host"}, {}}[n%2], "condition": threshold("p95", 1)}
+			return rules.Doc{
+				"measurement": "m", "field": "f", "group_by": [][]any{{"host"}, {}}[n%2],
+				"condition": threshold("p95", 1),
+			}
 		}},
 		{"two windows", 2, func(n int) rules.Doc {
 			c := threshold("mean", 1)

@@ -78,9 +78,18 @@ func TestASourceThatRefusesItsRulesIsDown(t *testing.T) {
 	for _, code := range []rules.Code{rules.Invalid, rules.Internal, rules.NotFound, rules.Forbidden} {
 		t.Run(string(code), func(t *testing.T) {
 			h, source := pickyHouse(t)
-			h.rule(rules.Doc{"title": "Hot", "measurement": "oven", "field": "celsius", "group_by": "sensor", "no_data": "alert", "condition": rules.Doc{"aggregation": "mean", "window": "30s", "operator": ">", "value": 90.0}})
-			h.rule(rules.Doc{"title": "Silent", "measurement": "oven", "field": "celsius", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "1m"}})
-			h.rule(rules.Doc{"title": "Few", "measurement": "oven", "field": "celsius", "group_by": "sensor", "condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0}})
+			h.rule(rules.Doc{
+				"title": "Hot", "measurement": "oven", "field": "celsius", "group_by": "sensor", "no_data": "alert",
+				"condition": rules.Doc{"aggregation": "mean", "window": "30s", "operator": ">", "value": 90.0},
+			})
+			h.rule(rules.Doc{
+				"title": "Silent", "measurement": "oven", "field": "celsius", "group_by": "sensor",
+				"condition": rules.Doc{"type": "absence", "window": "1m"},
+			})
+			h.rule(rules.Doc{
+				"title": "Few", "measurement": "oven", "field": "celsius", "group_by": "sensor",
+				"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0},
+			})
 			lines := []string{"oven,sensor=a celsius=99", "oven,sensor=b celsius=20"}
 			h.tick(lines...)
 			h.wantOwed(rules.FirstNews)
@@ -92,7 +101,8 @@ func TestASourceThatRefusesItsRulesIsDown(t *testing.T) {
 					t.Errorf("%d ticks into it an outage is %v", i+1, got)
 				}
 				got := h.told()
-				if i != 4 && got != "" || i == 4 && (strings.Count(got, "\n") != 0 || !strings.HasPrefix(got, "Source live answers with errors since")) {
+				if i != 4 && got != "" || i == 4 &&
+					(strings.Count(got, "\n") != 0 || !strings.HasPrefix(got, "Source live answers with errors since")) {
 					t.Errorf("%d ticks into it told %q", i+1, got)
 				}
 			}
@@ -126,11 +136,23 @@ func TestLessThanATenthIsAnOutage(t *testing.T) {
 		over    string
 	}{
 		{"one of twenty answered", rules.Invalid, 19, "Source live answers with errors since", "Source live is back"},
-		{"two of twenty answered", rules.Invalid, 18, "18 rules: cannot be judged: room00, not judged since", "18 rules: judged again"},
+		{
+			"two of twenty answered", rules.Invalid, 18, "18 rules: cannot be judged: room00, not judged since",
+			"18 rules: judged again",
+		},
 		{"none answered", rules.Unavailable, 20, "Source live does not answer since", "Source live is back"},
-		{"two of twenty answered, the others not", rules.Unavailable, 18, "18 rules: cannot be judged: room00, not judged since", "18 rules: judged again"},
-		{"one refused", rules.Invalid, 1, "Rule room00: cannot be judged: room00, not judged since", "Rule room00: judged again"},
-		{"one never answered in time", rules.Unavailable, 1, "Rule room00: cannot be judged: room00, not judged since", "Rule room00: judged again"},
+		{
+			"two of twenty answered, the others not", rules.Unavailable, 18,
+			"18 rules: cannot be judged: room00, not judged since", "18 rules: judged again",
+		},
+		{
+			"one refused", rules.Invalid, 1, "Rule room00: cannot be judged: room00, not judged since",
+			"Rule room00: judged again",
+		},
+		{
+			"one never answered in time", rules.Unavailable, 1, "Rule room00: cannot be judged: room00, not judged since",
+			"Rule room00: judged again",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h, source := pickyHouse(t)
@@ -230,7 +252,10 @@ func TestAnErrorAboutOneInputIsNoSilenceOfAnother(t *testing.T) {
 			"b": rules.Doc{"measurement": "beta", "field": "v", "aggregation": "mean", "window": "30s"},
 		},
 	}})
-	h.rule(rules.Doc{"title": "Beta", "measurement": "beta", "field": "w", "condition": rules.Doc{"aggregation": "mean", "window": "30s", "operator": ">", "value": 90.0}})
+	h.rule(rules.Doc{
+		"title": "Beta", "measurement": "beta", "field": "w",
+		"condition": rules.Doc{"aggregation": "mean", "window": "30s", "operator": ">", "value": 90.0},
+	})
 	lines := []string{"alpha v=1", "beta v=2,w=3"}
 	h.tick(lines...)
 	source.refuse = func(q evaluator.Query) error {
@@ -475,7 +500,8 @@ func TestATroubleOutlivesAReloadAndARestart(t *testing.T) {
 				t.Fatalf("told %q", got)
 			}
 			again(h)
-			if x, troubled := h.engine.Trouble("rroom00"); !troubled || hms(x.Since) != since || !strings.Contains(x.Text(), "is refused") {
+			if x, troubled := h.engine.Trouble("rroom00"); !troubled || hms(x.Since) != since ||
+				!strings.Contains(x.Text(), "is refused") {
 				t.Errorf("its trouble is %+v, %t", x, troubled)
 			}
 			h.quietly(8, lines...)
@@ -483,7 +509,8 @@ func TestATroubleOutlivesAReloadAndARestart(t *testing.T) {
 			source.refuse = nil
 			h.tick(lines...)
 			h.settled()
-			if got := h.told(); !strings.HasPrefix(got, "Rule room00: judged again: room00, not judged from "+since) || strings.Contains(got, "\n") {
+			if got := h.told(); !strings.HasPrefix(got, "Rule room00: judged again: room00, not judged from "+since) ||
+				strings.Contains(got, "\n") {
 				t.Errorf("told of the end: %q", got)
 			}
 			again(h)

@@ -528,7 +528,8 @@ func TestABootWithAClockThatStoodStill(t *testing.T) {
 	h.settled()
 	got := h.told()
 	for _, want := range []string{
-		"Source live was not watched from " + hms(stopped.Add(30*time.Second)) + " to " + hms(stopped.Add(off*30*time.Second)) + " UTC",
+		"Source live was not watched from " + hms(stopped.Add(30*time.Second)) + " to " +
+			hms(stopped.Add(off*30*time.Second)) + " UTC",
 		named + hms(stopped.Add((off/2+1)*30*time.Second)),
 		"The clock is not proven right, so these times may be wrong.",
 	} {

@@ -155,7 +155,10 @@ func (f *feed) jump(now time.Time, d time.Duration, leapt []time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g := &f.gap
-	for _, t := range []*time.Time{&f.through, &f.newest, &g.From, &g.Failed, &g.Back, &f.health.DownSince, &f.health.LastOK} {
+	for _, t := range []*time.Time{
+		&f.through, &f.newest, &g.From, &g.Failed, &g.Back, &f.health.DownSince,
+		&f.health.LastOK,
+	} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}

@@ -21,9 +21,10 @@ func running(t *testing.T, play func(h *house)) (ticks []time.Time, log string) 
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		var said bytes.Buffer
-		h.engine = evaluator.NewEngine(h.book, slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), evaluator.EngineOptions{
-			Alive: func(p rules.Progress) { ticks = append(ticks, p.At) },
-		})
+		h.engine = evaluator.NewEngine(h.book,
+			slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), evaluator.EngineOptions{
+				Alive: func(p rules.Progress) { ticks = append(ticks, p.At) },
+			})
 		h.engine.Add("live", h.points, evaluator.SourceOptions{Arrived: h.points.Arrived()})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -20,11 +20,13 @@ func ParseSchedule(every, zone string, base time.Duration) (cron.Schedule, error
 	}
 	spec, err := cron.ParseStandard(every)
 	if err != nil {
-		return nil, rules.FieldErrorf("every", "is neither a duration nor a cron spec: %v; for example 30s or \"0 7 * * mon\"", err)
+		return nil, rules.FieldErrorf("every",
+			"is neither a duration nor a cron spec: %v; for example 30s or \"0 7 * * mon\"", err)
 	}
 	fields, ok := spec.(*cron.SpecSchedule)
 	if !ok || strings.Contains(every, "TZ=") {
-		return nil, rules.FieldErrorf("every", "must be a duration or five cron fields; put a time zone into zone; for example 30s or \"0 7 * * mon\"")
+		return nil, rules.FieldErrorf("every",
+			"must be a duration or five cron fields; put a time zone into zone; for example 30s or \"0 7 * * mon\"")
 	}
 	loc := time.UTC
 	if zone != "" {

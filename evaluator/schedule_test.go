@@ -43,7 +43,8 @@ func TestScheduleRuns(t *testing.T) {
 			[]string{"2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"},
 		},
 		{
-			"started in the second of the repeated hours it waits for the next day", "30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z",
+			"started in the second of the repeated hours it waits for the next day", "30 2 * * *", "Europe/Berlin",
+			"2026-10-25T01:10:00Z",
 			[]string{"2026-10-26T01:30:00Z"},
 		},
 		{
@@ -78,7 +79,10 @@ func TestScheduleRuns(t *testing.T) {
 
 // TestWallClockRunsOncePerDay walks a year in zones with odd changes.
 func TestWallClockRunsOncePerDay(t *testing.T) {
-	for _, zone := range []string{"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kolkata", "America/Santiago"} {
+	for _, zone := range []string{
+		"Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca",
+		"Asia/Kolkata", "America/Santiago",
+	} {
 		for _, spec := range []string{"30 2 * * *", "0 0 * * *", "59 23 * * *", "15 1 * * *", "0 3 * * *"} {
 			s, err := evaluator.ParseSchedule(spec, zone, time.Minute)
 			if err != nil {
@@ -104,9 +108,15 @@ func TestWallClockRunsOncePerDay(t *testing.T) {
 
 func TestScheduleRefusesWithAnExample(t *testing.T) {
 	for _, tt := range []struct{ every, zone, want string }{
-		{"every day", "", `every: is neither a duration nor a cron spec: expected exactly 5 fields, found 2: [every day]; for example 30s or "0 7 * * mon"`},
+		{
+			"every day", "",
+			`every: is neither a duration nor a cron spec: expected exactly 5 fields, found 2: [every day]; for example 30s or "0 7 * * mon"`,
+		},
 		{"0 7 * * *", "Mars/Olympus", `zone: "Mars/Olympus" is no IANA time zone; for example Europe/Berlin`},
-		{"TZ=Europe/Berlin 0 7 * * *", "", `every: must be a duration or five cron fields; put a time zone into zone; for example 30s or "0 7 * * mon"`},
+		{
+			"TZ=Europe/Berlin 0 7 * * *", "",
+			`every: must be a duration or five cron fields; put a time zone into zone; for example 30s or "0 7 * * mon"`,
+		},
 	} {
 		_, err := evaluator.ParseSchedule(tt.every, tt.zone, time.Minute)
 		if err == nil || err.Error() != tt.want || rules.CodeOf(err) != rules.Invalid {

@@ -30,7 +30,10 @@ func TestSilenceIsDatedByTheLastPoint(t *testing.T) {
 	}{
 		{"absence of any field", rules.Doc{"condition": rules.Doc{"type": "absence", "window": "10m"}}},
 		{"absence of a field", rules.Doc{"field": "celsius", "condition": rules.Doc{"type": "absence", "window": "1m"}}},
-		{"a window shorter than a tick", rules.Doc{"field": "celsius", "condition": rules.Doc{"type": "absence", "window": "20s"}}},
+		{
+			"a window shorter than a tick",
+			rules.Doc{"field": "celsius", "condition": rules.Doc{"type": "absence", "window": "20s"}},
+		},
 		{"no data", rules.Doc{
 			"field": "celsius", "no_data": "alert",
 			"condition": rules.Doc{"aggregation": "mean", "window": "2m", "operator": ">", "value": 50.0},
@@ -47,7 +50,10 @@ func TestSilenceIsDatedByTheLastPoint(t *testing.T) {
 				h.rule(tt.doc)
 				h.tick(cold, "temperature,sensor=b celsius=1")
 				last := h.now.Add(30*time.Second - before)
-				for line, at := range map[string]time.Time{cold: last, "temperature,sensor=b celsius=1": h.now.Add(29 * time.Second)} {
+				for line, at := range map[string]time.Time{
+					cold:                             last,
+					"temperature,sensor=b celsius=1": h.now.Add(29 * time.Second),
+				} {
 					h.writeAt(line, at)
 				}
 				for range 30 {
@@ -133,7 +139,10 @@ func (c *counting) Query(ctx context.Context, queries []evaluator.Query, each fu
 // asked is counted.
 func TestASilenceIsDatedWhenItIsTold(t *testing.T) {
 	absent := rules.Doc{"condition": rules.Doc{"type": "absence", "window": "1m"}}
-	hot := rules.Doc{"field": "celsius", "no_data": "alert", "condition": rules.Doc{"aggregation": "mean", "window": "1m", "operator": ">", "value": 50.0}}
+	hot := rules.Doc{
+		"field": "celsius", "no_data": "alert",
+		"condition": rules.Doc{"aggregation": "mean", "window": "1m", "operator": ">", "value": 50.0},
+	}
 	for _, tt := range []struct {
 		name    string
 		doc     rules.Doc
@@ -146,8 +155,14 @@ func TestASilenceIsDatedWhenItIsTold(t *testing.T) {
 		{"no data", with(hot, rules.Doc{"for": "1m"}), false, 4, true},
 		{"the source does not say", absent, true, 2, true},
 		{"nobody minds", with(hot, rules.Doc{"no_data": "keep"}), false, 0, false},
-		{"a count", rules.Doc{"field": "celsius", "condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0}}, false, 0, true},
-		{"not in its hours", with(absent, rules.Doc{"active": rules.Doc{"hours": "00:00-00:01", "zone": "UTC"}}), false, 0, false},
+		{"a count", rules.Doc{
+			"field":     "celsius",
+			"condition": rules.Doc{"aggregation": "count", "window": "1m", "operator": "<", "value": 1.0},
+		}, false, 0, true},
+		{
+			"not in its hours", with(absent, rules.Doc{"active": rules.Doc{"hours": "00:00-00:01", "zone": "UTC"}}), false, 0,
+			false,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)

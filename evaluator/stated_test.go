@@ -17,8 +17,14 @@ import (
 func TestWhileTheClockIsDoubtful(t *testing.T) {
 	h, doubtful := jumpHouse(t)
 	h.rule(hotNow())
-	h.rule(rules.Doc{"title": "Expected", "measurement": "beat", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "1m", "expect": []any{rules.Doc{"sensor": "x"}}}})
-	h.rule(rules.Doc{"title": "Many", "measurement": "beat", "field": "n", "group_by": "sensor", "condition": rules.Doc{"aggregation": "count", "window": "30s", "operator": ">", "value": 0.0}})
+	h.rule(rules.Doc{
+		"title": "Expected", "measurement": "beat", "group_by": "sensor",
+		"condition": rules.Doc{"type": "absence", "window": "1m", "expect": []any{rules.Doc{"sensor": "x"}}},
+	})
+	h.rule(rules.Doc{
+		"title": "Many", "measurement": "beat", "field": "n", "group_by": "sensor",
+		"condition": rules.Doc{"aggregation": "count", "window": "30s", "operator": ">", "value": 0.0},
+	})
 	doubtful.Store(true)
 	h.tick(warm, "beat,sensor=a n=1")
 	if got := h.told(); got != "first sensor=a\nfirst sensor=a" {
@@ -45,7 +51,9 @@ func TestTimersRunWhicheverRulesAreBusy(t *testing.T) {
 	h.wantOwed(rules.FirstNews, rules.FirstNews)
 	h.tick("calm,sensor=a celsius=-20")
 	h.tick("calm,sensor=a celsius=-20")
-	if err := h.book.Act(t.Context(), h.now, "rc", func(s rules.Setting, l *rules.Ledger) error { return l.Forget(s, "sensor=a") }); err != nil {
+	if err := h.book.Act(t.Context(), h.now, "rc", func(s rules.Setting, l *rules.Ledger) error {
+		return l.Forget(s, "sensor=a")
+	}); err != nil {
 		t.Fatal(err)
 	}
 	h.wantOwed(rules.Resolved)
@@ -112,7 +120,10 @@ func TestADelayShiftsTheWindows(t *testing.T) {
 // TestAYoungSourceProvesNoSilence until it has run for a window.
 func TestAYoungSourceProvesNoSilence(t *testing.T) {
 	h := newHouse(t)
-	h.rule(rules.Doc{"title": "Silent", "measurement": "temperature", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "10m"}})
+	h.rule(rules.Doc{
+		"title": "Silent", "measurement": "temperature", "group_by": "sensor",
+		"condition": rules.Doc{"type": "absence", "window": "10m"},
+	})
 	h.tick(cold)
 	h.fresh = true
 	h.restart()
@@ -135,7 +146,8 @@ func TestStatsCount(t *testing.T) {
 	h.tick(lines...)
 	h.arrive(time.Second)
 	got := h.engine.Stats()
-	if got.Ticks != 2 || got.Failures != 2 || got.Plans != 3 || got.Queries != 3 || got.QueriesTotal != 9 || got.Arrivals != 1 || got.Rules != 3 || got.Missed != 0 {
+	if got.Ticks != 2 || got.Failures != 2 || got.Plans != 3 || got.Queries != 3 || got.QueriesTotal != 9 ||
+		got.Arrivals != 1 || got.Rules != 3 || got.Missed != 0 {
 		t.Errorf("stats are %+v", got)
 	}
 	held := &slow{Source: h.points}
@@ -172,7 +184,8 @@ func TestMoreThanAMessageNames(t *testing.T) {
 			h.tick(all(-20)...)
 			h.settled()
 			got := h.told()
-			if strings.Count(got, "Too warm sensor=") != 20 || strings.Contains(got, "more") != (more != "") || !strings.Contains(got, more) {
+			if strings.Count(got, "Too warm sensor=") != 20 || strings.Contains(got, "more") != (more != "") ||
+				!strings.Contains(got, more) {
 				t.Errorf("told %q", got)
 			}
 		})
@@ -184,7 +197,8 @@ func TestMoreThanAMessageNames(t *testing.T) {
 				h.tick(lines...)
 			}
 			got := h.told()
-			if strings.Count(got, "not judged since") != 20 || strings.Contains(got, "more") != (more != "") || !strings.Contains(got, more) {
+			if strings.Count(got, "not judged since") != 20 || strings.Contains(got, "more") != (more != "") ||
+				!strings.Contains(got, more) {
 				t.Errorf("told %q", got)
 			}
 		})
@@ -230,7 +244,8 @@ func TestAnInternalErrorIsForTheLog(t *testing.T) {
 	for range 6 {
 		h.tick(lines...)
 	}
-	if got := h.told(); !strings.Contains(got, "its source fails on it; the log says why") || strings.Contains(got, "is refused") {
+	if got := h.told(); !strings.Contains(got, "its source fails on it; the log says why") ||
+		strings.Contains(got, "is refused") {
 		t.Errorf("told %q", got)
 	}
 }
@@ -374,7 +389,8 @@ func TestStatementsCountAsQueries(t *testing.T) {
 	h.restart()
 	h.rule(hotNow())
 	h.rule(rules.Doc{"title": "Own", "group_by": "host", "condition": rules.Doc{
-		"type": "query", "language": "influxql", "text": "SELECT v FROM m WHERE time > $from AND time <= $to", "column": "v", "operator": ">", "value": 99.0, "window": "1m",
+		"type": "query", "language": "influxql", "text": "SELECT v FROM m WHERE time > $from AND time <= $to", "column": "v",
+		"operator": ">", "value": 99.0, "window": "1m",
 	}})
 	h.arrive(time.Second)
 	h.now = h.now.Truncate(30 * time.Second)
@@ -443,7 +459,10 @@ func TestADelayedSilenceIsDatedToo(t *testing.T) {
 	h := newHouse(t)
 	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	h.engine.Add("live", mute{h.points}, evaluator.SourceOptions{Delay: time.Minute})
-	h.rule(rules.Doc{"title": "Silent", "measurement": "temperature", "group_by": "sensor", "condition": rules.Doc{"type": "absence", "window": "30s"}})
+	h.rule(rules.Doc{
+		"title": "Silent", "measurement": "temperature", "group_by": "sensor",
+		"condition": rules.Doc{"type": "absence", "window": "30s"},
+	})
 	h.tick(cold)
 	last := h.now.Add(-time.Second)
 	for range 6 {

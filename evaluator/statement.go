@@ -17,7 +17,8 @@ const mostReads = 3
 func CheckStatement(s Source, r *rules.Rule) error {
 	reader, ok := s.(Reader)
 	if !ok {
-		return rules.FieldErrorf("condition.type", "this source takes no query of your own; use a threshold, absence, change, forecast or expression condition")
+		return rules.FieldErrorf("condition.type",
+			"this source takes no query of your own; use a threshold, absence, change, forecast or expression condition")
 	}
 	return reader.CheckStatement(statement(r, time.Unix(0, 0).Add(time.Hour)))
 }

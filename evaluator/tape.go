@@ -92,7 +92,10 @@ func (t *tape) track(series rules.Series) *track {
 // query is the need between two times, cut into steps.
 func (t *tape) query(from, to time.Time, step time.Duration) Query {
 	n := t.need
-	return Query{Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy, From: from, To: to, Step: step}
+	return Query{
+		Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy, From: from,
+		To: to, Step: step,
+	}
 }
 
 // readOffsets asks one query for each offset that ticks have against the
@@ -292,11 +295,13 @@ func (t *tape) window(i int, series rules.Series, tr *track, out []Point) []Poin
 // and what may help where it was too much.
 func (t *tape) trouble(err error) error {
 	n, from, to := t.need, t.ends[0], t.ends[len(t.ends)-1]
-	asked := fmt.Sprintf("asked was %s of %s over %s, at %d ticks from %s to %s", n.Aggregation, strings.Trim(n.measurement+"."+n.Field, "."),
+	asked := fmt.Sprintf("asked was %s of %s over %s, at %d ticks from %s to %s", n.Aggregation,
+		strings.Trim(n.measurement+"."+n.Field, "."),
 		rules.Duration(n.window), len(t.ends), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	switch {
 	case IsTooMuch(err):
-		return TooMuch(rules.Errorf(rules.CodeOf(err), "%s; %s; try a shorter time, a longer every, a shorter window or fewer series", rules.Sentence(err), asked))
+		return TooMuch(rules.Errorf(rules.CodeOf(err),
+			"%s; %s; try a shorter time, a longer every, a shorter window or fewer series", rules.Sentence(err), asked))
 	case rules.CodeOf(err) == rules.Invalid:
 		return rules.Errorf(rules.Invalid, "%s; %s", rules.Sentence(err), asked)
 	}

@@ -107,7 +107,10 @@ var shapes = []struct {
 		"TenFields", 10_000, 10_000,
 		func() evaluator.Source { return &canned{rows: cannedRows(1000, 10)} },
 		func(n int) rules.Doc {
-			return rules.Doc{"measurement": "m", "field": fmt.Sprint("f", n%10), "where": rules.Doc{"host": fmt.Sprint("h", n/10)}}
+			return rules.Doc{
+				"measurement": "m", "field": fmt.Sprint("f", n%10),
+				"where": rules.Doc{"host": fmt.Sprint("h", n/10)},
+			}
 		},
 	},
 	{

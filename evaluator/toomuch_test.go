@@ -45,18 +45,27 @@ func TestATrialAsksForLessAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, how := range []string{"mean", "p95", "rate", "latest"} {
-		r, err := rules.Parse(rules.Doc{"title": "t", "measurement": "m", "field": "f", "group_by": "host", "condition": rules.Doc{"operator": ">", "value": 60.0, "window": "2m", "aggregation": how}})
+		r, err := rules.Parse(rules.Doc{
+			"title": "t", "measurement": "m", "field": "f", "group_by": "host",
+			"condition": rules.Doc{"operator": ">", "value": 60.0, "window": "2m", "aggregation": how},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		trial := func(code rules.Code, most time.Duration) (*evaluator.TrialResult, error) {
-			return evaluator.Trial{Rule: r, Source: stingy{store, most, code}, From: begin, To: end, Every: 10 * time.Second}.Run(t.Context())
+			return evaluator.Trial{
+				Rule: r, Source: stingy{store, most, code}, From: begin, To: end,
+				Every: 10 * time.Second,
+			}.Run(t.Context())
 		}
 		want, err := trial(rules.Invalid, time.Hour*24)
 		if err != nil || want.Values == 0 {
 			t.Fatalf("%s: %v (%v)", how, want, err)
 		}
-		for most, code := range map[time.Duration]rules.Code{10 * time.Minute: rules.Unavailable, 150 * time.Second: rules.Invalid, 2 * time.Minute: rules.Invalid} {
+		for most, code := range map[time.Duration]rules.Code{
+			10 * time.Minute:  rules.Unavailable,
+			150 * time.Second: rules.Invalid, 2 * time.Minute: rules.Invalid,
+		} {
 			if got, err := trial(code, most); err != nil || shown(got) != shown(want) {
 				t.Errorf("%s in parts of %s: %+v, %v; want %+v", how, most, got, err, want)
 			}
@@ -67,7 +76,8 @@ func TestATrialAsksForLessAtOnce(t *testing.T) {
 				"it did not answer in time; asked was " + how + " of m.f over 2m, at " + ticks + " from 2026-03-02T06:00:10Z",
 				"try a shorter time, a longer every, a shorter window or fewer series",
 			} {
-				if rules.CodeOf(err) != code || strings.Count(rules.Sentence(err), want) != 1 || strings.Count(fmt.Sprint(err), "did not answer") != 1 {
+				if rules.CodeOf(err) != code || strings.Count(rules.Sentence(err), want) != 1 ||
+					strings.Count(fmt.Sprint(err), "did not answer") != 1 {
 					t.Errorf("%s: %v, want %q once", how, err, want)
 				}
 			}

@@ -78,7 +78,10 @@ func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &player{Trial: t, result: &TrialResult{From: t.From, To: t.To, Ticks: len(ticks), Last: math.NaN(), Quiet: math.NaN()}, found: map[string]int{}, seen: map[rules.Series]struct{}{}}
+	p := &player{Trial: t, result: &TrialResult{
+		From: t.From, To: t.To, Ticks: len(ticks), Last: math.NaN(),
+		Quiet: math.NaN(),
+	}, found: map[string]int{}, seen: map[rules.Series]struct{}{}}
 	if err := p.begin(); err != nil {
 		return nil, err
 	}
@@ -103,12 +106,14 @@ func (t Trial) ticks() ([]time.Time, error) {
 	var out []time.Time
 	for tick := s.Next(t.From); !tick.IsZero() && !tick.After(t.To); tick = s.Next(tick) {
 		if out = append(out, tick); len(out) > mostTicks {
-			return nil, rules.Errorf(rules.Invalid, "from %s to %s the rule has more than %d ticks; try a shorter range, or a longer every",
+			return nil, rules.Errorf(rules.Invalid,
+				"from %s to %s the rule has more than %d ticks; try a shorter range, or a longer every",
 				t.From.Format(time.DateOnly), t.To.Format(time.DateOnly), mostTicks)
 		}
 	}
 	if len(out) == 0 {
-		return nil, rules.Errorf(rules.Invalid, "the rule is not due between %s and %s; try a longer range", t.From.Format(time.RFC3339), t.To.Format(time.RFC3339))
+		return nil, rules.Errorf(rules.Invalid, "the rule is not due between %s and %s; try a longer range",
+			t.From.Format(time.RFC3339), t.To.Format(time.RFC3339))
 	}
 	return out, nil
 }
@@ -278,7 +283,10 @@ func (p *player) judge(tick time.Time) {
 		return
 	}
 	for _, a := range p.ledger.Changes().Alerts {
-		e := Episode{Series: a.Series, Since: a.Since, StartedAt: a.StartedAt, ResolvedAt: a.ResolvedAt, Severity: a.Severity, Peak: a.Peak}
+		e := Episode{
+			Series: a.Series, Since: a.Since, StartedAt: a.StartedAt, ResolvedAt: a.ResolvedAt, Severity: a.Severity,
+			Peak: a.Peak,
+		}
 		i, known := p.found[a.ID]
 		if !known {
 			i = len(p.result.Episodes)

@@ -44,7 +44,10 @@ func walk(r *rand.Rand, from, to time.Time) (lines []string) {
 
 func randomCondition(r *rand.Rand) rules.Doc {
 	operator := pick(r, ">", "<", ">=", "<=")
-	doc := rules.Doc{"operator": operator, "value": float64(r.IntN(7) - 3), "window": pick(r, "30s", "1m", "2m", "5m", "45s")}
+	doc := rules.Doc{
+		"operator": operator, "value": float64(r.IntN(7) - 3),
+		"window": pick(r, "30s", "1m", "2m", "5m", "45s"),
+	}
 	switch r.IntN(6) {
 	case 0:
 		doc = rules.Doc{"type": "absence", "window": pick(r, "1m", "2m", "90s")}
@@ -58,7 +61,8 @@ func randomCondition(r *rand.Rand) rules.Doc {
 			"y": rules.Doc{"measurement": "m", "field": "f", "aggregation": pick(r, "max", "min"), "window": "5m"},
 		}}
 	default:
-		doc["aggregation"] = pick(r, "latest", "mean", "min", "max", "sum", "count", "first", "stddev", "spread", "rate", "p50", "p90")
+		doc["aggregation"] = pick(r, "latest", "mean", "min", "max", "sum", "count", "first", "stddev", "spread", "rate",
+			"p50", "p90")
 	}
 	return doc
 }
@@ -116,7 +120,9 @@ func compareTrial(t *testing.T, kind string, seed uint64) {
 	}
 }
 
-func compareEpisodes(t *testing.T, store app.Store, source evaluator.Source, rule rules.Rule, begin, end time.Time) int {
+func compareEpisodes(t *testing.T, store app.Store, source evaluator.Source, rule rules.Rule, begin,
+	end time.Time,
+) int {
 	t.Helper()
 	rows, _, err := store.Alerts(t.Context(), app.AlertFilter{RuleID: rule.ID})
 	if err != nil {
@@ -137,7 +143,8 @@ func compareEpisodes(t *testing.T, store app.Store, source evaluator.Source, rul
 	slices.SortFunc(live, cmp.Compare[string])
 	slices.SortFunc(tried, cmp.Compare[string])
 	if !slices.Equal(live, tried) {
-		t.Errorf("%s (%s, for %s, every %s, by %v, no_data %s):\nlive  %q\ntrial %q", rule.Name, rule.Condition, rule.For, rule.Every, rule.GroupBy, rule.NoData, live, tried)
+		t.Errorf("%s (%s, for %s, every %s, by %v, no_data %s):\nlive  %q\ntrial %q", rule.Name, rule.Condition, rule.For,
+			rule.Every, rule.GroupBy, rule.NoData, live, tried)
 	}
 	return len(live)
 }
@@ -157,7 +164,10 @@ func episode(s rules.Series, times ...time.Time) string {
 // TestATrialsMemoryGrowsWithThePoints: neither with how close they lie nor with
 // how long the windows are.
 func TestATrialsMemoryGrowsWithThePoints(t *testing.T) {
-	for name, every := range map[string]time.Duration{"seconds read as nanoseconds": 10 * time.Nanosecond, "1 kHz": time.Millisecond} {
+	for name, every := range map[string]time.Duration{
+		"seconds read as nanoseconds": 10 * time.Nanosecond,
+		"1 kHz":                       time.Millisecond,
+	} {
 		for _, how := range []string{"mean", "latest", "max", "p95"} {
 			t.Run(name+" "+how, func(t *testing.T) {
 				var lines strings.Builder
@@ -169,13 +179,19 @@ func TestATrialsMemoryGrowsWithThePoints(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r, err := rules.Parse(rules.Doc{"title": "t", "measurement": "m", "field": "f", "condition": rules.Doc{"operator": ">", "value": 5.0, "window": "1w", "aggregation": how}})
+				r, err := rules.Parse(rules.Doc{
+					"title": "t", "measurement": "m", "field": "f",
+					"condition": rules.Doc{"operator": ">", "value": 5.0, "window": "1w", "aggregation": how},
+				})
 				if err != nil {
 					t.Fatal(err)
 				}
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				got, err := evaluator.Trial{Rule: r, Source: data.Source, Ticks: data.Ticks(), From: begin.Add(-1), To: begin.Add(time.Hour)}.Run(t.Context())
+				got, err := evaluator.Trial{
+					Rule: r, Source: data.Source, Ticks: data.Ticks(), From: begin.Add(-1),
+					To: begin.Add(time.Hour),
+				}.Run(t.Context())
 				runtime.ReadMemStats(&after)
 				if err != nil || got.Values != 2000 {
 					t.Fatalf("%+v, %v, want 2000 values", got, err)

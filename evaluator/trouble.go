@@ -192,9 +192,10 @@ func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
 // over, where there are such.
 func troubleFacts(lasting, over []Trouble, t time.Time) (out []rules.Facts) {
 	if len(lasting) > 0 {
-		out = append(out, rules.Facts{Title: headline(lasting, "cannot be judged"), Text: named(lasting, func(one Trouble) string {
-			return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, rules.Clock(one.Since, t), one.Text())
-		}) + ". What they watch is alerted on by nobody until then."})
+		out = append(out, rules.Facts{Title: headline(lasting, "cannot be judged"), Text: named(lasting,
+			func(one Trouble) string {
+				return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, rules.Clock(one.Since, t), one.Text())
+			}) + ". What they watch is alerted on by nobody until then."})
 	}
 	if len(over) > 0 {
 		out = append(out, rules.Facts{Title: headline(over, "judged again"), Text: named(over, func(one Trouble) string {

@@ -61,7 +61,8 @@ func merge(list []rules.Notification) []item {
 		out[i] = out[i].with(n)
 	}
 	slices.SortStableFunc(out, func(a, b item) int {
-		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt), cmp.Compare(name(a.Facts), name(b.Facts)))
+		return cmp.Or(cmp.Compare(rank(b), rank(a)), a.BookedAt.Compare(b.BookedAt),
+			cmp.Compare(name(a.Facts), name(b.Facts)))
 	})
 	return out
 }
@@ -82,7 +83,10 @@ func (it item) with(n rules.Notification) item {
 
 func (c Composer) single(it item, now time.Time) Message {
 	f := it.Facts
-	m := Message{ID: it.ID, Threads: threads([]item{it}), Severity: f.Severity, Tone: tone(it), Link: f.Runbook, At: it.BookedAt}
+	m := Message{
+		ID: it.ID, Threads: threads([]item{it}), Severity: f.Severity, Tone: tone(it), Link: f.Runbook,
+		At: it.BookedAt,
+	}
 	m.Title = subjectLine(it)
 	if it.AlertID == "" {
 		m.Text = f.Text
@@ -267,7 +271,8 @@ func (c Composer) silence(f rules.Facts, now time.Time) string {
 // ending tells how long an episode lasted, how bad it was and why it ended.
 func (c Composer) ending(it item) string {
 	f := it.Facts
-	text := "It lasted " + length(f.ResolvedAt.Sub(f.Since)) + ", from " + c.clock(f.Since, f.ResolvedAt) + " to " + c.clock(f.ResolvedAt, f.ResolvedAt)
+	text := "It lasted " + length(f.ResolvedAt.Sub(f.Since)) + ", from " + c.clock(f.Since, f.ResolvedAt) + " to " +
+		c.clock(f.ResolvedAt, f.ResolvedAt)
 	if f.Peak != nil && !f.Silent {
 		text += "; the peak was " + rules.FormatNumber(*f.Peak)
 	}
@@ -353,7 +358,8 @@ func (c Composer) oneLine(it item, now time.Time) string {
 	case f.Silent:
 		return headline(it) + string(f.Severity) + " " + name(f) + ": " + c.silence(f, now)
 	}
-	return headline(it) + string(f.Severity) + " " + name(f) + ": " + value(f) + " (" + f.Condition + "), since " + c.clock(f.Since, now)
+	return headline(it) + string(f.Severity) + " " + name(f) + ": " + value(f) + " (" + f.Condition + "), since " +
+		c.clock(f.Since, now)
 }
 
 func foldedID(items []item) string {

@@ -19,8 +19,10 @@ func news(alert string, reason rules.Reason, change func(*rules.Notification)) r
 	n := rules.Notification{
 		ID: "n" + alert + string(reason), RuleID: "r1", AlertID: alert, Channel: "phone", Reason: reason, BookedAt: noon,
 		Facts: rules.Facts{
-			Title: "Freezer too warm", Rule: "freezer", Series: "sensor=a", Severity: rules.High, Measured: "temperature.celsius",
-			Condition: "mean over 5m > -15", Value: &v, Peak: &peak, Since: noon.Add(-12 * time.Minute), StartedAt: noon.Add(-2 * time.Minute),
+			Title: "Freezer too warm", Rule: "freezer", Series: "sensor=a", Severity: rules.High,
+			Measured:  "temperature.celsius",
+			Condition: "mean over 5m > -15", Value: &v, Peak: &peak, Since: noon.Add(-12 * time.Minute),
+			StartedAt: noon.Add(-2 * time.Minute),
 		},
 	}
 	if reason == rules.Resolved {
@@ -37,7 +39,8 @@ func silent(sensor string, minutes int) rules.Notification {
 	return news("silent-"+sensor, rules.FirstNews, func(n *rules.Notification) {
 		n.RuleID = "r2"
 		n.Facts = rules.Facts{
-			Title: "Sensor silent", Series: rules.Series("sensor=" + sensor), Severity: rules.High, Silent: true, Known: 14, GroupBy: []string{"sensor"},
+			Title: "Sensor silent", Series: rules.Series("sensor=" + sensor), Severity: rules.High, Silent: true, Known: 14,
+			GroupBy:     []string{"sensor"},
 			NoDataSince: noon.Add(-time.Duration(minutes) * time.Minute), Since: noon,
 		}
 	})
@@ -68,64 +71,86 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"a first",
 			[]rules.Notification{news("a", rules.FirstNews, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm,
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.",
+			notify.Alarm,
 		},
-		{"a summary comes first", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-			n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, {{.nonsense}}peak {{.peak}}"
-		})}, "Freezer too warm (sensor=a)", "a is at -9.25 °C, peak -5.5\ntemperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm},
+		{
+			"a summary comes first",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+				n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, {{.nonsense}}peak {{.peak}}"
+			})},
+			"Freezer too warm (sensor=a)",
+			"a is at -9.25 °C, peak -5.5\ntemperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.",
+			notify.Alarm,
+		},
 		{
 			"a reminder says since when",
 			[]rules.Notification{news("a", rules.Reminder, nil)},
-			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" + answer, notify.Alarm,
+			"Still firing: Freezer too warm (sensor=a)",
+			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" + answer, notify.Alarm,
 		},
 		{
 			"a resolve says how long and how bad",
 			[]rules.Notification{news("a", rules.Resolved, nil)},
-			"Resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+			"Resolved: Freezer too warm (sensor=a)",
+			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
 		},
 		{
 			"fired and resolved while undeliverable is one message",
 			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)},
-			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+			"Fired and resolved: Freezer too warm (sensor=a)",
+			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
 		},
 		{
 			"an end that was found before its beginning is the last word",
 			[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.FirstNews, nil)},
-			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+			"Fired and resolved: Freezer too warm (sensor=a)",
+			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
 		},
 		{
 			"so it is before a reminder",
 			[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.Reminder, nil)},
-			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
+			"Fired and resolved: Freezer too warm (sensor=a)",
+			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
 		},
 		{
 			"a first that is sent again when it is over",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })},
-			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5.", notify.Relief,
+			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5.",
+			notify.Relief,
 		},
 		{
 			"a late first with its reminder is still a first",
 			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.", notify.Alarm,
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.",
+			notify.Alarm,
 		},
 		{
 			"a first of a minute ago says for how long",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Since = noon.Add(-time.Minute) })},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:59:00, for 1 min.", notify.Alarm,
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+				n.Facts.Since = noon.Add(-time.Minute)
+			})},
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:59:00, for 1 min.",
+			notify.Alarm,
 		},
 		{
 			"one of less does not",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Since = noon.Add(-59 * time.Second) })},
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+				n.Facts.Since = noon.Add(-59 * time.Second)
+			})},
 			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:59:01.", notify.Alarm,
 		},
 		{
 			"short episodes that were kept back are counted",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Untold = 2 })},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm,
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 " +
+				"min.\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm,
 		},
 		{
 			"silence says since when",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent, n.Facts.NoDataSince = true, noon.Add(-time.Hour) })},
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+				n.Facts.Silent, n.Facts.NoDataSince = true, noon.Add(-time.Hour)
+			})},
 			"Freezer too warm (sensor=a)", "No data since 11:00:00, for 1 h 0 min.", notify.Alarm,
 		},
 		{
@@ -133,19 +158,30 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent = true })},
 			"Freezer too warm (sensor=a)", "No data has ever been seen.", notify.Alarm,
 		},
-		{"what goes bad together is one message, the worst first", []rules.Notification{
-			news("b", rules.Resolved, nil), news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Severity = rules.Low }), news("c", rules.FirstNews, nil),
-		}, "Freezer too warm (sensor=a), and 2 more, all with sensor=a: 2 firing, 1 resolved", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-			"• low Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n• Resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min", notify.Alarm},
+		{
+			"what goes bad together is one message, the worst first",
+			[]rules.Notification{
+				news("b", rules.Resolved, nil), news("a", rules.FirstNews, func(n *rules.Notification) {
+					n.Facts.Severity = rules.Low
+				}), news("c", rules.FirstNews, nil),
+			},
+			"Freezer too warm (sensor=a), and 2 more, all with sensor=a: 2 firing, 1 resolved",
+			"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+				"• low Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n• Resolved: Freezer too warm " +
+				"(sensor=a) at 12:00:00, after 12 min", notify.Alarm,
+		},
 		{
 			"what another channel should have told says so",
 			[]rules.Notification{news("a", rules.Reminder, func(n *rules.Notification) { n.Facts.Instead = []string{"pager"} })},
-			"Still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+			"Still firing: Freezer too warm (sensor=a)",
+			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
 				"Told here because channel pager does not work.\n" + answer, notify.Alarm,
 		},
 		{
 			"what some of its receivers missed names them",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Instead, n.Facts.Missed = []string{"mail"}, []string{"me", "you"} })},
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+				n.Facts.Instead, n.Facts.Missed = []string{"mail"}, []string{"me", "you"}
+			})},
 			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
 				"Told here because channel mail did not reach me, you.", notify.Alarm,
 		},
@@ -160,38 +196,45 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"an escalation tells those who are called what to do",
 			[]rules.Notification{news("a1b2c3d4e5f6", rules.Escalated, nil)},
-			"Nobody has acknowledged: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+			"Nobody has acknowledged: Freezer too warm (sensor=a)",
+			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
 				"To stop reminders, acknowledge it: tocsin alerts ack a1b2c3d4e, or ask Claude to.", notify.Alarm,
 		},
 		{
 			"several escalations too",
 			[]rules.Notification{news("a", rules.Escalated, nil), news("b", rules.Escalated, nil)},
-			"Nobody has acknowledged: Freezer too warm (sensor=a), and 1 more, all with sensor=a: 2 firing", "• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+			"Nobody has acknowledged: Freezer too warm (sensor=a), and 1 more, all with sensor=a: 2 firing",
+			"• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
 				"• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-				"To stop reminders, acknowledge them: tocsin alerts list --status firing names them, or ask Claude to.", notify.Alarm,
+				"To stop reminders, acknowledge them: tocsin alerts list --status firing names them, or ask Claude to.",
+			notify.Alarm,
 		},
 		{
 			"a worsening says whose acknowledgement it ends",
 			[]rules.Notification{news("a", rules.Worsened, because(rules.AfterAck, "ann"))},
-			"Worse, now high: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+			"Worse, now high: Freezer too warm (sensor=a)",
+			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
 				"ann had acknowledged it; because it got worse, it is open again.\n" + answer, notify.Alarm,
 		},
 		{
 			"the end of a snooze says whose",
 			[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSnooze, "ann"))},
-			"Snooze over, still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+			"Snooze over, still firing: Freezer too warm (sensor=a)",
+			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
 				"ann had snoozed it; the snooze is over.\n" + answer, notify.Alarm,
 		},
 		{
 			"the end of a silence says so",
 			[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSilence, ""))},
-			"Silence over, still firing: Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
+			"Silence over, still firing: Freezer too warm (sensor=a)",
+			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
 				"It was silenced until now.\n" + answer, notify.Alarm,
 		},
 		{
 			"also for what was never told before",
 			[]rules.Notification{news("a", rules.FirstNews, because(rules.AfterSilence, ""))},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\nIt was silenced until now.", notify.Alarm,
+			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 " +
+				"min.\nIt was silenced until now.", notify.Alarm,
 		},
 		{
 			"what depends on another says when that is over",
@@ -201,9 +244,12 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		},
 		{
 			"a resolve says how severe it was when the severity had dropped",
-			[]rules.Notification{news("a", rules.Resolved, func(n *rules.Notification) { n.Facts.Severity, n.Facts.Worst = rules.Medium, rules.Critical })},
+			[]rules.Notification{news("a", rules.Resolved, func(n *rules.Notification) {
+				n.Facts.Severity, n.Facts.Worst = rules.Medium, rules.Critical
+			})},
 			"Resolved: Freezer too warm (sensor=a)",
-			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25. It was critical at its worst.", notify.Relief,
+			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25. It was critical at its worst.",
+			notify.Relief,
 		},
 		{
 			"sensors that fall silent together are one line",
@@ -213,7 +259,8 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"beside other news too",
 			[]rules.Notification{silent("a", 40), silent("b", 90), news("x", rules.FirstNews, nil)},
-			"Freezer too warm (sensor=a), and 2 more: 3 firing", "• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
+			"Freezer too warm (sensor=a), and 2 more: 3 firing",
+			"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
 				"• Sensor silent: 2 of 14 sensors are silent, the longest since 10:30:00; a, b", notify.Alarm,
 		},
 		{
@@ -233,7 +280,8 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 
 func TestLengthsAreRoundedToWhatMatters(t *testing.T) {
 	for lasted, want := range map[time.Duration]string{
-		59*time.Second + 900*time.Millisecond: "59 s", time.Minute: "1 min", 59*time.Minute + 59*time.Second: "59 min", time.Hour: "1 h 0 min",
+		59*time.Second + 900*time.Millisecond: "59 s", time.Minute: "1 min", 59*time.Minute + 59*time.Second: "59 min",
+		time.Hour:                     "1 h 0 min",
 		47*time.Hour + 59*time.Minute: "47 h 59 min", 48 * time.Hour: "2 days", 5*24*time.Hour + 23*time.Hour: "5 days",
 	} {
 		m := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{
@@ -250,7 +298,10 @@ func TestSparkline(t *testing.T) {
 		values []float64
 		want   string
 	}{
-		{[]float64{1, 2}, ""}, {[]float64{0, 7, 3}, "▁█▄"}, {[]float64{5, 5, 5}, "▁▁▁"}, {[]float64{-1, 6, 5.9, 0}, "▁█▇▂"},
+		{[]float64{1, 2}, ""},
+		{[]float64{0, 7, 3}, "▁█▄"},
+		{[]float64{5, 5, 5}, "▁▁▁"},
+		{[]float64{-1, 6, 5.9, 0}, "▁█▇▂"},
 	} {
 		if got := notify.Sparkline(tt.values); got != tt.want {
 			t.Errorf("%v is drawn as %q, want %q", tt.values, got, tt.want)
@@ -260,7 +311,10 @@ func TestSparkline(t *testing.T) {
 
 // TestALineNamesAtMostTenSilentSeries, and counts the others.
 func TestALineNamesAtMostTenSilentSeries(t *testing.T) {
-	for n, want := range map[int]string{10: "a, b, c, d, e, f, g, h, i, j.", 11: "a, b, c, d, e, f, g, h, i, j, and 1 more."} {
+	for n, want := range map[int]string{
+		10: "a, b, c, d, e, f, g, h, i, j.",
+		11: "a, b, c, d, e, f, g, h, i, j, and 1 more.",
+	} {
 		var list []rules.Notification
 		for i := range n {
 			list = append(list, silent(string(rune('a'+i)), 10))
@@ -297,11 +351,32 @@ func TestTheWorstAlertNamesTheMessage(t *testing.T) {
 		tone    notify.Tone
 		threads string
 	}{
-		{"one beside two of tocsin's own", []rules.Notification{down, away, first(rules.Critical)}, "critical fire, and 2 more: 1 firing, 2 of tocsin's own", notify.Alarm, "critical"},
-		{"the worst of several", []rules.Notification{first(rules.Low), down, first(rules.Critical), first(rules.High)}, "critical fire, and 3 more: 3 firing, 1 of tocsin's own", notify.Alarm, "critical high low"},
-		{"what fires before what is over", []rules.Notification{over(rules.Critical), first(rules.Low)}, "low fire, and 1 more: 1 firing, 1 resolved", notify.Alarm, "low critical"},
-		{"the worst of what is over", []rules.Notification{down, over(rules.Low), over(rules.High)}, "Resolved: high fire, and 2 more: 2 resolved, 1 of tocsin's own", notify.Relief, "high low"},
-		{"tocsin's own alone", []rules.Notification{away, down}, "Source home is down, and 1 more: 2 of tocsin's own", notify.Notice, ""},
+		{
+			"one beside two of tocsin's own",
+			[]rules.Notification{down, away, first(rules.Critical)},
+			"critical fire, and 2 more: 1 firing, 2 of tocsin's own", notify.Alarm, "critical",
+		},
+		{
+			"the worst of several",
+			[]rules.Notification{first(rules.Low), down, first(rules.Critical), first(rules.High)},
+			"critical fire, and 3 more: 3 firing, 1 of tocsin's own", notify.Alarm, "critical high low",
+		},
+		{
+			"what fires before what is over",
+			[]rules.Notification{over(rules.Critical), first(rules.Low)},
+			"low fire, and 1 more: 1 firing, 1 resolved", notify.Alarm, "low critical",
+		},
+		{
+			"the worst of what is over",
+			[]rules.Notification{down, over(rules.Low), over(rules.High)},
+			"Resolved: high fire, and 2 more: 2 resolved, 1 of tocsin's own", notify.Relief, "high low",
+		},
+		{
+			"tocsin's own alone",
+			[]rules.Notification{away, down},
+			"Source home is down, and 1 more: 2 of tocsin's own",
+			notify.Notice, "",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := notify.Composer{Zone: time.UTC}
@@ -323,7 +398,9 @@ func TestTheWorstAlertNamesTheMessage(t *testing.T) {
 func TestADigestTellsWhatTocsinHasToSay(t *testing.T) {
 	list := []rules.Notification{own("Source home is down", -9)}
 	for i := range 21 {
-		list = append(list, news(strings.Repeat("x", i+1), rules.FirstNews, func(n *rules.Notification) { n.Facts.Title = fmt.Sprint("rule ", i) }))
+		list = append(list, news(strings.Repeat("x", i+1), rules.FirstNews, func(n *rules.Notification) {
+			n.Facts.Title = fmt.Sprint("rule ", i)
+		}))
 	}
 	m := notify.Composer{Zone: time.UTC}.Compose(list, noon)
 	if !strings.HasSuffix(m.Text, "\nand 1 more rule\n• Source home is down: It is so.") {
@@ -354,11 +431,14 @@ func TestStormIsCounted(t *testing.T) {
 // TestADigestCountsByRule what fires and how bad the worst is, and what is over.
 func TestADigestCountsByRule(t *testing.T) {
 	about := func(i int, title string, reason rules.Reason, s rules.Severity) rules.Notification {
-		return news(fmt.Sprint("alert", i), reason, func(n *rules.Notification) { n.Facts.Title, n.Facts.Severity = title, s })
+		return news(fmt.Sprint("alert", i), reason, func(n *rules.Notification) {
+			n.Facts.Title, n.Facts.Severity = title, s
+		})
 	}
 	var list []rules.Notification
 	for i := range 12 {
-		list = append(list, about(i, "Disk full", rules.FirstNews, []rules.Severity{rules.Low, rules.Critical, rules.High}[i%3]))
+		list = append(list,
+			about(i, "Disk full", rules.FirstNews, []rules.Severity{rules.Low, rules.Critical, rules.High}[i%3]))
 	}
 	for i := range 10 {
 		list = append(list, about(20+i, []string{"Disk full", "Door open"}[i%2], rules.Resolved, rules.High))
@@ -367,13 +447,15 @@ func TestADigestCountsByRule(t *testing.T) {
 		return notify.Composer{Zone: time.UTC}.Compose(list, noon).Text
 	}
 	want(t, "digest", digest(list), "• Disk full: 12 firing, the worst critical; 5 resolved\n• Door open: 5 resolved")
-	want(t, "first line of twenty", strings.SplitN(digest(list[:20]), "\n", 2)[0], "• critical Disk full (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00")
+	want(t, "first line of twenty", strings.SplitN(digest(list[:20]), "\n", 2)[0],
+		"• critical Disk full (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00")
 
 	var rulesOf20 []rules.Notification
 	for i := range 21 {
 		rulesOf20 = append(rulesOf20, about(i, fmt.Sprintf("rule %02d", i%20), rules.FirstNews, rules.High))
 	}
-	if lines := strings.Split(digest(rulesOf20), "\n"); len(lines) != 20 || !strings.HasPrefix(lines[19], "• rule 19: 1 firing") {
+	if lines := strings.Split(digest(rulesOf20), "\n"); len(lines) != 20 ||
+		!strings.HasPrefix(lines[19], "• rule 19: 1 firing") {
 		t.Errorf("of twenty rules %d lines are told, the last %q", len(lines), lines[len(lines)-1])
 	}
 }
@@ -402,13 +484,15 @@ func TestSummaryIsHarmless(t *testing.T) {
 // first.
 func TestMorningTellsWhatTheNightBrought(t *testing.T) {
 	m := notify.Composer{Zone: time.UTC}.Morning([]rules.Notification{
-		news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil), news("b", rules.Resolved, nil), news("c", rules.FirstNews, nil),
+		news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil), news("b", rules.Resolved, nil),
+		news("c", rules.FirstNews, nil),
 	}, noon)
 	if m.Title != "Quiet hours are over: Freezer too warm (sensor=a), and 2 more: 1 still wrong, 1 came and went, 1 over" {
 		t.Errorf("title = %q", m.Title)
 	}
 	if want := "Still wrong:\n• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-		"Came and went:\n• Fired and resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min\nOver:\n• Resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min"; m.Text != want {
+		"Came and went:\n• Fired and resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min\nOver:\n• " +
+		"Resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min"; m.Text != want {
 		t.Errorf("text = %s\nwant %s", m.Text, want)
 	}
 }
@@ -423,10 +507,12 @@ func TestALinkedMessageTellsNoCommand(t *testing.T) {
 
 // TestFieldsDrawWhatWas: how severe, the last values, and what identifies it.
 func TestFieldsDrawWhatWas(t *testing.T) {
-	m := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-		n.Facts.Recent, n.Facts.Worst, n.Facts.Labels = []float64{-18, -15, -9.25}, rules.Critical, rules.Labels{"team": "home"}
-		n.Facts.Clock = "unsure"
-	})}, noon)
+	m := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{news("a", rules.FirstNews,
+		func(n *rules.Notification) {
+			n.Facts.Recent, n.Facts.Worst, n.Facts.Labels = []float64{-18, -15, -9.25}, rules.Critical,
+				rules.Labels{"team": "home"}
+			n.Facts.Clock = "unsure"
+		})}, noon)
 	want := []notify.Field{
 		{Name: "Severity", Value: "high, critical at its worst"},
 		{Name: "Recent", Value: "-18 to -9.25", Graph: "▁▃█"},
@@ -446,11 +532,17 @@ func TestWhatGoesBadTogetherHasItsRunbook(t *testing.T) {
 		return func(n *rules.Notification) { n.Facts.Runbook = url }
 	}
 	c := notify.Composer{Zone: time.UTC}
-	same := []rules.Notification{news("a", rules.FirstNews, book("https://x")), news("b", rules.FirstNews, book("https://x"))}
+	same := []rules.Notification{
+		news("a", rules.FirstNews, book("https://x")),
+		news("b", rules.FirstNews, book("https://x")),
+	}
 	if m := c.Compose(same, noon); m.Link != "https://x" {
 		t.Errorf("link = %q", m.Link)
 	}
-	other := []rules.Notification{news("a", rules.FirstNews, book("https://x")), news("b", rules.FirstNews, book("https://y"))}
+	other := []rules.Notification{
+		news("a", rules.FirstNews, book("https://x")),
+		news("b", rules.FirstNews, book("https://y")),
+	}
 	if m := c.Compose(other, noon); m.Link != "" {
 		t.Errorf("link = %q", m.Link)
 	}

@@ -60,7 +60,9 @@ type Options struct {
 
 // NewDispatcher returns a dispatcher; channel opens a channel by name, or says
 // rules.NotFound when there is no hope that it could later.
-func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, error), log *slog.Logger, o Options) *Dispatcher {
+func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, error), log *slog.Logger,
+	o Options,
+) *Dispatcher {
 	orElse(&o.Fold, 10*time.Second)
 	orElse(&o.Backoff, time.Second)
 	orElse(&o.BackoffMax, 5*time.Minute)

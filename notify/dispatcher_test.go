@@ -116,7 +116,8 @@ func (b *box) Divert(_ context.Context, list []rules.Notification, channel strin
 			continue
 		}
 		b.change([]rules.Notification{n}, func(n *rules.Notification) { n.Fallback = channel })
-		n.Channel, n.Target, n.Fallback, n.Attempts, n.Error, n.Unknown, n.Facts.Instead = channel, "", "", 0, "", false, []string{n.Channel}
+		n.Channel, n.Target, n.Fallback, n.Attempts, n.Error, n.Unknown, n.Facts.Instead = channel, "", "", 0, "", false,
+			[]string{n.Channel}
 		b.owe(n)
 	}
 	return has, nil
@@ -277,7 +278,10 @@ func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outco
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		b := &box{bell: make(chan struct{}, 100)}
-		s := &service{began: time.Now(), answers: answers, slow: map[string]time.Duration{}, targets: map[string]string{"both": "me you"}}
+		s := &service{
+			began: time.Now(), answers: answers, slow: map[string]time.Duration{},
+			targets: map[string]string{"both": "me you"},
+		}
 		d := notify.NewDispatcher(b, s, s.open, slog.New(slog.NewTextHandler(&s.log, nil)), o)
 		s.failing = d.Failing
 		done := make(chan error, 1)
@@ -295,7 +299,10 @@ func dispatchBy(t *testing.T, o notify.Options, answers map[string][]rules.Outco
 }
 
 func on(channel, title string) rules.Notification {
-	return rules.Notification{ID: title, AlertID: title, Channel: channel, Reason: rules.FirstNews, Facts: rules.Facts{Title: title}}
+	return rules.Notification{
+		ID: title, AlertID: title, Channel: channel, Reason: rules.FirstNews,
+		Facts: rules.Facts{Title: title},
+	}
 }
 
 func after(d time.Duration) {
@@ -327,7 +334,8 @@ func TestOneCommitIsOneMessage(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
 		b.owe(on("phone", "one"), on("phone", "two"), on("mail", "one"))
 		after(time.Second)
-		if got := s.heard(); !strings.Contains(got, "0s phone one, and 1 more: 2 firing") || !strings.Contains(got, "0s mail one") {
+		if got := s.heard(); !strings.Contains(got, "0s phone one, and 1 more: 2 firing") ||
+			!strings.Contains(got, "0s mail one") {
 			t.Error(got)
 		}
 	})
@@ -335,7 +343,10 @@ func TestOneCommitIsOneMessage(t *testing.T) {
 
 func TestBackoffDoublesUpToFiveMinutes(t *testing.T) {
 	down := rules.Outcome{State: rules.Owed, Class: "refused"}
-	dispatch(t, map[string][]rules.Outcome{"phone": {down, down, down, down, down, down, down, down, down, down, down, down}}, func(b *box, s *service) {
+	dispatch(t, map[string][]rules.Outcome{"phone": {
+		down, down, down, down, down, down, down, down, down, down, down,
+		down,
+	}}, func(b *box, s *service) {
 		b.owe(on("phone", "one"))
 		after(time.Hour)
 		var gaps []time.Duration
@@ -350,7 +361,8 @@ func TestBackoffDoublesUpToFiveMinutes(t *testing.T) {
 			}
 			last = at
 		}
-		if len(gaps) != 12 || gaps[0] > 2*time.Second || gaps[4] < 16*time.Second || gaps[11] < 5*time.Minute || gaps[11] > 6*time.Minute+time.Second {
+		if len(gaps) != 12 || gaps[0] > 2*time.Second || gaps[4] < 16*time.Second || gaps[11] < 5*time.Minute ||
+			gaps[11] > 6*time.Minute+time.Second {
 			t.Errorf("gaps = %v", gaps)
 		}
 		want(t, "states", b.states(), "sent")
@@ -370,8 +382,10 @@ func TestWhatIsAddedToAWaitByChanceIsAdded(t *testing.T) {
 func TestWaitsAreLongerByUpToAFifth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		b, s := &box{bell: make(chan struct{}, 1)}, &service{began: time.Now(), answers: map[string][]rules.Outcome{"phone": many(20, down)}}
-		d := notify.NewDispatcher(b, s, s.open, slog.New(slog.DiscardHandler), notify.Options{Backoff: time.Hour, BackoffMax: time.Hour})
+		b, s := &box{bell: make(chan struct{}, 1)},
+			&service{began: time.Now(), answers: map[string][]rules.Outcome{"phone": many(20, down)}}
+		d := notify.NewDispatcher(b, s, s.open, slog.New(slog.DiscardHandler),
+			notify.Options{Backoff: time.Hour, BackoffMax: time.Hour})
 		done := make(chan error, 1)
 		go func() { done <- d.Run(ctx) }()
 		b.owe(on("phone", "one"))
@@ -422,13 +436,14 @@ func TestWhatCannotBeTakenWaitsAsAFailureDoes(t *testing.T) {
 }
 
 func TestRetryAfterIsHonoured(t *testing.T) {
-	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Owed, Class: "rate_limited", Retry: 90 * time.Second}}}, func(b *box, s *service) {
-		b.owe(on("phone", "one"))
-		after(89 * time.Second)
-		want(t, "told early", s.heard(), "0s phone one")
-		after(2 * time.Second)
-		want(t, "told", s.heard(), "0s phone one\n1m30s phone one")
-	})
+	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Owed, Class: "rate_limited", Retry: 90 * time.Second}}},
+		func(b *box, s *service) {
+			b.owe(on("phone", "one"))
+			after(89 * time.Second)
+			want(t, "told early", s.heard(), "0s phone one")
+			after(2 * time.Second)
+			want(t, "told", s.heard(), "0s phone one\n1m30s phone one")
+		})
 }
 
 func TestAfterASuccessAllThatWaitsIsTold(t *testing.T) {
@@ -461,12 +476,13 @@ func TestASlowChannelDelaysNobody(t *testing.T) {
 }
 
 func TestRefusedForGoodAndUnknownChannelAreDead(t *testing.T) {
-	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Dead, Class: "auth", Code: 401}}}, func(b *box, s *service) {
-		s.troubled = true
-		b.owe(on("phone", "one"), on("gone", "one"))
-		after(time.Minute)
-		want(t, "states", b.states(), "dead dead")
-	})
+	dispatch(t, map[string][]rules.Outcome{"phone": {{State: rules.Dead, Class: "auth", Code: 401}}},
+		func(b *box, s *service) {
+			s.troubled = true
+			b.owe(on("phone", "one"), on("gone", "one"))
+			after(time.Minute)
+			want(t, "states", b.states(), "dead dead")
+		})
 }
 
 func TestDeadLetterAfterThreeDays(t *testing.T) {

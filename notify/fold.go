@@ -15,7 +15,8 @@ import (
 // one kind is a line, and over digestOver lines are counted by rule.
 func (c Composer) folded(items []item, now time.Time) Message {
 	m := Message{
-		ID: foldedID(items), Threads: threads(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now, Title: foldedTitle(items), Link: runbook(items),
+		ID: foldedID(items), Threads: threads(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now,
+		Title: foldedTitle(items), Link: runbook(items),
 	}
 	groups := grouped(items)
 	text := ""
@@ -63,7 +64,8 @@ func grouped(items []item) (out [][]item) {
 	at := map[string]int{}
 	for _, it := range items {
 		f := it.Facts
-		silent := f.Known > 0 && it.AlertID != "" && (it.Reason != rules.Resolved || f.Why == rules.WhyRecovered && !it.missed)
+		silent := f.Known > 0 && it.AlertID != "" &&
+			(it.Reason != rules.Resolved || f.Why == rules.WhyRecovered && !it.missed)
 		key := fmt.Sprint(it.RuleID, " ", tone(it))
 		i, again := at[key]
 		switch {
@@ -259,7 +261,8 @@ func (c Composer) digest(items []item, now time.Time) string {
 	for _, title := range order {
 		lines = append(lines, "• "+title+": "+byTitle[title].String())
 	}
-	return strings.Join(append(atMost(lines, "rule", "rules"), atMost(own, "message of tocsin's own", "messages of tocsin's own")...), "\n")
+	return strings.Join(append(atMost(lines, "rule", "rules"),
+		atMost(own, "message of tocsin's own", "messages of tocsin's own")...), "\n")
 }
 
 // atMost cuts lines that are too many for a digest, and says how many are left
@@ -301,7 +304,8 @@ func (c Composer) Morning(list []rules.Notification, now time.Time) Message {
 			text = append(text, heading, c.listed(grouped(sections[i]), sections[i], now))
 		}
 	}
-	m.Title = "Quiet hours are over: " + withMore(items) + ": " + counts(n, "still wrong", "came and went", "over", "of tocsin's own")
+	m.Title = "Quiet hours are over: " + withMore(items) + ": " +
+		counts(n, "still wrong", "came and went", "over", "of tocsin's own")
 	m.Text = strings.Join(append(text, c.footnotes(items)...), "\n")
 	return m
 }

@@ -75,7 +75,8 @@ func KeepKey(path string) (*Key, error) {
 		k.trouble = failed
 		return k, failed
 	}
-	return fresh, rules.Errorf(rules.Unavailable, "the key file %s was damaged; it is kept as %s, and there is a new one", path, filepath.Base(kept))
+	return fresh, rules.Errorf(rules.Unavailable, "the key file %s was damaged; it is kept as %s, and there is a new one",
+		path, filepath.Base(kept))
 }
 
 func isDirectory(path string) bool {

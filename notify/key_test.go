@@ -95,7 +95,8 @@ func TestTheKeyThatOpensMoreIsTheRightOne(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Repeat("x", 32)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Look(opened); err == nil || !opens(k, text) || !opens(keep(t, path), text) || kept(t, path+".damaged-*") != 1 {
+	if err := k.Look(opened); err == nil || !opens(k, text) || !opens(keep(t, path), text) ||
+		kept(t, path+".damaged-*") != 1 {
 		t.Errorf("a stranger was not set aside: %v", err)
 	}
 	if err := os.WriteFile(path, []byte(strings.Repeat("y", 32)), 0o600); err != nil {
@@ -135,7 +136,8 @@ func TestNoKeyFileKeepsTheDaemonFromStarting(t *testing.T) {
 
 	nowhere := filepath.Join(dir, "gone", "channels.key")
 	k, err = notify.KeepKey(nowhere)
-	if err == nil || strings.Contains(err.Error(), "<nil>") || !strings.Contains(err.Error(), "cannot make the key file "+nowhere+": no such file") {
+	if err == nil || strings.Contains(err.Error(), "<nil>") ||
+		!strings.Contains(err.Error(), "cannot make the key file "+nowhere+": no such file") {
 		t.Errorf("where none can be made: %v", err)
 	}
 	if _, err := notify.NewVault(k).Seal("1", "ntfy", rules.NewSecret("x")); err == nil {
@@ -176,7 +178,8 @@ func TestAVaultOpensWhatIsBoundToItsChannel(t *testing.T) {
 		opens    bool
 	}{{"1", "ntfy", true}, {"2", "ntfy", false}, {"1", "smtp", false}} {
 		url, err := again.Open(tt.id, tt.kind, text)
-		if opened := err == nil && url.Reveal() == "ntfy://topic"; opened != tt.opens || !opened && rules.CodeOf(err) != rules.Unavailable {
+		if opened := err == nil && url.Reveal() == "ntfy://topic"; opened != tt.opens ||
+			!opened && rules.CodeOf(err) != rules.Unavailable {
 			t.Errorf("as %s of channel %s it opens: %v, %v", tt.kind, tt.id, opened, err)
 		}
 	}

@@ -72,7 +72,8 @@ func (s *Signer) mac(body []byte) []byte {
 // Read returns the link of a token: rules.Forbidden when it is not one of
 // ours, rules.Conflict when it has expired.
 func (s *Signer) Read(token string, now time.Time) (Link, error) {
-	forged := rules.Errorf(rules.Forbidden, "this link is not complete, or not one of this tocsin; open it from the message itself")
+	forged := rules.Errorf(rules.Forbidden,
+		"this link is not complete, or not one of this tocsin; open it from the message itself")
 	text, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(text) < sha256.Size {
 		return Link{}, forged
@@ -86,7 +87,8 @@ func (s *Signer) Read(token string, now time.Time) (Link, error) {
 		return Link{}, forged
 	}
 	if !now.Before(l.Expires) {
-		return l, rules.Errorf(rules.Conflict, "this link is too old; the alert may still be open: look at a newer message, or at `tocsin alerts list`")
+		return l, rules.Errorf(rules.Conflict,
+			"this link is too old; the alert may still be open: look at a newer message, or at `tocsin alerts list`")
 	}
 	return l, nil
 }
@@ -105,7 +107,10 @@ func readLink(body []byte) (Link, error) {
 		}
 		parts[i], body = string(body[n:n+int(length)]), body[n+int(length):]
 	}
-	return Link{Alerts: strings.Split(parts[0], ","), Act: LinkAct(parts[1]), Channel: parts[2], Expires: time.Unix(expires, 0).UTC()}, nil
+	return Link{
+		Alerts: strings.Split(parts[0], ","), Act: LinkAct(parts[1]), Channel: parts[2],
+		Expires: time.Unix(expires, 0).UTC(),
+	}, nil
 }
 
 // actions are the links of a message: they answer for all the alerts in it that

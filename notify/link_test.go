@@ -28,7 +28,10 @@ func signer(t *testing.T) (*notify.Signer, string) {
 }
 
 func aLink() notify.Link {
-	return notify.Link{Alerts: []string{"a1b2", "c3d4"}, Act: notify.LinkAck, Channel: "phone", Expires: noon.Add(time.Hour)}
+	return notify.Link{
+		Alerts: []string{"a1b2", "c3d4"}, Act: notify.LinkAck, Channel: "phone",
+		Expires: noon.Add(time.Hour),
+	}
 }
 
 func TestALinkIsReadAsItWasSigned(t *testing.T) {
@@ -160,12 +163,28 @@ func TestMessagesCarryLinks(t *testing.T) {
 	}{
 		{"a first", []rules.Notification{news("a", rules.FirstNews, nil)}, "phone a"},
 		{"a reminder", []rules.Notification{news("a", rules.Reminder, nil)}, "phone a"},
-		{"a late first with its reminder", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)}, "phone a"},
+		{
+			"a late first with its reminder",
+			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)},
+			"phone a",
+		},
 		{"a resolve", []rules.Notification{news("a", rules.Resolved, nil)}, ""},
-		{"a first that is over already", []rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)}, ""},
+		{
+			"a first that is over already",
+			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)},
+			"",
+		},
 		{"two alerts", []rules.Notification{news("a", rules.FirstNews, nil), news("b", rules.FirstNews, nil)}, "phone a b"},
-		{"one that fires and one that is over", []rules.Notification{news("a", rules.Resolved, nil), news("b", rules.FirstNews, nil)}, "phone b"},
-		{"what is sent again when it is over", []rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })}, ""},
+		{
+			"one that fires and one that is over",
+			[]rules.Notification{news("a", rules.Resolved, nil), news("b", rules.FirstNews, nil)},
+			"phone b",
+		},
+		{
+			"what is sent again when it is over",
+			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })},
+			"",
+		},
 		{"two that are over", []rules.Notification{news("a", rules.Resolved, nil), news("b", rules.Resolved, nil)}, ""},
 		{"a storm, which names none", alerts("phone", 0, 21), ""},
 		{"as many as are named", alerts("phone", 0, 20), strings.Join(append([]string{"phone"}, names...), " ")},
@@ -176,13 +195,14 @@ func TestMessagesCarryLinks(t *testing.T) {
 				b, sent := &box{bell: make(chan struct{}, 1)}, make(catcher, 1)
 				b.owe(tt.owed...)
 				open := func(name string) (notify.Channel, error) { return notify.Channel{Name: name}, nil }
-				d := notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler), notify.Options{Links: func(list []rules.Notification) []notify.Action {
-					label := list[0].Channel
-					for _, n := range list {
-						label += " " + n.AlertID
-					}
-					return []notify.Action{{Label: label}}
-				}})
+				d := notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler),
+					notify.Options{Links: func(list []rules.Notification) []notify.Action {
+						label := list[0].Channel
+						for _, n := range list {
+							label += " " + n.AlertID
+						}
+						return []notify.Action{{Label: label}}
+					}})
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error, 1)
 				go func() { ended <- d.Run(ctx) }()

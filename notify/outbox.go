@@ -41,7 +41,9 @@ var _ Outbox = BookOutbox{}
 
 // Take marks notifications as handed over and returns those that were still
 // owed.
-func (o BookOutbox) Take(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification, err error) {
+func (o BookOutbox) Take(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification,
+	err error,
+) {
 	ids, byRule := group(list)
 	got := map[string]bool{}
 	err = o.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
@@ -107,7 +109,9 @@ func (o BookOutbox) Spread(ctx context.Context, list []rules.Notification, targe
 }
 
 // Tell owes a message of tocsin's own at each address.
-func (o BookOutbox) Tell(ctx context.Context, name string, to []rules.Address, reason rules.Reason, f rules.Facts) error {
+func (o BookOutbox) Tell(ctx context.Context, name string, to []rules.Address, reason rules.Reason,
+	f rules.Facts,
+) error {
 	return o.Decide(ctx, time.Now().UTC(), []string{""}, func(s rules.Setting, l *rules.Ledger) error {
 		for _, a := range to {
 			if name == "" {

@@ -15,8 +15,9 @@ import (
 // Settings say how a channel is used, as people write them. They hold no
 // secret.
 type Settings struct {
-	Fallback string         `json:"fallback,omitempty"` // the channel that is told when this one fails
-	Rate     string         `json:"rate,omitempty"`     // the most messages in a time, "10/m"; "" is what suits the service
+	Fallback string `json:"fallback,omitempty"` // the channel that is told when this one fails
+	// the most messages in a time, "10/m"; "" is what suits the service
+	Rate     string         `json:"rate,omitempty"`
 	Quiet    *Quiet         `json:"quiet,omitempty"`
 	Template *TemplateTexts `json:"template,omitempty"`
 	// NeverTwice says that a message which may have arrived is not sent again,
@@ -99,7 +100,8 @@ func ParseRate(text string) (Rate, error) {
 	n, err := strconv.Atoi(count)
 	per := map[string]time.Duration{"m": time.Minute, "min": time.Minute, "h": time.Hour}[unit]
 	if err != nil || n < 1 || n > 1000 || per == 0 {
-		return Rate{}, rules.FieldErrorf("rate", "must be a number of messages from 1 to 1000 in a minute or an hour; for example 10/m or 60/h")
+		return Rate{}, rules.FieldErrorf("rate",
+			"must be a number of messages from 1 to 1000 in a minute or an hour; for example 10/m or 60/h")
 	}
 	return Rate{n, per}, nil
 }
@@ -131,7 +133,8 @@ func (q *Quiet) check() error {
 	}
 	for _, s := range q.Except {
 		if s.Rank() < 0 {
-			return rules.FieldErrorf("quiet.except", "must be severities, some of %s; for example [critical]", strings.Join(rules.Severities, ", "))
+			return rules.FieldErrorf("quiet.except", "must be severities, some of %s; for example [critical]",
+				strings.Join(rules.Severities, ", "))
 		}
 	}
 	run := time.Duration(0)
@@ -140,7 +143,8 @@ func (q *Quiet) check() error {
 			run = 0
 		}
 		if run > longestQuiet {
-			return rules.FieldErrorf("quiet", "lasts more than two days at a time, and messages wait no longer than three; leave some hours out")
+			return rules.FieldErrorf("quiet",
+				"lasts more than two days at a time, and messages wait no longer than three; leave some hours out")
 		}
 	}
 	return nil

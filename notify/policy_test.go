@@ -26,7 +26,10 @@ func TestSettingsThatCannotBeAreRefusedWithTheCure(t *testing.T) {
 		{"quiet hours that are none", quiet(rules.Active{Hours: "22-7"}), "quiet.hours: must be two times"},
 		{"a zone that is none", quiet(rules.Active{Hours: "22:00-07:00", Zone: "Mars"}), "quiet.zone"},
 		{"quiet for ever", quiet(rules.Active{Days: "mon-sun"}), "more than two days"},
-		{"a severity that is none", notify.Settings{Quiet: &notify.Quiet{Active: rules.Active{Days: "sun"}, Except: []rules.Severity{"loud"}}}, "quiet.except"},
+		{"a severity that is none", notify.Settings{Quiet: &notify.Quiet{
+			Active: rules.Active{Days: "sun"},
+			Except: []rules.Severity{"loud"},
+		}}, "quiet.except"},
 		{"a rate of too much", notify.Settings{Rate: "1001/m"}, "from 1 to 1000"},
 		{"a timeout of an instant", notify.Settings{Timeout: "999ms"}, "timeout: must be a duration from 1s to 10m"},
 		{"a timeout of an age", notify.Settings{Timeout: "601s"}, "timeout: must be a duration from 1s to 10m"},
@@ -38,7 +41,10 @@ func TestSettingsThatCannotBeAreRefusedWithTheCure(t *testing.T) {
 		{"a loop over a number", text("{{range 1000000000}}{{end}}"), "over the data itself"},
 		{"a loop over a length", text("{{range len .text}}{{end}}"), "over the data itself"},
 		{"loops in loops", text("{{range .alerts}}{{range .labels}}{{range $.alerts}}{{end}}{{end}}{{end}}"), "2 deep"},
-		{"a template that calls itself", text(`{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`), "not for these templates"},
+		{
+			"a template that calls itself", text(`{{define "x"}}{{template "x"}}{{end}}{{template "x"}}`),
+			"not for these templates",
+		},
 		{"a method", text("{{.title.Nope}}"), "is no template that works"},
 		{"a printf that writes for long", text(`{{printf "%1000000d" 1}}`), "up to 99"},
 		{"a template that is too long", text(strings.Repeat("x", 5000)), "at most 4096 bytes"},
@@ -59,7 +65,10 @@ func TestSettingsAtTheirLimitsAreTaken(t *testing.T) {
 		"the highest rate":     {Rate: "1000 / m"},
 		"the shortest timeout": {Timeout: "1s"},
 		"the longest timeout":  {Timeout: "10m"},
-		"two quiet days":       {Quiet: &notify.Quiet{Active: rules.Active{Days: "sat,sun"}, Except: []rules.Severity{rules.Low}}},
+		"two quiet days": {Quiet: &notify.Quiet{
+			Active: rules.Active{Days: "sat,sun"},
+			Except: []rules.Severity{rules.Low},
+		}},
 		"the longest template": {Template: &notify.TemplateTexts{Text: strings.Repeat("x", 4096)}},
 		"the deepest loops":    {Template: &notify.TemplateTexts{Text: "{{range $.alerts}}{{range .labels}}{{end}}{{end}}"}},
 	} {
@@ -74,9 +83,12 @@ func TestSettingsAtTheirLimitsAreTaken(t *testing.T) {
 func TestQuietHoursInWords(t *testing.T) {
 	night := rules.Active{Hours: "22:00-07:00", Zone: "Europe/Berlin"}
 	for want, q := range map[string]notify.Quiet{
-		"22:00-07:00 Europe/Berlin":                        {Active: night},
-		"22:00-07:00 Europe/Berlin, except critical":       {Active: night, Except: []rules.Severity{rules.Critical}},
-		"22:00-07:00 Europe/Berlin, except critical, high": {Active: night, Except: []rules.Severity{rules.Critical, rules.High}},
+		"22:00-07:00 Europe/Berlin":                  {Active: night},
+		"22:00-07:00 Europe/Berlin, except critical": {Active: night, Except: []rules.Severity{rules.Critical}},
+		"22:00-07:00 Europe/Berlin, except critical, high": {
+			Active: night,
+			Except: []rules.Severity{rules.Critical, rules.High},
+		},
 	} {
 		if got := q.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -102,7 +114,10 @@ func TestATemplateSeesPlainData(t *testing.T) {
 	list := []rules.Notification{news("a", rules.FirstNews, nil), news("b", rules.Resolved, nil)}
 	for _, tt := range []struct{ text, want string }{
 		{"{{.severity}}/{{.tone}}/{{.count}}: {{.title}}", "high/alarm/2: t"},
-		{"{{range .alerts}}{{.reason}} {{.title}} {{.labels.sensor}} {{.value}}; {{end}}", "first Freezer too warm a -9.25; resolved Freezer too warm a -9.25;"},
+		{
+			"{{range .alerts}}{{.reason}} {{.title}} {{.labels.sensor}} {{.value}}; {{end}}",
+			"first Freezer too warm a -9.25; resolved Freezer too warm a -9.25;",
+		},
 		{"{{printf \"%5.1f\" 2.25}}|{{.nope}}|{{.labels.nope}}|{{.measured}}", "2.2||| temperature.celsius"},
 		{"{{with .link}}see {{.}}{{end}}", "body"}, // empty: as tocsin writes it
 	} {

@@ -62,7 +62,9 @@ func TestATargetThatHangsDelaysNoOther(t *testing.T) {
 
 func TestWhatOneTargetRefusesIsToldAsThat(t *testing.T) {
 	o := notify.Options{
-		Policy: policy(t, "both", notify.Settings{Fallback: "mail"}), Operators: func() []string { return []string{"both", "pager"} },
+		Policy: policy(t, "both", notify.Settings{Fallback: "mail"}), Operators: func() []string {
+			return []string{"both", "pager"}
+		},
 	}
 	rejected := rules.Outcome{State: rules.Dead, Class: "rejected", Code: 550}
 	dispatchBy(t, o, map[string][]rules.Outcome{"both you": {rejected}}, func(b *box, s *service) {
@@ -73,7 +75,8 @@ func TestWhatOneTargetRefusesIsToldAsThat(t *testing.T) {
 		})
 		want(t, "states", b.states(), "sent dead sent sent")
 		for _, n := range b.held("pager") {
-			if !strings.Contains(n.Facts.Text, "1 message could not be delivered to you: it refuses the message or does not know the address.") {
+			if !strings.Contains(n.Facts.Text,
+				"1 message could not be delivered to you: it refuses the message or does not know the address.") {
 				t.Errorf("the operators read %q", n.Facts.Text)
 			}
 		}
@@ -82,7 +85,9 @@ func TestWhatOneTargetRefusesIsToldAsThat(t *testing.T) {
 
 func TestOneTargetThatFailsForAnHourIsToldAsThat(t *testing.T) {
 	o := notify.Options{
-		Policy: policy(t, "both", notify.Settings{Fallback: "mail"}), Operators: func() []string { return []string{"both", "pager"} },
+		Policy: policy(t, "both", notify.Settings{Fallback: "mail"}), Operators: func() []string {
+			return []string{"both", "pager"}
+		},
 	}
 	dispatchBy(t, o, map[string][]rules.Outcome{"both you": many(25, down)}, func(b *box, s *service) {
 		b.owe(on("both", "one"))
@@ -99,20 +104,25 @@ func TestWhereThereIsNoOtherChannelAnotherTargetHears(t *testing.T) {
 		s.slow["both you"] = time.Second // so that it is another message than the alert
 		b.owe(on("both", "one"))
 		after(time.Hour)
-		wantTimes(t, s, map[string]int{"both me Channel both refuses messages for you": 1, "both you Channel both refuses messages for you": 0})
+		wantTimes(t, s, map[string]int{
+			"both me Channel both refuses messages for you":  1,
+			"both you Channel both refuses messages for you": 0,
+		})
 	})
 	dispatchBy(t, o, map[string][]rules.Outcome{"both you": many(25, down)}, func(b *box, s *service) {
 		b.owe(on("both", "one"))
 		after(3 * time.Hour)
-		wantTimes(t, s, map[string]int{"both me Channel both fails for you": 1, "both me Channel both works again for you": 1})
+		wantTimes(t, s,
+			map[string]int{"both me Channel both fails for you": 1, "both me Channel both works again for you": 1})
 	})
-	dispatchBy(t, o, map[string][]rules.Outcome{"both me": many(100, down), "both you": many(100, down)}, func(b *box, s *service) {
-		b.owe(on("both", "one"))
-		after(3 * time.Hour)
-		if strings.Contains(s.heard(), "fails for") {
-			t.Errorf("who fails is told of others who fail:\n%s", s.heard())
-		}
-	})
+	dispatchBy(t, o, map[string][]rules.Outcome{"both me": many(100, down), "both you": many(100, down)},
+		func(b *box, s *service) {
+			b.owe(on("both", "one"))
+			after(3 * time.Hour)
+			if strings.Contains(s.heard(), "fails for") {
+				t.Errorf("who fails is told of others who fail:\n%s", s.heard())
+			}
+		})
 }
 
 // TestATargetThatIsGoneFailsNoMore, or the heartbeat would stop for ever.

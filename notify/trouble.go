@@ -53,7 +53,8 @@ func (w *worker) tellOfDead(ctx context.Context, p Policy) {
 	case !t.deadTold.IsZero() && now.Sub(t.deadTold) < time.Hour:
 		return
 	}
-	text := fmt.Sprintf("%d %s could not be delivered%s: %s. `tocsin channels dead` lists what is lost, `tocsin channels resend --all %s` sends it when the channel is mended.",
+	text := fmt.Sprintf("%d %s could not be delivered%s: %s. `tocsin channels dead` lists what is lost, `tocsin "+
+		"channels resend --all %s` sends it when the channel is mended.",
 		t.dead, plural(t.dead, "message", "messages"), strings.Replace(w.whom(), "for", "to", 1), t.why, w.name)
 	switch {
 	case t.untold == 0:
@@ -120,7 +121,8 @@ func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
 	case !since.IsZero() && !w.trouble.told && time.Since(since) >= w.options.TroubleAfter:
 		w.trouble.told = true
 		w.tellOthers(ctx, p, w.failure(since), "Channel "+w.name+" fails"+w.whom(),
-			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.", length(time.Since(since)), Trouble(o.Class, o.Unknown), w.name))
+			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.",
+				length(time.Since(since)), Trouble(o.Class, o.Unknown), w.name))
 	}
 }
 
@@ -183,11 +185,15 @@ func (w *worker) operators(p Policy) (to []rules.Address) {
 
 // troubles say in words what the classes of failures mean.
 var troubles = map[string]string{
-	"refused": "it cannot be reached", "timeout": "it does not answer in time", "tls": "there is no safe connection to it (TLS)",
-	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential", "rejected": "it refuses the message or does not know the address",
-	"server": "it has trouble itself", "invalid": "the channel's address cannot be used", "panic": "tocsin failed to write the message for it",
-	"gave_up": "it took nothing for three days", "no_such_channel": "there is no such channel, or its credential cannot be opened",
-	"no_such_target": "the channel has other receivers by now", "restart": "tocsin was ended meanwhile",
+	"refused": "it cannot be reached", "timeout": "it does not answer in time",
+	"tls":          "there is no safe connection to it (TLS)",
+	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential",
+	"rejected": "it refuses the message or does not know the address",
+	"server":   "it has trouble itself", "invalid": "the channel's address cannot be used",
+	"panic":           "tocsin failed to write the message for it",
+	"gave_up":         "it took nothing for three days",
+	"no_such_channel": "there is no such channel, or its credential cannot be opened",
+	"no_such_target":  "the channel has other receivers by now", "restart": "tocsin was ended meanwhile",
 	"unread": "tocsin cannot read its own database now",
 }
 

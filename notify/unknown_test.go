@@ -39,7 +39,9 @@ func TestUnknownIsRetriedLikeAFailureUnderTheSameID(t *testing.T) {
 
 func TestUnknownIsADeadLetterAfterThreeDaysAndToldOfLikeOne(t *testing.T) {
 	o := notify.Options{
-		Policy: policy(t, "phone", notify.Settings{Fallback: "mail"}), Operators: func() []string { return []string{"phone", "pager"} },
+		Policy: policy(t, "phone", notify.Settings{Fallback: "mail"}), Operators: func() []string {
+			return []string{"phone", "pager"}
+		},
 	}
 	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(2000, unknown)}, func(b *box, s *service) {
 		b.owe(on("phone", "one"))
@@ -128,7 +130,8 @@ func TestOneSuccessMakesAllThatWaitsDue(t *testing.T) {
 		}
 		after(10 * time.Second)
 		want(t, "states", b.states(), "sent sent sent")
-		if lines := strings.Split(s.heard(), "\n"); len(lines) != 6 || lines[3][:3] != lines[4][:3] || lines[4][:3] != lines[5][:3] {
+		if lines := strings.Split(s.heard(), "\n"); len(lines) != 6 || lines[3][:3] != lines[4][:3] ||
+			lines[4][:3] != lines[5][:3] {
 			t.Errorf("told:\n%s", s.heard())
 		}
 	})

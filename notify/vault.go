@@ -58,7 +58,8 @@ func (v *Vault) Open(id, kind string, sealed []byte) (rules.Secret, error) {
 	}
 	text, err := aead.Open(nil, nil, sealed, bound(id, kind))
 	if err != nil {
-		return rules.Secret{}, rules.Errorf(rules.Unavailable, "the credential cannot be opened with this key; add the channel again")
+		return rules.Secret{}, rules.Errorf(rules.Unavailable,
+			"the credential cannot be opened with this key; add the channel again")
 	}
 	return rules.NewSecret(string(text)), nil
 }

@@ -154,7 +154,8 @@ func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
 		}
 		return rules.Outcome{State: rules.Owed, Class: "unread"}
 	}
-	if c.Target = w.sender.Renamed(c.URL, w.to.Target); c.Target != "" && !slices.Contains(w.sender.Targets(c.URL), c.Target) {
+	if c.Target = w.sender.Renamed(c.URL, w.to.Target); c.Target != "" &&
+		!slices.Contains(w.sender.Targets(c.URL), c.Target) {
 		return w.gone("no_such_target")
 	}
 	c.Timeout = p.Timeout
@@ -207,7 +208,8 @@ func (w *worker) report(m Message, o rules.Outcome, count int) {
 	if o.State != rules.Sent {
 		level = slog.LevelWarn
 	}
-	w.log.Log(context.Background(), level, "delivery", "channel", w.name, "target", w.to.Target, "message", m.ID, "notifications", count,
+	w.log.Log(context.Background(), level, "delivery", "channel", w.name, "target", w.to.Target, "message", m.ID,
+		"notifications", count,
 		"outcome", o.State, "unknown", o.Unknown, "class", o.Class, "status", o.Code)
 	if w.options.Told != nil {
 		w.options.Told(w.name, m, o)

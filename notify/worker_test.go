@@ -109,12 +109,18 @@ func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
 	}{
 		{"the fallback has it", " It was told on mail instead.", []rules.Notification{plain}, false},
 		{"the fallback refused it before", "", []rules.Notification{instead}, false},
-		{"the fallback has a part of it", " Some of it was told on mail instead.", []rules.Notification{instead, plain}, false},
+		{
+			"the fallback has a part of it", " Some of it was told on mail instead.",
+			[]rules.Notification{instead, plain},
+			false,
+		},
 		{"tocsin's own before it do not count", " It was told on mail instead.", []rules.Notification{own, plain}, false},
 		{"it was not saved", "", []rules.Notification{plain}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := notify.Options{Operators: func() []string { return []string{"pager"} }, Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
+			o := notify.Options{Operators: func() []string {
+				return []string{"pager"}
+			}, Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
 			dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(9, refused)}, func(b *box, s *service) {
 				b.undiverting, s.troubled = tt.unsaved, tt.unsaved
 				if tt.owed[0].AlertID == "" {
@@ -137,11 +143,12 @@ func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
 
 func TestTwoDeadChannelsDoNotTellOfEachOtherForEver(t *testing.T) {
 	o := notify.Options{Operators: func() []string { return []string{"phone", "mail"} }}
-	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, refused), "mail": many(100, refused)}, func(b *box, s *service) {
-		b.owe(on("phone", "one"))
-		after(24 * time.Hour)
-		want(t, "states", b.states(), "dead dead")
-	})
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(100, refused), "mail": many(100, refused)},
+		func(b *box, s *service) {
+			b.owe(on("phone", "one"))
+			after(24 * time.Hour)
+			want(t, "states", b.states(), "dead dead")
+		})
 }
 
 func TestAChannelThatFailsForAnHourIsToldElsewhere(t *testing.T) {
@@ -218,7 +225,8 @@ func TestARestartDoesNotTellAgainThatAChannelFails(t *testing.T) {
 				t.Errorf("told %d times, want %d:\n%s", n, told, s.heard())
 			}
 			since := time.Now().Add(-3*time.Hour - time.Minute)
-			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()), rules.Address{Channel: "mail"})}
+			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()),
+				rules.Address{Channel: "mail"})}
 		})
 	}
 }
@@ -235,9 +243,11 @@ func TestTheEndOfAFailureThatAnotherDispatcherToldOfIsTold(t *testing.T) {
 		dispatchBy(t, o, nil, func(b *box, s *service) {
 			b.owe(failedFor(3 * time.Hour))
 			after(time.Minute)
-			wantTimes(t, s, map[string]int{"phone one": 1, "mail Channel phone fails": 0, "mail Channel phone works again": ends})
+			wantTimes(t, s,
+				map[string]int{"phone one": 1, "mail Channel phone fails": 0, "mail Channel phone works again": ends})
 			since := time.Now().Add(-3*time.Hour - time.Minute)
-			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()), rules.Address{Channel: "mail"})}
+			known = []string{rules.OnceID(fmt.Sprintf("channel phone fails since %d", since.Unix()),
+				rules.Address{Channel: "mail"})}
 		})
 	}
 }
@@ -361,23 +371,29 @@ func TestARateBudgetIsKeptAndWhatWaitsIsFolded(t *testing.T) {
 
 // The bubble begins at midnight UTC of a Saturday, the first of January 2000.
 func TestQuietHoursHoldBackWhatIsNotSevereAndEndWithADigest(t *testing.T) {
-	quiet := notify.Quiet{Active: rules.Active{Hours: "22:00-07:00", Zone: "Europe/Berlin"}, Except: []rules.Severity{rules.Critical}}
+	quiet := notify.Quiet{
+		Active: rules.Active{Hours: "22:00-07:00", Zone: "Europe/Berlin"},
+		Except: []rules.Severity{rules.Critical},
+	}
 	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Quiet: &quiet})}
 	dispatchBy(t, o, nil, func(b *box, s *service) {
 		severe := on("phone", "fire")
 		severe.Facts.Severity = rules.Critical
-		b.owe(on("phone", "one"), severe, rules.Notification{Channel: "phone", Reason: rules.Test, Facts: rules.Facts{Title: "a test"}})
+		b.owe(on("phone", "one"), severe,
+			rules.Notification{Channel: "phone", Reason: rules.Test, Facts: rules.Facts{Title: "a test"}})
 		b.owe(on("mail", "one"))
 		over := on("phone", "one")
 		over.Reason = rules.Resolved
 		after(5 * time.Hour)
 		b.owe(on("phone", "two"), over)
 		after(59 * time.Minute)
-		if got := s.heard(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "0s phone fire, and 1 more: 1 firing, 1 of tocsin's own") {
+		if got := s.heard(); strings.Count(got, "\n") != 1 ||
+			!strings.Contains(got, "0s phone fire, and 1 more: 1 firing, 1 of tocsin's own") {
 			t.Errorf("in the night:\n%s", got)
 		}
 		after(2 * time.Minute) // it is seven in Berlin
-		if got := s.heard(); !strings.HasSuffix(got, "6h0m0s phone Quiet hours are over: two, and 1 more: 1 still wrong, 1 came and went") {
+		if got := s.heard(); !strings.HasSuffix(got,
+			"6h0m0s phone Quiet hours are over: two, and 1 more: 1 still wrong, 1 came and went") {
 			t.Errorf("in the morning:\n%s", got)
 		}
 		after(time.Hour)
@@ -490,10 +506,18 @@ func TestWhatIsRefusedTogetherIsSentApart(t *testing.T) {
 	}{
 		{"one of two", alerts("phone", 0, 2), []rules.Outcome{bad, bad}, "dead sent", 3},
 		{"one of four", alerts("phone", 0, 4), []rules.Outcome{bad, {State: rules.Sent}, bad, bad}, "sent sent dead sent", 5},
-		{"it is down in between", alerts("phone", 0, 2), []rules.Outcome{bad, down, {State: rules.Sent}, bad}, "dead sent", 4},
+		{
+			"it is down in between", alerts("phone", 0, 2),
+			[]rules.Outcome{bad, down, {State: rules.Sent}, bad},
+			"dead sent",
+			4,
+		},
 		{"all", alerts("phone", 0, 20), many(100, bad), dead, 39},
 		{"a digest", alerts("phone", 0, 21), many(1, bad), dead + " dead", 1},
-		{"for its address", alerts("phone", 0, 2), many(1, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 404}), "dead dead", 1},
+		{
+			"for its address", alerts("phone", 0, 2), many(1, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 404}),
+			"dead dead", 1,
+		},
 		{"for its credential", alerts("phone", 0, 2), many(1, refused), "dead dead", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -524,12 +548,15 @@ func TestWhatIsRefusedTogetherIsToldOfOnce(t *testing.T) {
 		{"the last two are taken", 4, append(many(4, bad), sent), "2 messages could not be delivered"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"}), Operators: func() []string { return []string{"pager"} }}
+			o := notify.Options{Policy: policy(t, "phone", notify.Settings{Fallback: "mail"}), Operators: func() []string {
+				return []string{"pager"}
+			}}
 			dispatchBy(t, o, map[string][]rules.Outcome{"phone": tt.answers}, func(b *box, s *service) {
 				b.owe(alerts("phone", 0, tt.owed)...)
 				after(time.Minute)
 				told := b.held("pager")
-				if len(told) != 1 || !strings.HasPrefix(told[0].Facts.Text, tt.want) || !strings.HasSuffix(told[0].Facts.Text, "It was told on mail instead.") {
+				if len(told) != 1 || !strings.HasPrefix(told[0].Facts.Text, tt.want) ||
+					!strings.HasSuffix(told[0].Facts.Text, "It was told on mail instead.") {
 					t.Errorf("the operators were told %d times: %+v", len(told), told)
 				}
 			})
@@ -546,6 +573,7 @@ func TestAPartThatIsOverMeanwhileIsPassedOver(t *testing.T) {
 		b.change(b.held("phone")[2:], func(n *rules.Notification) { n.State = rules.Cancelled })
 		after(time.Second)
 		want(t, "states", b.states(), "sent sent cancelled cancelled")
-		want(t, "told", s.heard(), "0s phone alert0, and 3 more: 4 firing\n0s phone alert0, and 1 more: 2 firing\n1s phone alert0, and 1 more: 2 firing")
+		want(t, "told", s.heard(), "0s phone alert0, and 3 more: 4 firing\n0s phone alert0, and 1 more: 2 firing\n1s phone "+
+			"alert0, and 1 more: 2 firing")
 	})
 }

@@ -193,7 +193,9 @@ func (l *Ledger) Restore(s Setting, v Version, by Actor) {
 func (l *Ledger) live(alert string) (*Instance, error) {
 	a := l.alerts[alert]
 	if a == nil || !a.ResolvedAt.IsZero() || l.instances.of(a.Series) == nil {
-		return nil, Errorf(Conflict, "alert %s is resolved; only a firing alert can be acknowledged, snoozed or taken back; list_alerts shows those that fire", alert)
+		return nil,
+			Errorf(Conflict, "alert %s is resolved; only a firing alert can be acknowledged, snoozed or taken back; "+
+				"list_alerts shows those that fire", alert)
 	}
 	return l.instances.of(a.Series), nil
 }
@@ -403,8 +405,10 @@ func (l *Ledger) Book(channel string, reason Reason, f Facts, now time.Time) *No
 // BookTo is Book for an address.
 func (l *Ledger) BookTo(to Address, reason Reason, f Facts, now time.Time) *Notification {
 	n := &Notification{
-		ID:     "n" + digest(l.Rule.ID, to.Channel, to.Target, string(reason), f.Title, f.Text, strconv.FormatInt(now.UnixNano(), 10)),
-		RuleID: l.Rule.ID, Channel: to.Channel, Target: to.Target, Reason: reason, State: Owed, BookedAt: now, Due: now, Facts: f,
+		ID: "n" + digest(l.Rule.ID, to.Channel, to.Target, string(reason), f.Title, f.Text,
+			strconv.FormatInt(now.UnixNano(), 10)),
+		RuleID: l.Rule.ID, Channel: to.Channel, Target: to.Target, Reason: reason, State: Owed, BookedAt: now, Due: now,
+		Facts: f,
 	}
 	l.owe(n)
 	l.changed.notification(n)

@@ -67,7 +67,8 @@ func FirstInstant(wall time.Time, zone *time.Location) time.Time {
 	}
 	_, now := near.Zone()
 	_, before := from.Add(-time.Nanosecond).Zone()
-	if earlier := near.Add(time.Duration(now-before) * time.Second); earlier.Before(from) && asWall(earlier.In(zone)).Equal(wall) {
+	if earlier := near.Add(time.Duration(now-before) * time.Second); earlier.Before(from) &&
+		asWall(earlier.In(zone)).Equal(wall) {
 		return earlier
 	}
 	return near

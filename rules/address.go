@@ -81,7 +81,8 @@ func (l *Ledger) Spread(id string, targets []string, now time.Time) {
 func (l *Ledger) needless(n *Notification, target string) bool {
 	a := l.alerts[n.AlertID]
 	unheard := a != nil && n.Reason == Resolved && !Address{n.Channel, target}.MeetsAny(l.heard(a))
-	return unheard || slices.Contains(n.Facts.Had, target) || slices.ContainsFunc(l.owed[n.AlertID], func(m *Notification) bool {
-		return m != n && m.Root() == n.Root() && m.Target == target && m.State != Cancelled
-	})
+	return unheard || slices.Contains(n.Facts.Had, target) || slices.ContainsFunc(l.owed[n.AlertID],
+		func(m *Notification) bool {
+			return m != n && m.Root() == n.Root() && m.Target == target && m.State != Cancelled
+		})
 }

@@ -29,7 +29,8 @@ func toEach(what map[string]rules.Outcome) func(*play) {
 }
 
 func TestEachTargetHearsOfTheEndOfWhatItWasTold(t *testing.T) {
-	sent, dead, later := rules.Outcome{State: rules.Sent}, rules.Outcome{State: rules.Dead, Class: "rejected"}, rules.Outcome{State: rules.Owed, Class: "server"}
+	sent, dead, later := rules.Outcome{State: rules.Sent}, rules.Outcome{State: rules.Dead, Class: "rejected"},
+		rules.Outcome{State: rules.Owed, Class: "server"}
 	for _, tt := range []struct {
 		name, script string
 		me, you      rules.Outcome
@@ -37,7 +38,10 @@ func TestEachTargetHearsOfTheEndOfWhatItWasTold(t *testing.T) {
 	}{
 		{
 			"both have it", "b try g try", sent, sent,
-			[]string{"0s first phone me sent", "0s first phone you sent", "30s resolved phone me sent", "30s resolved phone you sent"},
+			[]string{
+				"0s first phone me sent", "0s first phone you sent", "30s resolved phone me sent",
+				"30s resolved phone you sent",
+			},
 		},
 		{
 			"one has refused it", "b try g try", sent, dead,
@@ -45,11 +49,17 @@ func TestEachTargetHearsOfTheEndOfWhatItWasTold(t *testing.T) {
 		},
 		{
 			"one waits for it", "b try g mend try", sent, later,
-			[]string{"0s first phone me sent", "0s first phone you sent due 30s", "30s resolved phone me sent", "30s resolved phone you sent"},
+			[]string{
+				"0s first phone me sent", "0s first phone you sent due 30s", "30s resolved phone me sent",
+				"30s resolved phone you sent",
+			},
 		},
 		{
 			"one waited for it, and has refused it in the end", "b try g refuse try", sent, later,
-			[]string{"0s first phone me sent", "0s first phone you dead due 30s", "30s resolved phone me sent", "30s resolved phone you cancelled"},
+			[]string{
+				"0s first phone me sent", "0s first phone you dead due 30s", "30s resolved phone me sent",
+				"30s resolved phone you cancelled",
+			},
 		},
 		{
 			"both have refused it", "b try g try", dead, dead,
@@ -57,11 +67,17 @@ func TestEachTargetHearsOfTheEndOfWhatItWasTold(t *testing.T) {
 		},
 		{
 			"what was never tried goes whole", "b g try", sent, dead,
-			[]string{"0s first phone me sent due 30s", "0s first phone you dead due 30s", "30s resolved phone me sent", "30s resolved phone you cancelled"},
+			[]string{
+				"0s first phone me sent due 30s", "0s first phone you dead due 30s", "30s resolved phone me sent",
+				"30s resolved phone you cancelled",
+			},
 		},
 		{
 			"across a restart", "b try restart g restart mend try", sent, later,
-			[]string{"0s first phone me sent", "0s first phone you sent due 30s", "30s resolved phone me sent", "30s resolved phone you sent"},
+			[]string{
+				"0s first phone me sent", "0s first phone you sent due 30s", "30s resolved phone me sent",
+				"30s resolved phone you sent",
+			},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -98,7 +114,8 @@ func TestATargetThatWasNeverToldHearsOfNoEnd(t *testing.T) {
 			}
 		},
 	}
-	p.run("b try g replace").told("0s first phone me sent", "0s first phone you sent", "30s resolved phone me owed", "30s resolved phone you cancelled")
+	p.run("b try g replace").told("0s first phone me sent", "0s first phone you sent", "30s resolved phone me owed",
+		"30s resolved phone you cancelled")
 }
 
 func TestSpread(t *testing.T) {
@@ -129,7 +146,13 @@ func TestSpread(t *testing.T) {
 		{"to nobody known", rules.Facts{Title: "b"}, "", nil, []string{" owed"}},
 		{"to two", rules.Facts{Title: "c"}, "", []string{"me", "you"}, []string{"me owed", "you owed"}},
 		{"one that is there keeps its own", rules.Facts{Title: "d"}, "you", []string{"me", "you"}, []string{"you owed"}},
-		{"one that was replaced", rules.Facts{Title: "e", Had: []string{"me"}}, "you", []string{"me", "thou", "her"}, []string{"her owed", "thou owed"}},
+		{
+			"one that was replaced",
+			rules.Facts{Title: "e", Had: []string{"me"}},
+			"you",
+			[]string{"me", "thou", "her"},
+			[]string{"her owed", "thou owed"},
+		},
 		{"one that is gone", rules.Facts{Title: "f", Had: []string{"me"}}, "you", []string{"me"}, []string{"you cancelled"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -149,7 +172,8 @@ func TestSpread(t *testing.T) {
 			p.l.Spread(n.ID, []string{"her", "thou"}, p.now)
 		}
 	}
-	if got := targets(first); !slices.Equal(got, []string{"her owed", "thou owed", "you cancelled"}) && !slices.Equal(got, []string{"her owed", "me cancelled", "thou owed"}) {
+	if got := targets(first); !slices.Equal(got, []string{"her owed", "thou owed", "you cancelled"}) &&
+		!slices.Equal(got, []string{"her owed", "me cancelled", "thou owed"}) {
 		t.Errorf("spread to %q", got)
 	}
 	one := book(rules.Facts{Title: "one of two was replaced"}, "")
@@ -172,7 +196,8 @@ func TestSpread(t *testing.T) {
 }
 
 func TestAddressesMeetWhereOneStandsForAll(t *testing.T) {
-	phone, me, you, mail := rules.Address{Channel: "phone"}, rules.Address{Channel: "phone", Target: "me"}, rules.Address{Channel: "phone", Target: "you"}, rules.Address{Channel: "mail"}
+	phone, me, you, mail := rules.Address{Channel: "phone"}, rules.Address{Channel: "phone", Target: "me"},
+		rules.Address{Channel: "phone", Target: "you"}, rules.Address{Channel: "mail"}
 	for _, tt := range []struct {
 		a, b rules.Address
 		want bool
@@ -196,7 +221,8 @@ func TestTheFallbackIsToldWhichTargetsMissedIt(t *testing.T) {
 	}
 	p.save()
 	owed := p.owed()
-	if len(owed) != 1 || owed[0].Channel != "mail" || owed[0].Target != "" || owed[0].Origin != "" || len(owed[0].Facts.Missed) != 2 || len(owed[0].Facts.Instead) != 1 {
+	if len(owed) != 1 || owed[0].Channel != "mail" || owed[0].Target != "" || owed[0].Origin != "" ||
+		len(owed[0].Facts.Missed) != 2 || len(owed[0].Facts.Instead) != 1 {
 		t.Fatalf("the fallback is owed %d: %+v", len(owed), *owed[0])
 	}
 }

@@ -14,7 +14,10 @@ func crowd(n int) (*rules.Ledger, []rules.Observation) {
 	l := rules.NewLedger(fever(func(r *rules.Rule) { r.MaxSeries = n }), ann, noon)
 	obs := make([]rules.Observation, n)
 	for i := range obs {
-		obs[i] = rules.Observation{Series: rules.Series(fmt.Sprintf("host=server%06d", i)), Verdict: rules.Good, Value: float64(i)}
+		obs[i] = rules.Observation{
+			Series: rules.Series(fmt.Sprintf("host=server%06d", i)), Verdict: rules.Good,
+			Value: float64(i),
+		}
 	}
 	l.Observe(rules.Setting{Now: noon}, obs, nil)
 	l.Saved(1)

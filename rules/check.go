@@ -144,7 +144,8 @@ func (r Rule) checkNames() error {
 		return FieldErrorf("title", "is missing; say what is wrong when it fires, for example \"Freezer too warm\"")
 	}
 	if !goodName.MatchString(r.Name) {
-		return FieldErrorf("name", "must be small letters, digits, _ . and -, at most 63; got %s; for example freezer_too_warm", shown(r.Name))
+		return FieldErrorf("name",
+			"must be small letters, digits, _ . and -, at most 63; got %s; for example freezer_too_warm", shown(r.Name))
 	}
 	return checkPrintable("title", r.Title, 200)
 }
@@ -159,13 +160,18 @@ func (r Rule) checkWhat() error {
 			errs = append(errs, FieldErrorf("field", "is missing; for example celsius"))
 		}
 	}
-	for _, f := range []struct{ name, text string }{{"measurement", r.Measurement}, {"field", r.Field}, {"source", r.Source}} {
+	for _, f := range []struct{ name, text string }{
+		{"measurement", r.Measurement},
+		{"field", r.Field},
+		{"source", r.Source},
+	} {
 		errs = append(errs, checkPrintable(f.name, f.text, 250))
 	}
 	for i, tag := range r.GroupBy {
 		errs = append(errs, checkPrintable("group_by", tag, 250))
 		if tag == "" || tag == "*" || tag == "time" {
-			errs = append(errs, FieldErrorf("group_by", "must be a list of tag names; %q is none; for example [\"sensor\"]", tag))
+			errs = append(errs,
+				FieldErrorf("group_by", "must be a list of tag names; %q is none; for example [\"sensor\"]", tag))
 		}
 		if slices.Contains(r.GroupBy[:i], tag) {
 			errs = append(errs, FieldErrorf("group_by", "names %q twice", tag))
@@ -190,7 +196,8 @@ func (r Rule) checkExpect() error {
 	tags := slices.Sorted(slices.Values(r.GroupBy))
 	for i, labels := range r.Condition.Expect {
 		if !slices.Equal(slices.Sorted(maps.Keys(labels)), tags) {
-			return FieldErrorf(fmt.Sprintf("condition.expect[%d]", i), "must name exactly the tags of group_by (%s); got %s; for example [{\"sensor\": \"a\"}] with group_by [\"sensor\"]",
+			return FieldErrorf(fmt.Sprintf("condition.expect[%d]", i),
+				"must name exactly the tags of group_by (%s); got %s; for example [{\"sensor\": \"a\"}] with group_by [\"sensor\"]",
 				strings.Join(tags, ", "), SeriesOf(labels))
 		}
 	}
@@ -247,10 +254,13 @@ func (r Rule) checkTimes() error {
 		}
 	}
 	if e := r.Escalate; e != nil && (e.After <= 0 || len(e.Channels) == 0) {
-		errs = append(errs, FieldErrorf("escalate", "needs after and channels; for example {\"after\": \"30m\", \"channels\": [\"pager\"]}"))
+		errs = append(errs, FieldErrorf("escalate",
+			"needs after and channels; for example {\"after\": \"30m\", \"channels\": [\"pager\"]}"))
 	}
 	if c := r.Condition; c.Type == Absence && c.ForgetAfter <= c.Window+r.For {
-		errs = append(errs, FieldErrorf("condition.forget_after", "must be longer than window and for together (%s), or a series is forgotten before it is missed; got %s; for example 30d",
+		errs = append(errs, FieldErrorf("condition.forget_after",
+			"must be longer than window and for together (%s), or a series is forgotten before it is missed; got %s; for "+
+				"example 30d",
 			c.Window+r.For, c.ForgetAfter))
 	}
 	if r.Active != nil {
@@ -275,7 +285,8 @@ func (r Rule) checkTexts() error {
 	if err := checkProgram("summary", r.Summary, 2000); err != nil {
 		errs = append(errs, err)
 	} else if _, err := template.New("summary").Parse(r.Summary); err != nil {
-		errs = append(errs, FieldErrorf("summary", "is not a template: %v; for example {{.labels.sensor}} is at {{.value}} °C", err))
+		errs = append(errs,
+			FieldErrorf("summary", "is not a template: %v; for example {{.labels.sensor}} is at {{.value}} °C", err))
 	}
 	errs = append(errs, checkLink("runbook", r.Runbook), checkFilter("labels", asOneEach(r.Labels)))
 	for _, labels := range r.Condition.Expect {
@@ -299,7 +310,8 @@ func checkLink(field, link string) error {
 	}
 	u, err := url.Parse(link)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return FieldErrorf(field, "must be a link that begins with https:// or http://; got %s; for example https://wiki.example/freezer", shown(link))
+		return FieldErrorf(field, "must be a link that begins with https:// or http://; got %s; for example "+
+			"https://wiki.example/freezer", shown(link))
 	}
 	return nil
 }
@@ -336,25 +348,29 @@ func belongsToSome(name string) bool {
 
 func (c Condition) check() error {
 	if c.Type == "" {
-		return FieldErrorf("condition", "is missing its type; one of threshold, absence, change, anomaly, forecast, expression, query; "+
-			`for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`)
+		return FieldErrorf("condition",
+			"is missing its type; one of threshold, absence, change, anomaly, forecast, expression, query; "+
+				`for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`)
 	}
 	var errs []error
 	needs := strings.Fields(conditionNeeds[c.Type])
 	for name, given := range c.given() {
 		must := slices.Contains(needs, name+"!")
 		if must && !given {
-			errs = append(errs, FieldErrorf("condition."+name, "is missing; a condition of type %s needs it, for example %s", c.Type, exampleOf(name)))
+			errs = append(errs, FieldErrorf("condition."+name, "is missing; a condition of type %s needs it, for example %s",
+				c.Type, exampleOf(name)))
 		}
 		if given && !must && !slices.Contains(needs, name) {
-			errs = append(errs, FieldErrorf("condition."+name, "does not belong to a condition of type %s, which has: %s", c.Type, strings.ReplaceAll(conditionNeeds[c.Type], "!", "")))
+			errs = append(errs, FieldErrorf("condition."+name, "does not belong to a condition of type %s, which has: %s",
+				c.Type, strings.ReplaceAll(conditionNeeds[c.Type], "!", "")))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	if len(errs) > 0 {
 		return errors.Join(errs...)
 	}
-	return errors.Join(c.checkValues(), c.checkWindows(), checkProgram("condition.expr", c.Expr, 2000), checkProgram("condition.text", c.Text, 16<<10))
+	return errors.Join(c.checkValues(), c.checkWindows(), checkProgram("condition.expr", c.Expr, 2000),
+		checkProgram("condition.text", c.Text, 16<<10))
 }
 
 // given tells for each key of a condition whether it was filled in.
@@ -364,7 +380,8 @@ func (c Condition) given() map[string]bool {
 		"value": !c.Value.IsZero(), "recover": !c.Recover.IsZero(), "expect": len(c.Expect) > 0,
 		"forget_after": c.ForgetAfter != 0, "ago": c.Ago != 0, "percent": c.Percent, "horizon": c.Horizon != 0,
 		"sensitivity": c.Sensitivity != "", "direction": c.Direction != "", "season": c.Season != "",
-		"inputs": len(c.Inputs) > 0, "expr": c.Expr != "", "language": c.Language != "", "text": c.Text != "", "column": c.Column != "",
+		"inputs": len(c.Inputs) > 0, "expr": c.Expr != "", "language": c.Language != "", "text": c.Text != "",
+		"column": c.Column != "",
 	}
 }
 
@@ -381,7 +398,9 @@ func (c Condition) checkValues() error {
 		return err
 	}
 	if c.Type == Forecast && (c.Operator == Equal || c.Operator == Unequal) {
-		return FieldErrorf("condition.operator", "must be one of > >= < <= between outside in a condition of type forecast; got %s: a line meets no value exactly", c.Operator)
+		return FieldErrorf("condition.operator",
+			"must be one of > >= < <= between outside in a condition of type forecast; got %s: a line meets no value exactly",
+			c.Operator)
 	}
 	if c.Value.Kind == Text && (c.Type != Threshold || c.Aggregation != Latest) {
 		return FieldErrorf("condition.value", "may be text only with aggregation latest; got %s", c.Value)
@@ -396,7 +415,8 @@ func (c Condition) checkValues() error {
 		return FieldErrorf("condition.recover", "makes no sense with operator %s; leave it out", c.Operator)
 	}
 	if c.stricter() {
-		return FieldErrorf("condition.recover", "must lie on the good side of value %s; got %s; with operator > it is the smaller number", c.Value, c.Recover)
+		return FieldErrorf("condition.recover",
+			"must lie on the good side of value %s; got %s; with operator > it is the smaller number", c.Value, c.Recover)
 	}
 	return nil
 }
@@ -426,9 +446,11 @@ func checkValue(field string, o Operator, v Value) error {
 	case ranged && v.Kind != Range:
 		return FieldErrorf(field, "must be two numbers [low, high] with operator %s; got %s; for example [2, 8]", o, v)
 	case !ranged && v.Kind == Range:
-		return FieldErrorf(field, "must be one value with operator %s; got %s; for example 25; use between or outside for a range", o, v)
+		return FieldErrorf(field,
+			"must be one value with operator %s; got %s; for example 25; use between or outside for a range", o, v)
 	case v.Kind == Text && o != Equal && o != Unequal:
-		return FieldErrorf(field, "is text, which can only be compared with == or !=; got operator %s; write a number for that, for example 25", o)
+		return FieldErrorf(field, "is text, which can only be compared with == or !=; got operator %s; write a number for "+
+			"that, for example 25", o)
 	}
 	return nil
 }
@@ -441,16 +463,19 @@ func (c Condition) checkWindows() error {
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
 		in, path := c.Inputs[name], "condition.inputs."+name
 		if in.Measurement == "" || in.Field == "" {
-			errs = append(errs, FieldErrorf(path, "needs a measurement and a field; for example {\"measurement\": \"cpu\", \"field\": \"usage\"}"))
+			errs = append(errs, FieldErrorf(path,
+				"needs a measurement and a field; for example {\"measurement\": \"cpu\", \"field\": \"usage\"}"))
 		}
 		if in.Window < Second || in.Window > 366*Day {
 			errs = append(errs, FieldErrorf(path+".window", "must be between 1s and 366d; got %s", in.Window))
 		}
-		errs = append(errs, checkPrintable(path+".measurement", in.Measurement, 250), checkPrintable(path+".field", in.Field, 250), checkFilter(path+".where", in.Where))
+		errs = append(errs, checkPrintable(path+".measurement", in.Measurement, 250),
+			checkPrintable(path+".field", in.Field, 250), checkFilter(path+".where", in.Where))
 	}
 	if c.Season != "" && c.Season != "auto" && c.Season != "none" {
 		if _, err := ParseDuration(c.Season); err != nil {
-			errs = append(errs, FieldErrorf("condition.season", "must be auto, none or a duration such as 1d; got %s", shown(c.Season)))
+			errs = append(errs,
+				FieldErrorf("condition.season", "must be auto, none or a duration such as 1d; got %s", shown(c.Season)))
 		}
 	}
 	return errors.Join(errs...)

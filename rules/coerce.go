@@ -155,7 +155,8 @@ func asValue(v any) (Value, error) {
 		low, err := asNumber(v[0])
 		high, err2 := asNumber(v[1])
 		if err != nil || err2 != nil || low > high {
-			return Value{}, fmt.Errorf("must be two numbers [low, high], the lower first; got [%s, %s]", shown(v[0]), shown(v[1]))
+			return Value{}, fmt.Errorf("must be two numbers [low, high], the lower first; got [%s, %s]", shown(v[0]),
+				shown(v[1]))
 		}
 		return Value{Kind: Range, Low: low, High: high}, nil
 	case string:
@@ -174,11 +175,16 @@ func asValue(v any) (Value, error) {
 var operatorWords = map[string]Operator{
 	"gt": Above, "gte": AtLeast, "ge": AtLeast, "lt": Below, "lte": AtMost, "le": AtMost,
 	"eq": Equal, "=": Equal, "ne": Unequal, "neq": Unequal, "<>": Unequal,
-	"above": Above, "over": Above, "exceeds": Above, "greater": Above, "greater_than": Above, "more_than": Above, "higher_than": Above,
-	"below": Below, "under": Below, "less": Below, "less_than": Below, "lower_than": Below,
-	"at_least": AtLeast, "greater_or_equal": AtLeast, "greater_than_or_equal": AtLeast, "greater_than_or_equal_to": AtLeast,
-	"at_most": AtMost, "less_or_equal": AtMost, "less_than_or_equal": AtMost, "less_than_or_equal_to": AtMost,
-	"is": Equal, "equal": Equal, "equals": Equal, "equal_to": Equal, "is_not": Unequal, "not_equal": Unequal, "not_equals": Unequal, "not_equal_to": Unequal,
+	"above": Above, "over": Above, "exceeds": Above, "greater": Above, "greater_than": Above, "more_than": Above,
+	"higher_than": Above,
+	"below":       Below, "under": Below, "less": Below, "less_than": Below, "lower_than": Below,
+	"at_least": AtLeast, "greater_or_equal": AtLeast, "greater_than_or_equal": AtLeast,
+	"greater_than_or_equal_to": AtLeast,
+	"at_most":                  AtMost, "less_or_equal": AtMost, "less_than_or_equal": AtMost,
+	"less_than_or_equal_to": AtMost,
+	"is":                    Equal, "equal": Equal, "equals": Equal, "equal_to": Equal, "is_not": Unequal,
+	"not_equal":  Unequal,
+	"not_equals": Unequal, "not_equal_to": Unequal,
 	"=>": AtLeast, "=<": AtMost, "≥": AtLeast, "≤": AtMost, "≠": Unequal, "inside": Between,
 }
 

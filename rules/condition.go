@@ -40,7 +40,10 @@ const (
 )
 
 // Aggregations lists them as they are written.
-var Aggregations = []string{"latest", "mean", "min", "max", "sum", "count", "first", "stddev", "spread", "rate", "p1..p99"}
+var Aggregations = []string{
+	"latest", "mean", "min", "max", "sum", "count", "first", "stddev", "spread", "rate",
+	"p1..p99",
+}
 
 // ParseAggregation reads an aggregation; avg is mean and last is latest.
 func ParseAggregation(text string) (Aggregation, bool) {

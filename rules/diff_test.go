@@ -19,27 +19,45 @@ func TestDiffListsTheKeysThatChanged(t *testing.T) {
 	}{
 		{"nothing", func(*rules.Rule) {}, nil},
 		{"what tocsin keeps", func(r *rules.Rule) { r.ID, r.Version, r.UpdatedAt = "r9", 7, noon }, nil},
-		{"the first and the last", func(r *rules.Rule) { r.Name, r.MaxSeries = "chill", 5 }, []string{`name "fever" "chill"`, "max_series  5"}},
+		{"the first and the last", func(r *rules.Rule) {
+			r.Name, r.MaxSeries = "chill", 5
+		}, []string{`name "fever" "chill"`, "max_series  5"}},
 		{
-			"keys that were not there, beside each other", func(r *rules.Rule) { r.For, r.KeepFiringFor, r.Every = rules.Minute, rules.Hour, "1m" },
+			"keys that were not there, beside each other", func(r *rules.Rule) {
+				r.For, r.KeepFiringFor, r.Every = rules.Minute, rules.Hour, "1m"
+			},
 			[]string{`for  "1m"`, `keep_firing_for  "1h"`, `every  "1m"`},
 		},
 		{
-			"one that was not there behind one that was", func(r *rules.Rule) { r.Condition.Recover, r.For = rules.Num(21), rules.Minute },
+			"one that was not there behind one that was", func(r *rules.Rule) {
+				r.Condition.Recover, r.For = rules.Num(21), rules.Minute
+			},
 			[]string{"condition.recover 22 21", `for  "1m"`},
 		},
-		{"keys that are there no more", func(r *rules.Rule) { r.GroupBy, r.Channels = nil, nil }, []string{`group_by ["room"] `, `channels ["phone"] `}},
+		{"keys that are there no more", func(r *rules.Rule) {
+			r.GroupBy, r.Channels = nil, nil
+		}, []string{`group_by ["room"] `, `channels ["phone"] `}},
 		{
 			"keys of the condition", func(r *rules.Rule) {
-				r.Condition.Operator, r.Condition.Value, r.Condition.Recover, r.Condition.Window = rules.Below, rules.Num(5), rules.Value{}, rules.Hour
+				r.Condition.Operator, r.Condition.Value, r.Condition.Recover, r.Condition.Window = rules.Below, rules.Num(5),
+					rules.Value{}, rules.Hour
 			},
-			[]string{`condition.window "5m" "1h"`, `condition.operator ">" "<"`, "condition.value 25 5", "condition.recover 22 "},
+			[]string{
+				`condition.window "5m" "1h"`, `condition.operator ">" "<"`, "condition.value 25 5",
+				"condition.recover 22 ",
+			},
 		},
 		{
 			"another condition", func(r *rules.Rule) {
-				r.Condition = rules.Condition{Type: rules.Forecast, Window: 5 * rules.Minute, Horizon: rules.Hour, Operator: rules.Above, Value: rules.Num(25)}
+				r.Condition = rules.Condition{
+					Type: rules.Forecast, Window: 5 * rules.Minute, Horizon: rules.Hour,
+					Operator: rules.Above, Value: rules.Num(25),
+				}
 			},
-			[]string{`condition.type "threshold" "forecast"`, `condition.aggregation "mean" `, `condition.horizon  "1h"`, "condition.recover 22 "},
+			[]string{
+				`condition.type "threshold" "forecast"`, `condition.aggregation "mean" `, `condition.horizon  "1h"`,
+				"condition.recover 22 ",
+			},
 		},
 		{"the file that it is made from", func(r *rules.Rule) { r.Managed = "home.yaml" }, []string{`managed  "home.yaml"`}},
 	} {

@@ -226,7 +226,10 @@ func TestADeadLetterCanBeSentAgain(t *testing.T) {
 	}{
 		{"while it lasts", "b refuse-only resend deaf:off . g", []string{"0s first phone sent", "1m resolved phone sent"}},
 		{"when it is over", "b refuse-only g g resend deaf:off .", []string{"1m first phone sent"}},
-		{"after a restart", "b refuse-only restart resend deaf:off . g", []string{"0s first phone sent", "1m resolved phone sent"}},
+		{
+			"after a restart", "b refuse-only restart resend deaf:off . g",
+			[]string{"0s first phone sent", "1m resolved phone sent"},
+		},
 		{"not what was sent", "deaf:off b resend .", []string{"0s first phone sent"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

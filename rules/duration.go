@@ -86,7 +86,15 @@ func (d Duration) String() string {
 	for _, u := range []struct {
 		size Duration
 		name string
-	}{{Day, "d"}, {Hour, "h"}, {Minute, "m"}, {Second, "s"}, {Duration(time.Millisecond), "ms"}, {Duration(time.Microsecond), "us"}, {1, "ns"}} {
+	}{
+		{Day, "d"},
+		{Hour, "h"},
+		{Minute, "m"},
+		{Second, "s"},
+		{Duration(time.Millisecond), "ms"},
+		{Duration(time.Microsecond), "us"},
+		{1, "ns"},
+	} {
 		if n := d / u.size; n > 0 {
 			fmt.Fprintf(&b, "%d%s", n, u.name)
 			d -= n * u.size

@@ -19,8 +19,14 @@ func TestFileTroubleNamesTheReasonAndItsCure(t *testing.T) {
 		want string
 	}{
 		{"full", at(syscall.ENOSPC), "no space left on device; free some space"},
-		{"full, while others went well", errors.Join(nil, at(syscall.ENOSPC), nil), "no space left on device; free some space"},
-		{"full, wrapped and joined", fmt.Errorf("write: %w", errors.Join(at(syscall.ENOSPC), at(syscall.EBADF))), "no space left on device; free some space"},
+		{
+			"full, while others went well", errors.Join(nil, at(syscall.ENOSPC), nil),
+			"no space left on device; free some space",
+		},
+		{
+			"full, wrapped and joined", fmt.Errorf("write: %w", errors.Join(at(syscall.ENOSPC), at(syscall.EBADF))),
+			"no space left on device; free some space",
+		},
 		{"not ours", at(syscall.EACCES), "permission denied; run this as the owner of /data"},
 		{"read only", at(syscall.EROFS), "read-only file system; that disk can only be read"},
 		{"a directory", at(syscall.EISDIR), "is a directory; a directory is in the place of the file"},
@@ -30,7 +36,8 @@ func TestFileTroubleNamesTheReasonAndItsCure(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := rules.FileTrouble("read", "/data/x.key", tt.err)
-			if want := "cannot read /data/x.key: " + tt.want; !strings.HasPrefix(got.Error(), want) || rules.CodeOf(got) != rules.Unavailable {
+			if want := "cannot read /data/x.key: " + tt.want; !strings.HasPrefix(got.Error(), want) ||
+				rules.CodeOf(got) != rules.Unavailable {
 				t.Errorf("FileTrouble = %v, want %s", got, want)
 			}
 		})

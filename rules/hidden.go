@@ -29,7 +29,8 @@ func Defuse(text, replace, keep string) string {
 		}
 		after, _ := utf8.DecodeRuneInString(text[min(len(text), i+max(size, 1)):])
 		switch whole := size == utf8.RuneLen(r); {
-		case whole && (!hidden(r) || strings.ContainsRune(keep, r)), joins(r, before, after) && !(selector(r) && selector(last)):
+		case whole && (!hidden(r) || strings.ContainsRune(keep, r)), joins(r, before, after) &&
+			!(selector(r) && selector(last)):
 			b.WriteRune(r)
 		default:
 			b.WriteString(replace)

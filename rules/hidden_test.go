@@ -35,7 +35,10 @@ func TestNothingHiddenIsShown(t *testing.T) {
 			t.Errorf("%U as JSON: %+q, %q", r, document, back)
 		}
 	}
-	for _, r := range []rune{'\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066', '\u2067', '\u2068', '\u2069', '\u200e', '\u200f', '\u061c', '\u200b', '\u2060', '\ufeff', '\u00ad', '\u3164', '\U000e0041', 0x1b, 0x7f, 0x9b} {
+	for _, r := range []rune{
+		'\u202a', '\u202b', '\u202c', '\u202d', '\u202e', '\u2066', '\u2067', '\u2068', '\u2069',
+		'\u200e', '\u200f', '\u061c', '\u200b', '\u2060', '\ufeff', '\u00ad', '\u3164', '\U000e0041', 0x1b, 0x7f, 0x9b,
+	} {
 		if !strings.ContainsRune(string(hidden), r) {
 			t.Errorf("%U is not looked at", r)
 		}
@@ -44,7 +47,10 @@ func TestNothingHiddenIsShown(t *testing.T) {
 
 func TestWhatIsSeenStays(t *testing.T) {
 	for _, tt := range []struct{ text, keep, want string }{
-		{"Freezer, 21 °C, größer, 冷蔵庫, ثلاجة, 🥶", "", "Freezer, 21 °C, größer, 冷蔵庫, ثلاجة, 🥶"},
+		{
+			"Freezer, 21 °C, größer, 冷蔵庫, ثلاجة, 🥶", "",
+			"Freezer, 21 °C, größer, 冷蔵庫, ثلاجة, 🥶",
+		},
 		{"❤\ufe0f 👨\u200d👩\u200d👧", "", "❤\ufe0f 👨\u200d👩\u200d👧"},
 		{"1\ufe0f\u20e3 a\ufe0f ❤\ufe0f\ufe0f\U000e0101", "", "1\ufe0f\u20e3 a\uFFFD ❤\ufe0f\uFFFD\uFFFD"},
 		{"می\u200cخواهم", "", "می\u200cخواهم"},

@@ -187,7 +187,8 @@ func (l *Ledger) relapse(in *Instance) {
 }
 
 func (l *Ledger) calm(in *Instance, now time.Time) {
-	in.State, in.Since, in.QuietSince, in.Stood, in.OKAt, in.Rejudge, in.Alert = OK, time.Time{}, time.Time{}, 0, now, false, nil
+	in.State, in.Since, in.QuietSince, in.Stood, in.OKAt, in.Rejudge, in.Alert = OK, time.Time{}, time.Time{}, 0, now,
+		false, nil
 	l.note(in)
 }
 

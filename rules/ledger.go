@@ -100,7 +100,8 @@ type Snapshot struct {
 // OpenLedger makes a ledger of what a store kept.
 func OpenLedger(s Snapshot) *Ledger {
 	l := &Ledger{
-		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged, settled: s.Judged, Matched: s.Matched, matched: s.Matched,
+		Rule: s.Rule, Deleted: s.Deleted, Revision: s.Revision, Judged: s.Judged, settled: s.Judged, Matched: s.Matched,
+		matched:  s.Matched,
 		Progress: s.Progress,
 	}
 	for _, a := range s.Alerts {

@@ -19,13 +19,19 @@ func TestProgramsAreMeasuredBeforeTheyAreParsed(t *testing.T) {
 		{"expression that closes more than it opens", "expr", strings.Repeat(")", 65) + strings.Repeat("(", 64), ""},
 		{"long expression", "expr", "cpu > 1" + strings.Repeat(" ", 1993), ""},
 		{"deep expression", "expr", deep, "condition.expr: must not nest brackets deeper than 64 levels; got 65"},
-		{"endless expression", "expr", strings.Repeat("not ", 500) + "cpu > 1", "condition.expr: must be at most 2000 bytes; got 2007"},
+		{
+			"endless expression", "expr", strings.Repeat("not ", 500) + "cpu > 1",
+			"condition.expr: must be at most 2000 bytes; got 2007",
+		},
 		{"deep query", "text", "SELECT " + deep, "condition.text: must not nest brackets deeper than 64 levels; got 65"},
 		{"endless query", "text", "SELECT " + strings.Repeat("-", 17_000), "condition.text: must be at most 16384 bytes"},
 		{"summary", "summary", "{{" + strings.Repeat("(", 1_000_000), "summary: must be at most 2000 bytes; got 1000002"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			condition := rules.Doc{"type": "expression", "inputs": rules.Doc{"cpu": rules.Doc{"measurement": "cpu", "field": "v", "window": "1m"}}, "expr": "cpu > 1"}
+			condition := rules.Doc{
+				"type":   "expression",
+				"inputs": rules.Doc{"cpu": rules.Doc{"measurement": "cpu", "field": "v", "window": "1m"}}, "expr": "cpu > 1",
+			}
 			doc := rules.Doc{"title": "A", "condition": condition}
 			switch tt.key {
 			case "expr":

@@ -38,7 +38,8 @@ func (o *Order) Add(r Rule) error {
 	}
 	if met {
 		from := slices.Index(o.path, r.Name)
-		err := FieldErrorf("depends_on", "goes round in a circle: %s; take one of them out", circle(append(o.path[from:], r.Name)))
+		err := FieldErrorf("depends_on", "goes round in a circle: %s; take one of them out",
+			circle(append(o.path[from:], r.Name)))
 		o.forgive()
 		return err
 	}

@@ -35,7 +35,10 @@ func TestRulesStandBehindThoseTheyDependOn(t *testing.T) {
 			known := rules.Index{}
 			for text := range strings.FieldsSeq(tt.rules) {
 				name, parents, _ := strings.Cut(text, "<")
-				known.Add(rules.Rule{ID: "#" + name, Name: name, DependsOn: strings.FieldsFunc(parents, func(r rune) bool { return r == ',' })})
+				known.Add(rules.Rule{
+					ID: "#" + name, Name: name,
+					DependsOn: strings.FieldsFunc(parents, func(r rune) bool { return r == ',' }),
+				})
 			}
 			o := rules.NewOrder(known)
 			var faults []string

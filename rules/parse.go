@@ -30,7 +30,10 @@ var ruleKeys = []key[Rule]{
 	{"field", `celsius`, text(func(r *Rule) *string { return &r.Field })},
 	{"where", `{"room": "kitchen"}`, filter(func(r *Rule) *Filter { return &r.Where })},
 	{"group_by", `["sensor"]`, texts(func(r *Rule) *[]string { return &r.GroupBy })},
-	{"condition", `{"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": -15}`, setCondition},
+	{
+		"condition", `{"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": -15}`,
+		setCondition,
+	},
 	{"levels", `[{"value": -10, "severity": "critical"}]`, list(func(r *Rule) *[]Level { return &r.Levels }, levelKeys)},
 	{"for", `10m`, length(func(r *Rule) *Duration { return &r.For })},
 	{"keep_firing_for", `5m`, length(func(r *Rule) *Duration { return &r.KeepFiringFor })},
@@ -39,10 +42,16 @@ var ruleKeys = []key[Rule]{
 	{"severity", `high`, severity(func(r *Rule) *Severity { return &r.Severity })},
 	{"cooldown", `15m`, length(func(r *Rule) *Duration { return &r.Cooldown })},
 	{"remind", `["30m", "2h", "6h"]`, lengths(func(r *Rule) *[]Duration { return &r.Remind })},
-	{"escalate", `{"after": "30m", "channels": ["pager"]}`, object(func(r *Rule) **Escalation { return &r.Escalate }, escalateKeys)},
+	{
+		"escalate", `{"after": "30m", "channels": ["pager"]}`,
+		object(func(r *Rule) **Escalation { return &r.Escalate }, escalateKeys),
+	},
 	{"channels", `["phone", "mail"]`, texts(func(r *Rule) *[]string { return &r.Channels })},
 	{"no_data", `keep`, oneOf(func(r *Rule) *NoData { return &r.NoData }, "keep", "ok", "alert")},
-	{"active", `{"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}`, object(func(r *Rule) **Active { return &r.Active }, activeKeys)},
+	{
+		"active", `{"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}`,
+		object(func(r *Rule) **Active { return &r.Active }, activeKeys),
+	},
 	{"depends_on", `["router_down"]`, texts(func(r *Rule) *[]string { return &r.DependsOn })},
 	{"labels", `{"team": "home"}`, setLabels},
 	{"summary", `{{.labels.sensor}} is at {{.value}} °C`, text(func(r *Rule) *string { return &r.Summary })},
@@ -69,7 +78,10 @@ var conditionKeys = []key[Condition]{
 	{"inputs", `{"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`, setInputs},
 	{"expr", `cpu > 80`, text(func(c *Condition) *string { return &c.Expr })},
 	{"language", `influxql`, oneOf(func(c *Condition) *string { return &c.Language }, "influxql", "sql")},
-	{"text", `SELECT mean("v") AS v FROM "m" WHERE time > $from AND time <= $to GROUP BY "host"`, text(func(c *Condition) *string { return &c.Text })},
+	{
+		"text", `SELECT mean("v") AS v FROM "m" WHERE time > $from AND time <= $to GROUP BY "host"`,
+		text(func(c *Condition) *string { return &c.Text }),
+	},
 	{"column", `v`, text(func(c *Condition) *string { return &c.Column })},
 }
 
@@ -107,8 +119,9 @@ var seed = map[string]string{
 // elsewhere is what other systems call the keys of a condition.
 var elsewhere = map[string]string{
 	"threshold": "value", "limit": "value", "op": "operator", "comparison": "operator", "comparator": "operator",
-	"agg": "aggregation", "aggregate": "aggregation", "function": "aggregation", "period": "window", "range": "window", "time_window": "window",
-	"query": "text", "sql": "text", "expression": "expr",
+	"agg": "aggregation", "aggregate": "aggregation", "function": "aggregation", "period": "window", "range": "window",
+	"time_window": "window",
+	"query":       "text", "sql": "text", "expression": "expr",
 }
 
 // Parse reads a whole rule and returns it with the defaults filled in. Its
@@ -208,7 +221,10 @@ func (r Rule) takeKept(doc Doc) error {
 		switch same := fmt.Sprint(v) == fmt.Sprint(mine[name]); {
 		case !given || same || r.ID == "":
 		case name == "version":
-			errs = append(errs, &Error{Conflict, name, fmt.Sprintf("is %d by now; got %s; read the rule again and repeat the change", r.Version, shown(v))})
+			errs = append(errs, &Error{
+				Conflict, name,
+				fmt.Sprintf("is %d by now; got %s; read the rule again and repeat the change", r.Version, shown(v)),
+			})
 		default:
 			errs = append(errs, FieldErrorf(name, "cannot be set; leave it out"))
 		}
@@ -252,7 +268,8 @@ func unknownKey(path, name string, known []string) error {
 
 // besideCondition are the keys of a rule that are looked for in its condition.
 var besideCondition = []string{
-	"source", "measurement", "field", "where", "group_by", "levels", "for", "keep_firing_for", "every", "severity", "channels", "cooldown", "remind", "escalate", "no_data", "active",
+	"source", "measurement", "field", "where", "group_by", "levels", "for", "keep_firing_for", "every", "severity",
+	"channels", "cooldown", "remind", "escalate", "no_data", "active",
 }
 
 // notInCondition knows what models and other systems put into a condition; nil
@@ -265,7 +282,8 @@ func notInCondition(path, name string) error {
 	case slices.Contains([]string{"low", "high", "min", "max", "lower", "upper"}, name):
 		return FieldErrorf(path+name, "no such key; a range is value [low, high] with operator between or outside")
 	case slices.Contains(besideCondition, name):
-		return FieldErrorf(path+name, "is a key of the rule, not of its condition; give it beside the condition: {\"condition\": {...}, %q: ...}", name)
+		return FieldErrorf(path+name, "is a key of the rule, not of its condition; give it beside the condition: "+
+			"{\"condition\": {...}, %q: ...}", name)
 	}
 	return nil
 }
@@ -398,7 +416,8 @@ func setCondition(r *Rule, v any) error {
 	if !ok {
 		return fmt.Errorf("must be an object; got %s", shown(v))
 	}
-	if kind, err := asText(doc["type"]); err == nil && r.Condition.Type != "" && !strings.EqualFold(strings.TrimSpace(kind), string(r.Condition.Type)) {
+	if kind, err := asText(doc["type"]); err == nil && r.Condition.Type != "" &&
+		!strings.EqualFold(strings.TrimSpace(kind), string(r.Condition.Type)) {
 		r.Condition = Condition{}
 	}
 	return apply(&r.Condition, doc, "", conditionKeys)

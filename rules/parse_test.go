@@ -45,8 +45,11 @@ func TestParseFillsInTheDefaults(t *testing.T) {
 	}
 	want := rules.Rule{
 		Name: "freezer_too_warm", Title: "Freezer too warm", Enabled: true, Measurement: "temperature", Field: "celsius",
-		Condition: rules.Condition{Type: rules.Threshold, Aggregation: rules.Latest, Window: 5 * rules.Minute, Operator: rules.Above, Value: rules.Num(5)},
-		Severity:  rules.Medium, NoData: rules.Keep,
+		Condition: rules.Condition{
+			Type: rules.Threshold, Aggregation: rules.Latest, Window: 5 * rules.Minute,
+			Operator: rules.Above, Value: rules.Num(5),
+		},
+		Severity: rules.Medium, NoData: rules.Keep,
 	}
 	if !reflect.DeepEqual(r, want) {
 		t.Errorf("got  %+v\nwant %+v", r, want)
@@ -80,8 +83,14 @@ func TestParseReadsEveryKey(t *testing.T) {
 		{`{"group_by": ["sensor", "room"]}`, "group_by", `["sensor","room"]`},
 		{`{"group_by": "sensor"}`, "group_by", `["sensor"]`},
 		{`{"group_by": []}`, "group_by", ``},
-		{`{"levels": [{"value": -10, "severity": "critical", "channels": ["pager"]}]}`, "levels", `[{"value":-10,"severity":"critical","channels":["pager"]}]`},
-		{`{"levels": {"value": "-10", "severity": "Critical", "channels": "pager"}}`, "levels", `[{"value":-10,"severity":"critical","channels":["pager"]}]`},
+		{
+			`{"levels": [{"value": -10, "severity": "critical", "channels": ["pager"]}]}`, "levels",
+			`[{"value":-10,"severity":"critical","channels":["pager"]}]`,
+		},
+		{
+			`{"levels": {"value": "-10", "severity": "Critical", "channels": "pager"}}`, "levels",
+			`[{"value":-10,"severity":"critical","channels":["pager"]}]`,
+		},
 		{`{"for": "10m"}`, "for", `"10m"`},
 		{`{"for": "90 minutes"}`, "for", `"1h30m"`},
 		{`{"for": 0}`, "for", ``},
@@ -111,7 +120,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 		{`{"channels": "phone"}`, "channels", `["phone"]`},
 		{`{"no_data": "alert"}`, "no_data", `"alert"`},
 		{`{"no_data": "OK"}`, "no_data", `"ok"`},
-		{`{"active": {"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}}`, "active", `{"days":"mon-fri","hours":"07:00-22:00","zone":"Europe/Berlin"}`},
+		{
+			`{"active": {"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}}`, "active",
+			`{"days":"mon-fri","hours":"07:00-22:00","zone":"Europe/Berlin"}`,
+		},
 		{`{"depends_on": "router_down"}`, "depends_on", `["router_down"]`},
 		{`{"labels": {"team": "home", "floor": 2}}`, "labels", `{"floor":"2","team":"home"}`},
 		{`{"summary": "{{.labels.sensor}} is at {{.value}} °C"}`, "summary", `"{{.labels.sensor}} is at {{.value}} °C"`},
@@ -127,31 +139,91 @@ func TestParseReadsEveryKey(t *testing.T) {
 		{`{"max_series": 1000000}`, "max_series", `1000000`},
 		{`{"name": "a", "title": "` + strings.Repeat("a", 200) + `"}`, "title", `"` + strings.Repeat("a", 200) + `"`},
 		{`{"runbook": "http://wiki/freezer"}`, "runbook", `"http://wiki/freezer"`},
-		{`{"condition": {"aggregation": "p1", "window": "1s"}}`, "condition", `{"type":"threshold","aggregation":"p1","window":"1s","operator":"\u003e","value":-15}`},
-		{`{"condition": {"aggregation": "p99", "window": "366d"}}`, "condition", `{"type":"threshold","aggregation":"p99","window":"366d","operator":"\u003e","value":-15}`},
-		{`{"condition": {"recover": -15}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":-15,"recover":-15}`},
-		{`{"condition": {"operator": "<", "recover": -15}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003c","value":-15,"recover":-15}`},
-		{`{"condition": {"operator": "outside", "value": [5, 5], "recover": [5, 5]}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"outside","value":[5,5],"recover":[5,5]}`},
-		{`{"condition": {"operator": "between", "value": [2, 8], "recover": [2, 8]}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"between","value":[2,8],"recover":[2,8]}`},
+		{
+			`{"condition": {"aggregation": "p1", "window": "1s"}}`, "condition",
+			`{"type":"threshold","aggregation":"p1","window":"1s","operator":"\u003e","value":-15}`,
+		},
+		{
+			`{"condition": {"aggregation": "p99", "window": "366d"}}`, "condition",
+			`{"type":"threshold","aggregation":"p99","window":"366d","operator":"\u003e","value":-15}`,
+		},
+		{
+			`{"condition": {"recover": -15}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":-15,"recover":-15}`,
+		},
+		{
+			`{"condition": {"operator": "<", "recover": -15}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003c","value":-15,"recover":-15}`,
+		},
+		{
+			`{"condition": {"operator": "outside", "value": [5, 5], "recover": [5, 5]}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"outside","value":[5,5],"recover":[5,5]}`,
+		},
+		{
+			`{"condition": {"operator": "between", "value": [2, 8], "recover": [2, 8]}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"between","value":[2,8],"recover":[2,8]}`,
+		},
 		{
 			`{"measurement": null, "field": null, "condition": {"type": "expression", "expr": "a > b", "inputs": {"a": {"measurement": "m", "field": "f", "window": "1s"}, "b": {"measurement": "m", "field": "f", "window": "366d"}}}}`, "condition",
 			`{"type":"expression","inputs":{"a":{"measurement":"m","field":"f","aggregation":"latest","window":"1s"},"b":{"measurement":"m","field":"f","aggregation":"latest","window":"366d"}},"expr":"a \u003e b"}`,
 		},
 
-		{`{"condition": {"type": "Threshold", "operator": "gt", "value": "5"}}`, "condition", `{"type":"threshold","aggregation":"latest","window":"5m","operator":"\u003e","value":5}`},
-		{`{"condition": {"operator": "Greater than", "value": 5}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":5}`},
-		{`{"condition": {"operator": "greater than or equal to", "value": 5}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e=","value":5}`},
-		{`{"condition": {"operator": "at-most", "value": 5}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003c=","value":5}`},
-		{`{"condition": {"operator": ">", "value": true}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":1}`},
-		{`{"condition": {"aggregation": "avg", "recover": -17}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":-15,"recover":-17}`},
-		{`{"condition": {"aggregation": "P95"}}`, "condition", `{"type":"threshold","aggregation":"p95","window":"5m","operator":"\u003e","value":-15}`},
-		{`{"condition": {"aggregation": "last", "operator": "=", "value": "open"}}`, "condition", `{"type":"threshold","aggregation":"latest","window":"5m","operator":"==","value":"open"}`},
-		{`{"condition": {"operator": "outside", "value": [2, "8"], "recover": [3, 7]}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"outside","value":[2,8],"recover":[3,7]}`},
-		{`{"condition": {"operator": "inside", "value": [2, 8], "recover": [1, 9]}}`, "condition", `{"type":"threshold","aggregation":"mean","window":"5m","operator":"between","value":[2,8],"recover":[1,9]}`},
-		{`{"field": null, "group_by": "sensor", "condition": {"type": "absence", "expect": {"sensor": "a"}}}`, "condition", `{"type":"absence","window":"10m","expect":[{"sensor":"a"}],"forget_after":"30d"}`},
-		{`{"condition": {"type": "change", "ago": "1d", "percent": "yes", "operator": "≥", "value": 20}}`, "condition", `{"type":"change","aggregation":"latest","window":"5m","operator":"\u003e=","value":20,"ago":"1d","percent":true}`},
-		{`{"condition": {"type": "forecast", "operator": ">=", "value": 95}}`, "condition", `{"type":"forecast","window":"6h","operator":"\u003e=","value":95,"horizon":"4h"}`},
-		{`{"condition": {"type": "anomaly", "season": "1d", "direction": "UP"}}`, "condition", `{"type":"anomaly","sensitivity":"medium","direction":"up","season":"1d"}`},
+		{
+			`{"condition": {"type": "Threshold", "operator": "gt", "value": "5"}}`, "condition",
+			`{"type":"threshold","aggregation":"latest","window":"5m","operator":"\u003e","value":5}`,
+		},
+		{
+			`{"condition": {"operator": "Greater than", "value": 5}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":5}`,
+		},
+		{
+			`{"condition": {"operator": "greater than or equal to", "value": 5}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e=","value":5}`,
+		},
+		{
+			`{"condition": {"operator": "at-most", "value": 5}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003c=","value":5}`,
+		},
+		{
+			`{"condition": {"operator": ">", "value": true}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":1}`,
+		},
+		{
+			`{"condition": {"aggregation": "avg", "recover": -17}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"\u003e","value":-15,"recover":-17}`,
+		},
+		{
+			`{"condition": {"aggregation": "P95"}}`, "condition",
+			`{"type":"threshold","aggregation":"p95","window":"5m","operator":"\u003e","value":-15}`,
+		},
+		{
+			`{"condition": {"aggregation": "last", "operator": "=", "value": "open"}}`, "condition",
+			`{"type":"threshold","aggregation":"latest","window":"5m","operator":"==","value":"open"}`,
+		},
+		{
+			`{"condition": {"operator": "outside", "value": [2, "8"], "recover": [3, 7]}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"outside","value":[2,8],"recover":[3,7]}`,
+		},
+		{
+			`{"condition": {"operator": "inside", "value": [2, 8], "recover": [1, 9]}}`, "condition",
+			`{"type":"threshold","aggregation":"mean","window":"5m","operator":"between","value":[2,8],"recover":[1,9]}`,
+		},
+		{
+			`{"field": null, "group_by": "sensor", "condition": {"type": "absence", "expect": {"sensor": "a"}}}`, "condition",
+			`{"type":"absence","window":"10m","expect":[{"sensor":"a"}],"forget_after":"30d"}`,
+		},
+		{
+			`{"condition": {"type": "change", "ago": "1d", "percent": "yes", "operator": "≥", "value": 20}}`, "condition",
+			`{"type":"change","aggregation":"latest","window":"5m","operator":"\u003e=","value":20,"ago":"1d","percent":true}`,
+		},
+		{
+			`{"condition": {"type": "forecast", "operator": ">=", "value": 95}}`, "condition",
+			`{"type":"forecast","window":"6h","operator":"\u003e=","value":95,"horizon":"4h"}`,
+		},
+		{
+			`{"condition": {"type": "anomaly", "season": "1d", "direction": "UP"}}`, "condition",
+			`{"type":"anomaly","sensitivity":"medium","direction":"up","season":"1d"}`,
+		},
 		{
 			`{"measurement": null, "field": null, "condition": {"type": "expression", "expr": "cpu > 80", "inputs": {"cpu": {"measurement": "cpu", "field": "usage", "where": {"host": "a"}}}}}`, "condition",
 			`{"type":"expression","inputs":{"cpu":{"measurement":"cpu","field":"usage","where":{"host":"a"},"aggregation":"latest","window":"5m"}},"expr":"cpu \u003e 80"}`,
@@ -218,38 +290,78 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		{`{"title": {}}`, `title: must be text; got an object; for example Freezer too warm`},
 		{`{"title": "a\nb"}`, `title: must not contain control characters or line breaks; got "a\nb"`},
 		{`{"title": "` + strings.Repeat("a", 201) + `"}`, `title: must be at most 200 bytes; got 201`},
-		{`{"name": "Too Warm"}`, `name: must be small letters, digits, _ . and -, at most 63; got "Too Warm"; for example freezer_too_warm`},
+		{
+			`{"name": "Too Warm"}`,
+			`name: must be small letters, digits, _ . and -, at most 63; got "Too Warm"; for example freezer_too_warm`,
+		},
 		{`{"enabled": "perhaps"}`, `enabled: must be true or false; got "perhaps"; for example true`},
 		{`{"source": []}`, `source: must be text; got a list; for example home`},
 		{`{"source": "a\u0000b"}`, `source: must not contain control characters or line breaks; got "a\x00b"`},
 		{`{"measurement": null}`, `measurement: is missing; for example temperature`},
 		{`{"measurement": "m\r\n"}`, `measurement: must not contain control characters or line breaks; got "m\r\n"`},
 		{`{"field": null}`, `field: is missing; for example celsius`},
-		{`{"where": "room=kitchen"}`, `where: must be an object of tags and values; got "room=kitchen"; for example {"room": "kitchen"}`},
-		{`{"where": {"room": []}}`, `where: tag room must have a value or a list of values; got a list; for example {"room": "kitchen"}`},
+		{
+			`{"where": "room=kitchen"}`,
+			`where: must be an object of tags and values; got "room=kitchen"; for example {"room": "kitchen"}`,
+		},
+		{
+			`{"where": {"room": []}}`,
+			`where: tag room must have a value or a list of values; got a list; for example {"room": "kitchen"}`,
+		},
 		{`{"where": {"room": "a\tb"}}`, `where.room: must not contain control characters or line breaks; got "a\tb"`},
-		{`{"where": "x", "monitor_id": 5}`, `where: must be an object of tags and values; got "x"; for example {"room": "kitchen"}`},
-		{`{"where": {"monitor_id": 6}, "monitor_id": 5}`, `monitor_id: is the same as where.monitor_id; give only one of them`},
+		{
+			`{"where": "x", "monitor_id": 5}`,
+			`where: must be an object of tags and values; got "x"; for example {"room": "kitchen"}`,
+		},
+		{
+			`{"where": {"monitor_id": 6}, "monitor_id": 5}`,
+			`monitor_id: is the same as where.monitor_id; give only one of them`,
+		},
 		{`{"group_by": [["a"]]}`, `group_by: must be text; got a list; for example ["sensor"]`},
 		{`{"group_by": ["*"]}`, `group_by: must be a list of tag names; "*" is none; for example ["sensor"]`},
 		{`{"group_by": ["a", "a"]}`, `group_by: names "a" twice`},
 		{`{"levels": [5]}`, `levels: must be a list of objects; got 5; for example [{"value": -10, "severity": "critical"}]`},
 		{`{"levels": [{"value": 5}]}`, `levels[0].severity: is missing; one of ` + severities},
-		{`{"levels": [{"value": 5, "severity": "high"}, {"severity": "critical"}]}`, `levels[1].value: is missing; for example 25`},
-		{`{"levels": [{"value": 5, "severity": "awful"}]}`, `levels[0].severity: must be one of ` + severities + `; got "awful"; for example critical`},
-		{`{"levels": [{"value": [1, 2], "severity": "high"}]}`, `levels[0].value: must be one value with operator >; got 1 and 2; for example 25; use between or outside for a range`},
-		{`{"levels": [{"value": "open", "severity": "high"}]}`, `levels[0].value: must be a number; got "open"; texts have no order`},
-		{`{"levels": [{"value": 5, "severity": "high", "chanels": "a"}]}`, `levels[0].chanels: no such key; did you mean channels?`},
-		{`{"levels": [{"value": 5, "severity": "high"}], "condition": {"type": "absence"}}`, `levels: need a condition with an operator; absence has none`},
+		{
+			`{"levels": [{"value": 5, "severity": "high"}, {"severity": "critical"}]}`,
+			`levels[1].value: is missing; for example 25`,
+		},
+		{`{"levels": [{"value": 5, "severity": "awful"}]}`, `levels[0].severity: must be one of ` + severities +
+			`; got "awful"; for example critical`},
+		{
+			`{"levels": [{"value": [1, 2], "severity": "high"}]}`,
+			`levels[0].value: must be one value with operator >; got 1 and 2; for example 25; use between or outside for a range`,
+		},
+		{
+			`{"levels": [{"value": "open", "severity": "high"}]}`,
+			`levels[0].value: must be a number; got "open"; texts have no order`,
+		},
+		{
+			`{"levels": [{"value": 5, "severity": "high", "chanels": "a"}]}`,
+			`levels[0].chanels: no such key; did you mean channels?`,
+		},
+		{
+			`{"levels": [{"value": 5, "severity": "high"}], "condition": {"type": "absence"}}`,
+			`levels: need a condition with an operator; absence has none`,
+		},
 		{`{"for": 10}`, `for: must be a duration with a unit such as 10s or 10m; got 10; for example 10m`},
 		{`{"for": "ten minutes"}`, `for: must be a duration such as 30s, 5m, 2h or 1d; got "ten minutes"; for example 10m`},
 		{`{"for": "2 years"}`, `for: must be a duration such as 30s, 5m, 2h or 1d; got "2 years"; for example 10m`},
 		{`{"for": "400d"}`, `for: must be between 0s and 366d; got 400d`},
 		{`{"for": true}`, `for: must be a duration such as 30s, 5m, 2h or 1d; got true; for example 10m`},
-		{`{"keep_firing_for": ["5m"]}`, `keep_firing_for: must be a duration such as 30s, 5m, 2h or 1d; got a list; for example 5m`},
+		{
+			`{"keep_firing_for": ["5m"]}`,
+			`keep_firing_for: must be a duration such as 30s, 5m, 2h or 1d; got a list; for example 5m`,
+		},
 		{`{"every": "200ms"}`, `every: must be 1s or longer; got "200ms"; for example 30s`},
-		{`{"every": "often"}`, `every: must be a duration or a cron spec of five fields such as "0 7 * * mon"; got "often"; for example 30s`},
-		{`{"every": "@never"}`, `every: must be a duration or a cron spec of five fields such as "0 7 * * mon"; got "@never"; for example 30s`},
+		{
+			`{"every": "often"}`,
+			`every: must be a duration or a cron spec of five fields such as "0 7 * * mon"; got "often"; for example 30s`,
+		},
+		{
+			`{"every": "@never"}`,
+			`every: must be a duration or a cron spec of five fields such as "0 7 * * mon"; got "@never"; for example 30s`,
+		},
 		{`{"every": {}}`, `every: must be a duration or a cron spec; got an object; for example 30s`},
 		{`{"zone": "Mars/Olympus"}`, `zone: must be an IANA time zone; got "Mars/Olympus"; for example Europe/Berlin`},
 		{`{"zone": "Local"}`, `zone: must be an IANA time zone; got "Local"; for example Europe/Berlin`},
@@ -260,11 +372,26 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		{`{"cooldown_minutes": 1, "cooldown": "1m"}`, `cooldown_minutes: is the same as cooldown; give only cooldown`},
 		{`{"is_active": true, "enabled": true}`, `is_active: is the same as enabled; give only enabled`},
 		{`{"remind": ["30s"]}`, `remind: gaps must be 1m or longer; got 30s; for example ["30m", "2h"]`},
-		{`{"remind": [30]}`, `remind: must be a duration with a unit such as 30s or 30m; got 30; for example ["30m", "2h", "6h"]`},
-		{`{"escalate": "pager"}`, `escalate: must be an object; got "pager"; for example {"after": "30m", "channels": ["pager"]}`},
-		{`{"escalate": {"after": "30m"}}`, `escalate: needs after and channels; for example {"after": "30m", "channels": ["pager"]}`},
-		{`{"escalate": {"after": "0s", "channels": "pager"}}`, `escalate: needs after and channels; for example {"after": "30m", "channels": ["pager"]}`},
-		{`{"escalate": {"after": "x", "channels": "a"}}`, `escalate.after: must be a duration such as 30s, 5m, 2h or 1d; got "x"; for example 30m`},
+		{
+			`{"remind": [30]}`,
+			`remind: must be a duration with a unit such as 30s or 30m; got 30; for example ["30m", "2h", "6h"]`,
+		},
+		{
+			`{"escalate": "pager"}`,
+			`escalate: must be an object; got "pager"; for example {"after": "30m", "channels": ["pager"]}`,
+		},
+		{
+			`{"escalate": {"after": "30m"}}`,
+			`escalate: needs after and channels; for example {"after": "30m", "channels": ["pager"]}`,
+		},
+		{
+			`{"escalate": {"after": "0s", "channels": "pager"}}`,
+			`escalate: needs after and channels; for example {"after": "30m", "channels": ["pager"]}`,
+		},
+		{
+			`{"escalate": {"after": "x", "channels": "a"}}`,
+			`escalate.after: must be a duration such as 30s, 5m, 2h or 1d; got "x"; for example 30m`,
+		},
 		{`{"channels": ["a\nb"]}`, `channels: must not contain control characters or line breaks; got "a\nb"`},
 		{`{"no_data": "ignore"}`, `no_data: must be one of keep, ok, alert; got "ignore"; for example keep`},
 		{`{"active": {"days": "mo-fr"}}`, `active.days: must be days such as mon-fri or sat,sun; got "mo-fr"`},
@@ -274,46 +401,145 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		{`{"depends_on": [{}]}`, `depends_on: must be text; got an object; for example ["router_down"]`},
 		{`{"labels": ["home"]}`, `labels: must be an object of names and values; got a list; for example {"team": "home"}`},
 		{`{"labels": {"team": []}}`, `labels: team must be text; got a list; for example {"team": "home"}`},
-		{`{"summary": "{{.value"}`, `summary: is not a template: template: summary:1: unclosed action; for example {{.labels.sensor}} is at {{.value}} °C`},
+		{
+			`{"summary": "{{.value"}`,
+			`summary: is not a template: template: summary:1: unclosed action; for example {{.labels.sensor}} is at {{.value}} °C`,
+		},
 		{`{"runbook": "a\u001bb"}`, `runbook: must not contain control characters or line breaks; got "a\x1bb"`},
-		{`{"runbook": "javascript:alert(1)"}`, `runbook: must be a link that begins with https:// or http://; got "javascript:alert(1)"; for example https://wiki.example/freezer`},
-		{`{"runbook": "see the binder"}`, `runbook: must be a link that begins with https:// or http://; got "see the binder"; for example https://wiki.example/freezer`},
-		{`{"runbook": "https://"}`, `runbook: must be a link that begins with https:// or http://; got "https://"; for example https://wiki.example/freezer`},
-		{`{"remind": "30m,soon"}`, `remind: must be a duration such as 30s, 5m, 2h or 1d; got "soon"; for example ["30m", "2h", "6h"]`},
+		{
+			`{"runbook": "javascript:alert(1)"}`,
+			`runbook: must be a link that begins with https:// or http://; got "javascript:alert(1)"; for example https://wiki.example/freezer`,
+		},
+		{
+			`{"runbook": "see the binder"}`,
+			`runbook: must be a link that begins with https:// or http://; got "see the binder"; for example https://wiki.example/freezer`,
+		},
+		{
+			`{"runbook": "https://"}`,
+			`runbook: must be a link that begins with https:// or http://; got "https://"; for example https://wiki.example/freezer`,
+		},
+		{
+			`{"remind": "30m,soon"}`,
+			`remind: must be a duration such as 30s, 5m, 2h or 1d; got "soon"; for example ["30m", "2h", "6h"]`,
+		},
 		{`{"max_series": 1.5}`, `max_series: must be a whole number from 0 to 1000000; got 1.5; for example 10000`},
 		{`{"max_series": 1e300}`, `max_series: must be a whole number from 0 to 1000000; got 1e+300; for example 10000`},
 
-		{`{"condition": null}`, `condition: must be an object; got nothing; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": -15}`},
-		{`{"condition": {"type": "bigger"}}`, `condition.type: must be one of threshold, absence, change, anomaly, forecast, expression, query; got "bigger"; for example threshold`},
-		{`{"condition": {"aggregation": "p100"}}`, `condition.aggregation: must be one of latest mean min max sum count first stddev spread rate p1..p99; got "p100"; for example mean`},
-		{`{"condition": {"operator": "=~"}}`, `condition.operator: must be one of ` + operators + `; got "=~"; for example >`},
-		{`{"condition": {"aggregation": "p0"}}`, `condition.aggregation: must be one of latest mean min max sum count first stddev spread rate p1..p99; got "p0"; for example mean`},
-		{`{"condition": {"operator": "` + strings.Repeat("a", 60) + `"}}`, `condition.operator: must be one of ` + operators + `; got "` + strings.Repeat("a", 60) + `"; for example >`},
-		{`{"condition": {"operator": "` + strings.Repeat("a", 61) + `"}}`, `condition.operator: must be one of ` + operators + `; got "` + strings.Repeat("a", 60) + `…"; for example >`},
+		{
+			`{"condition": null}`,
+			`condition: must be an object; got nothing; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": -15}`,
+		},
+		{
+			`{"condition": {"type": "bigger"}}`,
+			`condition.type: must be one of threshold, absence, change, anomaly, forecast, expression, query; got "bigger"; for example threshold`,
+		},
+		{
+			`{"condition": {"aggregation": "p100"}}`,
+			`condition.aggregation: must be one of latest mean min max sum count first stddev spread rate p1..p99; got "p100"; for example mean`,
+		},
+		{`{"condition": {"operator": "=~"}}`, `condition.operator: must be one of ` + operators +
+			`; got "=~"; for example >`},
+		{
+			`{"condition": {"aggregation": "p0"}}`,
+			`condition.aggregation: must be one of latest mean min max sum count first stddev spread rate p1..p99; got "p0"; for example mean`,
+		},
+		{`{"condition": {"operator": "` + strings.Repeat("a", 60) + `"}}`, `condition.operator: must be one of ` + operators +
+			`; got "` + strings.Repeat("a", 60) + `"; for example >`},
+		{`{"condition": {"operator": "` + strings.Repeat("a", 61) + `"}}`, `condition.operator: must be one of ` + operators +
+			`; got "` + strings.Repeat("a", 60) + `…"; for example >`},
 		{`{"condition": {"window": "10ms"}}`, `condition.window: must be between 1s and 366d; got 10ms; for example 5m`},
-		{`{"condition": {"value": null}}`, `condition.value: is missing; a condition of type threshold needs it, for example -15`},
-		{`{"condition": {"type": null, "operator": null}}`, `condition.operator: is missing; a condition of type threshold needs it, for example >`},
-		{`{"condition": {"value": {}}}`, `condition.value: must be a number, a text or two numbers [low, high]; got an object; for example -15`},
-		{`{"condition": {"value": [1]}}`, `condition.value: must be a number, a text or two numbers [low, high]; got a list of 1; for example -15`},
-		{`{"condition": {"value": [8, 2], "operator": "between"}}`, `condition.value: must be two numbers [low, high], the lower first; got [8, 2]; for example -15`},
-		{`{"condition": {"value": 5, "operator": "between"}}`, `condition.value: must be two numbers [low, high] with operator between; got 5; for example [2, 8]`},
-		{`{"condition": {"value": "hot"}}`, `condition.value: is text, which can only be compared with == or !=; got operator >; write a number for that, for example 25`},
-		{`{"condition": {"value": "hot", "operator": "=="}}`, `condition.value: may be text only with aggregation latest; got "hot"`},
-		{`{"condition": {"recover": -10}}`, `condition.recover: must lie on the good side of value -15; got -10; with operator > it is the smaller number`},
-		{`{"condition": {"operator": "==", "recover": 3}}`, `condition.recover: makes no sense with operator ==; leave it out`},
-		{`{"condition": {"horizon": "4h"}}`, `condition.horizon: does not belong to a condition of type threshold, which has: aggregation window operator value recover`},
-		{`{"condition": {"type": "change", "operator": ">", "value": 1}}`, `condition.ago: is missing; a condition of type change needs it, for example 1d`},
-		{`{"condition": {"type": "forecast", "operator": "==", "value": 5}}`, `condition.operator: must be one of > >= < <= between outside in a condition of type forecast; got ==: a line meets no value exactly`},
-		{`{"field": null, "condition": {"type": "absence", "window": "10m", "forget_after": "10m"}}`, `condition.forget_after: must be longer than window and for together (10m), or a series is forgotten before it is missed; got 10m; for example 30d`},
-		{`{"field": null, "for": "5m", "condition": {"type": "absence", "window": "10m", "forget_after": "12m"}}`, `condition.forget_after: must be longer than window and for together (15m), or a series is forgotten before it is missed; got 12m; for example 30d`},
-		{`{"condition": {"type": "anomaly", "sensitivity": "huge"}}`, `condition.sensitivity: must be one of low, medium, high; got "huge"; for example medium`},
-		{`{"condition": {"type": "anomaly", "season": "spring"}}`, `condition.season: must be auto, none or a duration such as 1d; got "spring"`},
-		{`{"condition": {"type": "expression", "expr": "a"}}`, `condition.inputs: is missing; a condition of type expression needs it, for example {"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`},
-		{`{"condition": {"type": "expression", "expr": "a", "inputs": {"a": {"measurement": "m"}}}}`, `condition.inputs.a: needs a measurement and a field; for example {"measurement": "cpu", "field": "usage"}`},
-		{`{"condition": {"type": "expression", "expr": "a", "inputs": {"a": {"fild": "m"}}}}`, `condition.inputs.a.fild: no such key; did you mean field?`},
-		{`{"condition": {"type": "expression", "expr": "a", "inputs": {"a": 5}}}`, `condition.inputs: must be an object of named inputs; a is 5; for example {"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`},
-		{`{"condition": {"type": "expression", "expr": "a", "inputs": 5}}`, `condition.inputs: must be an object of named inputs; got 5; for example {"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`},
-		{`{"condition": {"type": "query", "text": "SELECT 1", "operator": ">", "value": 3}}`, `condition.column: is missing; a condition of type query needs it, for example v`},
+		{
+			`{"condition": {"value": null}}`,
+			`condition.value: is missing; a condition of type threshold needs it, for example -15`,
+		},
+		{
+			`{"condition": {"type": null, "operator": null}}`,
+			`condition.operator: is missing; a condition of type threshold needs it, for example >`,
+		},
+		{
+			`{"condition": {"value": {}}}`,
+			`condition.value: must be a number, a text or two numbers [low, high]; got an object; for example -15`,
+		},
+		{
+			`{"condition": {"value": [1]}}`,
+			`condition.value: must be a number, a text or two numbers [low, high]; got a list of 1; for example -15`,
+		},
+		{
+			`{"condition": {"value": [8, 2], "operator": "between"}}`,
+			`condition.value: must be two numbers [low, high], the lower first; got [8, 2]; for example -15`,
+		},
+		{
+			`{"condition": {"value": 5, "operator": "between"}}`,
+			`condition.value: must be two numbers [low, high] with operator between; got 5; for example [2, 8]`,
+		},
+		{
+			`{"condition": {"value": "hot"}}`,
+			`condition.value: is text, which can only be compared with == or !=; got operator >; write a number for that, for example 25`,
+		},
+		{
+			`{"condition": {"value": "hot", "operator": "=="}}`,
+			`condition.value: may be text only with aggregation latest; got "hot"`,
+		},
+		{
+			`{"condition": {"recover": -10}}`,
+			`condition.recover: must lie on the good side of value -15; got -10; with operator > it is the smaller number`,
+		},
+		{
+			`{"condition": {"operator": "==", "recover": 3}}`,
+			`condition.recover: makes no sense with operator ==; leave it out`,
+		},
+		{
+			`{"condition": {"horizon": "4h"}}`,
+			`condition.horizon: does not belong to a condition of type threshold, which has: aggregation window operator value recover`,
+		},
+		{
+			`{"condition": {"type": "change", "operator": ">", "value": 1}}`,
+			`condition.ago: is missing; a condition of type change needs it, for example 1d`,
+		},
+		{
+			`{"condition": {"type": "forecast", "operator": "==", "value": 5}}`,
+			`condition.operator: must be one of > >= < <= between outside in a condition of type forecast; got ==: a line meets no value exactly`,
+		},
+		{
+			`{"field": null, "condition": {"type": "absence", "window": "10m", "forget_after": "10m"}}`,
+			`condition.forget_after: must be longer than window and for together (10m), or a series is forgotten before it is missed; got 10m; for example 30d`,
+		},
+		{
+			`{"field": null, "for": "5m", "condition": {"type": "absence", "window": "10m", "forget_after": "12m"}}`,
+			`condition.forget_after: must be longer than window and for together (15m), or a series is forgotten before it is missed; got 12m; for example 30d`,
+		},
+		{
+			`{"condition": {"type": "anomaly", "sensitivity": "huge"}}`,
+			`condition.sensitivity: must be one of low, medium, high; got "huge"; for example medium`,
+		},
+		{
+			`{"condition": {"type": "anomaly", "season": "spring"}}`,
+			`condition.season: must be auto, none or a duration such as 1d; got "spring"`,
+		},
+		{
+			`{"condition": {"type": "expression", "expr": "a"}}`,
+			`condition.inputs: is missing; a condition of type expression needs it, for example {"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`,
+		},
+		{
+			`{"condition": {"type": "expression", "expr": "a", "inputs": {"a": {"measurement": "m"}}}}`,
+			`condition.inputs.a: needs a measurement and a field; for example {"measurement": "cpu", "field": "usage"}`,
+		},
+		{
+			`{"condition": {"type": "expression", "expr": "a", "inputs": {"a": {"fild": "m"}}}}`,
+			`condition.inputs.a.fild: no such key; did you mean field?`,
+		},
+		{
+			`{"condition": {"type": "expression", "expr": "a", "inputs": {"a": 5}}}`,
+			`condition.inputs: must be an object of named inputs; a is 5; for example {"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`,
+		},
+		{
+			`{"condition": {"type": "expression", "expr": "a", "inputs": 5}}`,
+			`condition.inputs: must be an object of named inputs; got 5; for example {"cpu": {"measurement": "cpu", "field": "usage", "aggregation": "mean", "window": "5m"}}`,
+		},
+		{
+			`{"condition": {"type": "query", "text": "SELECT 1", "operator": ">", "value": 3}}`,
+			`condition.column: is missing; a condition of type query needs it, for example v`,
+		},
 		{`{"condition": {"type": "query", "language": "flux", "text": "SELECT 1", "column": "v", "operator": ">", "value": 3}}`, `condition.language: must be one of influxql, sql; got "flux"; for example influxql`},
 
 		{`{"coolDown": "15m"}`, `coolDown: no such key; did you mean cooldown?`},
@@ -322,11 +548,20 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		{`{"notification_channels": ["a"]}`, `notification_channels: no such key; it is called channels here`},
 		{`{"operator": ">"}`, `operator: no such key; it belongs into the condition: {"condition": {"operator": ...}}`},
 		{`{"qqqqqqqq": 1}`, `qqqqqqqq: no such key; known: ` + strings.Join(rules.RuleKeys(), ", ")},
-		{`{"condition": {"for": "10m"}}`, `condition.for: is a key of the rule, not of its condition; give it beside the condition: {"condition": {...}, "for": ...}`},
+		{
+			`{"condition": {"for": "10m"}}`,
+			`condition.for: is a key of the rule, not of its condition; give it beside the condition: {"condition": {...}, "for": ...}`,
+		},
 		{`{"condition": {"threshold": 5}}`, `condition.threshold: no such key; it is called value here`},
 		{`{"condition": {"op": ">"}}`, `condition.op: no such key; it is called operator here`},
-		{`{"condition": {"low": 2}}`, `condition.low: no such key; a range is value [low, high] with operator between or outside`},
-		{`{"condition": {"treshold": 5}}`, `condition.treshold: no such key; known: type, aggregation, window, operator, value, recover, expect, forget_after, ago, percent, horizon, sensitivity, direction, season, inputs, expr, language, text, column`},
+		{
+			`{"condition": {"low": 2}}`,
+			`condition.low: no such key; a range is value [low, high] with operator between or outside`,
+		},
+		{
+			`{"condition": {"treshold": 5}}`,
+			`condition.treshold: no such key; known: type, aggregation, window, operator, value, recover, expect, forget_after, ago, percent, horizon, sensitivity, direction, season, inputs, expr, language, text, column`,
+		},
 	} {
 		t.Run(tt.over, func(t *testing.T) {
 			r, err := rules.Parse(base(t, tt.over))
@@ -341,7 +576,8 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 }
 
 func TestParseNamesEverythingThatIsWrongAtOnce(t *testing.T) {
-	_, err := rules.Parse(document(t, `{"severity": "x", "for": 5, "condition": {"window": 5, "operator": "?"}, "nam": "a"}`))
+	_, err := rules.Parse(document(t,
+		`{"severity": "x", "for": 5, "condition": {"window": 5, "operator": "?"}, "nam": "a"}`))
 	want := []string{
 		`condition.operator: must be one of > >= < <= == != between outside; got "?"; for example >`,
 		`condition.window: must be a duration with a unit such as 5s or 5m; got 5; for example 5m`,
@@ -365,7 +601,8 @@ field: is missing; for example celsius
 condition: is missing its type; one of threshold, absence, change, anomaly, forecast, expression, query; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`
 
 func TestPatch(t *testing.T) {
-	have, err := rules.Parse(base(t, `{"for": "5m", "channels": ["phone"], "severity": "high", "where": {"room": "a"}, "condition": {"recover": -17}}`))
+	have, err := rules.Parse(base(t,
+		`{"for": "5m", "channels": ["phone"], "severity": "high", "where": {"room": "a"}, "condition": {"recover": -17}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,18 +612,34 @@ func TestPatch(t *testing.T) {
 		want      func(*rules.Rule)
 	}{
 		{"nothing changes nothing", `{}`, func(*rules.Rule) {}},
-		{"a key takes the place of the old one", `{"where": {"host": "b"}}`, func(r *rules.Rule) { r.Where = rules.Filter{"host": {"b"}} }},
-		{"null goes back to the default", `{"for": null, "channels": null, "severity": null, "where": null}`, func(r *rules.Rule) {
-			r.For, r.Channels, r.Severity, r.Where = 0, nil, rules.Medium, nil
+		{"a key takes the place of the old one", `{"where": {"host": "b"}}`, func(r *rules.Rule) {
+			r.Where = rules.Filter{"host": {"b"}}
 		}},
-		{"a condition is merged key by key", `{"condition": {"value": -12}}`, func(r *rules.Rule) { r.Condition.Value = rules.Num(-12) }},
-		{"the same type keeps the rest", `{"condition": {"type": "THRESHOLD", "window": "10m"}}`, func(r *rules.Rule) { r.Condition.Window = 10 * rules.Minute }},
+		{
+			"null goes back to the default", `{"for": null, "channels": null, "severity": null, "where": null}`,
+			func(r *rules.Rule) {
+				r.For, r.Channels, r.Severity, r.Where = 0, nil, rules.Medium, nil
+			},
+		},
+		{"a condition is merged key by key", `{"condition": {"value": -12}}`, func(r *rules.Rule) {
+			r.Condition.Value = rules.Num(-12)
+		}},
+		{"the same type keeps the rest", `{"condition": {"type": "THRESHOLD", "window": "10m"}}`, func(r *rules.Rule) {
+			r.Condition.Window = 10 * rules.Minute
+		}},
 		{"another type begins anew", `{"condition": {"type": "absence"}}`, func(r *rules.Rule) {
 			r.Condition = rules.Condition{Type: rules.Absence, Window: 10 * rules.Minute, ForgetAfter: 30 * rules.Day}
 		}},
 		{"a new title leaves the name", `{"title": "Hot"}`, func(r *rules.Rule) { r.Title = "Hot" }},
-		{"seed names count", `{"is_active": false, "cooldown_minutes": 5}`, func(r *rules.Rule) { r.Enabled, r.Cooldown = false, 5*rules.Minute }},
-		{"what tocsin keeps may be given as it is", `{"id": "r1", "version": 3, "created_at": "2026-03-02T12:00:00Z", "title": "Hot"}`, func(r *rules.Rule) { r.Title = "Hot" }},
+		{"seed names count", `{"is_active": false, "cooldown_minutes": 5}`, func(r *rules.Rule) {
+			r.Enabled, r.Cooldown = false, 5*rules.Minute
+		}},
+		{
+			"what tocsin keeps may be given as it is",
+			`{"id": "r1", "version": 3, "created_at": "2026-03-02T12:00:00Z", "title": "Hot"}`, func(r *rules.Rule) {
+				r.Title = "Hot"
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			want := have
@@ -402,12 +655,19 @@ func TestPatch(t *testing.T) {
 		code      rules.Code
 		want      string
 	}{
-		{"the rule as a whole must be right", `{"condition": {"value": -20}}`, rules.Invalid, "condition.recover: must lie on the good side of value -20; got -17; with operator > it is the smaller number"},
+		{
+			"the rule as a whole must be right", `{"condition": {"value": -20}}`, rules.Invalid,
+			"condition.recover: must lie on the good side of value -20; got -17; with operator > it is the smaller number",
+		},
 		{"another id is refused", `{"id": "r2"}`, rules.Invalid, "id: cannot be set; leave it out"},
-		{"an older version is a conflict", `{"version": 2, "title": "Hot"}`, rules.Conflict, "version: is 3 by now; got 2; read the rule again and repeat the change"},
+		{
+			"an older version is a conflict", `{"version": 2, "title": "Hot"}`, rules.Conflict,
+			"version: is 3 by now; got 2; read the rule again and repeat the change",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := rules.Patch(have, document(t, tt.doc)); err == nil || rules.CodeOf(err) != tt.code || err.Error() != tt.want {
+			if _, err := rules.Patch(have, document(t, tt.doc)); err == nil || rules.CodeOf(err) != tt.code ||
+				err.Error() != tt.want {
 				t.Errorf("got %s %v, want %s %s", rules.CodeOf(err), err, tt.code, tt.want)
 			}
 		})
@@ -415,12 +675,14 @@ func TestPatch(t *testing.T) {
 }
 
 func TestPatchLeavesTheOldRuleAlone(t *testing.T) {
-	have, err := rules.Parse(base(t, `{"measurement": null, "field": null, "condition": {"type": "expression", "expr": "a > 1", "inputs": {"a": {"measurement": "m", "field": "f", "window": "1m"}}}}`))
+	have, err := rules.Parse(base(t,
+		`{"measurement": null, "field": null, "condition": {"type": "expression", "expr": "a > 1", "inputs": {"a": {"measurement": "m", "field": "f", "window": "1m"}}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := member(t, have, "condition")
-	if _, err := rules.Patch(have, document(t, `{"condition": {"inputs": {"a": {"measurement": "x", "field": "y"}}}, "labels": {"a": "b"}}`)); err != nil {
+	if _, err := rules.Patch(have, document(t,
+		`{"condition": {"inputs": {"a": {"measurement": "x", "field": "y"}}}, "labels": {"a": "b"}}`)); err != nil {
 		t.Fatal(err)
 	}
 	if after := member(t, have, "condition"); after != before {
@@ -440,7 +702,8 @@ func TestSlug(t *testing.T) {
 			t.Errorf("Slug(%q) = %q, want %q", title, got, want)
 		}
 	}
-	if a, b := rules.Slug("Морозилка"), rules.Slug("冷凍庫"); len(a) != 13 || !strings.HasPrefix(a, "rule_") || a == b {
+	if a, b := rules.Slug("Морозилка"), rules.Slug("冷凍庫"); len(a) != 13 || !strings.HasPrefix(a, "rule_") ||
+		a == b {
 		t.Errorf("titles in other scripts are called %q and %q", a, b)
 	}
 }

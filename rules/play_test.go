@@ -197,14 +197,16 @@ func (p *play) owed() []*rules.Notification {
 }
 
 func byBooking(a, b *rules.Notification) int {
-	return cmp.Or(a.BookedAt.Compare(b.BookedAt), strings.Compare(a.Channel+string(a.Reason), b.Channel+string(b.Reason)), strings.Compare(a.Target, b.Target))
+	return cmp.Or(a.BookedAt.Compare(b.BookedAt), strings.Compare(a.Channel+string(a.Reason), b.Channel+string(b.Reason)),
+		strings.Compare(a.Target, b.Target))
 }
 
 func (p *play) save() {
 	p.t.Helper()
 	p.stored = p.l.Changed()
 	c := p.l.Changes()
-	if n := len(c.Versions) + len(c.Instances) + len(c.Gone) + len(c.Alerts) + len(c.Notifications); p.stored != (c.Rule || n > 0) {
+	if n := len(c.Versions) + len(c.Instances) + len(c.Gone) + len(c.Alerts) +
+		len(c.Notifications); p.stored != (c.Rule || n > 0) {
 		p.t.Fatalf("%s: Changed = %v, but there are %d changes", p.now.Sub(noon), p.stored, n)
 	}
 	for _, n := range c.Notifications {

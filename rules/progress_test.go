@@ -30,7 +30,8 @@ func TestAGap(t *testing.T) {
 		},
 		{
 			name: "two episodes", script: "g gap b g b now g reach", want: rules.OK,
-			told: []string{"30s first phone cancelled", "1m30s first phone cancelled"}, named: []string{"30s to 1m", "1m30s to 2m"},
+			told:  []string{"30s first phone cancelled", "1m30s first phone cancelled"},
+			named: []string{"30s to 1m", "1m30s to 2m"},
 		},
 		{
 			name: "lasts", script: "g gap b now b reach", want: rules.Firing,
@@ -45,11 +46,13 @@ func TestAGap(t *testing.T) {
 			told: []string{"30s first phone held by replay"},
 		},
 		{
-			name: "may come back", rule: change{keepFiring(rules.Minute)}, script: "g gap b g now g reach", want: rules.Recovering,
+			name: "may come back", rule: change{keepFiring(rules.Minute)}, script: "g gap b g now g reach",
+			want: rules.Recovering,
 			told: []string{"30s first phone held by replay"}, named: []string{"30s to 1m"},
 		},
 		{
-			name: "may come back, and does not", rule: change{keepFiring(rules.Minute)}, script: "g gap b g now g reach g g", want: rules.OK,
+			name: "may come back, and does not", rule: change{keepFiring(rules.Minute)}, script: "g gap b g now g reach g g",
+			want: rules.OK,
 			told: []string{"30s first phone cancelled"}, named: []string{"30s to 1m"},
 		},
 		{
@@ -174,7 +177,10 @@ func TestDate(t *testing.T) {
 
 // TestProgress of one source among several.
 func TestProgress(t *testing.T) {
-	p := rules.Progress{Sources: []rules.SourceProgress{{Name: "a", Judged: noon}, {Name: "b", Gap: rules.Gap{Failed: noon}}}}
+	p := rules.Progress{Sources: []rules.SourceProgress{
+		{Name: "a", Judged: noon},
+		{Name: "b", Gap: rules.Gap{Failed: noon}},
+	}}
 	if a, ok := p.Of("a"); !ok || !a.Judged.Equal(noon) || a.Gap.Down() {
 		t.Errorf("a is %+v, %t", a, ok)
 	}

@@ -79,8 +79,9 @@ var meanings = map[string]string{
 	"runbook":         "link to what to do",
 	"max_series":      "how many series it may have; more are refused",
 
-	"condition.type":         "the kind of condition",
-	"condition.aggregation":  "what is made of the points in the window: latest mean min max sum count first stddev spread rate or p1 to p99; avg is mean",
+	"condition.type": "the kind of condition",
+	"condition.aggregation": "what is made of the points in the window: latest mean min max sum count first stddev " +
+		"spread rate or p1 to p99; avg is mean",
 	"condition.window":       "how far back each look goes",
 	"condition.operator":     "> >= < <= == !=, between or outside",
 	"condition.value":        "the limit: a number; [low, high] with between and outside; text with == and != of latest",

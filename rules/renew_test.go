@@ -57,7 +57,8 @@ func TestALostVersionIsRecorded(t *testing.T) {
 				}
 				return
 			}
-			if len(got) != 1 || got[0].Version != tt.want || got[0].Act != "restored" || got[0].By.Name != "tocsin" || !got[0].At.Equal(noon) || l.Rule.Version != tt.want {
+			if len(got) != 1 || got[0].Version != tt.want || got[0].Act != "restored" || got[0].By.Name != "tocsin" ||
+				!got[0].At.Equal(noon) || l.Rule.Version != tt.want {
 				t.Errorf("recorded %+v, want version %d", got, tt.want)
 			}
 		})
@@ -95,7 +96,8 @@ func TestWhatOnlyTheStoreHasIsOver(t *testing.T) {
 		t.Errorf("gone are %q, kept %d; want room=b gone and room=a kept", c.Gone, len(c.Instances))
 	}
 	if !lost.ResolvedAt.Equal(p.now.Add(time.Hour)) || lost.Reason != rules.WhyUnknown || len(c.Alerts) != 2 {
-		t.Errorf("what only the store has ended %s (%s), of %d that are written", since(lost.ResolvedAt), lost.Reason, len(c.Alerts))
+		t.Errorf("what only the store has ended %s (%s), of %d that are written", since(lost.ResolvedAt), lost.Reason,
+			len(c.Alerts))
 	}
 	if ended.State != rules.Cancelled || sent.State != rules.Sent || len(c.Notifications) != 2 {
 		t.Errorf("its message is %s, one that was sent %s, %d are written", ended.State, sent.State, len(c.Notifications))
@@ -109,6 +111,7 @@ func TestWhatOnlyTheStoreHasIsOver(t *testing.T) {
 	empty := rules.OpenLedger(rules.Snapshot{Rule: was.Rule})
 	empty.Renew(was, resolved.now.Add(time.Hour))
 	if c := empty.Changes(); len(c.Alerts) != 0 || len(c.Notifications) != 2 {
-		t.Errorf("of what was resolved already %d alerts and %d messages are written, want 0 and 2", len(c.Alerts), len(c.Notifications))
+		t.Errorf("of what was resolved already %d alerts and %d messages are written, want 0 and 2", len(c.Alerts),
+			len(c.Notifications))
 	}
 }

@@ -81,11 +81,13 @@ func (s *Silence) Over(t time.Time) bool { return !s.Until.IsZero() && !t.Before
 func (s *Silence) Check(everything bool, now time.Time) error {
 	switch {
 	case s.RuleID == "" && len(s.Match) == 0 && !everything:
-		return FieldErrorf("rule", "is missing, and there is no match, so this would silence every alert; name a rule, or match labels such as room=kitchen, or say that everything is meant")
+		return FieldErrorf("rule", "is missing, and there is no match, so this would silence every alert; name a rule, or "+
+			"match labels such as room=kitchen, or say that everything is meant")
 	case everything && (s.RuleID != "" || len(s.Match) > 0):
 		return FieldErrorf("everything", "is for a silence of all alerts; leave it out, or leave rule and match out")
 	case !s.Until.IsZero() && !s.Until.After(s.From):
-		return FieldErrorf("until", "must be after the silence begins, %s; got %s", s.From.Format(time.RFC3339), s.Until.Format(time.RFC3339))
+		return FieldErrorf("until", "must be after the silence begins, %s; got %s", s.From.Format(time.RFC3339),
+			s.Until.Format(time.RFC3339))
 	case s.Over(now):
 		return FieldErrorf("until", "must be in the future; got %s", s.Until.Format(time.RFC3339))
 	case len(s.Comment) > 500:
@@ -132,7 +134,8 @@ func (l *Ledger) BookOnce(name string, to Address, f Facts, now time.Time) *Noti
 		return nil
 	}
 	n := &Notification{
-		ID: id, RuleID: l.Rule.ID, Channel: to.Channel, Target: to.Target, Reason: Operational, State: Owed, BookedAt: now, Due: now, Facts: f,
+		ID: id, RuleID: l.Rule.ID, Channel: to.Channel, Target: to.Target, Reason: Operational, State: Owed, BookedAt: now,
+		Due: now, Facts: f,
 	}
 	l.owe(n)
 	l.changed.notification(n)

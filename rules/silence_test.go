@@ -31,7 +31,12 @@ func TestASilenceOfAnotherOwnerCoversNothing(t *testing.T) {
 
 func TestASilenceIsTheSameAfterItWasStored(t *testing.T) {
 	r := fever()
-	for _, weekly := range []*rules.Active{nil, {Hours: "22:00-07:00", Zone: "Europe/Berlin"}, {Days: "sat,sun"}, {Hours: "nonsense"}} {
+	for _, weekly := range []*rules.Active{
+		nil,
+		{Hours: "22:00-07:00", Zone: "Europe/Berlin"},
+		{Days: "sat,sun"},
+		{Hours: "nonsense"},
+	} {
 		s := rules.Silence{ID: "s1", From: noon, Until: noon.AddDate(1, 0, 0), Weekly: weekly}
 		text, err := json.Marshal(s)
 		if err != nil {
@@ -84,18 +89,39 @@ func TestASilenceThatCannotWorkIsRefused(t *testing.T) {
 		{"good", func(*rules.Silence) {}, false, ""},
 		{"without an end", func(s *rules.Silence) { s.Until = time.Time{} }, false, ""},
 		{"by labels", func(s *rules.Silence) { s.RuleID, s.Match = "", rules.Filter{"room": {"a"}} }, false, ""},
-		{"of everything by mistake", func(s *rules.Silence) { s.RuleID = "" }, false, "rule: is missing, and there is no match, so this would silence every alert"},
+		{"of everything by mistake", func(s *rules.Silence) {
+			s.RuleID = ""
+		}, false, "rule: is missing, and there is no match, so this would silence every alert"},
 		{"of everything on purpose", func(s *rules.Silence) { s.RuleID = "" }, true, ""},
 		{"of everything and of a rule", func(*rules.Silence) {}, true, "everything: is for a silence of all alerts"},
-		{"that ends before it begins", func(s *rules.Silence) { s.Until = noon }, false, "until: must be after the silence begins, 2026-03-02T12:00:00Z"},
-		{"that is over already", func(s *rules.Silence) { s.From, s.Until = noon.Add(-2*time.Hour), noon.Add(-time.Hour) }, false, "until: must be in the future"},
-		{"of a label without a value", func(s *rules.Silence) { s.Match = rules.Filter{"room": {""}} }, false, "match: must be tags or labels with their values; for example room=kitchen"},
-		{"weekly without times", func(s *rules.Silence) { s.Weekly = &rules.Active{Zone: "UTC"} }, false, "weekly: must have days, hours or both; for example sat,sun"},
-		{"weekly on no day", func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "someday"} }, false, "weekly.days: must be days such as mon-fri or sat,sun"},
-		{"weekly at no hour", func(s *rules.Silence) { s.Weekly = &rules.Active{Hours: "7-22"} }, false, "weekly.hours: must be two times such as 07:00-22:00"},
-		{"weekly nowhere", func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "sun", Zone: "Mars"} }, false, "weekly.zone: must be an IANA time zone"},
+		{"that ends before it begins", func(s *rules.Silence) {
+			s.Until = noon
+		}, false, "until: must be after the silence begins, 2026-03-02T12:00:00Z"},
+		{
+			"that is over already", func(s *rules.Silence) { s.From, s.Until = noon.Add(-2*time.Hour), noon.Add(-time.Hour) },
+			false, "until: must be in the future",
+		},
+		{
+			"of a label without a value", func(s *rules.Silence) { s.Match = rules.Filter{"room": {""}} }, false,
+			"match: must be tags or labels with their values; for example room=kitchen",
+		},
+		{"weekly without times", func(s *rules.Silence) {
+			s.Weekly = &rules.Active{Zone: "UTC"}
+		}, false, "weekly: must have days, hours or both; for example sat,sun"},
+		{"weekly on no day", func(s *rules.Silence) {
+			s.Weekly = &rules.Active{Days: "someday"}
+		}, false, "weekly.days: must be days such as mon-fri or sat,sun"},
+		{"weekly at no hour", func(s *rules.Silence) {
+			s.Weekly = &rules.Active{Hours: "7-22"}
+		}, false, "weekly.hours: must be two times such as 07:00-22:00"},
+		{
+			"weekly nowhere", func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "sun", Zone: "Mars"} }, false,
+			"weekly.zone: must be an IANA time zone",
+		},
 		{"with a long comment", func(s *rules.Silence) { s.Comment = strings.Repeat("x", 500) }, false, ""},
-		{"with a novel", func(s *rules.Silence) { s.Comment = strings.Repeat("x", 501) }, false, "comment: must be at most 500 bytes; got 501"},
+		{"with a novel", func(s *rules.Silence) {
+			s.Comment = strings.Repeat("x", 501)
+		}, false, "comment: must be at most 500 bytes; got 501"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := good
@@ -111,20 +137,25 @@ func TestASilenceThatCannotWorkIsRefused(t *testing.T) {
 func TestBookOnceOwesOneMessageWhateverItSays(t *testing.T) {
 	l := rules.OpenLedger(rules.Snapshot{})
 	first := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone"}, rules.Facts{Title: "4 alerts"}, noon)
-	if first == nil || first.ID != rules.OnceID("silence s1 week 1", rules.Address{Channel: "phone"}) || first.Reason != rules.Operational {
+	if first == nil || first.ID != rules.OnceID("silence s1 week 1", rules.Address{Channel: "phone"}) ||
+		first.Reason != rules.Operational {
 		t.Fatalf("booked %+v", first)
 	}
-	if again := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone"}, rules.Facts{Title: "5 alerts"}, noon.Add(time.Hour)); again != nil {
+	if again := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone"}, rules.Facts{Title: "5 alerts"},
+		noon.Add(time.Hour)); again != nil {
 		t.Errorf("booked again: %+v", again)
 	}
-	if other := l.BookOnce("silence s1 week 2", rules.Address{Channel: "phone"}, rules.Facts{}, noon); other == nil || other.ID == first.ID {
+	if other := l.BookOnce("silence s1 week 2", rules.Address{Channel: "phone"}, rules.Facts{}, noon); other == nil ||
+		other.ID == first.ID {
 		t.Errorf("another name booked %+v", other)
 	}
-	if other := l.BookOnce("silence s1 week 1", rules.Address{Channel: "mail"}, rules.Facts{}, noon); other == nil || other.ID == first.ID {
+	if other := l.BookOnce("silence s1 week 1", rules.Address{Channel: "mail"}, rules.Facts{}, noon); other == nil ||
+		other.ID == first.ID {
 		t.Errorf("another channel booked %+v", other)
 	}
 	me := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone", Target: "me"}, rules.Facts{}, noon)
-	if you := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone", Target: "you"}, rules.Facts{}, noon); me == nil || you == nil {
+	if you := l.BookOnce("silence s1 week 1", rules.Address{Channel: "phone", Target: "you"}, rules.Facts{},
+		noon); me == nil || you == nil {
 		t.Errorf("two targets were booked %+v and %+v", me, you)
 	}
 }

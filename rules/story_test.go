@@ -41,7 +41,8 @@ func TestLife(t *testing.T) {
 	}
 	p.acts = map[string]func(*play){"delete": func(p *play) { p.l.Delete(p.setting(), ann) }}
 	p.run("b b b delete . .")
-	p.want(rules.OK, append(told, "19m first phone sent", "21m resolved phone sent", "24m first phone cancelled due 29m")...)
+	p.want(rules.OK,
+		append(told, "19m first phone sent", "21m resolved phone sent", "24m first phone cancelled due 29m")...)
 	if p.l.Busy() || p.l.Size() != 0 || p.l.Watched() {
 		t.Errorf("a deleted rule is busy: %v, watched: %v, with %d series", p.l.Busy(), p.l.Watched(), p.l.Size())
 	}
@@ -49,7 +50,8 @@ func TestLife(t *testing.T) {
 
 // Whatever happens in whatever order, the promises about messages hold.
 func TestAnyLifeKeepsThePromises(t *testing.T) {
-	words := strings.Fields("b b b b c c l g g g n u . . ack snooze:3m unack silence:2m silence:5m parent:alert:x parent:rule:y parent: parent: restart milder graver other")
+	words := strings.Fields("b b b b c c l g g g n u . . ack snooze:3m unack silence:2m silence:5m parent:alert:x " +
+		"parent:rule:y parent: parent: restart milder graver other")
 	for seed := range uint64(400) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			dice := rand.New(rand.NewPCG(seed, 1))
@@ -89,7 +91,8 @@ func TestAnyLifeKeepsThePromises(t *testing.T) {
 					t.Errorf("after %s: never out: %s %s %s", strings.Join(script, " "), n.Reason, n.Channel, n.State)
 				}
 				if n.Reason.Announces() && n.State == rules.Sent && !ended(p, n) {
-					t.Errorf("after %s: the end of %s was not told on %s\n%s", strings.Join(script, " "), n.AlertID, n.Channel, strings.Join(p.messages(), "\n"))
+					t.Errorf("after %s: the end of %s was not told on %s\n%s", strings.Join(script, " "), n.AlertID, n.Channel,
+						strings.Join(p.messages(), "\n"))
 				}
 			}
 		})
@@ -240,7 +243,8 @@ func TestFlappingIsToldOncePerCooldown(t *testing.T) {
 		for _, n := range p.log {
 			for _, m := range p.log {
 				near := n.Due.Sub(m.Due).Abs() < 10*time.Minute
-				if n != m && near && n.Reason == rules.FirstNews && m.Reason == rules.FirstNews && n.State == rules.Sent && m.State == rules.Sent {
+				if n != m && near && n.Reason == rules.FirstNews && m.Reason == rules.FirstNews && n.State == rules.Sent &&
+					m.State == rules.Sent {
 					t.Fatalf("seed %d: first messages at %s and %s", seed, since(n.Due), since(m.Due))
 				}
 			}

@@ -145,7 +145,9 @@ func (l *Ledger) endAck(in *Instance, why string, now time.Time) {
 
 // firstWaits reports whether the first message of an alert is held back.
 func (l *Ledger) firstWaits(a *Alert) bool {
-	return slices.ContainsFunc(l.owed[a.ID], func(n *Notification) bool { return n.State == Held && n.Reason == FirstNews })
+	return slices.ContainsFunc(l.owed[a.ID], func(n *Notification) bool {
+		return n.State == Held && n.Reason == FirstNews
+	})
 }
 
 // endCooldown is row 14: a first that waited is due when the cooldown ends, on

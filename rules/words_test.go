@@ -18,9 +18,12 @@ import (
 
 func TestDurationsAreReadAsPeopleWriteThem(t *testing.T) {
 	for text, want := range map[string]string{
-		"90s": "1m30s", "1h30m": "1h30m", "2d": "2d", "14d": "2w", "1.5h": "1h30m", "5 minutes": "5m", "1 hour, 5 min": "1h5m",
-		"1 Day and 2 hours": "1d2h", "0": "0s", "0s": "0s", "250ms": "250ms", "3us": "3us", "3µs": "3us", "1w1d": "8d", " 5m ": "5m",
-		"200d3ns": "200d3ns", "53375d23h53m38s427ms387us903ns": "53375d23h53m38s427ms387us903ns", // half of what an int64 holds
+		"90s": "1m30s", "1h30m": "1h30m", "2d": "2d", "14d": "2w", "1.5h": "1h30m", "5 minutes": "5m",
+		"1 hour, 5 min":     "1h5m",
+		"1 Day and 2 hours": "1d2h", "0": "0s", "0s": "0s", "250ms": "250ms", "3us": "3us", "3µs": "3us", "1w1d": "8d",
+		" 5m ": "5m",
+		// half of what an int64 holds
+		"200d3ns": "200d3ns", "53375d23h53m38s427ms387us903ns": "53375d23h53m38s427ms387us903ns",
 		"4611686018427387903ns": "53375d23h53m38s427ms387us903ns", "35000.5d": "35000d12h",
 	} {
 		d, err := rules.ParseDuration(text)
@@ -29,7 +32,8 @@ func TestDurationsAreReadAsPeopleWriteThem(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w", "9999999999999999999.5w", "30m,2h", "30m2h", "5m 5m", "1.5 years",
+		"", " ", "5", "m", "-5m", "5 years", "1mo", "5m!", "1e3s", "99999999999999999999w", "200000w",
+		"9999999999999999999.5w", "30m,2h", "30m2h", "5m 5m", "1.5 years",
 		"53375d23h53m38s427ms387us904ns", "4611686018427387904ns", "4611686018427387904.0ns",
 	} {
 		if d, err := rules.ParseDuration(text); err == nil {
@@ -136,7 +140,10 @@ func TestOperators(t *testing.T) {
 
 func TestTextIsComparedAsText(t *testing.T) {
 	text := func(o rules.Operator, v any) rules.Condition {
-		r, err := rules.Parse(rules.Doc{"title": "t", "measurement": "m", "field": "f", "condition": map[string]any{"operator": string(o), "value": v}})
+		r, err := rules.Parse(rules.Doc{
+			"title": "t", "measurement": "m", "field": "f",
+			"condition": map[string]any{"operator": string(o), "value": v},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +171,10 @@ func TestTextIsComparedAsText(t *testing.T) {
 
 func TestRecoverIsTheWayBack(t *testing.T) {
 	c := rules.Condition{Operator: rules.Above, Value: rules.Num(-15), Recover: rules.Num(-17)}
-	for x, want := range map[float64]rules.Verdict{-10: rules.Bad, -15: rules.Lingering, -16: rules.Lingering, -17: rules.Good, -20: rules.Good} {
+	for x, want := range map[float64]rules.Verdict{
+		-10: rules.Bad, -15: rules.Lingering, -16: rules.Lingering,
+		-17: rules.Good, -20: rules.Good,
+	} {
 		if got := c.Judge(x); got != want {
 			t.Errorf("%v is %s, want %s", x, got, want)
 		}
@@ -175,9 +185,12 @@ func TestRecoverIsTheWayBack(t *testing.T) {
 }
 
 func TestTheHighestLevelGivesTheSeverity(t *testing.T) {
-	r := rules.Rule{Severity: rules.Medium, Condition: rules.Condition{Operator: rules.Above, Value: rules.Num(10)}, Levels: []rules.Level{
-		{Value: rules.Num(30), Severity: rules.Critical}, {Value: rules.Num(20), Severity: rules.High},
-	}}
+	r := rules.Rule{
+		Severity: rules.Medium, Condition: rules.Condition{Operator: rules.Above, Value: rules.Num(10)},
+		Levels: []rules.Level{
+			{Value: rules.Num(30), Severity: rules.Critical}, {Value: rules.Num(20), Severity: rules.High},
+		},
+	}
 	for x, want := range map[float64]rules.Severity{15: rules.Medium, 25: rules.High, 35: rules.Critical} {
 		if got := r.SeverityAt(r.LevelOf(x)); got != want {
 			t.Errorf("%v is %s, want %s", x, got, want)
@@ -191,9 +204,14 @@ func TestTheHighestLevelGivesTheSeverity(t *testing.T) {
 // A level may also warn before the rule's own value is reached; past that the
 // rule's own severity counts, when it is the worse one.
 func TestALevelBelowTheValueWarnsEarly(t *testing.T) {
-	r := rules.Rule{Severity: rules.Critical, Condition: rules.Condition{Operator: rules.Above, Value: rules.Num(25)}, Levels: []rules.Level{
-		{Value: rules.Num(20), Severity: rules.Low}, {Value: rules.Num(30), Severity: rules.Critical}, {Value: rules.Num(40), Severity: rules.Low},
-	}}
+	r := rules.Rule{
+		Severity: rules.Critical, Condition: rules.Condition{Operator: rules.Above, Value: rules.Num(25)},
+		Levels: []rules.Level{
+			{Value: rules.Num(20), Severity: rules.Low},
+			{Value: rules.Num(30), Severity: rules.Critical},
+			{Value: rules.Num(40), Severity: rules.Low},
+		},
+	}
 	for x, want := range map[float64]int{19: 0, 21: 1, 26: 0, 31: 2, 41: 2} {
 		if got := r.LevelOf(x); got != want {
 			t.Errorf("level of %v is %d (%s), want %d", x, got, r.SeverityAt(got), want)
@@ -203,7 +221,8 @@ func TestALevelBelowTheValueWarnsEarly(t *testing.T) {
 
 func TestNumbersForPeople(t *testing.T) {
 	for x, want := range map[float64]string{
-		12.5: "12.5", -15: "-15", 1e6: "1000000", 1.23456789: "1.23457", 1234567.8: "1234570", 0: "0", 1e20: "1e+20", 1e-9: "1e-09", math.Inf(1): "+Inf",
+		12.5: "12.5", -15: "-15", 1e6: "1000000", 1.23456789: "1.23457", 1234567.8: "1234570", 0: "0", 1e20: "1e+20",
+		1e-9: "1e-09", math.Inf(1): "+Inf",
 		1e15: "1e+15", 999e12: "999000000000000", 1e-6: "0.000001", -9e-7: "-9e-07",
 	} {
 		if got := rules.FormatNumber(x); got != want {
@@ -215,13 +234,25 @@ func TestNumbersForPeople(t *testing.T) {
 func TestConditionsInWords(t *testing.T) {
 	num := rules.Num(20)
 	for want, c := range map[string]rules.Condition{
-		"mean over 5m > 20":                  {Type: rules.Threshold, Aggregation: rules.Mean, Window: 5 * rules.Minute, Operator: rules.Above, Value: num},
-		"no point for 10m":                   {Type: rules.Absence, Window: 10 * rules.Minute},
-		"mean over 5m against 1d ago > 20 %": {Type: rules.Change, Aggregation: rules.Mean, Window: 5 * rules.Minute, Ago: rules.Day, Percent: true, Operator: rules.Above, Value: num},
-		"will be >= 20 within 4h":            {Type: rules.Forecast, Horizon: 4 * rules.Hour, Operator: rules.AtLeast, Value: num},
-		"does not fit its past (medium)":     {Type: rules.Anomaly, Sensitivity: "medium"},
-		"cpu > 80":                           {Type: rules.Expression, Expr: "cpu > 80"},
-		`v of the query == "x"`:              {Type: rules.Query, Column: "v", Operator: rules.Equal, Value: rules.Value{Kind: rules.Text, Text: "x"}},
+		"mean over 5m > 20": {
+			Type: rules.Threshold, Aggregation: rules.Mean, Window: 5 * rules.Minute,
+			Operator: rules.Above, Value: num,
+		},
+		"no point for 10m": {Type: rules.Absence, Window: 10 * rules.Minute},
+		"mean over 5m against 1d ago > 20 %": {
+			Type: rules.Change, Aggregation: rules.Mean, Window: 5 * rules.Minute,
+			Ago: rules.Day, Percent: true, Operator: rules.Above, Value: num,
+		},
+		"will be >= 20 within 4h": {
+			Type: rules.Forecast, Horizon: 4 * rules.Hour, Operator: rules.AtLeast,
+			Value: num,
+		},
+		"does not fit its past (medium)": {Type: rules.Anomaly, Sensitivity: "medium"},
+		"cpu > 80":                       {Type: rules.Expression, Expr: "cpu > 80"},
+		`v of the query == "x"`: {
+			Type: rules.Query, Column: "v", Operator: rules.Equal,
+			Value: rules.Value{Kind: rules.Text, Text: "x"},
+		},
 	} {
 		if got := c.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
@@ -255,13 +286,17 @@ func TestActiveTimes(t *testing.T) {
 		},
 		{
 			name: "days may go over the weekend", active: &rules.Active{Days: "sat-mon, wed"},
-			yes: []string{"Sat 2026-03-07 00:00 UTC", "Sun 2026-03-08 12:00 UTC", "Mon 2026-03-09 23:59 UTC", "Wed 2026-03-11 12:00 UTC"},
-			no:  []string{"Tue 2026-03-10 12:00 UTC", "Thu 2026-03-12 12:00 UTC"},
+			yes: []string{
+				"Sat 2026-03-07 00:00 UTC", "Sun 2026-03-08 12:00 UTC", "Mon 2026-03-09 23:59 UTC",
+				"Wed 2026-03-11 12:00 UTC",
+			},
+			no: []string{"Tue 2026-03-10 12:00 UTC", "Thu 2026-03-12 12:00 UTC"},
 		},
 		{
-			name: "hours follow the zone through the change of the clocks", active: &rules.Active{Hours: "07:00-08:00", Zone: "Europe/Berlin"},
-			yes: []string{"Sat 2026-03-28 06:30 UTC", "Sun 2026-03-29 05:30 UTC"},
-			no:  []string{"Sat 2026-03-28 05:30 UTC", "Sun 2026-03-29 06:30 UTC"},
+			name:   "hours follow the zone through the change of the clocks",
+			active: &rules.Active{Hours: "07:00-08:00", Zone: "Europe/Berlin"},
+			yes:    []string{"Sat 2026-03-28 06:30 UTC", "Sun 2026-03-29 05:30 UTC"},
+			no:     []string{"Sat 2026-03-28 05:30 UTC", "Sun 2026-03-29 06:30 UTC"},
 		},
 		{
 			name: "a day ends at 24:00", active: &rules.Active{Hours: "20:00-24:00"},
@@ -269,27 +304,32 @@ func TestActiveTimes(t *testing.T) {
 		},
 		{
 			name: "a whole day in hours", active: &rules.Active{Days: "tue", Hours: "00:00-24:00"},
-			yes: []string{"Tue 2026-03-03 00:00 UTC", "Tue 2026-03-03 23:59 UTC"}, no: []string{"Mon 2026-03-02 23:59 UTC", "Wed 2026-03-04 00:00 UTC"},
+			yes: []string{"Tue 2026-03-03 00:00 UTC", "Tue 2026-03-03 23:59 UTC"},
+			no:  []string{"Mon 2026-03-02 23:59 UTC", "Wed 2026-03-04 00:00 UTC"},
 		},
 		{
-			name: "an hour that comes twice does not begin or end it twice", active: &rules.Active{Hours: "01:00-02:30", Zone: "Europe/Berlin"},
-			yes: []string{"Sat 2026-10-24 23:00 UTC", "Sun 2026-10-25 00:29 UTC"},
-			no:  []string{"Sat 2026-10-24 22:59 UTC", "Sun 2026-10-25 00:30 UTC", "Sun 2026-10-25 01:15 UTC"},
+			name:   "an hour that comes twice does not begin or end it twice",
+			active: &rules.Active{Hours: "01:00-02:30", Zone: "Europe/Berlin"},
+			yes:    []string{"Sat 2026-10-24 23:00 UTC", "Sun 2026-10-25 00:29 UTC"},
+			no:     []string{"Sat 2026-10-24 22:59 UTC", "Sun 2026-10-25 00:30 UTC", "Sun 2026-10-25 01:15 UTC"},
 		},
 		{
-			name: "one that begins in an hour that comes twice begins the first time", active: &rules.Active{Hours: "02:30-04:00", Zone: "Europe/Berlin"},
-			yes: []string{"Sun 2026-10-25 00:30 UTC", "Sun 2026-10-25 01:10 UTC", "Sun 2026-10-25 02:59 UTC"},
-			no:  []string{"Sun 2026-10-25 00:29 UTC", "Sun 2026-10-25 03:00 UTC"},
+			name:   "one that begins in an hour that comes twice begins the first time",
+			active: &rules.Active{Hours: "02:30-04:00", Zone: "Europe/Berlin"},
+			yes:    []string{"Sun 2026-10-25 00:30 UTC", "Sun 2026-10-25 01:10 UTC", "Sun 2026-10-25 02:59 UTC"},
+			no:     []string{"Sun 2026-10-25 00:29 UTC", "Sun 2026-10-25 03:00 UTC"},
 		},
 		{
-			name: "one that begins in an hour that is left out begins after it", active: &rules.Active{Hours: "02:30-04:00", Zone: "America/New_York"},
-			yes: []string{"Sun 2026-03-08 07:00 UTC", "Sun 2026-03-08 07:59 UTC"},
-			no:  []string{"Sun 2026-03-08 06:59 UTC", "Sun 2026-03-08 08:00 UTC"},
+			name:   "one that begins in an hour that is left out begins after it",
+			active: &rules.Active{Hours: "02:30-04:00", Zone: "America/New_York"},
+			yes:    []string{"Sun 2026-03-08 07:00 UTC", "Sun 2026-03-08 07:59 UTC"},
+			no:     []string{"Sun 2026-03-08 06:59 UTC", "Sun 2026-03-08 08:00 UTC"},
 		},
 		{
-			name: "a night over the change of the clocks is one night", active: &rules.Active{Days: "sat", Hours: "22:00-07:00", Zone: "Europe/Berlin"},
-			yes: []string{"Sat 2026-03-28 21:00 UTC", "Sun 2026-03-29 01:00 UTC", "Sun 2026-03-29 04:59 UTC"},
-			no:  []string{"Sat 2026-03-28 20:59 UTC", "Sun 2026-03-29 05:00 UTC", "Sun 2026-03-29 21:00 UTC"},
+			name:   "a night over the change of the clocks is one night",
+			active: &rules.Active{Days: "sat", Hours: "22:00-07:00", Zone: "Europe/Berlin"},
+			yes:    []string{"Sat 2026-03-28 21:00 UTC", "Sun 2026-03-29 01:00 UTC", "Sun 2026-03-29 04:59 UTC"},
+			no:     []string{"Sat 2026-03-28 20:59 UTC", "Sun 2026-03-29 05:00 UTC", "Sun 2026-03-29 21:00 UTC"},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -329,9 +369,18 @@ func TestASilenceCovers(t *testing.T) {
 		{"no other rule", with(func(s *rules.Silence) { s.RuleID = "r2" }), 0, false},
 		{"a label of the series", with(func(s *rules.Silence) { s.Match = rules.Filter{"room": {"b", "a"}} }), 0, true},
 		{"a label of the rule", with(func(s *rules.Silence) { s.Match = rules.Filter{"team": {"home"}} }), 0, true},
-		{"not when one label differs", with(func(s *rules.Silence) { s.Match = rules.Filter{"team": {"home"}, "room": {"b"}} }), 0, false},
-		{"its times of the week", with(func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "mon", Hours: "12:00-12:30"} }), 0, true},
-		{"no other times", with(func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "mon", Hours: "12:00-12:30"} }), 30 * time.Minute, false},
+		{
+			"not when one label differs",
+			with(func(s *rules.Silence) { s.Match = rules.Filter{"team": {"home"}, "room": {"b"}} }), 0, false,
+		},
+		{
+			"its times of the week",
+			with(func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "mon", Hours: "12:00-12:30"} }), 0, true,
+		},
+		{
+			"no other times", with(func(s *rules.Silence) { s.Weekly = &rules.Active{Days: "mon", Hours: "12:00-12:30"} }),
+			30 * time.Minute, false,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := tt.s.Covers(&r, "room=a", noon.Add(tt.at)); got != tt.want {
@@ -449,7 +498,8 @@ func TestARuleSaysInOneLineWhatItMeasures(t *testing.T) {
 		"temperature.celsius": {Measurement: "temperature", Field: "celsius"},
 		"heartbeat":           {Measurement: "heartbeat"},
 		"temperature.celsius where host=c room=a|b by sensor, room": {
-			Measurement: "temperature", Field: "celsius", Where: rules.Filter{"room": {"a", "b"}, "host": {"c"}}, GroupBy: []string{"sensor", "room"},
+			Measurement: "temperature", Field: "celsius", Where: rules.Filter{"room": {"a", "b"}, "host": {"c"}},
+			GroupBy: []string{"sensor", "room"},
 		},
 		"cpu.idle, mem.free by host": {Condition: rules.Condition{Inputs: inputs}, GroupBy: []string{"host"}},
 	} {

@@ -31,7 +31,10 @@ const (
 
 // The colours. Those of the lines can be told apart by colour-blind people.
 var (
-	lineColors = []drawing.Color{rgb(0, 114, 178), rgb(230, 159, 0), rgb(0, 158, 115), rgb(204, 121, 167), rgb(86, 180, 233)}
+	lineColors = []drawing.Color{
+		rgb(0, 114, 178), rgb(230, 159, 0), rgb(0, 158, 115), rgb(204, 121, 167),
+		rgb(86, 180, 233),
+	}
 	otherColor = rgb(190, 190, 190)
 	markColor  = rgb(213, 0, 0)
 	spanColor  = rgb(255, 224, 224)
@@ -60,11 +63,17 @@ func PNG(c insight.Chart) ([]byte, error) {
 	}
 	times := &axis{ticks: timeTicks(c.From, c.To, c.Zone)}
 	times.Min, times.Max = seconds(c.From), seconds(c.To)
-	text := chartdraw.Style{FontStyle: chartdraw.FontStyle{FontSize: textSize, FontColor: textColor}, StrokeColor: axisColor, StrokeWidth: 1}
+	text := chartdraw.Style{
+		FontStyle:   chartdraw.FontStyle{FontSize: textSize, FontColor: textColor},
+		StrokeColor: axisColor, StrokeWidth: 1,
+	}
 	grid := chartdraw.Style{StrokeColor: gridColor, StrokeWidth: 1}
 	picture := chartdraw.Chart{
 		Width: width, Height: height,
-		Background: chartdraw.Style{FillColor: paper, Padding: chartdraw.Box{Top: top, Left: 2 * margin, Right: margin, Bottom: margin, IsSet: true}},
+		Background: chartdraw.Style{
+			FillColor: paper,
+			Padding:   chartdraw.Box{Top: top, Left: 2 * margin, Right: margin, Bottom: margin, IsSet: true},
+		},
 		XAxis: chartdraw.XAxis{
 			Range: times, Style: text, NameStyle: text, GridMajorStyle: grid, GridMinorStyle: grid,
 			Name: "time in " + zoneName(c.Zone, c.To),
@@ -74,7 +83,9 @@ func PNG(c insight.Chart) ([]byte, error) {
 		Series: []chartdraw.Series{
 			layer(func(p pen) { p.spans(c) }), layer(func(p pen) { p.lines(c) }), layer(func(p pen) { p.marks(c) }),
 		},
-		Elements: []chartdraw.Renderable{func(r chartdraw.Renderer, box chartdraw.Box, s chartdraw.Style) { legend(r, box, s, c) }},
+		Elements: []chartdraw.Renderable{func(r chartdraw.Renderer, box chartdraw.Box, s chartdraw.Style) {
+			legend(r, box, s, c)
+		}},
 	}
 	var drawn canvas
 	if err := picture.Render(chartdraw.PNG, &drawn); err != nil {
@@ -179,7 +190,8 @@ func timeTicks(from, to time.Time, zone *time.Location) (out []chartdraw.Tick) {
 
 func timeStep(d time.Duration) time.Duration {
 	for _, step := range []time.Duration{
-		time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute,
+		time.Second, 5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
+		10 * time.Minute,
 		15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour,
 	} {
 		if step >= d {
@@ -255,7 +267,8 @@ func (c *canvas) colors() []color.RGBA {
 	for i := 0; i < len(c.image.Pix); i += 4 {
 		count[pixel(c.image.Pix[i:])]++
 	}
-	for _, own := range append([]drawing.Color{otherColor, markColor, spanColor, textColor, axisColor, gridColor, paper}, lineColors...) {
+	for _, own := range append([]drawing.Color{otherColor, markColor, spanColor, textColor, axisColor, gridColor, paper},
+		lineColors...) {
 		if key := color.RGBA(own); count[key] > 0 {
 			count[key] = math.MaxInt
 		}

@@ -36,7 +36,8 @@ func drawn(t *testing.T, c insight.Chart) image.Image {
 		t.Fatal(err)
 	}
 	if dir := os.Getenv("TESTS_PICTURES"); dir != "" {
-		if err := os.WriteFile(filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "_")+".png"), picture, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, strings.ReplaceAll(t.Name(), "/", "_")+".png"), picture,
+			0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -98,7 +99,8 @@ func columns(i image.Image, c color.RGBA, least int) (first, last int) {
 func wave(name string, minutes int, level, height float64) insight.ChartLine {
 	var points []insight.ChartPoint
 	for i := range minutes {
-		points = append(points, insight.ChartPoint{At: noon.Add(time.Duration(i) * time.Minute), Value: level + height*math.Sin(float64(i)/40)})
+		points = append(points,
+			insight.ChartPoint{At: noon.Add(time.Duration(i) * time.Minute), Value: level + height*math.Sin(float64(i)/40)})
 	}
 	return insight.ChartLine{Name: name, Parts: [][]insight.ChartPoint{points}}
 }
@@ -147,7 +149,8 @@ func TestATimeOfFiringIsShaded(t *testing.T) {
 func TestTheFirstLinesHaveColoursAndTheRestIsGrey(t *testing.T) {
 	c := insight.Chart{Title: "Many", From: noon, To: noon.Add(10 * time.Hour), Zone: time.UTC}
 	for i := range 12 {
-		c.Lines = append(c.Lines, wave(fmt.Sprintf("sensor=%d, room=the room with the number %d", i, i), 600, float64(i*10), 3))
+		c.Lines = append(c.Lines,
+			wave(fmt.Sprintf("sensor=%d, room=the room with the number %d", i, i), 600, float64(i*10), 3))
 	}
 	i := drawn(t, c)
 	for name, want := range map[string]color.RGBA{"first": blue, "last": grey} {
@@ -183,15 +186,31 @@ func TestNothingIsClipped(t *testing.T) {
 		"long names": {
 			Title: long, Unit: long, From: noon, To: noon.Add(10 * time.Hour),
 			Lines:  []insight.ChartLine{wave(long, 600, -123456.789, 3), wave(long, 600, 1e12, 3), wave(long, 600, 0, 1)},
-			Hidden: 1000, Marks: []insight.ChartMark{{Value: 2e12, Label: long}, {Value: 2.0001e12, Label: long, Lesser: true}, {Value: -5e11, Label: long}},
+			Hidden: 1000, Marks: []insight.ChartMark{
+				{Value: 2e12, Label: long},
+				{Value: 2.0001e12, Label: long, Lesser: true},
+				{Value: -5e11, Label: long},
+			},
 			Spans: []insight.ChartSpan{{From: noon.Add(-time.Hour), To: noon.Add(20 * time.Hour)}},
 		},
-		"hostile names": {Title: "a\x1b[2J\u202eb\nc\x00\xff", From: noon, To: noon.Add(time.Hour), Lines: []insight.ChartLine{wave("\u200b\x07\t", 60, 1, 0)}},
-		"other scripts": {Title: "Kühlschrank Ψυγείο Холодильник 冷蔵庫 °C", From: noon, To: noon.Add(48 * time.Hour), Lines: []insight.ChartLine{wave("комната=кухня", 2000, 1, 1)}},
-		"nothing":       {Title: "Nothing", From: noon, To: noon.Add(time.Hour)},
-		"no time":       {Title: "No time", From: noon, To: noon, Lines: []insight.ChartLine{wave("", 1, 1, 0)}},
-		"a year":        {Title: "A year", From: noon, To: noon.AddDate(1, 1, 0), Lines: []insight.ChartLine{wave("", 1000, 1, 1)}},
-		"ten seconds":   {Title: "Ten seconds", From: noon, To: noon.Add(10 * time.Second), Lines: []insight.ChartLine{wave("", 1, 1e-9, 0)}},
+		"hostile names": {
+			Title: "a\x1b[2J\u202eb\nc\x00\xff", From: noon, To: noon.Add(time.Hour),
+			Lines: []insight.ChartLine{wave("\u200b\x07\t", 60, 1, 0)},
+		},
+		"other scripts": {
+			Title: "Kühlschrank Ψυγείο Холодильник 冷蔵庫 °C", From: noon,
+			To: noon.Add(48 * time.Hour), Lines: []insight.ChartLine{wave("комната=кухня", 2000, 1, 1)},
+		},
+		"nothing": {Title: "Nothing", From: noon, To: noon.Add(time.Hour)},
+		"no time": {Title: "No time", From: noon, To: noon, Lines: []insight.ChartLine{wave("", 1, 1, 0)}},
+		"a year": {
+			Title: "A year", From: noon, To: noon.AddDate(1, 1, 0),
+			Lines: []insight.ChartLine{wave("", 1000, 1, 1)},
+		},
+		"ten seconds": {
+			Title: "Ten seconds", From: noon, To: noon.Add(10 * time.Second),
+			Lines: []insight.ChartLine{wave("", 1, 1e-9, 0)},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := drawn(t, c)
@@ -216,7 +235,10 @@ func TestNothingIsClipped(t *testing.T) {
 // TestManyRestlessLinesStaySmall: what is drawn is sent as text, and read.
 func TestManyRestlessLinesStaySmall(t *testing.T) {
 	random := rand.New(rand.NewPCG(8, 627))
-	c := insight.Chart{Title: "Noise", From: noon, To: noon.Add(10 * time.Hour), Marks: []insight.ChartMark{{Value: 50, Label: "> 50"}}}
+	c := insight.Chart{
+		Title: "Noise", From: noon, To: noon.Add(10 * time.Hour),
+		Marks: []insight.ChartMark{{Value: 50, Label: "> 50"}},
+	}
 	for i := range 12 {
 		l := wave(fmt.Sprintf("host=%d", i), 600, 0, 0)
 		for j := range l.Parts[0] {
@@ -234,9 +256,13 @@ func TestAPreviewIsReadable(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := insight.Chart{
-		Title: "Freezer too warm: mean over 5m of temperature.celsius", Unit: "°C", From: noon, To: noon.Add(7 * 24 * time.Hour), Zone: zone,
+		Title: "Freezer too warm: mean over 5m of temperature.celsius", Unit: "°C", From: noon,
+		To: noon.Add(7 * 24 * time.Hour), Zone: zone,
 		Marks: []insight.ChartMark{{Value: -15, Label: "> -15"}, {Value: -17, Label: "recover -17", Lesser: true}},
-		Spans: []insight.ChartSpan{{From: noon.Add(30 * time.Hour), To: noon.Add(33 * time.Hour)}, {From: noon.Add(100 * time.Hour), To: noon.Add(101 * time.Hour)}},
+		Spans: []insight.ChartSpan{
+			{From: noon.Add(30 * time.Hour), To: noon.Add(33 * time.Hour)},
+			{From: noon.Add(100 * time.Hour), To: noon.Add(101 * time.Hour)},
+		},
 	}
 	for n, name := range []string{"sensor=a, room=kitchen", "sensor=b, room=cellar", "sensor=c"} {
 		var points []insight.ChartPoint

@@ -73,20 +73,28 @@ func (d *door) alertsList() *cobra.Command {
 	return cmd
 }
 
-var statuses = []string{string(rules.StatusOpen), string(rules.StatusFiring), string(rules.StatusAcknowledged), string(rules.StatusResolved)}
+var statuses = []string{
+	string(rules.StatusOpen), string(rules.StatusFiring), string(rules.StatusAcknowledged),
+	string(rules.StatusResolved),
+}
 
 // filter asks for one alert more than the limit, to know whether there are
 // more.
 func (f alertFlags) filter(now time.Time, zone *time.Location) (out app.AlertFilter, err error) {
 	switch {
 	case f.status != "" && !slices.Contains(statuses, f.status):
-		return out, rules.FieldErrorf("--status", "must be one of %s; got %q; for example --status firing", strings.Join(statuses, ", "), f.status)
+		return out, rules.FieldErrorf("--status", "must be one of %s; got %q; for example --status firing",
+			strings.Join(statuses, ", "), f.status)
 	case f.severity != "" && !slices.Contains(rules.Severities, f.severity):
-		return out, rules.FieldErrorf("--severity", "must be one of %s; got %q; for example --severity high", strings.Join(rules.Severities, ", "), f.severity)
+		return out, rules.FieldErrorf("--severity", "must be one of %s; got %q; for example --severity high",
+			strings.Join(rules.Severities, ", "), f.severity)
 	case f.limit < 1 || f.limit > 1000:
 		return out, rules.FieldErrorf("--limit", "must be between 1 and 1000; got %d; for example --limit 50", f.limit)
 	}
-	out = app.AlertFilter{RuleID: f.rule, Status: rules.Status(f.status), Severity: rules.Severity(f.severity), Limit: f.limit + 1}
+	out = app.AlertFilter{
+		RuleID: f.rule, Status: rules.Status(f.status), Severity: rules.Severity(f.severity),
+		Limit: f.limit + 1,
+	}
 	if out.Since, err = past("--since", f.since, now, zone); err != nil {
 		return out, err
 	}
@@ -122,7 +130,8 @@ func (c *call) showAlerts(a alertsAnswer) {
 	var rows [][]string
 	for _, v := range a.Alerts {
 		rows = append(rows, []string{
-			short(v.ID), string(v.Status), severityText(v), v.Title, seriesText(v.Series), value(v.Value, v.Text), ago(v.StartedAt, c.clock()), v.Delivery.String(),
+			short(v.ID), string(v.Status), severityText(v), v.Title, seriesText(v.Series), value(v.Value, v.Text),
+			ago(v.StartedAt, c.clock()), v.Delivery.String(),
 		})
 	}
 	c.table([]string{"ID", "STATUS", "SEVERITY", "TITLE", "SERIES", "VALUE", "STARTED", "DELIVERY"}, rows)
@@ -148,7 +157,8 @@ func seriesText(l rules.Labels) string {
 
 func (d *door) alertsShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show ID", Short: "Show one alert with its evidence and deliveries", Args: exactly("ID"), Example: "tocsin alerts show a3k9v2mq1",
+		Use: "show ID", Short: "Show one alert with its evidence and deliveries", Args: exactly("ID"),
+		Example: "tocsin alerts show a3k9v2mq1",
 		RunE: d.asked(nothing, func(ctx context.Context, c *call) error {
 			v, err := c.find(ctx, c.args[0])
 			if err != nil {
@@ -185,7 +195,8 @@ func (c *call) find(ctx context.Context, id string) (app.AlertView, error) {
 	case 1:
 		return c.Alert(ctx, found[0].ID)
 	}
-	return v, rules.Errorf(rules.Invalid, "%q is the beginning of several alerts: %s; give more of the id", id, names(found, func(v app.AlertView) string { return v.ID }))
+	return v, rules.Errorf(rules.Invalid, "%q is the beginning of several alerts: %s; give more of the id", id,
+		names(found, func(v app.AlertView) string { return v.ID }))
 }
 
 func (c *call) showAlert(v app.AlertView) {
@@ -268,7 +279,8 @@ func (d *door) alertsAck() *cobra.Command {
 		Long: `Acknowledge an alert: reminders and escalation stop until it resolves or gets
 worse. With --until it is a snooze, which also covers new alerts of the same
 series that start before then.`,
-		Example: "tocsin alerts ack a3k9v2mq1 --note \"door was open\"\ntocsin alerts ack a3k9v2mq1 --until 2h\ntocsin alerts ack a3k9v2mq1 --undo",
+		Example: "tocsin alerts ack a3k9v2mq1 --note \"door was open\"\ntocsin alerts ack a3k9v2mq1 --until 2h\ntocsin " +
+			"alerts ack a3k9v2mq1 --undo",
 		RunE: d.asked(nothing, func(ctx context.Context, c *call) error {
 			if undo && (note != "" || until != "") {
 				return rules.Errorf(rules.Invalid, "--undo takes an acknowledgement back; leave --note and --until out")

@@ -47,7 +47,8 @@ run does nothing. Rules that something else made are left alone.
 
 On a terminal it asks before it acts; elsewhere, as in a script, giving the
 command is saying yes.`,
-		Example: "tocsin rules apply rules.yaml\ntocsin rules apply rules/ --prune --dry-run\ntocsin rules export | tocsin rules apply - --adopt",
+		Example: "tocsin rules apply rules.yaml\ntocsin rules apply rules/ --prune --dry-run\ntocsin rules export | tocsin " +
+			"rules apply - --adopt",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			docs, err := readFiles(c.cmd.InOrStdin(), c.args)
 			if err != nil {
@@ -65,7 +66,8 @@ command is saying yes.`,
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&f.Prune, "prune", false, "delete the rules that an earlier apply made and that none of these files has")
 	flags.BoolVar(&f.Adopt, "adopt", false, "take over rules of the same names that something else made")
-	flags.BoolVar(&f.AllowUnknown, "allow-unknown", false, "take rules although the source does not hold such data yet, or does not answer")
+	flags.BoolVar(&f.AllowUnknown, "allow-unknown", false,
+		"take rules although the source does not hold such data yet, or does not answer")
 	return cmd
 }
 
@@ -107,7 +109,8 @@ func (c *call) showApplied(a planAnswer, plan ruleset.Plan, refusal error) {
 
 // signs begin the line of a step.
 var signs = map[ruleset.StepAct]string{
-	ruleset.StepCreate: "+", ruleset.StepUpdate: "~", ruleset.StepAdopt: "<", ruleset.StepDelete: "-", ruleset.StepConflict: "!", ruleset.StepUnchanged: "=",
+	ruleset.StepCreate: "+", ruleset.StepUpdate: "~", ruleset.StepAdopt: "<", ruleset.StepDelete: "-",
+	ruleset.StepConflict: "!", ruleset.StepUnchanged: "=",
 }
 
 // showPlan prints each step but those that do nothing.
@@ -158,7 +161,10 @@ func keyText(v json.RawMessage) string {
 // tally counts steps: "create 1, update 2".
 func tally(steps []ruleset.Step) string {
 	var parts []string
-	for _, act := range []ruleset.StepAct{ruleset.StepCreate, ruleset.StepUpdate, ruleset.StepAdopt, ruleset.StepDelete, ruleset.StepConflict, ruleset.StepUnchanged} {
+	for _, act := range []ruleset.StepAct{
+		ruleset.StepCreate, ruleset.StepUpdate, ruleset.StepAdopt, ruleset.StepDelete,
+		ruleset.StepConflict, ruleset.StepUnchanged,
+	} {
 		if n := (ruleset.Plan{Steps: steps}).Count(act); n > 0 {
 			parts = append(parts, fmt.Sprintf("%s %d", act, n))
 		}
@@ -214,7 +220,8 @@ func ruleFiles(paths []string) (out []string, err error) {
 			}
 		}
 		if len(out) == before {
-			return nil, rules.Errorf(rules.Invalid, "directory %s has no *.yaml, *.yml or *.json file; directories below it are not looked into", path)
+			return nil, rules.Errorf(rules.Invalid,
+				"directory %s has no *.yaml, *.yml or *.json file; directories below it are not looked into", path)
 		}
 	}
 	return out, nil
@@ -229,7 +236,8 @@ func readFile(in io.Reader, path string) (name string, text []byte, err error) {
 	} else {
 		file, err := os.Open(path)
 		if err != nil {
-			return "", nil, rules.Errorf(rules.Invalid, "%s cannot be opened: %v; give a file, a directory, or - for standard input", path, rules.Cause(err))
+			return "", nil, rules.Errorf(rules.Invalid,
+				"%s cannot be opened: %v; give a file, a directory, or - for standard input", path, rules.Cause(err))
 		}
 		defer func() { _ = file.Close() }()
 		in = file

@@ -23,8 +23,10 @@ func TestAuditShowsWhatModelsDid(t *testing.T) {
 		{Tool: "create_alert_rule", Outcome: app.ActDone, Text: "Created rule freezer."},
 		{Tool: "delete_alert_rule", Outcome: app.ActDeclined, Text: "the user was asked\nand said no\x1b[31m"},
 	} {
-		e.At, e.By, e.Client, e.About = noon.Add(time.Duration(i-2)*time.Hour), rules.Actor{Name: "anna", Door: "mcp"}, "claude-code", "r1"
-		e.Arguments, e.Changes = json.RawMessage(`{"rule":"freezer"}`), []rules.KeyChange{{Key: "for", To: json.RawMessage(`"5m"`)}}
+		e.At, e.By, e.Client, e.About = noon.Add(time.Duration(i-2)*time.Hour), rules.Actor{Name: "anna", Door: "mcp"},
+			"claude-code", "r1"
+		e.Arguments, e.Changes = json.RawMessage(`{"rule":"freezer"}`),
+			[]rules.KeyChange{{Key: "for", To: json.RawMessage(`"5m"`)}}
 		h.must(store.AddAudit(t.Context(), e, 0))
 	}
 	h.must(store.Close())
@@ -38,10 +40,12 @@ func TestAuditShowsWhatModelsDid(t *testing.T) {
 		}
 	}
 	first := h.answer("audit")["audit"].([]any)[1].(map[string]any)
-	if args := first["arguments"].(map[string]any); args["rule"] != "freezer" || first["changes"].([]any)[0].(map[string]any)["to"] != "5m" {
+	if args := first["arguments"].(map[string]any); args["rule"] != "freezer" ||
+		first["changes"].([]any)[0].(map[string]any)["to"] != "5m" {
 		t.Errorf("in JSON: %v", first)
 	}
-	if _, errOut, code := h.run("audit", "--since", "yesterday"); code != 2 || !strings.Contains(errOut, "--since: must be a duration") {
+	if _, errOut, code := h.run("audit", "--since", "yesterday"); code != 2 ||
+		!strings.Contains(errOut, "--since: must be a duration") {
 		t.Errorf("exit %d: %s", code, errOut)
 	}
 }

@@ -29,7 +29,10 @@ type backtestFlags struct {
 }
 
 // precisions are what the unix times of a file may count.
-var precisions = map[string]time.Duration{"": 0, "ns": time.Nanosecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second}
+var precisions = map[string]time.Duration{
+	"": 0, "ns": time.Nanosecond, "us": time.Microsecond, "ms": time.Millisecond,
+	"s": time.Second,
+}
 
 func (d *door) backtest() *cobra.Command {
 	f := backtestFlags{readData: d.program.ReadData}
@@ -61,7 +64,8 @@ tocsin backtest --file freezer.yaml --data history.csv --verdicts out.csv`,
 	flags.StringVar(&f.from, "from", "", "begin: a duration ago such as 30d, or a time (default 7d)")
 	flags.StringVar(&f.to, "to", "", "end: a duration ago, or a time (default now)")
 	flags.StringVar(&f.data, "data", "", "CSV or line-protocol file to try the rule on, - for standard input")
-	flags.StringVar(&f.precision, "precision", "", "what unix times in --data count: ns, us, ms or s (default: recognised)")
+	flags.StringVar(&f.precision, "precision", "",
+		"what unix times in --data count: ns, us, ms or s (default: recognised)")
 	flags.StringVar(&f.verdicts, "verdicts", "", "write every verdict to this CSV: timestamp,series,value,score,state")
 	return cmd
 }
@@ -107,7 +111,8 @@ func (f *backtestFlags) request(c *call) (req insight.BacktestRequest, err error
 		return req, err
 	}
 	if req.Rule == "" && len(req.Doc) == 0 {
-		return req, rules.Errorf(rules.Invalid, "name a rule, or give one with flags or --file; for example `%s`", example(c.cmd))
+		return req, rules.Errorf(rules.Invalid, "name a rule, or give one with flags or --file; for example `%s`",
+			example(c.cmd))
 	}
 	if req.Rule == "" && f.data != "" && req.Doc["measurement"] == nil {
 		req.Doc["measurement"] = "data"
@@ -174,7 +179,10 @@ func (v *verdicts) write(line insight.BacktestVerdict) {
 		value = strconv.FormatFloat(*line.Value, 'g', -1, 64)
 	}
 	// An error stays in the writer until close asks for it.
-	_ = v.csv.Write([]string{line.Timestamp, string(line.Series), value, strconv.FormatFloat(line.Score, 'g', 6, 64), line.State})
+	_ = v.csv.Write([]string{
+		line.Timestamp, string(line.Series), value, strconv.FormatFloat(line.Score, 'g', 6, 64),
+		line.State,
+	})
 }
 
 func (v *verdicts) close() error {
@@ -218,7 +226,8 @@ const mostEpisodes = 50
 func (c *call) showBacktest(b insight.Backtest) {
 	c.line("%s", b.Summary)
 	c.line("%d ticks from %s to %s, %d series, %d values; %s episodes a week.", b.Ticks,
-		b.From.In(c.zone()).Format("2006-01-02 15:04"), b.To.In(c.zone()).Format("2006-01-02 15:04"), b.Series, b.Values, rules.FormatNumber(b.PerWeek))
+		b.From.In(c.zone()).Format("2006-01-02 15:04"), b.To.In(c.zone()).Format("2006-01-02 15:04"), b.Series, b.Values,
+		rules.FormatNumber(b.PerWeek))
 	if b.Count == 0 {
 		return
 	}
@@ -232,7 +241,10 @@ func (c *call) showBacktest(b insight.Backtest) {
 		if e.Peak != nil {
 			peak = rules.FormatNumber(*e.Peak)
 		}
-		rows = append(rows, []string{e.StartedAt.In(c.zone()).Format("2006-01-02 15:04:05"), end, e.Lasted.String(), string(e.Severity), peak, string(rules.SeriesOf(e.Series))})
+		rows = append(rows, []string{
+			e.StartedAt.In(c.zone()).Format("2006-01-02 15:04:05"), end, e.Lasted.String(),
+			string(e.Severity), peak, string(rules.SeriesOf(e.Series)),
+		})
 	}
 	c.line("")
 	c.table([]string{"FIRED", "RESOLVED", "LASTED", "SEVERITY", "PEAK", "SERIES"}, rows)

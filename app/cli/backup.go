@@ -61,7 +61,8 @@ func (d *door) showBackup(cmd *cobra.Command, file string, withKey bool) error {
 		if withKey {
 			p.line("It has the key of the channels: keep it as secret as their credentials.")
 		} else {
-			p.line("It has no key: restored on another machine, stored channels need their credentials again. --with-key includes it.")
+			p.line("It has no key: restored on another machine, stored channels need their credentials again. --with-key " +
+				"includes it.")
 		}
 		p.line("Back again: stop the daemon, then `tocsin restore %s`.", file)
 	})
@@ -147,7 +148,8 @@ func (c *call) agreedToRestore(file, dir string, found Contents, yes bool) error
 func (c *call) showContents(file string, f Contents) {
 	say := func(format string, args ...any) { fmt.Fprintln(c.err, clean(fmt.Sprintf(format, args...))) }
 	say("%s holds %s (%d on), %s (%d open), %s not delivered yet, %s.", file, plural(f.Rules, "rule", "rules"), f.On,
-		plural(f.Alerts, "alert", "alerts"), f.Open, plural(f.Owed, "message", "messages"), plural(f.Silences, "silence", "silences"))
+		plural(f.Alerts, "alert", "alerts"), f.Open, plural(f.Owed, "message", "messages"),
+		plural(f.Silences, "silence", "silences"))
 	if len(f.Channels) > 0 {
 		say("Stored channels: %s.", strings.Join(f.Channels, ", "))
 	}
@@ -156,7 +158,8 @@ func (c *call) showContents(file string, f Contents) {
 			strings.Join(f.Sealed, ", "))
 	}
 	for _, t := range f.Tokens {
-		say("It lets in who has the token %q (%s), made by %s on %s.", t.Name, t.Scope, t.By.Name, t.CreatedAt.Format(time.DateOnly))
+		say("It lets in who has the token %q (%s), made by %s on %s.", t.Name, t.Scope, t.By.Name,
+			t.CreatedAt.Format(time.DateOnly))
 	}
 	if len(f.Tokens) > 0 {
 		say("`tocsin tokens revoke NAME` takes back one that you do not know.")
@@ -169,7 +172,8 @@ func (p page) showRestore(a restoreAnswer) {
 		p.line("The database before is kept as %s.", a.Kept)
 	}
 	if !a.Keys {
-		p.line("The backup has no key. If this is another machine, `tocsin doctor` lists the channels that need their credentials again.")
+		p.line("The backup has no key. If this is another machine, `tocsin doctor` lists the channels that need their " +
+			"credentials again.")
 	}
 	p.line("Start the daemon again.")
 }

@@ -64,7 +64,8 @@ only the owner of the data directory can.`,
 }
 
 // storing is how a channel is stored: by the daemon, or by this process.
-type storing func(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo, []string, error)
+type storing func(ctx context.Context, name string, url rules.Secret, s notify.Settings,
+	replace bool) (rules.ChannelInfo, []string, error)
 
 func (c *call) addChannel(ctx context.Context, f addFlags, s settingFlags, replace bool, store storing) error {
 	settings, err := s.read(c.cmd)
@@ -80,7 +81,8 @@ func (c *call) addChannel(ctx context.Context, f addFlags, s settingFlags, repla
 		return err
 	}
 	if c.builder.Public(url) {
-		warnings = append(warnings, "everybody who knows the topic can read what is sent there; choose one that nobody guesses, or protect it and give a token")
+		warnings = append(warnings, "everybody who knows the topic can read what is sent there; choose one that nobody "+
+			"guesses, or protect it and give a token")
 	}
 	act := "Added channel"
 	if replace {
@@ -92,7 +94,9 @@ func (c *call) addChannel(ctx context.Context, f addFlags, s settingFlags, repla
 }
 
 // storeChannel stores a channel without a daemon.
-func (c *call) storeChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (info rules.ChannelInfo, warnings []string, err error) {
+func (c *call) storeChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings,
+	replace bool,
+) (info rules.ChannelInfo, warnings []string, err error) {
 	if replace {
 		info, err = c.ReplaceCredential(ctx, actor(), name, url)
 	} else {
@@ -106,9 +110,11 @@ func (c *call) channelURL(ctx context.Context, name string, f addFlags) (rules.S
 	fields := f.kind != "" || len(f.fields)+len(f.fieldFiles) > 0 || f.fieldStdin != ""
 	switch {
 	case f.stdin && f.file != "":
-		return rules.Secret{}, rules.Errorf(rules.Invalid, "--url-stdin and --url-file are two ways to give one URL; use one of them")
+		return rules.Secret{}, rules.Errorf(rules.Invalid,
+			"--url-stdin and --url-file are two ways to give one URL; use one of them")
 	case fields && (f.stdin || f.file != ""):
-		return rules.Secret{}, rules.Errorf(rules.Invalid, "a whole URL and single fields are two ways to say one thing; use one of them")
+		return rules.Secret{}, rules.Errorf(rules.Invalid,
+			"a whole URL and single fields are two ways to say one thing; use one of them")
 	case f.stdin:
 		return lineOf(c.cmd.InOrStdin(), "standard input")
 	case f.file != "":
@@ -118,13 +124,17 @@ func (c *call) channelURL(ctx context.Context, name string, f addFlags) (rules.S
 	case isTerminal(c.cmd.InOrStdin()):
 		return c.askChannel(ctx, name)
 	}
-	return rules.Secret{}, rules.Errorf(rules.Invalid, "the URL is missing, and there is no terminal to ask on; use --url-stdin, --url-file, or --kind with --field; for example `tocsin channels add %s --url-file %s.url`", name, name)
+	return rules.Secret{}, rules.Errorf(rules.Invalid,
+		"the URL is missing, and there is no terminal to ask on; use --url-stdin, --url-file, or --kind with --field; for "+
+			"example `tocsin channels add %s --url-file %s.url`", name, name)
 }
 
 func lineOfFile(path, flag, example string) (rules.Secret, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return rules.Secret{}, rules.Errorf(rules.Invalid, "the file of %s cannot be opened; it must be the path of a file that holds the value alone; for example %s %s", flag, flag, example)
+		return rules.Secret{}, rules.Errorf(rules.Invalid,
+			"the file of %s cannot be opened; it must be the path of a file that holds the value alone; for example %s %s", flag,
+			flag, example)
 	}
 	text, err := lineOf(file, "the file of "+flag)
 	_ = file.Close() // it was read
@@ -141,17 +151,22 @@ func (c *call) buildURL(f addFlags) (rules.Secret, error) {
 	for _, pair := range f.fields {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || !slices.ContainsFunc(form.Fields, func(field notify.FormField) bool { return field.Name == name }) {
-			return rules.Secret{}, rules.FieldErrorf("--field", "must be name=value with one of the names %s; for example --field %s=%s", strings.Join(namesOf(form), ", "), form.Fields[0].Name, form.Fields[0].Example)
+			return rules.Secret{}, rules.FieldErrorf("--field",
+				"must be name=value with one of the names %s; for example --field %s=%s", strings.Join(namesOf(form), ", "),
+				form.Fields[0].Name, form.Fields[0].Example)
 		}
 		if slices.ContainsFunc(form.Fields, func(field notify.FormField) bool { return field.Name == name && field.Secret }) {
-			return rules.Secret{}, rules.FieldErrorf("--field", "%s is a secret and would stay in the shell's history; use --field-file %s=FILE or --field-stdin %s. If it was a real one, make the service give you another", name, name, name)
+			return rules.Secret{}, rules.FieldErrorf("--field",
+				"%s is a secret and would stay in the shell's history; use --field-file %s=FILE or --field-stdin %s. If it was a "+
+					"real one, make the service give you another", name, name, name)
 		}
 		given[name] = rules.NewSecret(value)
 	}
 	for _, pair := range f.fieldFiles {
 		name, path, ok := strings.Cut(pair, "=")
 		if !ok {
-			return rules.Secret{}, rules.FieldErrorf("--field-file", "must be name=file; for example --field-file token=gotify.token")
+			return rules.Secret{}, rules.FieldErrorf("--field-file",
+				"must be name=file; for example --field-file token=gotify.token")
 		}
 		if given[name], err = lineOfFile(path, "--field-file", name+"="+name+".txt"); err != nil {
 			return rules.Secret{}, err
@@ -173,7 +188,8 @@ func (c *call) formOf(kind string) (notify.Form, error) {
 		}
 		known = append(known, f.Kind)
 	}
-	return notify.Form{}, rules.FieldErrorf("--kind", "must be one of %s; for example --kind ntfy", strings.Join(known, ", "))
+	return notify.Form{}, rules.FieldErrorf("--kind", "must be one of %s; for example --kind ntfy",
+		strings.Join(known, ", "))
 }
 
 func namesOf(f notify.Form) (out []string) {
@@ -195,12 +211,14 @@ func (f *settingFlags) define(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.fallback, "fallback", "", "the channel that is told when this one fails")
 	flags.StringVar(&f.rate, "rate", "", "the most messages in a time, such as 10/m or 60/h")
-	flags.StringVar(&f.timeout, "timeout", "", "how long an answer is awaited before a message may be sent again, such as 90s (default 60s)")
+	flags.StringVar(&f.timeout, "timeout", "",
+		"how long an answer is awaited before a message may be sent again, such as 90s (default 60s)")
 	flags.StringVar(&f.quiet, "quiet", "", "hours in which messages wait, such as 22:00-07:00")
 	flags.StringVar(&f.quietDays, "quiet-days", "", "days of the quiet hours, such as sat,sun (default every day)")
 	flags.StringVar(&f.quietZone, "quiet-zone", "", "time zone of the quiet hours (default the config's)")
 	flags.StringVar(&f.except, "quiet-except", "", "severities that are told nonetheless, such as critical")
-	flags.BoolVar(&f.neverTwice, "never-twice", false, "do not send a message again that may have arrived: better lost than told twice")
+	flags.BoolVar(&f.neverTwice, "never-twice", false,
+		"do not send a message again that may have arrived: better lost than told twice")
 	flags.StringVar(&f.title, "title-template", "", "Go template of the title")
 	flags.StringVar(&f.text, "text-template", "", "Go template of the text")
 }
@@ -273,8 +291,9 @@ func (d *door) channelsSet() *cobra.Command {
 	var f settingFlags
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change how a stored channel is used; its URL stays", Args: exactly("NAME"),
-		Long:    "Change how a stored channel is used. An empty value takes a setting away.",
-		Example: "tocsin channels set phone --fallback mail --quiet 22:00-07:00 --quiet-except critical\ntocsin channels set phone --quiet ''",
+		Long: "Change how a stored channel is used. An empty value takes a setting away.",
+		Example: "tocsin channels set phone --fallback mail --quiet 22:00-07:00 --quiet-except critical\ntocsin channels " +
+			"set phone --quiet ''",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			name := c.args[0]
 			err := c.ChangeChannel(ctx, name, func(s *notify.Settings) error {

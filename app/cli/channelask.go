@@ -51,10 +51,13 @@ func chosen(forms []notify.Form, choice string) (notify.Form, error) {
 			return f, nil
 		}
 	}
-	return notify.Form{}, rules.Errorf(rules.Invalid, "that is none of them; give the number of a service from 1 to %d, or 0", len(forms))
+	return notify.Form{}, rules.Errorf(rules.Invalid,
+		"that is none of them; give the number of a service from 1 to %d, or 0", len(forms))
 }
 
-func (c *call) askField(ctx context.Context, kind string, field notify.FormField, given map[string]rules.Secret) (rules.Secret, error) {
+func (c *call) askField(ctx context.Context, kind string, field notify.FormField,
+	given map[string]rules.Secret,
+) (rules.Secret, error) {
 	if kind == "telegram" && field.Name == "chats" {
 		if chat := c.findChat(ctx, given["token"]); chat != "" {
 			return rules.NewSecret(chat), nil

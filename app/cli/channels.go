@@ -17,7 +17,8 @@ import (
 )
 
 func (d *door) channels() *cobra.Command {
-	return group("channels", "Where messages go", d.channelsList(), d.channelsAdd(), d.channelsSet(), d.channelsRemove(), d.channelsTest(), d.channelsDead(), d.channelsResend())
+	return group("channels", "Where messages go", d.channelsList(), d.channelsAdd(), d.channelsSet(), d.channelsRemove(),
+		d.channelsTest(), d.channelsDead(), d.channelsResend())
 }
 
 // channelsAnswer is what `channels list` answers.
@@ -74,7 +75,8 @@ func (c *call) showChannels(list []rules.ChannelInfo) {
 	var rows [][]string
 	for _, i := range list {
 		rows = append(rows, []string{
-			i.Name, i.Kind, i.Origin, i.Health, ago(i.LastSuccess, c.clock()), dash(app.TroubleOf(i)), deadCount(i.DeadLetters), dash(i.Fallback), quietText(i),
+			i.Name, i.Kind, i.Origin, i.Health, ago(i.LastSuccess, c.clock()), dash(app.TroubleOf(i)), deadCount(i.DeadLetters),
+			dash(i.Fallback), quietText(i),
 		})
 	}
 	c.table([]string{"NAME", "KIND", "FROM", "HEALTH", "LAST SUCCESS", "LAST ERROR", "DEAD", "FALLBACK", "QUIET"}, rows)
@@ -110,8 +112,10 @@ func noURL(c *cobra.Command, args []string) error {
 		onCommandLine = onCommandLine || strings.Contains(arg, "://")
 	}
 	if onCommandLine || len(args) > 1 {
-		return rules.Errorf(rules.Invalid, "a channel's URL holds a credential and would stay in the shell's history and in the list of processes; "+
-			"run `tocsin channels add NAME` and type it when asked, or use --url-stdin or --url-file. If it was a real one, make the service give you another")
+		return rules.Errorf(rules.Invalid,
+			"a channel's URL holds a credential and would stay in the shell's history and in the list of processes; "+
+				"run `tocsin channels add NAME` and type it when asked, or use --url-stdin or --url-file. If it was a real one, "+
+				"make the service give you another")
 	}
 	return exactly("NAME")(c, args)
 }
@@ -126,7 +130,8 @@ func lineOf(r io.Reader, from string) (rules.Secret, error) {
 	}
 	url := strings.TrimSpace(string(text))
 	if url == "" || strings.ContainsAny(url, "\r\n") {
-		return rules.Secret{}, rules.Errorf(rules.Invalid, "%s must hold the URL on one line and nothing else; for example ntfy://ntfy.sh/my-topic", from)
+		return rules.Secret{}, rules.Errorf(rules.Invalid,
+			"%s must hold the URL on one line and nothing else; for example ntfy://ntfy.sh/my-topic", from)
 	}
 	return rules.NewSecret(url), nil
 }
@@ -207,7 +212,8 @@ func (c *call) nothingDone() error {
 func (d *door) channelsTest() *cobra.Command {
 	var wait time.Duration
 	cmd := &cobra.Command{
-		Use: "test NAME", Short: "Send a test message through a channel", Args: exactly("NAME"), Example: "tocsin channels test phone",
+		Use: "test NAME", Short: "Send a test message through a channel", Args: exactly("NAME"),
+		Example: "tocsin channels test phone",
 		RunE: d.through(nothing,
 			func(ctx context.Context, c *call, daemon Daemon) error {
 				got, warnings, err := daemon.TestChannel(ctx, c.args[0], wait)

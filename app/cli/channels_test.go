@@ -12,12 +12,16 @@ func TestAScriptGivesAChannelFieldByField(t *testing.T) {
 	h := newHouse(t, plain)
 	h.in = "tk_s3cr3t@#?/%\n"
 	topic := h.write("topic", "my-s3cr3t-topic\n")
-	out := h.ok("channels", "add", "phone", "--kind", "ntfy", "--field", "server=ntfy.lan", "--field-file", "topic="+topic, "--field-stdin", "token")
+	out := h.ok("channels", "add", "phone", "--kind", "ntfy", "--field", "server=ntfy.lan", "--field-file", "topic="+topic,
+		"--field-stdin", "token")
 	if !strings.HasPrefix(out, "Added channel phone (ntfy).") {
 		t.Error(out)
 	}
 	for _, tt := range []struct{ line, want string }{
-		{"--kind ntfy --field topic=s3cr3t", "--field: topic is a secret and would stay in the shell's history; use --field-file topic=FILE"},
+		{
+			"--kind ntfy --field topic=s3cr3t",
+			"--field: topic is a secret and would stay in the shell's history; use --field-file topic=FILE",
+		},
 		{"--kind ntfy --field tpic=s3cr3t", "--field: must be name=value with one of the names server, topic"},
 		{"--kind nfty", "--kind: must be one of ntfy, smtp"},
 		{"--kind ntfy", "topic: is missing"},
@@ -35,7 +39,8 @@ func TestAScriptGivesAChannelFieldByField(t *testing.T) {
 func TestAPublicTopicIsWarnedAbout(t *testing.T) {
 	h := newHouse(t, plain)
 	h.in = "ntfy://ntfy.sh/topic"
-	if _, errOut, _ := h.run("channels", "add", "open", "--url-stdin"); !strings.Contains(errOut, "warning: everybody who knows the topic can read") {
+	if _, errOut, _ := h.run("channels", "add", "open", "--url-stdin"); !strings.Contains(errOut,
+		"warning: everybody who knows the topic can read") {
 		t.Error(errOut)
 	}
 	h.in = url
@@ -47,7 +52,8 @@ func TestAPublicTopicIsWarnedAbout(t *testing.T) {
 func TestHowAChannelIsUsedCanBeSaidAndChanged(t *testing.T) {
 	h := newHouse(t, plain)
 	h.in = url
-	h.ok("channels", "add", "phone", "--url-stdin", "--fallback", "mail", "--rate", "10/m", "--quiet", "22:00-07:00", "--quiet-zone", "Europe/Berlin",
+	h.ok("channels", "add", "phone", "--url-stdin", "--fallback", "mail", "--rate", "10/m", "--quiet", "22:00-07:00",
+		"--quiet-zone", "Europe/Berlin",
 		"--quiet-except", "critical,high", "--title-template", "{{.severity}} {{.title}}", "--never-twice", "--timeout", "2m")
 	h.ok("channels", "set", "phone", "--rate", "", "--quiet-except", "critical")
 	s, err := sqlite.Open(t.Context(), h.database(), sqlite.Options{})
@@ -60,14 +66,17 @@ func TestHowAChannelIsUsedCanBeSaidAndChanged(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	got := list[0].Settings
-	if got.Fallback != "mail" || got.Rate != "" || got.Quiet.Hours != "22:00-07:00" || len(got.Quiet.Except) != 1 || got.Template.Title == "" || !got.NeverTwice || got.Timeout != "2m" || len(list[0].Sealed) == 0 {
+	if got.Fallback != "mail" || got.Rate != "" || got.Quiet.Hours != "22:00-07:00" || len(got.Quiet.Except) != 1 ||
+		got.Template.Title == "" || !got.NeverTwice || got.Timeout != "2m" || len(list[0].Sealed) == 0 {
 		t.Errorf("settings = %+v", got)
 	}
-	if out := h.ok("channels", "list"); !strings.Contains(out, "FALLBACK  QUIET\n") || !strings.Contains(out, "-     mail      22:00-07:00 Europe/Berlin, except critical") {
+	if out := h.ok("channels", "list"); !strings.Contains(out, "FALLBACK  QUIET\n") ||
+		!strings.Contains(out, "-     mail      22:00-07:00 Europe/Berlin, except critical") {
 		t.Error(out)
 	}
 	phone := h.answer("channels", "list")["channels"].([]any)[1].(map[string]any)
-	if phone["name"] != "phone" || phone["fallback"] != "mail" || phone["quiet"] != "22:00-07:00 Europe/Berlin, except critical" || phone["quiet_now"] != nil {
+	if phone["name"] != "phone" || phone["fallback"] != "mail" ||
+		phone["quiet"] != "22:00-07:00 Europe/Berlin, except critical" || phone["quiet_now"] != nil {
 		t.Errorf("in JSON: %v", phone)
 	}
 	for _, tt := range []struct {
@@ -125,13 +134,17 @@ func TestADeadLetterOfOneTargetNamesIt(t *testing.T) {
 		return true
 	})
 	h.must(s.Save(h.Context(), list, func(*rules.Ledger) error { return nil }))
-	if out := h.ok("channels", "dead"); !strings.Contains(out, "mail     you@example.org  rejected  now   nobody        operational  news") || strings.Contains(out, "me@example.org") {
+	if out := h.ok("channels", "dead"); !strings.Contains(out,
+		"mail     you@example.org  rejected  now   nobody        operational  news") ||
+		strings.Contains(out, "me@example.org") {
 		t.Errorf("printed\n%s", out)
 	}
-	if out := h.ok("channels", "list"); !strings.Contains(out, "failing in part") || !strings.Contains(out, "rejected for you@example.org  1") {
+	if out := h.ok("channels", "list"); !strings.Contains(out, "failing in part") ||
+		!strings.Contains(out, "rejected for you@example.org  1") {
 		t.Errorf("printed\n%s", out)
 	}
-	if out := h.ok("status"); !strings.Contains(out, "channel mail: 1 dead letter (for you@example.org)") || !strings.Contains(out, "channel mail: rejected for you@example.org") {
+	if out := h.ok("status"); !strings.Contains(out, "channel mail: 1 dead letter (for you@example.org)") ||
+		!strings.Contains(out, "channel mail: rejected for you@example.org") {
 		t.Errorf("printed\n%s", out)
 	}
 }

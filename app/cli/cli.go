@@ -81,7 +81,8 @@ func Main(ctx context.Context, p Program, args []string, in io.Reader, out, errO
 func New(p Program) *cobra.Command {
 	d := &door{program: p}
 	root := group("tocsin", "An alarm bell beside an InfluxDB",
-		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.silences(), d.channels(), d.sources(), d.backtest(), d.status(), d.doctor(), d.audit(), d.tokens(), d.init(), d.backup(), d.restore(), d.config(), d.version())
+		d.serve(), d.mcp(), d.demo(), d.rules(), d.alerts(), d.silences(), d.channels(), d.sources(), d.backtest(),
+		d.status(), d.doctor(), d.audit(), d.tokens(), d.init(), d.backup(), d.restore(), d.config(), d.version())
 	root.Long = `tocsin watches the data in an InfluxDB and tells people when something is wrong.
 
 Start the daemon with "tocsin serve"; every other command works beside it.
@@ -89,7 +90,8 @@ Start the daemon with "tocsin serve"; every other command works beside it.
 	root.SetHelpCommand(d.help())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(wrongFlag)
-	root.PersistentFlags().StringVar(&d.path, "config", "", "config file (default: $TOCSIN_CONFIG, ~/.config/tocsin/config.yaml, /etc/tocsin/config.yaml)")
+	root.PersistentFlags().StringVar(&d.path, "config", "",
+		"config file (default: $TOCSIN_CONFIG, ~/.config/tocsin/config.yaml, /etc/tocsin/config.yaml)")
 	root.PersistentFlags().BoolVar(&d.json, "json", false, "answer in JSON")
 	return root
 }
@@ -103,12 +105,15 @@ type door struct {
 
 // group returns a command that only has others below it.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return c.Help()
-		}
-		return noCommand(c, args[0])
-	}}
+	c := &cobra.Command{
+		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			return noCommand(c, args[0])
+		},
+	}
 	c.AddCommand(commands...)
 	return c
 }
@@ -123,11 +128,14 @@ func noCommand(c *cobra.Command, word string) error {
 	near := rules.Nearest(word, known)
 	switch {
 	case strings.Contains(word, "://"): // a channel's URL, which nothing repeats
-		return rules.Errorf(rules.Invalid, "%s takes a command, not an address; known: %s", c.CommandPath(), strings.Join(known, ", "))
+		return rules.Errorf(rules.Invalid, "%s takes a command, not an address; known: %s", c.CommandPath(),
+			strings.Join(known, ", "))
 	case len(near) > 0:
-		return rules.Errorf(rules.Invalid, "there is no command %s %s; did you mean %s?", c.CommandPath(), word, strings.Join(near, " or "))
+		return rules.Errorf(rules.Invalid, "there is no command %s %s; did you mean %s?", c.CommandPath(), word,
+			strings.Join(near, " or "))
 	}
-	return rules.Errorf(rules.Invalid, "there is no command %s %s; known: %s", c.CommandPath(), word, strings.Join(known, ", "))
+	return rules.Errorf(rules.Invalid, "there is no command %s %s; known: %s", c.CommandPath(), word,
+		strings.Join(known, ", "))
 }
 
 // wrongFlag says what a flag should have been.
@@ -135,7 +143,8 @@ func wrongFlag(c *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	if errors.As(err, &value) {
 		f := value.GetFlag()
-		return rules.FieldErrorf("--"+f.Name, "must be %s; got %q; see `%s --help`", flagForms[f.Value.Type()], value.GetValue(), c.CommandPath())
+		return rules.FieldErrorf("--"+f.Name, "must be %s; got %q; see `%s --help`", flagForms[f.Value.Type()],
+			value.GetValue(), c.CommandPath())
 	}
 	text := err.Error()
 	var unknown *pflag.NotExistError
@@ -174,9 +183,11 @@ func exactly(names ...string) cobra.PositionalArgs {
 		case len(args) < least:
 			return rules.Errorf(rules.Invalid, "%s is missing; for example `%s`", names[len(args)], example(c))
 		case len(args) > len(names) && len(names) == 0:
-			return rules.Errorf(rules.Invalid, "`%s` takes flags alone; put a value with spaces in quotes; for example `%s`", c.CommandPath(), example(c))
+			return rules.Errorf(rules.Invalid, "`%s` takes flags alone; put a value with spaces in quotes; for example `%s`",
+				c.CommandPath(), example(c))
 		case len(args) > len(names):
-			return rules.Errorf(rules.Invalid, "`%s` takes %s and no more; put a value with spaces in quotes", c.CommandPath(), strings.Join(names, " "))
+			return rules.Errorf(rules.Invalid, "`%s` takes %s and no more; put a value with spaces in quotes", c.CommandPath(),
+				strings.Join(names, " "))
 		}
 		return nil
 	}
@@ -250,7 +261,8 @@ func (d *door) with(n need, run func(ctx context.Context, c *call) error) func(*
 // the channels. The warnings are of every answer.
 type Daemon interface {
 	// AddChannel stores a channel, or gives one that exists another credential.
-	AddChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo, []string, error)
+	AddChannel(ctx context.Context, name string, url rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo,
+		[]string, error)
 	// TestChannel sends a test message and waits for what comes of it.
 	TestChannel(ctx context.Context, name string, patience time.Duration) (app.TestAnswer, []string, error)
 	// Status, Doctor and Channels say what the daemon knows and sees.
@@ -278,7 +290,9 @@ func (d *door) daemon(ctx context.Context) (Daemon, *app.Config, error) {
 
 // through runs a command at the daemon, so that whoever may use its socket can
 // run it, or on the store where no daemon answers.
-func (d *door) through(n need, atDaemon func(ctx context.Context, c *call, daemon Daemon) error, beside func(ctx context.Context, c *call) error) func(*cobra.Command, []string) error {
+func (d *door) through(n need, atDaemon func(ctx context.Context, c *call, daemon Daemon) error,
+	beside func(ctx context.Context, c *call) error,
+) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		daemon, config, forbidden := d.daemon(cmd.Context())
 		if daemon == nil {
@@ -289,7 +303,8 @@ func (d *door) through(n need, atDaemon func(ctx context.Context, c *call, daemo
 			return err
 		}
 		a := app.New(app.App{Config: config})
-		return atDaemon(cmd.Context(), &call{App: a, page: d.page(cmd), builder: d.program.Builder, cmd: cmd, args: args}, daemon)
+		return atDaemon(cmd.Context(), &call{App: a, page: d.page(cmd), builder: d.program.Builder, cmd: cmd, args: args},
+			daemon)
 	}
 }
 
@@ -315,8 +330,9 @@ func (d *door) serve() *cobra.Command {
 
 func (d *door) demo() *cobra.Command {
 	return &cobra.Command{
-		Use: "demo", Short: "Show tocsin at work on made-up data, without an InfluxDB", Args: exactly(), Example: "tocsin demo",
-		RunE: func(c *cobra.Command, _ []string) error { return ran(d.program.Demo(c.Context(), c.OutOrStdout())) },
+		Use: "demo", Short: "Show tocsin at work on made-up data, without an InfluxDB", Args: exactly(),
+		Example: "tocsin demo",
+		RunE:    func(c *cobra.Command, _ []string) error { return ran(d.program.Demo(c.Context(), c.OutOrStdout())) },
 	}
 }
 

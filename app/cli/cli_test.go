@@ -46,7 +46,8 @@ func newHouse(t *testing.T, config string) *house {
 	if err := os.Mkdir(filepath.Join(h.dir, "data"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	h.must(h.source.Write([]byte("temperature,sensor=a,room=kitchen celsius=-18\ntemperature,sensor=b,room=kitchen celsius=-19\n"), time.Nanosecond, time.Now()))
+	h.must(h.source.Write([]byte("temperature,sensor=a,room=kitchen celsius=-18\ntemperature,sensor=b,room=kitchen "+
+		"celsius=-19\n"), time.Nanosecond, time.Now()))
 	store, err := sqlite.Open(t.Context(), h.database(), sqlite.Options{Migrate: true})
 	h.must(err)
 	h.must(store.Close())
@@ -76,7 +77,8 @@ func (h *house) program() cli.Program {
 		Version:    "1.2.3",
 		ConfigFile: func() string { return config.DefaultPath(os.Environ()) },
 		Load: func(path string, secrets bool) (*app.Config, error) {
-			return config.Load(path, config.Options{SkipChannelSecrets: !secrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check})
+			return config.Load(path,
+				config.Options{SkipChannelSecrets: !secrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check})
 		},
 		Open:    h.open,
 		Builder: shoutrrr.New(shoutrrr.Options{}),
@@ -94,7 +96,8 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 	if err != nil {
 		return nil, nil, err
 	}
-	book, err := evaluator.OpenBook(ctx, store, evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"mail"} }})
+	book, err := evaluator.OpenBook(ctx, store,
+		evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"mail"} }})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,7 +129,8 @@ func (h *house) sources(*app.Config) (map[string]evaluator.Source, error) {
 func (h *house) run(args ...string) (out, errOut string, code int) {
 	h.Helper()
 	var o, e bytes.Buffer
-	code = cli.Main(h.Context(), h.program(), append(args, "--config", filepath.Join(h.dir, "config.yaml")), strings.NewReader(h.in), &o, &e)
+	code = cli.Main(h.Context(), h.program(), append(args, "--config", filepath.Join(h.dir, "config.yaml")),
+		strings.NewReader(h.in), &o, &e)
 	return o.String(), e.String(), code
 }
 
@@ -163,25 +167,34 @@ func (h *house) fire(rule, sensor string, at time.Time) {
 	r, err := a.Store.FindRule(ctx, "", rule)
 	h.must(err)
 	evidence := func(rules.Observation) rules.Evidence {
-		return rules.Evidence{Query: "SELECT mean(celsius)", From: at.Add(-5 * time.Minute), To: at, Condition: r.Condition.String(), Clock: "sure"}
+		return rules.Evidence{
+			Query: "SELECT mean(celsius)", From: at.Add(-5 * time.Minute), To: at,
+			Condition: r.Condition.String(), Clock: "sure",
+		}
 	}
 	h.must(a.Book.Act(ctx, at, r.ID, func(s rules.Setting, l *rules.Ledger) error {
-		l.Observe(s, []rules.Observation{{Series: rules.SeriesOf(rules.Labels{"sensor": sensor}), Verdict: rules.Bad, Value: -3, At: at}}, evidence)
+		l.Observe(s, []rules.Observation{{
+			Series: rules.SeriesOf(rules.Labels{"sensor": sensor}), Verdict: rules.Bad,
+			Value: -3, At: at,
+		}}, evidence)
 		return nil
 	}))
 	h.must(closing())
 }
 
 var freezer = []string{
-	"rules", "create", "--title", "Freezer too warm", "--measurement", "temperature", "--field", "celsius", "--where", "room=kitchen",
-	"--group-by", "sensor", "--aggregation", "mean", "--window", "5m", "--above", "-15", "--recover", "-17", "--severity", "high", "--channel", "mail",
+	"rules", "create", "--title", "Freezer too warm", "--measurement", "temperature", "--field", "celsius", "--where",
+	"room=kitchen",
+	"--group-by", "sensor", "--aggregation", "mean", "--window", "5m", "--above", "-15", "--recover", "-17", "--severity",
+	"high", "--channel", "mail",
 }
 
 // TestLife is the life of a rule and its alert, as a person types it.
 func TestLife(t *testing.T) {
 	h := newHouse(t, plain)
 	out := h.ok(freezer...)
-	if want := "Created rule freezer_too_warm (version 1).\nFreezer too warm: temperature.celsius where room=kitchen by sensor, mean over 5m > -15\n"; out != want {
+	if want := "Created rule freezer_too_warm (version 1).\nFreezer too warm: temperature.celsius where room=kitchen by " +
+		"sensor, mean over 5m > -15\n"; out != want {
 		t.Errorf("create printed %q\nwant          %q", out, want)
 	}
 	h.fire("freezer_too_warm", "a", noon.Add(-12*time.Minute))
@@ -195,16 +208,21 @@ func TestLife(t *testing.T) {
 	}
 	out = h.ok("alerts", "list", "--status", "firing")
 	id := regexp.MustCompile(`(?m)^a\w+`).FindString(out)
-	if len(id) != 9 || !strings.Contains(out, "  firing  high      Freezer too warm  sensor=a  -3     12 min ago  pending\n") {
+	if len(id) != 9 || !strings.Contains(out,
+		"  firing  high      Freezer too warm  sensor=a  -3     12 min ago  pending\n") {
 		t.Fatalf("alerts list printed\n%s", out)
 	}
 	out = h.ok("alerts", "show", id)
-	for _, want := range []string{"value         -3\n", "started       12 min ago, 2026-03-14 11:48:00 UTC\n", "  mail: owed\n", "  condition  mean over 5m > -15\n", "  query      SELECT mean(celsius)\n"} {
+	for _, want := range []string{
+		"value         -3\n", "started       12 min ago, 2026-03-14 11:48:00 UTC\n",
+		"  mail: owed\n", "  condition  mean over 5m > -15\n", "  query      SELECT mean(celsius)\n",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("alerts show lacks %q:\n%s", want, out)
 		}
 	}
-	if out = h.ok("alerts", "ack", id, "--until", "2h", "--note", "door"); out != "Freezer too warm (sensor=a) is snoozed until 2026-03-14 14:00:00 UTC.\n" {
+	if out = h.ok("alerts", "ack", id, "--until", "2h", "--note",
+		"door"); out != "Freezer too warm (sensor=a) is snoozed until 2026-03-14 14:00:00 UTC.\n" {
 		t.Errorf("ack printed %q", out)
 	}
 	alert := h.answer("alerts", "show", id)["alert"].(map[string]any)
@@ -216,7 +234,8 @@ func TestLife(t *testing.T) {
 	if got := h.answer("alerts", "list")["alerts"].([]any)[0].(map[string]any)["status"]; got != "resolved" {
 		t.Errorf("alert of a rule that is off is %v, want resolved", got)
 	}
-	if _, errOut, code := h.run("alerts", "ack", id); code != 4 || !strings.Contains(errOut, "is resolved") || strings.Contains(errOut, "list_alerts") {
+	if _, errOut, code := h.run("alerts", "ack", id); code != 4 || !strings.Contains(errOut, "is resolved") ||
+		strings.Contains(errOut, "list_alerts") {
 		t.Errorf("ack of a resolved alert: exit %d: %s", code, errOut)
 	}
 	if out = h.ok("rules", "delete", "freezer_too_warm"); !strings.HasPrefix(out, "Deleted rule freezer_too_warm") {
@@ -229,16 +248,22 @@ func TestLife(t *testing.T) {
 
 func TestShownRuleIsTheFileThatCreatesIt(t *testing.T) {
 	h := newHouse(t, plain)
-	h.ok(append(freezer, "--for", "10m", "--remind", "30m,2h", "--label", "team=home", "--summary", `{{.labels.sensor}}: "{{.value}}"`,
-		"--set", "levels=[{value: -10, severity: critical}]", "--set", "escalate={after: 30m, channels: [mail]}", "--set", "active.days=mon-fri")...)
+	h.ok(append(freezer, "--for", "10m", "--remind", "30m,2h", "--label", "team=home", "--summary",
+		`{{.labels.sensor}}: "{{.value}}"`,
+		"--set", "levels=[{value: -10, severity: critical}]", "--set", "escalate={after: 30m, channels: [mail]}", "--set",
+		"active.days=mon-fri")...)
 	text := h.ok("rules", "show", "freezer_too_warm")
-	for _, want := range []string{"name: freezer_too_warm\n", "for: 10m\n", "  operator: \">\"\n", "  value: -15\n", "# ok; id r"} {
+	for _, want := range []string{
+		"name: freezer_too_warm\n", "for: 10m\n", "  operator: \">\"\n", "  value: -15\n",
+		"# ok; id r",
+	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("rules show lacks %q:\n%s", want, text)
 		}
 	}
 	h.ok("rules", "create", "--file", h.write("freezer.yaml", text), "--name", "again")
-	if again := h.ok("rules", "show", "again"); body(again) != strings.Replace(body(text), "name: freezer_too_warm", "name: again", 1) {
+	if again := h.ok("rules", "show", "again"); body(again) != strings.Replace(body(text), "name: freezer_too_warm",
+		"name: again", 1) {
 		t.Errorf("the rule made from what was shown differs:\n%s\nfrom\n%s", again, text)
 	}
 }
@@ -252,13 +277,16 @@ func body(text string) string {
 func TestFileFlagsAndSetGoOverEachOther(t *testing.T) {
 	h := newHouse(t, plain)
 	h.in = `{"title": "From a file", "measurement": "temperature", "field": "celsius", "severity": "low", "condition": {"aggregation": "max", "window": "5m", "operator": ">", "value": 1}}`
-	r := h.answer("rules", "create", "--file", "-", "--severity", "high", "--window", "10m", "--set", "condition.window=1h", "--set", "for=2m")["rule"].(map[string]any)
+	r := h.answer("rules", "create", "--file", "-", "--severity", "high", "--window", "10m", "--set",
+		"condition.window=1h", "--set", "for=2m")["rule"].(map[string]any)
 	condition := r["condition"].(map[string]any)
 	if r["severity"] != "high" || condition["window"] != "1h" || condition["aggregation"] != "max" || r["for"] != "2m" {
 		t.Errorf("rule = %v", r)
 	}
-	r = h.answer("rules", "update", "from_a_file", "--set", "for=null", "--operator", "outside", "--value", "[2, 8]")["rule"].(map[string]any)
-	if got := fmt.Sprint(r["condition"].(map[string]any)["value"]); got != "[2 8]" || r["for"] != nil || r["version"] != 2.0 {
+	r = h.answer("rules", "update", "from_a_file", "--set", "for=null", "--operator", "outside", "--value",
+		"[2, 8]")["rule"].(map[string]any)
+	if got := fmt.Sprint(r["condition"].(map[string]any)["value"]); got != "[2 8]" || r["for"] != nil ||
+		r["version"] != 2.0 {
 		t.Errorf("updated rule = %v", r)
 	}
 }
@@ -301,15 +329,24 @@ func TestRefusalsHaveCodesAndCures(t *testing.T) {
 		{"rules show a b", 2, "takes NAME and no more"},
 		{"rules show freezer_too_wram", 3, "did you mean freezer_too_warm?"},
 		{"rules create", 2, "nothing was given; for example `tocsin rules create --title"},
-		{"rules create --title x --measurement temperature --field celsus --above 1", 2, `field: "celsus" does not exist; did you mean celsius?`},
+		{
+			"rules create --title x --measurement temperature --field celsus --above 1", 2,
+			`field: "celsus" does not exist; did you mean celsius?`,
+		},
 		{"rules create --title x --measurement temperature --field celsus --above 1", 2, "use --allow-unknown"},
-		{"rules create --title x --measurement temperature --field celsius --above 1 --channel phone", 2, `channels: no channel "phone"; known: mail`},
+		{
+			"rules create --title x --measurement temperature --field celsius --above 1 --channel phone", 2,
+			`channels: no channel "phone"; known: mail`,
+		},
 		{"rules create --title x --above 1 --below 2", 2, "--above and --below both say when it is wrong"},
 		{"rules create --title x --where kitchen", 2, "--where: must be name=value"},
 		{"rules create --set x", 2, "--set: must be key=value"},
 		{"rules create --file /does/not/exist", 2, "--file: /does/not/exist cannot be opened: no such file or directory"},
 		{"rules create --file /", 2, "--file: / is a directory; give the file of one rule"},
-		{"rules create --title Freezer_too_warm --name freezer_too_warm --measurement temperature --field celsius --above 1", 4, "freezer_too_warm"},
+		{
+			"rules create --title Freezer_too_warm --name freezer_too_warm --measurement temperature --field celsius --above 1",
+			4, "freezer_too_warm",
+		},
 		{"rules update freezer_too_warm", 2, "nothing to change was given"},
 		{"rules update freezer_too_warm --for 1m --if-version 7", 4, "is at version 1 now, not 7"},
 		{"rules update nothing --for 1m", 3, `no rule "nothing"`},
@@ -345,7 +382,8 @@ func TestRefusalsHaveCodesAndCures(t *testing.T) {
 
 func TestErrorsUnderJSONAreJSON(t *testing.T) {
 	h := newHouse(t, plain)
-	out, errOut, code := h.run("rules", "create", "--title", "x", "--measurement", "m", "--field", "f", "--above", "1", "--severity", "hgh", "--cooldown", "5", "--json")
+	out, errOut, code := h.run("rules", "create", "--title", "x", "--measurement", "m", "--field", "f", "--above", "1",
+		"--severity", "hgh", "--cooldown", "5", "--json")
 	var doc struct {
 		Error  struct{ Code, Message, Field string }
 		Errors []struct{ Code, Message, Field string }
@@ -353,7 +391,8 @@ func TestErrorsUnderJSONAreJSON(t *testing.T) {
 	if err := json.Unmarshal([]byte(errOut), &doc); err != nil || out != "" || code != 2 {
 		t.Fatalf("exit %d, %v: %q and %q", code, err, out, errOut)
 	}
-	if doc.Error.Code != "invalid" || doc.Error.Field != "cooldown" || len(doc.Errors) != 2 || doc.Errors[1].Field != "severity" {
+	if doc.Error.Code != "invalid" || doc.Error.Field != "cooldown" || len(doc.Errors) != 2 ||
+		doc.Errors[1].Field != "severity" {
 		t.Errorf("errors = %+v", doc)
 	}
 	if _, errOut, code := h.run("rules", "lst", "--json"); code != 2 || !strings.HasPrefix(errOut, "{") {
@@ -363,7 +402,8 @@ func TestErrorsUnderJSONAreJSON(t *testing.T) {
 
 func TestEveryLineOfAJoinedErrorIsItsOwn(t *testing.T) {
 	h := newHouse(t, plain)
-	_, errOut, _ := h.run("rules", "create", "--title", "x", "--measurement", "m", "--field", "f", "--above", "1", "--severity", "hgh", "--cooldown", "5")
+	_, errOut, _ := h.run("rules", "create", "--title", "x", "--measurement", "m", "--field", "f", "--above", "1",
+		"--severity", "hgh", "--cooldown", "5")
 	if got := strings.Count(errOut, "error: "); got != 2 || strings.Count(errOut, "\n") != 2 {
 		t.Errorf("printed %q, want two lines", errOut)
 	}
@@ -395,7 +435,8 @@ func TestChannelURLIsNeverAnArgumentAndNeverShown(t *testing.T) {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
 	}
 	h.ok("channels", "add", "pager", "--url-file", h.write("pager.url", " "+url+" \n"))
-	if _, errOut, code := h.run("channels", "add", "phone", "--url-stdin"); code != 4 || strings.Contains(errOut, "s3cr3t") {
+	if _, errOut, code := h.run("channels", "add", "phone", "--url-stdin"); code != 4 ||
+		strings.Contains(errOut, "s3cr3t") {
 		t.Errorf("a name that is taken: exit %d: %s", code, errOut)
 	}
 	h.in = "bad://s3cr3t"
@@ -425,7 +466,8 @@ func TestAnswersWithoutDaemonWarn(t *testing.T) {
 	h := newHouse(t, plain)
 	h.pid = 0
 	for _, line := range []string{"rules list", "alerts list", "channels list"} {
-		if _, errOut, code := h.run(strings.Fields(line)...); code != 0 || !strings.Contains(errOut, "warning: no daemon runs: nothing is evaluated") {
+		if _, errOut, code := h.run(strings.Fields(line)...); code != 0 ||
+			!strings.Contains(errOut, "warning: no daemon runs: nothing is evaluated") {
 			t.Errorf("%s: exit %d: %s", line, code, errOut)
 		}
 		if w := h.answer(strings.Fields(line)...)["warnings"].([]any); len(w) != 1 {
@@ -489,7 +531,8 @@ func TestStatusAsksTheSources(t *testing.T) {
 		t.Errorf("with a source that answers: %s", out)
 	}
 	h.down = true
-	if out := h.ok("status"); !strings.Contains(out, "status    degraded\n") || !strings.Contains(out, "sources   home (down)\n") || !strings.Contains(out, "! source home: ") {
+	if out := h.ok("status"); !strings.Contains(out, "status    degraded\n") ||
+		!strings.Contains(out, "sources   home (down)\n") || !strings.Contains(out, "! source home: ") {
 		t.Errorf("with a source that is down: %s", out)
 	}
 	source := h.answer("status")["sources"].([]any)[0].(map[string]any)
@@ -515,7 +558,8 @@ func TestAnAnswerThatCouldNotBePrintedIsAFailure(t *testing.T) {
 	for _, line := range []string{"rules list", "rules show freezer_too_warm", "status", "version", "rules list --json"} {
 		var errOut bytes.Buffer
 		args := append(strings.Fields(line), "--config", filepath.Join(h.dir, "config.yaml"))
-		if code := cli.Main(t.Context(), h.program(), args, strings.NewReader(""), &fullDisk{10}, &errOut); code != 1 || !strings.Contains(errOut.String(), "no space left") {
+		if code := cli.Main(t.Context(), h.program(), args, strings.NewReader(""), &fullDisk{10}, &errOut); code != 1 ||
+			!strings.Contains(errOut.String(), "no space left") {
 			t.Errorf("%s: exit %d: %s", line, code, errOut.String())
 		}
 	}
@@ -524,19 +568,23 @@ func TestAnAnswerThatCouldNotBePrintedIsAFailure(t *testing.T) {
 func TestConfigCheckNamesEveryFault(t *testing.T) {
 	h := newHouse(t, "sources:\n  home:\n    kind: live\n    databse: x\nnotify: {high: [phone]}\nlog: loud\n")
 	out, errOut, code := h.run("config", "check")
-	if code != 1 || out != "" || strings.Count(errOut, "error: ") != 2 || !strings.Contains(errOut, "line 7, column 5: sources.home.databse: no such key; did you mean database?") {
+	if code != 1 || out != "" || strings.Count(errOut, "error: ") != 2 ||
+		!strings.Contains(errOut, "line 7, column 5: sources.home.databse: no such key; did you mean database?") {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
 	}
-	if _, errOut, code = h.run("rules", "list", "--json"); code != 1 || !strings.Contains(errOut, `"field": "sources.home.databse"`) {
+	if _, errOut, code = h.run("rules", "list", "--json"); code != 1 ||
+		!strings.Contains(errOut, `"field": "sources.home.databse"`) {
 		t.Errorf("another command with that config: exit %d: %s", code, errOut)
 	}
 	h = newHouse(t, plain+"notify: {high: [phone], low: [mail]}\n")
 	out, errOut, code = h.run("config", "check")
-	if code != 0 || !strings.Contains(out, "config.yaml is good.") || !strings.Contains(errOut, `warning: notify.high: channel "phone" is not in the config`) {
+	if code != 0 || !strings.Contains(out, "config.yaml is good.") ||
+		!strings.Contains(errOut, `warning: notify.high: channel "phone" is not in the config`) {
 		t.Errorf("exit %d: %s%s", code, out, errOut)
 	}
 	h = newHouse(t, plain+"listen: 0.0.0.0:8627\n")
-	if _, errOut, code = h.run("config", "check"); code != 0 || !strings.Contains(errOut, "warning: listen: other machines reach 0.0.0.0:8627, but without a token") {
+	if _, errOut, code = h.run("config", "check"); code != 0 ||
+		!strings.Contains(errOut, "warning: listen: other machines reach 0.0.0.0:8627, but without a token") {
 		t.Errorf("open to all without a token: exit %d: %s", code, errOut)
 	}
 	h = newHouse(t, plain+"listen: 0.0.0.0:8627\ntoken: abc\n")
@@ -562,7 +610,8 @@ func TestTimesThatPeopleGive(t *testing.T) {
 			t.Errorf("--until %s is %v, want %s", given, got, want)
 		}
 	}
-	if _, errOut, code := h.run("alerts", "ack", id, "--until", "2026-01-01"); code != 2 || !strings.Contains(errOut, "must be in the future") {
+	if _, errOut, code := h.run("alerts", "ack", id, "--until", "2026-01-01"); code != 2 ||
+		!strings.Contains(errOut, "must be in the future") {
 		t.Errorf("a time that is over: exit %d: %s", code, errOut)
 	}
 	for since, want := range map[string]float64{"5m": 1, "30s": 0, "11:00": 1, "2026-03-14 11:59:30": 0} {

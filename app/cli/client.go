@@ -27,8 +27,14 @@ type client struct {
 // clients are those that init knows.
 func clients() []client {
 	return []client{
-		{"claude-code", "Claude Code", "mcpServers", true, false, claudeCodeFile, "New sessions of Claude Code have it; `claude mcp list` shows whether it answers."},
-		{"claude-desktop", "Claude Desktop", "mcpServers", false, false, claudeDesktopFile, "Quit Claude Desktop, also in the tray, and start it again."},
+		{
+			"claude-code", "Claude Code", "mcpServers", true, false, claudeCodeFile,
+			"New sessions of Claude Code have it; `claude mcp list` shows whether it answers.",
+		},
+		{
+			"claude-desktop", "Claude Desktop", "mcpServers", false, false, claudeDesktopFile,
+			"Quit Claude Desktop, also in the tray, and start it again.",
+		},
 		{"cursor", "Cursor", "mcpServers", true, false, cursorFile, "Switch it on in Cursor's settings under MCP."},
 		{"vscode", "VS Code", "servers", true, true, vscodeFile, "In VS Code, run \"MCP: List Servers\" and start it."},
 	}
@@ -44,7 +50,8 @@ func findClient(name string) (client, error) {
 		names = append(names, c.name)
 	}
 	if name == "" {
-		return client{}, rules.FieldErrorf("--client", "is missing: %s; for example --client claude-code", strings.Join(names, ", "))
+		return client{}, rules.FieldErrorf("--client", "is missing: %s; for example --client claude-code",
+			strings.Join(names, ", "))
 	}
 	return client{}, rules.FieldErrorf("--client", "there is no %q; known: %s", name, strings.Join(names, ", "))
 }
@@ -124,7 +131,8 @@ func (c client) write(file, name string, fields []field, now time.Time) (written
 	}
 	after, err := c.merge(before, name, fields)
 	if err != nil {
-		return written{}, rules.Errorf(rules.Invalid, "%s %v; nothing was changed: mend the file, or add the entry by hand", file, err)
+		return written{}, rules.Errorf(rules.Invalid, "%s %v; nothing was changed: mend the file, or add the entry by hand",
+			file, err)
 	}
 	if string(before) == string(after) {
 		return written{}, nil
@@ -151,7 +159,8 @@ func create(file string, text []byte, mode fs.FileMode) error {
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(rules.Errorf(rules.Unavailable, "cannot write %s: %v; nothing was changed", file, reason(err)), os.Remove(file))
+		return errors.Join(rules.Errorf(rules.Unavailable, "cannot write %s: %v; nothing was changed", file, reason(err)),
+			os.Remove(file))
 	}
 	return nil
 }
@@ -168,10 +177,13 @@ func replace(file string, before, after []byte, mode fs.FileMode) error {
 	}
 	present, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) || string(present) != string(before) {
-		return errors.Join(rules.Errorf(rules.Conflict, "%s was changed meanwhile; nothing was changed: close the program that uses it and try again", file), os.Remove(draft))
+		return errors.Join(rules.Errorf(rules.Conflict,
+			"%s was changed meanwhile; nothing was changed: close the program that uses it and try again", file),
+			os.Remove(draft))
 	}
 	if err := os.Rename(draft, file); err != nil {
-		return errors.Join(rules.Errorf(rules.Unavailable, "cannot write %s: %v; nothing was changed", file, reason(err)), os.Remove(draft))
+		return errors.Join(rules.Errorf(rules.Unavailable, "cannot write %s: %v; nothing was changed", file, reason(err)),
+			os.Remove(draft))
 	}
 	return nil
 }
@@ -196,7 +208,9 @@ func (c client) shown(name string, fields []field) (json.RawMessage, error) {
 func quoted(args ...string) string {
 	var out []string
 	for _, arg := range args {
-		plain := arg != "" && strings.IndexFunc(arg, func(r rune) bool { return !strings.ContainsRune(`-_./:=@%+,\`, r) && !isAlnum(r) }) < 0
+		plain := arg != "" && strings.IndexFunc(arg, func(r rune) bool {
+			return !strings.ContainsRune(`-_./:=@%+,\`, r) && !isAlnum(r)
+		}) < 0
 		if !plain || strings.ContainsRune(arg, '\\') && os.PathSeparator == '/' {
 			arg = quote(arg)
 		}

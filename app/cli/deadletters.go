@@ -26,7 +26,8 @@ type countAnswer struct {
 func (d *door) channelsDead() *cobra.Command {
 	var drop, yes bool
 	cmd := &cobra.Command{
-		Use: "dead [NAME]", Short: "List the messages that could not be delivered, or let go of them", Args: exactly("[NAME]"),
+		Use: "dead [NAME]", Short: "List the messages that could not be delivered, or let go of them",
+		Args:    exactly("[NAME]"),
 		Example: "tocsin channels dead\ntocsin channels dead phone --drop",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			name := strings.Join(c.args, "")
@@ -73,7 +74,8 @@ func (c *call) showDead(list []app.DeadLetter) {
 		if l.Unknown {
 			failed += ", may have arrived"
 		}
-		rows = append(rows, []string{l.ID, l.Channel, dash(l.Target), failed, ago(l.DoneAt, c.clock()), told, string(l.Reason), l.Title})
+		rows = append(rows,
+			[]string{l.ID, l.Channel, dash(l.Target), failed, ago(l.DoneAt, c.clock()), told, string(l.Reason), l.Title})
 	}
 	c.table([]string{"ID", "CHANNEL", "FOR", "ERROR", "WHEN", "TOLD INSTEAD", "REASON", "TITLE"}, rows)
 }
@@ -85,7 +87,8 @@ func (d *door) channelsResend() *cobra.Command {
 		Example: "tocsin channels resend n0123456789\ntocsin channels resend --all phone",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			if (len(c.args) == 1) == (all != "") {
-				return rules.Errorf(rules.Invalid, "give the ID of a dead letter, or --all with a channel; `tocsin channels dead` lists them")
+				return rules.Errorf(rules.Invalid,
+					"give the ID of a dead letter, or --all with a channel; `tocsin channels dead` lists them")
 			}
 			n, err := 1, error(nil)
 			if all != "" {

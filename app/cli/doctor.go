@@ -10,7 +10,8 @@ import (
 
 func (d *door) doctor() *cobra.Command {
 	return &cobra.Command{
-		Use: "doctor", Short: "Look for what could keep you from being told, and say the cure", Args: exactly(), Example: "tocsin doctor",
+		Use: "doctor", Short: "Look for what could keep you from being told, and say the cure", Args: exactly(),
+		Example: "tocsin doctor",
 		RunE: d.through(theKey,
 			func(ctx context.Context, c *call, daemon Daemon) error {
 				found, err := daemon.Doctor(ctx)

@@ -87,7 +87,8 @@ func (p page) block(lines []string, width int) {
 	case starts(first, "|"):
 		p.terms(lines, width)
 	case starts(first, "- "):
-		fmt.Fprintln(p.out, "- "+strings.TrimLeft(wrap(plainText(strings.TrimPrefix(strings.Join(lines, " "), "- ")), "  ", width), " "))
+		fmt.Fprintln(p.out,
+			"- "+strings.TrimLeft(wrap(plainText(strings.TrimPrefix(strings.Join(lines, " "), "- ")), "  ", width), " "))
 	default:
 		fmt.Fprintln(p.out, wrap(plainText(strings.Join(lines, " ")), "", width))
 	}

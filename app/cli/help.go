@@ -81,7 +81,9 @@ func helpOf(root *cobra.Command, words []string) error {
 func noTopic(words []string) error {
 	word := strings.Join(words, " ")
 	if near := rules.Nearest(word, topicNames()); len(near) > 0 {
-		return rules.Errorf(rules.NotFound, "there is no topic and no command %q; did you mean %s?", word, strings.Join(near, " or "))
+		return rules.Errorf(rules.NotFound, "there is no topic and no command %q; did you mean %s?", word,
+			strings.Join(near, " or "))
 	}
-	return rules.Errorf(rules.NotFound, "there is no topic and no command %q; `tocsin help` lists the topics, `tocsin --help` the commands", word)
+	return rules.Errorf(rules.NotFound,
+		"there is no topic and no command %q; `tocsin help` lists the topics, `tocsin --help` the commands", word)
 }

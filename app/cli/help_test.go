@@ -10,7 +10,8 @@ import (
 
 func TestHelpShowsTheDocuments(t *testing.T) {
 	h := newHouse(t, plain)
-	if out := h.ok("help"); !strings.Contains(out, "\nsilences ") || !strings.Contains(out, "`tocsin help TOPIC` shows one") {
+	if out := h.ok("help"); !strings.Contains(out, "\nsilences ") ||
+		!strings.Contains(out, "`tocsin help TOPIC` shows one") {
 		t.Errorf("help lists\n%s", out)
 	}
 	if got := len(h.answer("help")["topics"].([]any)); got != len(docs.Pages()) {
@@ -18,7 +19,8 @@ func TestHelpShowsTheDocuments(t *testing.T) {
 	}
 	out := h.ok("help", "silences")
 	for _, want := range []string{
-		"SILENCES: HOLD", "\n    tocsin silences list\n", "\n  `--open-ended`\n      until somebody ends it\n", "\n`tocsin silences --help` tells of the command.\n",
+		"SILENCES: HOLD", "\n    tocsin silences list\n", "\n  `--open-ended`\n      until somebody ends it\n",
+		"\n`tocsin silences --help` tells of the command.\n",
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("there is no %q in\n%s", want, out)
@@ -35,7 +37,10 @@ func TestHelpKnowsCommandsToo(t *testing.T) {
 	if out := h.ok("help", "rules", "create"); !strings.Contains(out, "tocsin rules create [flags]") {
 		t.Errorf("help of a command is\n%s", out)
 	}
-	for word, want := range map[string]string{"chanels": "did you mean channels?", "rules.creat": "`tocsin help` lists the topics"} {
+	for word, want := range map[string]string{
+		"chanels":     "did you mean channels?",
+		"rules.creat": "`tocsin help` lists the topics",
+	} {
 		if _, errOut, code := h.run("help", word); code != 3 || !strings.Contains(errOut, want) {
 			t.Errorf("help %s: exit %d: %s", word, code, errOut)
 		}

@@ -12,7 +12,10 @@ import (
 func TestNothingHiddenReachesTheTerminal(t *testing.T) {
 	h := newHouse(t, plain)
 	const title = "pay\u202egnp.\u2066exe\u2069\u200b\x7f\u0085"
-	args := []string{"rules", "create", "--name", "sly", "--title", "pay\u202egnp.\u2066exe\u2069\u200b", "--measurement", "temperature", "--field", "celsius", "--above", "1"}
+	args := []string{
+		"rules", "create", "--name", "sly", "--title", "pay\u202egnp.\u2066exe\u2069\u200b", "--measurement",
+		"temperature", "--field", "celsius", "--above", "1",
+	}
 	if out, errOut, code := h.run(args...); code != 0 {
 		t.Fatal(out, errOut)
 	}

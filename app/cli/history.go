@@ -19,7 +19,8 @@ type historyAnswer struct {
 func (d *door) rulesHistory() *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
-		Use: "history [NAME]", Short: "Show who changed a rule, when and what; without NAME all rules", Args: exactly("[NAME]"),
+		Use: "history [NAME]", Short: "Show who changed a rule, when and what; without NAME all rules",
+		Args: exactly("[NAME]"),
 		Long: `Show the changes of a rule, the newest first: who made them, when, through which
 door, and what they changed. A deleted rule has its history too. Without a name
 the changes of all rules are shown.`,
@@ -49,7 +50,8 @@ func (c *call) showHistory(list []app.ChangeView) {
 		c.line("No rule was made yet.")
 	}
 	for _, v := range list {
-		c.line("%s version %d, %s by %s (%s), %s, %s", v.Rule, v.Version, v.Act, v.By.Name, v.By.Door, ago(v.At, c.clock()), stamp(v.At, c.zone()))
+		c.line("%s version %d, %s by %s (%s), %s, %s", v.Rule, v.Version, v.Act, v.By.Name, v.By.Door, ago(v.At, c.clock()),
+			stamp(v.At, c.zone()))
 		c.showChanges(v.Changes)
 	}
 }
@@ -67,7 +69,8 @@ about.`,
 		Example: "tocsin rules restore freezer --version 3\ntocsin rules restore freezer",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			if version < 0 || version == 0 && c.cmd.Flags().Changed("version") {
-				return rules.FieldErrorf("--version", "must be 1 or more; got %d; `tocsin rules history %s` shows them", version, c.args[0])
+				return rules.FieldErrorf("--version", "must be 1 or more; got %d; `tocsin rules history %s` shows them", version,
+					c.args[0])
 			}
 			dry := o
 			dry.DryRun = true

@@ -84,7 +84,8 @@ func (d *door) runInit(cmd *cobra.Command, f initFlags) error {
 		return rules.Errorf(rules.Unavailable, "this system does not tell where the program is: %v", err)
 	}
 	if strings.Contains(binary, "go-build") {
-		warnings = append(warnings, "this is a program that `go run` made and will remove; build tocsin, and run that `tocsin init`")
+		warnings = append(warnings,
+			"this is a program that `go run` made and will remove; build tocsin, and run that `tocsin init`")
 	}
 	v, err := c.place(f, binary, args)
 	if err != nil {
@@ -173,7 +174,8 @@ func (d *door) mcpArgs(ctx context.Context, f initFlags) (args, warnings []strin
 func (d *door) ownConfig() (args, warnings []string, err error) {
 	path := d.configPath()
 	if path == "" {
-		return nil, []string{"there is no config file, so tocsin knows no source; write one and run this again with --config FILE"}, nil
+		return nil,
+			[]string{"there is no config file, so tocsin knows no source; write one and run this again with --config FILE"}, nil
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, nil, rules.FieldErrorf("--config", "cannot be made an absolute path: %v", err)
@@ -183,7 +185,8 @@ func (d *door) ownConfig() (args, warnings []string, err error) {
 		warnings = append(warnings, "with this config the client will not get far: "+rules.Sentence(err))
 	}
 	if rules.CodeOf(err) == rules.Forbidden {
-		warnings = append(warnings, "a daemon of another user is reached at its socket: --connect unix:/run/tocsin/tocsin.sock")
+		warnings = append(warnings,
+			"a daemon of another user is reached at its socket: --connect unix:/run/tocsin/tocsin.sock")
 	}
 	return []string{"--config", path}, warnings, nil
 }
@@ -198,7 +201,8 @@ func (d *door) connection(f initFlags) (args, warnings []string, err error) {
 			return nil, nil, rules.FieldErrorf("--token-file", "is not needed at a socket: the system says who you are")
 		}
 		if path, err = filepath.Abs(path); err != nil || f.connect == "unix:" {
-			return nil, nil, rules.FieldErrorf("--connect", "must name the socket; for example --connect unix:/run/tocsin/tocsin.sock")
+			return nil, nil, rules.FieldErrorf("--connect",
+				"must name the socket; for example --connect unix:/run/tocsin/tocsin.sock")
 		}
 		return []string{"--connect", "unix:" + path}, nil, nil
 	}
@@ -209,10 +213,13 @@ func (d *door) connection(f initFlags) (args, warnings []string, err error) {
 	args = []string{"--connect", u.String()}
 	here := rules.Loopback(u.Hostname())
 	if f.tokenFile == "" && !here {
-		return nil, nil, rules.FieldErrorf("--token-file", "is missing: %s asks for a token. Make one there with `tocsin tokens add %s --scope write`, put it into a file that only you can read, and name that file", u.Host, "laptop")
+		return nil, nil, rules.FieldErrorf("--token-file",
+			"is missing: %s asks for a token. Make one there with `tocsin tokens add %s --scope write`, put it into a file "+
+				"that only you can read, and name that file", u.Host, "laptop")
 	}
 	if u.Scheme == "http" && !here {
-		warnings = append(warnings, "over http:// everybody on the way can read the token; a proxy with TLS in front, or ssh, keeps it")
+		warnings = append(warnings,
+			"over http:// everybody on the way can read the token; a proxy with TLS in front, or ssh, keeps it")
 	}
 	if f.tokenFile == "" {
 		return args, warnings, nil
@@ -230,9 +237,11 @@ func endpoint(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, rules.FieldErrorf("--connect", "must be an address such as http://raspberrypi.lan:8627, or unix: and the path of a socket")
+		return nil, rules.FieldErrorf("--connect",
+			"must be an address such as http://raspberrypi.lan:8627, or unix: and the path of a socket")
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return nil, rules.FieldErrorf("--connect", "must be scheme, host and path alone: the token goes into a file, see --token-file")
+		return nil, rules.FieldErrorf("--connect",
+			"must be scheme, host and path alone: the token goes into a file, see --token-file")
 	}
 	if u.Path == "" || u.Path == "/" {
 		u.Path = "/mcp"

@@ -154,7 +154,8 @@ func says(v hujson.Value, value any) bool {
 	v.Standardize()
 	text, err := json.Marshal(value)
 	var have, want any
-	return err == nil && json.Unmarshal(v.Pack(), &have) == nil && json.Unmarshal(text, &want) == nil && reflect.DeepEqual(have, want)
+	return err == nil && json.Unmarshal(v.Pack(), &have) == nil && json.Unmarshal(text, &want) == nil &&
+		reflect.DeepEqual(have, want)
 }
 
 // append adds a member on a line of its own. A comment behind the member that

@@ -34,7 +34,10 @@ var keyFlags = []keyFlag{
 	{"measurement", "measurement", "measurement"},
 	{"field", "field", "field"},
 	{"type", "condition.type", "threshold, absence, change, anomaly, forecast, expression or query"},
-	{"aggregation", "condition.aggregation", "latest, mean, min, max, sum, count, first, stddev, spread, rate or p1 to p99"},
+	{
+		"aggregation", "condition.aggregation",
+		"latest, mean, min, max, sum, count, first, stddev, spread, rate or p1 to p99",
+	},
 	{"window", "condition.window", "how far back each look goes"},
 	{"operator", "condition.operator", "> >= < <= == != between or outside"},
 	{"value", "condition.value", "number, text, or [low, high]"},
@@ -117,7 +120,8 @@ func anyList(texts []string) []any {
 // inline reads [2, 8] as a list and leaves every other text as it is.
 func inline(text string) any {
 	var list []any
-	if strings.HasPrefix(text, "[") && document.Check("", []byte(text)) == nil && yaml.Unmarshal([]byte(text), &list) == nil {
+	if strings.HasPrefix(text, "[") && document.Check("", []byte(text)) == nil &&
+		yaml.Unmarshal([]byte(text), &list) == nil {
 		return list
 	}
 	return text
@@ -155,7 +159,8 @@ func (f *ruleFlags) putShorthand(cmd *cobra.Command, doc rules.Doc) error {
 		}
 		for _, other := range []string{"above", "below", "operator", "value"} {
 			if other != s.flag && cmd.Flags().Changed(other) {
-				return rules.Errorf(rules.Invalid, "--%s and --%s both say when it is wrong; use one of them; for a range --operator outside --value '[2, 8]'", s.flag, other)
+				return rules.Errorf(rules.Invalid, "--%s and --%s both say when it is wrong; use one of them; for a range "+
+					"--operator outside --value '[2, 8]'", s.flag, other)
 			}
 		}
 		put(doc, "condition.operator", s.operator)
@@ -209,11 +214,13 @@ func readDoc(in io.Reader, path string) (rules.Doc, error) {
 		shown = "standard input"
 	} else {
 		if info, err := os.Stat(path); err == nil && info.IsDir() {
-			return nil, rules.FieldErrorf("--file", "%s is a directory; give the file of one rule; for example --file freezer.yaml", path)
+			return nil, rules.FieldErrorf("--file",
+				"%s is a directory; give the file of one rule; for example --file freezer.yaml", path)
 		}
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, rules.FieldErrorf("--file", "%s cannot be opened: %v; for example --file freezer.yaml, or - for standard input", path, rules.Cause(err))
+			return nil, rules.FieldErrorf("--file",
+				"%s cannot be opened: %v; for example --file freezer.yaml, or - for standard input", path, rules.Cause(err))
 		}
 		defer func() { _ = file.Close() }()
 		in = file
@@ -234,7 +241,8 @@ func readDoc(in io.Reader, path string) (rules.Doc, error) {
 	}
 	table, ok := doc.(map[string]any)
 	if !ok || len(table) == 0 {
-		return nil, rules.FieldErrorf("--file", "%s must hold one rule, as keys with values; for example title: Freezer too warm", shown)
+		return nil, rules.FieldErrorf("--file",
+			"%s must hold one rule, as keys with values; for example title: Freezer too warm", shown)
 	}
 	return table, nil
 }
@@ -246,5 +254,6 @@ func where(err error) string {
 		return " is not YAML or JSON; for example title: Freezer too warm"
 	}
 	at := broken.GetToken().Position
-	return fmt.Sprintf(", line %d, column %d: %s; check indentation, colons, quotes and brackets there", at.Line, at.Column, broken.GetMessage())
+	return fmt.Sprintf(", line %d, column %d: %s; check indentation, colons, quotes and brackets there", at.Line,
+		at.Column, broken.GetMessage())
 }

@@ -16,7 +16,8 @@ import (
 
 func (d *door) rules() *cobra.Command {
 	return group("rules", "What is watched", d.rulesList(), d.rulesShow(), d.rulesCreate(), d.rulesUpdate(),
-		d.rulesSwitch("enable", "Watch a rule again", true), d.rulesSwitch("disable", "Stop watching a rule, and keep it", false), d.rulesDelete(),
+		d.rulesSwitch("enable", "Watch a rule again", true),
+		d.rulesSwitch("disable", "Stop watching a rule, and keep it", false), d.rulesDelete(),
 		d.rulesExport(), d.rulesApply(), d.rulesHistory(), d.rulesRestore(), d.rulesTest(), d.rulesSeries(), d.rulesRetire())
 }
 
@@ -70,7 +71,8 @@ func (f rulesFlags) filter() (app.RuleFilter, error) {
 	out := app.RuleFilter{Text: f.text, After: f.after}
 	switch {
 	case f.on && f.off:
-		return out, rules.Errorf(rules.Invalid, "--enabled and --disabled exclude each other; leave both out to see all rules")
+		return out, rules.Errorf(rules.Invalid,
+			"--enabled and --disabled exclude each other; leave both out to see all rules")
 	case f.limit < 0:
 		return out, rules.FieldErrorf("--limit", "must be 0 for all or more; got %d; for example --limit 50", f.limit)
 	case f.limit > 0:
@@ -136,7 +138,8 @@ func (c *call) showRule(r app.RuleView, text string) {
 	if r.CreatedBy != "" {
 		made = " by " + r.CreatedBy
 	}
-	c.line("# %s; id %s, version %d; made %s%s, changed %s", stateOf(r), r.ID, r.Version, ago(r.CreatedAt, c.clock()), made, ago(r.UpdatedAt, c.clock()))
+	c.line("# %s; id %s, version %d; made %s%s, changed %s", stateOf(r), r.ID, r.Version, ago(r.CreatedAt, c.clock()),
+		made, ago(r.UpdatedAt, c.clock()))
 	if r.Unchecked {
 		c.line("# saved unchecked: its source did not answer")
 	}
@@ -172,7 +175,8 @@ func ruleYAML(r rules.Rule) (string, error) {
 
 // saveFlags say how an act on a rule is to be taken.
 func saveFlags(cmd *cobra.Command, o *app.SaveOptions) {
-	cmd.Flags().BoolVar(&o.AllowUnknown, "allow-unknown", false, "save it although the source does not hold such data yet, or does not answer")
+	cmd.Flags().BoolVar(&o.AllowUnknown, "allow-unknown", false,
+		"save it although the source does not hold such data yet, or does not answer")
 	cmd.Flags().BoolVar(&o.DryRun, "dry-run", false, "check it and save nothing")
 }
 
@@ -211,7 +215,8 @@ func (d *door) rulesUpdate() *cobra.Command {
 	var o app.SaveOptions
 	cmd := &cobra.Command{
 		Use: "update NAME", Short: "Change a rule; what is not given stays", Args: exactly("NAME"),
-		Example: "tocsin rules update freezer --severity critical --for 5m\ntocsin rules update freezer --set 'remind=[30m,2h]' --set escalate=null",
+		Example: "tocsin rules update freezer --severity critical --for 5m\ntocsin rules update freezer --set " +
+			"'remind=[30m,2h]' --set escalate=null",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			doc, err := f.doc(c.cmd)
 			if err != nil {
@@ -235,7 +240,8 @@ func (d *door) rulesSwitch(use, about string, on bool) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " NAME", Short: about, Args: exactly("NAME"), Example: "tocsin rules " + use + " freezer",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
-			return c.update(ctx, rules.Doc{"enabled": on}, app.SaveOptions{AllowUnknown: true}, strings.ToUpper(use[:1])+use[1:]+"d", "")
+			return c.update(ctx, rules.Doc{"enabled": on}, app.SaveOptions{AllowUnknown: true}, strings.ToUpper(use[:1])+use[1:]+
+				"d", "")
 		}),
 	}
 }
@@ -268,7 +274,8 @@ func (d *door) rulesDelete() *cobra.Command {
 	var o app.SaveOptions
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "delete NAME", Short: "Delete a rule; its alerts stay in the history", Args: exactly("NAME"), Example: "tocsin rules delete freezer",
+		Use: "delete NAME", Short: "Delete a rule; its alerts stay in the history", Args: exactly("NAME"),
+		Example: "tocsin rules delete freezer",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			r, err := c.Rule(ctx, c.args[0])
 			if err != nil {

@@ -74,7 +74,9 @@ when it has a point.`,
 			if err != nil {
 				return err
 			}
-			return c.answer(retiredAnswer{labels, warnings}, warnings, func() { c.line("Retired %s of rule %s.", rules.SeriesOf(labels), c.args[0]) })
+			return c.answer(retiredAnswer{labels, warnings}, warnings, func() {
+				c.line("Retired %s of rule %s.", rules.SeriesOf(labels), c.args[0])
+			})
 		}),
 	}
 }
@@ -85,7 +87,8 @@ func labelsOf(pairs []string) (rules.Labels, error) {
 	for _, pair := range pairs {
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok || name == "" {
-			return nil, rules.FieldErrorf("series", "must be tag=value for each tag of group_by; got %q; for example sensor=attic", pair)
+			return nil, rules.FieldErrorf("series",
+				"must be tag=value for each tag of group_by; got %q; for example sensor=attic", pair)
 		}
 		out[name] = value
 	}

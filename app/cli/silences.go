@@ -113,28 +113,34 @@ func (f *silenceFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.rule, "rule", "", "the alerts of this rule, by name or id")
-	flags.StringArrayVar(&f.match, "match", nil, "tag=value that the series or the rule must have (repeatable; a tag twice: either value)")
+	flags.StringArrayVar(&f.match, "match", nil,
+		"tag=value that the series or the rule must have (repeatable; a tag twice: either value)")
 	flags.BoolVar(&f.everything, "everything", false, "all alerts; instead of --rule and --match")
 	flags.StringVar(&f.length, "for", "", "for this long, such as 2h")
 	flags.StringVar(&f.until, "until", "", "until this time (18:00, 2026-01-31 14:00)")
 	flags.BoolVar(&f.openEnded, "open-ended", false, "until somebody ends it")
 	flags.StringVar(&f.from, "from", "", "from this time on, or in this long; now if left out")
 	flags.StringVar(&f.weekly, "weekly", "", "on these days only, such as sat,sun or mon-fri")
-	flags.StringVar(&f.hours, "hours", "", "at these hours only, such as 22:00-07:00; over midnight they belong to the day on which they begin")
+	flags.StringVar(&f.hours, "hours", "",
+		"at these hours only, such as 22:00-07:00; over midnight they belong to the day on which they begin")
 	flags.StringVar(&f.zone, "zone", "", "time zone of --weekly and --hours, such as Europe/Berlin")
 	flags.StringVar(&f.comment, "comment", "", "why, for the others")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what it would hide, and save nothing")
 }
 
 func (f *silenceFlags) request(c *call) (req app.SilenceRequest, err error) {
-	req = app.SilenceRequest{Rule: f.rule, Everything: f.everything, OpenEnded: f.openEnded, Comment: f.comment, DryRun: f.dryRun}
+	req = app.SilenceRequest{
+		Rule: f.rule, Everything: f.everything, OpenEnded: f.openEnded, Comment: f.comment,
+		DryRun: f.dryRun,
+	}
 	if req.Match, err = matchOf(f.match); err != nil {
 		return req, err
 	}
 	if f.length != "" {
 		length, err := rules.ParseDuration(f.length)
 		if err != nil || length <= 0 {
-			return req, rules.FieldErrorf("--for", "must be a length of time with a unit; got %q; for example --for 2h", f.length)
+			return req, rules.FieldErrorf("--for", "must be a length of time with a unit; got %q; for example --for 2h",
+				f.length)
 		}
 		req.For = length.Std()
 	}
@@ -214,7 +220,8 @@ func (c *call) hidesSentence(a app.SilenceAnswer) string {
 
 func (d *door) silencesEnd() *cobra.Command {
 	return &cobra.Command{
-		Use: "end ID", Short: "End a silence early; what is still wrong is told", Args: exactly("ID"), Example: "tocsin silences end s7hq2x9aaa",
+		Use: "end ID", Short: "End a silence early; what is still wrong is told", Args: exactly("ID"),
+		Example: "tocsin silences end s7hq2x9aaa",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			a, err := c.EndSilence(ctx, actor(), c.args[0])
 			if err != nil {

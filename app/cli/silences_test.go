@@ -21,28 +21,35 @@ func (h *house) says(what, out string, wants ...string) {
 // freezer makes a rule that silences are about.
 func (h *house) freezer() {
 	h.Helper()
-	h.ok("rules", "create", "--title", "Freezer", "--measurement", "temperature", "--field", "celsius", "--above", "-10", "--group-by", "sensor", "--label", "team=home")
+	h.ok("rules", "create", "--title", "Freezer", "--measurement", "temperature", "--field", "celsius", "--above", "-10",
+		"--group-by", "sensor", "--label", "team=home")
 }
 
 func TestASilenceIsAddedListedAndEnded(t *testing.T) {
 	h := newHouse(t, plain)
 	h.freezer()
 	h.says("a dry run", h.ok("silences", "add", "--rule", "freezer", "--for", "2h", "--dry-run"),
-		"Good: rule freezer would be silenced, and nothing was saved, until 2026-03-14 14:00:00 UTC; it would hide 0 alerts now.")
+		"Good: rule freezer would be silenced, and nothing was saved, until 2026-03-14 14:00:00 UTC; it would hide 0 "+
+			"alerts now.")
 	h.says("no silence", h.ok("silences", "list"), "No silences.")
-	added := h.ok("silences", "add", "--rule", "freezer", "--match", "team=home", "--match", "team=office", "--until", "18:00", "--comment", "defrosting")
-	h.says("added", added, "Silenced rule freezer, team=home|office, until 2026-03-14 18:00:00 UTC; it hides 0 alerts now.", "tocsin silences end s")
+	added := h.ok("silences", "add", "--rule", "freezer", "--match", "team=home", "--match", "team=office", "--until",
+		"18:00", "--comment", "defrosting")
+	h.says("added", added,
+		"Silenced rule freezer, team=home|office, until 2026-03-14 18:00:00 UTC; it hides 0 alerts now.",
+		"tocsin silences end s")
 	var list struct {
 		Silences []app.SilenceView
 		Total    int
 		Warnings []string
 	}
 	h.must(json.Unmarshal([]byte(h.ok("silences", "list", "--json")), &list))
-	if list.Total != 1 || len(list.Silences) != 1 || list.Silences[0].By.Door != "cli" || list.Silences[0].Comment != "defrosting" || list.Warnings == nil {
+	if list.Total != 1 || len(list.Silences) != 1 || list.Silences[0].By.Door != "cli" ||
+		list.Silences[0].Comment != "defrosting" || list.Warnings == nil {
 		t.Fatalf("list = %+v", list)
 	}
 	id := list.Silences[0].ID
-	h.says("the list", h.ok("silences", "list"), id, "running", "rule freezer, team=home|office", "2026-03-14 18:00:00 UTC", "defrosting")
+	h.says("the list", h.ok("silences", "list"), id, "running", "rule freezer, team=home|office",
+		"2026-03-14 18:00:00 UTC", "defrosting")
 	h.says("ended", h.ok("silences", "end", id), "Ended the silence of rule freezer, team=home|office.")
 	h.says("no silence", h.ok("silences", "list"), "No silences.")
 	h.says("all", h.ok("silences", "list", "--all"), id, "over")
@@ -54,7 +61,8 @@ func TestASilenceIsAddedListedAndEnded(t *testing.T) {
 func TestAWeeklySilence(t *testing.T) {
 	h := newHouse(t, plain)
 	h.freezer()
-	h.says("added", h.ok("silences", "add", "--match", "sensor=a", "--weekly", "sun", "--hours", "22:00-07:00", "--zone", "Europe/Berlin"),
+	h.says("added", h.ok("silences", "add", "--match", "sensor=a", "--weekly", "sun", "--hours", "22:00-07:00", "--zone",
+		"Europe/Berlin"),
 		"Silenced sensor=a, sun 22:00-07:00 Europe/Berlin, until somebody ends it; it does not run now.")
 	h.says("the list", h.ok("silences", "list"), "waiting", "open-ended", "sun 22:00-07:00 Europe/Berlin")
 }

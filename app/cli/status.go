@@ -86,7 +86,8 @@ func (c *call) engineFacts(s app.Status) [][2]string {
 	}
 	last := "none yet"
 	if e.Ticks > 0 {
-		last = fmt.Sprintf("%s, %s with %s in %s", ago(e.LastTick, c.clock()), plural(e.Rules, "rule", "rules"), plural(e.Queries, "query", "queries"), e.LastTook)
+		last = fmt.Sprintf("%s, %s with %s in %s", ago(e.LastTick, c.clock()), plural(e.Rules, "rule", "rules"),
+			plural(e.Queries, "query", "queries"), e.LastTook)
 		switch {
 		case e.Queries == 0:
 		case e.Rules == e.Queries:

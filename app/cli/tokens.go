@@ -31,7 +31,8 @@ type tokenAnswer struct {
 
 func (d *door) tokensList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the tokens, what they may do and when they were used", Args: exactly(), Example: "tocsin tokens list",
+		Use: "list", Short: "List the tokens, what they may do and when they were used", Args: exactly(),
+		Example: "tocsin tokens list",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			list, err := c.ListTokens(ctx)
 			if err != nil {
@@ -50,7 +51,8 @@ func (c *call) showTokens(list []app.Token) {
 	}
 	var rows [][]string
 	for _, t := range list {
-		rows = append(rows, []string{t.Name, string(t.Scope), ago(t.CreatedAt, c.clock()), t.By.Name, c.tokenEnd(t), tokenUse(t)})
+		rows = append(rows,
+			[]string{t.Name, string(t.Scope), ago(t.CreatedAt, c.clock()), t.By.Name, c.tokenEnd(t), tokenUse(t)})
 	}
 	c.table([]string{"NAME", "SCOPE", "MADE", "BY", "EXPIRES", "LAST USED"}, rows)
 }
@@ -117,12 +119,15 @@ func (c *call) closing(ctx context.Context) []string {
 	if err != nil || len(list) != 1 || !c.Config.Token.IsZero() || len(c.Config.Hosts) > 0 || c.Config.PublicURL != "" {
 		return []string{}
 	}
-	return []string{"this is the first token: from now on whatever asks " + c.Config.Listen + " needs one, programs of this machine too, such as Telegraf at /write (--scope points) and Prometheus at /metrics (--scope read); commands and `tocsin mcp` do not"}
+	return []string{"this is the first token: from now on whatever asks " + c.Config.Listen +
+		" needs one, programs of this machine too, such as Telegraf at /write (--scope points) and Prometheus at /metrics " +
+		"(--scope read); commands and `tocsin mcp` do not"}
 }
 
 func scopeFlag(text string) (app.Scope, error) {
 	if text == "" {
-		return "", rules.FieldErrorf("--scope", "is missing: points, read, ack, write or admin; for example --scope write for Claude, --scope points for Telegraf")
+		return "", rules.FieldErrorf("--scope",
+			"is missing: points, read, ack, write or admin; for example --scope write for Claude, --scope points for Telegraf")
 	}
 	s, err := app.ParseScope(text)
 	if err != nil {
@@ -138,7 +143,8 @@ func (c *call) showToken(t app.Token, secret rules.Secret) {
 	if !t.ExpiresAt.IsZero() {
 		end = "expires on " + stamp(t.ExpiresAt, c.zone())
 	}
-	fmt.Fprintf(c.err, "Made token %s: scope %s, %s. Send it as `Authorization: Bearer TOKEN`.\nThis is the only time it is shown:\n", t.Name, t.Scope, end)
+	fmt.Fprintf(c.err, "Made token %s: scope %s, %s. Send it as `Authorization: Bearer TOKEN`.\nThis is the only time "+
+		"it is shown:\n", t.Name, t.Scope, end)
 	c.line("%s", secret.Reveal())
 }
 

@@ -37,7 +37,9 @@ func instant(flag, text string, now time.Time, zone *time.Location, sign time.Du
 	if t, err := time.Parse("15:04", text); err == nil {
 		return timeOfDay(t, now.In(zone), sign).UTC(), nil
 	}
-	return time.Time{}, rules.FieldErrorf(flag, "must be a duration such as 2h, or a time such as 14:00, 2026-01-31 14:00 or 2026-01-31T14:00:00Z; got %q; for example %s 2h", text, flag)
+	return time.Time{}, rules.FieldErrorf(flag,
+		"must be a duration such as 2h, or a time such as 14:00, 2026-01-31 14:00 or 2026-01-31T14:00:00Z; got %q; for "+
+			"example %s 2h", text, flag)
 }
 
 // timeOfDay is the next, or for a negative sign the last, time of that hour

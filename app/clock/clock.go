@@ -210,7 +210,8 @@ func (c *Clock) giveUp() {
 		return
 	}
 	c.givenUp = true
-	c.log.Warn("the wall clock is not known to be right; absence is judged again, times are marked unsure", "waited", c.options.Patience)
+	c.log.Warn("the wall clock is not known to be right; absence is judged again, times are marked unsure", "waited",
+		c.options.Patience)
 }
 
 // local is the proof that this machine has, "" for none.

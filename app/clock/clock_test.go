@@ -139,22 +139,45 @@ func TestClockIsSureByProof(t *testing.T) {
 		{"nothing proves nothing", func(*machine) {}, 9 * time.Minute, "unsure"},
 		{"systemd has set it", func(m *machine) { m.touch(time.Now().Add(-time.Hour)) }, 0, "synchronised by systemd"},
 		{"the kernel is told", func(m *machine) { m.kernel = func() (bool, error) { return true, nil } }, 0, "kernel"},
-		{"a kernel that knows of no one leaves it open", func(m *machine) { m.kernel = func() (bool, error) { return false, nil } }, time.Minute, "unsure"},
-		{"a kernel that may not tell is no proof", func(m *machine) { m.kernel = func() (bool, error) { return true, syscall.EPERM } }, time.Minute, "unsure"},
+		{"a kernel that knows of no one leaves it open", func(m *machine) {
+			m.kernel = func() (bool, error) { return false, nil }
+		}, time.Minute, "unsure"},
+		{"a kernel that may not tell is no proof", func(m *machine) {
+			m.kernel = func() (bool, error) { return true, syscall.EPERM }
+		}, time.Minute, "unsure"},
 		{"systemd sets it later", func(m *machine) {
 			time.AfterFunc(90*time.Second, func() { m.touch(time.Now()) })
 		}, 95 * time.Second, "synchronised by systemd"},
-		{"another machine agrees twice", func(m *machine) { m.says("home", 0, far) }, 3 * time.Second, "agrees with InfluxDB home"},
+		{"another machine agrees twice", func(m *machine) {
+			m.says("home", 0, far)
+		}, 3 * time.Second, "agrees with InfluxDB home"},
 		{"once is not enough", func(m *machine) { m.says("home", 0, far) }, time.Second, "unsure"},
-		{"five seconds ahead still agrees", func(m *machine) { m.says("home", 5*time.Second, far) }, 3 * time.Second, "agrees with InfluxDB home"},
-		{"five seconds behind still agrees", func(m *machine) { m.says("home", -5*time.Second, far) }, 3 * time.Second, "agrees with InfluxDB home"},
+		{
+			"five seconds ahead still agrees", func(m *machine) { m.says("home", 5*time.Second, far) }, 3 * time.Second,
+			"agrees with InfluxDB home",
+		},
+		{
+			"five seconds behind still agrees", func(m *machine) { m.says("home", -5*time.Second, far) }, 3 * time.Second,
+			"agrees with InfluxDB home",
+		},
 		{"seven seconds ahead disagrees", func(m *machine) { m.says("home", 7*time.Second, far) }, 5 * time.Minute, "unsure"},
-		{"seven seconds behind disagrees", func(m *machine) { m.says("home", -7*time.Second, far) }, 5 * time.Minute, "unsure"},
+		{
+			"seven seconds behind disagrees", func(m *machine) { m.says("home", -7*time.Second, far) }, 5 * time.Minute,
+			"unsure",
+		},
 		{"a year behind disagrees", func(m *machine) { m.says("home", 365*24*time.Hour, far) }, 5 * time.Minute, "unsure"},
-		{"loopback is this machine", func(m *machine) { m.says("home", 0, netip.MustParseAddr("127.0.0.1")) }, 5 * time.Minute, "unsure"},
-		{"loopback is this machine, also when written as IPv6", func(m *machine) { m.says("home", 0, netip.MustParseAddr("::ffff:127.0.0.1")) }, 5 * time.Minute, "unsure"},
+		{
+			"loopback is this machine", func(m *machine) { m.says("home", 0, netip.MustParseAddr("127.0.0.1")) },
+			5 * time.Minute, "unsure",
+		},
+		{"loopback is this machine, also when written as IPv6", func(m *machine) {
+			m.says("home", 0, netip.MustParseAddr("::ffff:127.0.0.1"))
+		}, 5 * time.Minute, "unsure"},
 		{"an own address is this machine", func(m *machine) { m.says("home", 0, mine) }, 5 * time.Minute, "unsure"},
-		{"an unknown address proves nothing", func(m *machine) { m.says("home", 0, netip.Addr{}) }, 5 * time.Minute, "unsure"},
+		{
+			"an unknown address proves nothing", func(m *machine) { m.says("home", 0, netip.Addr{}) }, 5 * time.Minute,
+			"unsure",
+		},
 		{"one of several is enough", func(m *machine) {
 			m.says("a", 0, mine)
 			m.says("b", time.Hour, far)
@@ -178,7 +201,8 @@ func TestClockIsSureByProof(t *testing.T) {
 				m.after(tt.after)
 				sure := tt.want != "unsure"
 				m.want(sure, !sure, tt.want)
-				if told := strings.Count(m.log.String(), "the wall clock is known to be right"); told != map[bool]int{true: 1}[sure] {
+				if told := strings.Count(m.log.String(),
+					"the wall clock is known to be right"); told != map[bool]int{true: 1}[sure] {
 					t.Errorf("said %d times that it is sure:\n%s", told, &m.log)
 				}
 			})

@@ -28,7 +28,8 @@ func (l *loader) readChannel(n *document.Node, path string) (c app.ChannelConfig
 	document.ReadTable(&l.Faults, n, path, l.channelKeys(), &c)
 	if c.URL.IsZero() {
 		if !n.Has("url") && !n.Has("url_file") {
-			l.Refuse(n.KeyAt, path+".url", "is missing; for example url_file: /etc/tocsin/phone.url, a file that holds ntfy://ntfy.sh/my-topic")
+			l.Refuse(n.KeyAt, path+".url",
+				"is missing; for example url_file: /etc/tocsin/phone.url, a file that holds ntfy://ntfy.sh/my-topic")
 		}
 		return c
 	}
@@ -147,7 +148,8 @@ func checkFallbacks(f *document.Faults, n *document.Node, path string, c *app.Co
 			continue
 		}
 		if channel.Settings.Fallback == name {
-			f.Refuse(at.Table["fallback"].At, document.Below(document.Below(path, name), "fallback"), "is the channel itself; name another one, such as mail")
+			f.Refuse(at.Table["fallback"].At, document.Below(document.Below(path, name), "fallback"),
+				"is the channel itself; name another one, such as mail")
 		}
 	}
 }

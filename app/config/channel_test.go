@@ -30,7 +30,8 @@ channels:
   mail: {url: ntfy://ntfy.sh/y, quiet: {days: sun, zone: UTC}}
 heartbeat: {url: "https://hc-ping.com/s3cr3t", every: 5m}
 `)
-	c, err := config.Load(path, config.Options{CheckChannel: anyKind, Env: []string{"TOCSIN_CHANNELS__MAIL__QUIET__EXCEPT=critical"}})
+	c, err := config.Load(path,
+		config.Options{CheckChannel: anyKind, Env: []string{"TOCSIN_CHANNELS__MAIL__QUIET__EXCEPT=critical"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +41,10 @@ heartbeat: {url: "https://hc-ping.com/s3cr3t", every: 5m}
 			Active: rules.Active{Hours: "22:00-07:00", Days: "mon-fri", Zone: "Europe/Berlin"},
 			Except: []rules.Severity{rules.Critical, rules.High},
 		},
-		Template: &notify.TemplateTexts{Title: "{{.severity}}: {{.title}}", Text: "{{.text}}\n{{range .alerts}}{{.title}}{{end}}\n"},
+		Template: &notify.TemplateTexts{
+			Title: "{{.severity}}: {{.title}}",
+			Text:  "{{.text}}\n{{range .alerts}}{{.title}}{{end}}\n",
+		},
 	}
 	if got := c.Channels["phone"].Settings; !reflect.DeepEqual(got, want) {
 		t.Errorf("settings = %+v\nwant       %+v", got, want)
@@ -56,25 +60,60 @@ heartbeat: {url: "https://hc-ping.com/s3cr3t", every: 5m}
 func TestChannelSettingsThatCannotBeHaveTheirLine(t *testing.T) {
 	const head = "channels:\n  phone:\n    url: ntfy://ntfy.sh/x\n"
 	for _, tt := range []struct{ name, file, want string }{
-		{"an unknown key", head + "    falback: mail\n", "line 4, column 5: channels.phone.falback: no such key; did you mean fallback?"},
+		{
+			"an unknown key", head + "    falback: mail\n",
+			"line 4, column 5: channels.phone.falback: no such key; did you mean fallback?",
+		},
 		{"itself", head + "    fallback: phone\n", "line 4, column 15: channels.phone.fallback: is the channel itself"},
-		{"a timeout", head + "    timeout: 1h\n", "line 4, column 14: channels.phone.timeout: must be a duration from 1s to 10m; for example timeout: 60s"},
-		{"a rate", head + "    rate: 10\n", "line 4, column 11: channels.phone.rate: must be a number of messages from 1 to 1000 in a minute or an hour; for example rate: 10/m"},
-		{"quiet hours", head + "    quiet: {hours: 22-7}\n", "line 4, column 20: channels.phone.quiet.hours: must be two times such as 07:00-22:00"},
-		{"an unknown key of quiet", head + "    quiet: {hour: 22-7}\n", "line 4, column 13: channels.phone.quiet.hour: no such key; did you mean hours?"},
+		{
+			"a timeout", head + "    timeout: 1h\n",
+			"line 4, column 14: channels.phone.timeout: must be a duration from 1s to 10m; for example timeout: 60s",
+		},
+		{
+			"a rate", head + "    rate: 10\n",
+			"line 4, column 11: channels.phone.rate: must be a number of messages from 1 to 1000 in a minute or an hour; for " +
+				"example rate: 10/m",
+		},
+		{
+			"quiet hours", head + "    quiet: {hours: 22-7}\n",
+			"line 4, column 20: channels.phone.quiet.hours: must be two times such as 07:00-22:00",
+		},
+		{
+			"an unknown key of quiet", head + "    quiet: {hour: 22-7}\n",
+			"line 4, column 13: channels.phone.quiet.hour: no such key; did you mean hours?",
+		},
 		{"no hours", head + "    quiet: {zone: UTC}\n", "channels.phone.quiet: needs hours or days; for example quiet:"},
 		{"quiet for ever", head + "    quiet: {days: mon-sun}\n", "channels.phone.quiet: lasts more than two days at a time"},
-		{"a severity", head + "    quiet: {days: sun, except: [loud]}\n", "channels.phone.quiet.except: must be one of low, medium, high, critical"},
-		{"a template", head + "    template: {title: '{{.title'}\n", "line 4, column 23: channels.phone.template.title: is no template that works"},
-		{"a template that never ends", head + "    template: {text: '{{range 1000000000}}{{end}}'}\n", "channels.phone.template.text: is no template that works: range must be over the data itself"},
-		{"a heartbeat without url", "heartbeat: {every: 1m}\n", "line 1, column 12: heartbeat: has no url; for example heartbeat: {url_file:"},
+		{
+			"a severity", head + "    quiet: {days: sun, except: [loud]}\n",
+			"channels.phone.quiet.except: must be one of low, medium, high, critical",
+		},
+		{
+			"a template", head + "    template: {title: '{{.title'}\n",
+			"line 4, column 23: channels.phone.template.title: is no template that works",
+		},
+		{
+			"a template that never ends", head + "    template: {text: '{{range 1000000000}}{{end}}'}\n",
+			"channels.phone.template.text: is no template that works: range must be over the data itself",
+		},
+		{
+			"a heartbeat without url", "heartbeat: {every: 1m}\n",
+			"line 1, column 12: heartbeat: has no url; for example heartbeat: {url_file:",
+		},
 		{"a heartbeat to nowhere", "heartbeat: {url: s3cr3t}\n", "heartbeat: has a url that is no address"},
-		{"a heartbeat too often", "heartbeat: {url: 'https://x/s3cr3t', every: 1s}\n", "heartbeat.every: must be between 10s and 1d"},
-		{"an unknown key of heartbeat", "heartbeat: {uri: 'https://x/s3cr3t'}\n", "heartbeat.uri: no such key; did you mean url?"},
+		{
+			"a heartbeat too often", "heartbeat: {url: 'https://x/s3cr3t', every: 1s}\n",
+			"heartbeat.every: must be between 10s and 1d",
+		},
+		{
+			"an unknown key of heartbeat", "heartbeat: {uri: 'https://x/s3cr3t'}\n",
+			"heartbeat.uri: no such key; did you mean url?",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := config.Load(write(t, "config.yaml", tt.file), config.Options{CheckChannel: anyKind})
-			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "s3cr3t") || rules.CodeOf(err) != rules.Invalid {
+			if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "s3cr3t") ||
+				rules.CodeOf(err) != rules.Invalid {
 				t.Errorf("error = %v\nwant     %s", err, tt.want)
 			}
 		})

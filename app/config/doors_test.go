@@ -30,7 +30,8 @@ func giveExample(t *testing.T, key document.Entry) given {
 	t.Helper()
 	g := given{path: strings.ReplaceAll(key.Path, "NAME", "mine"), value: key.Example}
 	need := func(name, value string) {
-		if path := key.Path[:strings.LastIndexByte(key.Path, '.')] + "." + name; path != key.Path && path+"_file" != key.Path {
+		if path := key.Path[:strings.LastIndexByte(key.Path, '.')] + "." + name; path != key.Path && path+
+			"_file" != key.Path {
 			g.needs = append(g.needs, [2]string{strings.ReplaceAll(path, "NAME", "mine"), value})
 		}
 	}

@@ -76,7 +76,8 @@ func addEnv(n *document.Node, env []string) {
 		if !ours || value == "" || name == "TOCSIN_CONFIG" || fromKubernetes(name, value) {
 			continue
 		}
-		setPath(n, strings.Split(path, "__"), &document.Node{At: "environment variable " + name, Form: document.FormScalar, Text: value, Env: true})
+		setPath(n, strings.Split(path, "__"),
+			&document.Node{At: "environment variable " + name, Form: document.FormScalar, Text: value, Env: true})
 	}
 }
 

@@ -36,10 +36,14 @@ nonsense: !t 1
 		t.Fatal("it is good")
 	}
 	for _, want := range []string{
-		"line 1, column 8: every: must be a duration", "line 2, column 1: the same key stands twice", "line 3, column 7: anchors, aliases",
-		"listen: must be host:port", "sources.home.url: is missing", "sources.home.database: is missing", "sources.home.token_file: names a file that does not exist",
-		"sources.away.kind: must be one of", "sources.away.url: must be an address", "line 8, column 3: the same key stands twice",
-		"channels.phone.rate: ", "channels.phone.url: is missing", "channels.mail.url_file: names a file", "notify.urgent: no such key", "heartbeat.every: must be between", "heartbeat: has no url",
+		"line 1, column 8: every: must be a duration", "line 2, column 1: the same key stands twice",
+		"line 3, column 7: anchors, aliases",
+		"listen: must be host:port", "sources.home.url: is missing", "sources.home.database: is missing",
+		"sources.home.token_file: names a file that does not exist",
+		"sources.away.kind: must be one of", "sources.away.url: must be an address",
+		"line 8, column 3: the same key stands twice",
+		"channels.phone.rate: ", "channels.phone.url: is missing", "channels.mail.url_file: names a file",
+		"notify.urgent: no such key", "heartbeat.every: must be between", "heartbeat: has no url",
 		"line 14, column 11: anchors, aliases", "environment variable TOCSIN_LOG: log: must be one of",
 	} {
 		if !strings.Contains(err.Error(), want) {

@@ -111,7 +111,8 @@ func parseConfig(path string, text []byte) (*document.Node, error) {
 			continue
 		}
 		if len(root.Table) > 0 {
-			return root, document.Placed(doc.Place(), rules.Errorf(rules.Invalid, "a second document begins; write one, without ---"))
+			return root, document.Placed(doc.Place(),
+				rules.Errorf(rules.Invalid, "a second document begins; write one, without ---"))
 		}
 		body, wrong := doc.Node()
 		root, err = body, errors.Join(err, wrong)
@@ -125,15 +126,18 @@ func readConfig(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, rules.Errorf(rules.Invalid, "there is no config file %s; give another one with --config or TOCSIN_CONFIG", path)
+		return nil, rules.Errorf(rules.Invalid, "there is no config file %s; give another one with --config or TOCSIN_CONFIG",
+			path)
 	case err == nil && info.IsDir():
-		return nil, rules.Errorf(rules.Invalid, "%s is a directory, not a config file; for example --config %s", path, filepath.Join(path, "config.yaml"))
+		return nil, rules.Errorf(rules.Invalid, "%s is a directory, not a config file; for example --config %s", path,
+			filepath.Join(path, "config.yaml"))
 	case err == nil && info.Size() > maxConfig:
 		return nil, rules.Errorf(rules.Invalid, "config file %s is larger than 1 MB; is it the right one?", path)
 	}
 	text, err := readBounded(path, maxConfig)
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, rules.Errorf(rules.Forbidden, "config file %s may not be read by this user; run as the daemon's user, for example with `sudo -u tocsin`", path)
+		return nil, rules.Errorf(rules.Forbidden,
+			"config file %s may not be read by this user; run as the daemon's user, for example with `sudo -u tocsin`", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read config: %w", err)

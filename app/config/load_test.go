@@ -71,8 +71,14 @@ func TestWholeFileIsRead(t *testing.T) {
 		DataDir: "/var/lib/tocsin", Listen: "127.0.0.1:8627", Every: 30 * rules.Second, Zone: "Europe/Berlin", Log: "debug",
 		Token: rules.NewSecret("door"), Hosts: []string{"tocsin.lan", "bell"}, PublicURL: "https://bell.example/tocsin",
 		Sources: map[string]app.SourceConfig{
-			"home": {Kind: "influxdb", URL: "http://127.0.0.1:8086", Database: "telegraf", Token: rules.NewSecret("one"), Delay: 10 * rules.Second},
-			"tsdb": {Kind: "influxdb3", URL: "http://127.0.0.1:8181", Database: "home", Token: rules.NewSecret("three"), MaxAnswer: 8 << 20},
+			"home": {
+				Kind: "influxdb", URL: "http://127.0.0.1:8086", Database: "telegraf", Token: rules.NewSecret("one"),
+				Delay: 10 * rules.Second,
+			},
+			"tsdb": {
+				Kind: "influxdb3", URL: "http://127.0.0.1:8181", Database: "home", Token: rules.NewSecret("three"),
+				MaxAnswer: 8 << 20,
+			},
 			"old": {
 				Kind: "influxdb", URL: "https://influx.lan", Database: "db", Retention: "autogen",
 				Username: "me", Password: rules.NewSecret("one"), Timeout: 20 * rules.Second, MaxAnswer: 1 << 30,
@@ -169,7 +175,8 @@ sources:
 channels:
   hook: {}
 `)
-	dir := filepath.Dir(write(t, "sources.home.token", "cred\n", "sources.mine.token", "other", "channels.hook.url", "ntfy://a/b",
+	dir := filepath.Dir(write(t, "sources.home.token", "cred\n", "sources.mine.token", "other", "channels.hook.url",
+		"ntfy://a/b",
 		"channels.new.one.url", "ntfy://c/d", "token", "door", "unrelated", "x"))
 	got, err := config.Load(path, config.Options{CredentialsDir: dir})
 	if err != nil {
@@ -224,45 +231,135 @@ func TestRefusalsNamePlaceAndCure(t *testing.T) {
 			"a wrong kind", "sources:\n  home: {kind: influx, url: http://a, database: d}\n",
 			`line 2, column 16: sources.home.kind: must be one of influxdb, influxdb3, live; got "influx"; for example kind: influxdb`,
 		},
-		{"no kind", "sources:\n  home: {url: http://a, database: d}\n", "line 2, column 3: sources.home.kind: is missing; one of influxdb, influxdb3, live; for example kind: influxdb"},
-		{"no url", "sources:\n  home: {kind: influxdb3, database: d}\n", "line 2, column 3: sources.home.url: is missing; for example url: http://127.0.0.1:8086"},
-		{"no database", "sources:\n  home: {kind: influxdb, url: http://a}\n", "sources.home.database: is missing; for example database: telegraf"},
+		{
+			"no kind", "sources:\n  home: {url: http://a, database: d}\n",
+			"line 2, column 3: sources.home.kind: is missing; one of influxdb, influxdb3, live; for example kind: influxdb",
+		},
+		{
+			"no url", "sources:\n  home: {kind: influxdb3, database: d}\n",
+			"line 2, column 3: sources.home.url: is missing; for example url: http://127.0.0.1:8086",
+		},
+		{
+			"no database", "sources:\n  home: {kind: influxdb, url: http://a}\n",
+			"sources.home.database: is missing; for example database: telegraf",
+		},
 		{
 			"no scheme", "sources:\n  home: {kind: influxdb, url: 127.0.0.1:8086, database: d}\n",
 			"sources.home.url: must be an address that begins with http:// or https://; for example url: http://127.0.0.1:8086",
 		},
-		{"two kinds of login", source + "token: a, username: b, password: c}\n", "sources.home.token: is given beside username and password; keep one of the two ways"},
-		{"a user alone", source + "username: b}\n", "sources.home.password: is missing beside username; for example password_file: "},
-		{"a secret twice", source + "token: a, token_file: /b}\n", "sources.home.token_file: is given beside token; keep one of them"},
+		{
+			"two kinds of login", source + "token: a, username: b, password: c}\n",
+			"sources.home.token: is given beside username and password; keep one of the two ways",
+		},
+		{
+			"a user alone", source + "username: b}\n",
+			"sources.home.password: is missing beside username; for example password_file: ",
+		},
+		{
+			"a secret twice", source + "token: a, token_file: /b}\n",
+			"sources.home.token_file: is given beside token; keep one of them",
+		},
 		{
 			"a missing secret file", source + "token_file: nowhere}\n",
-			"line 2, column 66: sources.home.token_file: names a file that does not exist; it must be the path of a file that holds the secret; for example token_file: /etc/tocsin/influx.token",
+			"line 2, column 66: sources.home.token_file: names a file that does not exist; it must be the path of a file that " +
+				"holds the secret; for example token_file: /etc/tocsin/influx.token",
 		},
-		{"a live source with a url", "sources:\n  live: {kind: live, url: http://a}\n", "line 2, column 22: sources.live.url: does not belong to a source of kind live; leave it out"},
-		{"vitals elsewhere", source + "vitals: true}\n", "sources.home.vitals: does not belong to a source of kind influxdb; leave it out"},
-		{"a bad source name", "sources:\n  My Home: {kind: live}\n", "line 2, column 3: sources: a name in it cannot be a name: small letters, digits, _ . and -, at most 63; for example home"},
-		{"a scalar for a table", "sources:\n  home: x\n", "line 2, column 9: sources.home: must have keys below it; known: kind, url, "},
-		{"sources as a list", "sources: [a]\n", "sources: must be a table of names; for example sources: {home: {kind: influxdb, "},
-		{"no unit", "every: 30\n", `line 1, column 8: every: must be a duration with a unit, such as 30s, 5m or 2h; got "30"; for example every: 30s`},
-		{"too small an answer", source + "max_answer: 1KB}\n", "sources.home.max_answer: must be a size with a unit, from 1MB to 1GB; got \"1KB\"; for example max_answer: 64MB"},
-		{"too large an answer", source + "max_answer: 9999999999999GB}\n", "sources.home.max_answer: must be a size with a unit, from 1MB to 1GB"},
-		{"an answer of what", source + "max_answer: 64}\n", "sources.home.max_answer: must be a size with a unit, from 1MB to 1GB; got \"64\""},
-		{"a live answer", "sources:\n  live: {kind: live, max_answer: 64MB}\n", "sources.live.max_answer: does not belong to a source of kind live; leave it out"},
+		{
+			"a live source with a url", "sources:\n  live: {kind: live, url: http://a}\n",
+			"line 2, column 22: sources.live.url: does not belong to a source of kind live; leave it out",
+		},
+		{
+			"vitals elsewhere", source + "vitals: true}\n",
+			"sources.home.vitals: does not belong to a source of kind influxdb; leave it out",
+		},
+		{
+			"a bad source name", "sources:\n  My Home: {kind: live}\n",
+			"line 2, column 3: sources: a name in it cannot be a name: small letters, digits, _ . and -, at most 63; for " +
+				"example home",
+		},
+		{
+			"a scalar for a table", "sources:\n  home: x\n",
+			"line 2, column 9: sources.home: must have keys below it; known: kind, url, ",
+		},
+		{
+			"sources as a list", "sources: [a]\n",
+			"sources: must be a table of names; for example sources: {home: {kind: influxdb, ",
+		},
+		{
+			"no unit", "every: 30\n",
+			`line 1, column 8: every: must be a duration with a unit, such as 30s, 5m or 2h; got "30"; for example every: 30s`,
+		},
+		{
+			"too small an answer", source + "max_answer: 1KB}\n",
+			"sources.home.max_answer: must be a size with a unit, from 1MB to 1GB; got \"1KB\"; for example max_answer: 64MB",
+		},
+		{
+			"too large an answer", source + "max_answer: 9999999999999GB}\n",
+			"sources.home.max_answer: must be a size with a unit, from 1MB to 1GB",
+		},
+		{
+			"an answer of what", source + "max_answer: 64}\n",
+			"sources.home.max_answer: must be a size with a unit, from 1MB to 1GB; got \"64\"",
+		},
+		{
+			"a live answer", "sources:\n  live: {kind: live, max_answer: 64MB}\n",
+			"sources.live.max_answer: does not belong to a source of kind live; leave it out",
+		},
 		{"too short", "every: 10ms\n", "every: must be between 1s and 1h; got 10ms; for example every: 30s"},
-		{"a port alone", "listen: 8627\n", `listen: must be host:port, with a port up to 65535; got "8627"; for example listen: 127.0.0.1:8627`},
+		{
+			"a port alone", "listen: 8627\n",
+			`listen: must be host:port, with a port up to 65535; got "8627"; for example listen: 127.0.0.1:8627`,
+		},
 		{"a port too high", "listen: a:70000\n", "listen: must be host:port, with a port up to 65535"},
-		{"no such zone", "zone: Mars/Base\n", `zone: must be an IANA time zone; got "Mars/Base"; for example zone: Europe/Berlin`},
-		{"no such log level", "log: loud\n", `log: must be one of debug, info, warn, error; got "loud"; for example log: info`},
-		{"a flag that is none", "sources:\n  live: {kind: live, vitals: maybe}\n", `sources.live.vitals: must be true or false; got "maybe"`},
-		{"a list for a text", "listen: [a]\n", "listen: must be one value, not a list or a table; for example listen: 127.0.0.1:8627"},
-		{"a host with a scheme", "hosts: [http://a]\n", "hosts: must be a list of host names without scheme and path; got \"http://a\"; for example hosts: [tocsin.lan]"},
-		{"a public address without a scheme", "public_url: bell.example\n", "line 1, column 13: public_url: must be an address that begins with https:// or http://; for example public_url: \"https://tocsin.example.org\""},
-		{"a public address with a user", "public_url: https://me:pw@bell.example\n", "public_url: must be a host, and a path where a proxy needs one, without a user, ? or #"},
-		{"a public address with a query", "public_url: https://bell.example/?a=b\n", "public_url: must be a host, and a path where a proxy needs one, without a user, ? or #"},
-		{"a severity that is none", "notify: {hihg: [a]}\n", "line 1, column 10: notify.hihg: no such key; did you mean high?"},
-		{"no channels in notify", "notify: {high: {a: b}}\n", "notify.high: must be a list of names; for example high: [phone]"},
-		{"a channel without url", "channels:\n  hook: {}\n", "line 2, column 3: channels.hook.url: is missing; for example url_file: /etc/tocsin/phone.url, a file"},
-		{"a channel that cannot be", "channels:\n  hook: {url: 'bad://x'}\n", "line 2, column 15: channels.hook.url: begins with no known service"},
+		{
+			"no such zone", "zone: Mars/Base\n",
+			`zone: must be an IANA time zone; got "Mars/Base"; for example zone: Europe/Berlin`,
+		},
+		{
+			"no such log level", "log: loud\n",
+			`log: must be one of debug, info, warn, error; got "loud"; for example log: info`,
+		},
+		{
+			"a flag that is none", "sources:\n  live: {kind: live, vitals: maybe}\n",
+			`sources.live.vitals: must be true or false; got "maybe"`,
+		},
+		{
+			"a list for a text", "listen: [a]\n",
+			"listen: must be one value, not a list or a table; for example listen: 127.0.0.1:8627",
+		},
+		{
+			"a host with a scheme", "hosts: [http://a]\n",
+			"hosts: must be a list of host names without scheme and path; got \"http://a\"; for example hosts: [tocsin.lan]",
+		},
+		{
+			"a public address without a scheme", "public_url: bell.example\n",
+			"line 1, column 13: public_url: must be an address that begins with https:// or http://; for example public_url: " +
+				"\"https://tocsin.example.org\"",
+		},
+		{
+			"a public address with a user", "public_url: https://me:pw@bell.example\n",
+			"public_url: must be a host, and a path where a proxy needs one, without a user, ? or #",
+		},
+		{
+			"a public address with a query", "public_url: https://bell.example/?a=b\n",
+			"public_url: must be a host, and a path where a proxy needs one, without a user, ? or #",
+		},
+		{
+			"a severity that is none", "notify: {hihg: [a]}\n",
+			"line 1, column 10: notify.hihg: no such key; did you mean high?",
+		},
+		{
+			"no channels in notify", "notify: {high: {a: b}}\n",
+			"notify.high: must be a list of names; for example high: [phone]",
+		},
+		{
+			"a channel without url", "channels:\n  hook: {}\n",
+			"line 2, column 3: channels.hook.url: is missing; for example url_file: /etc/tocsin/phone.url, a file",
+		},
+		{
+			"a channel that cannot be", "channels:\n  hook: {url: 'bad://x'}\n",
+			"line 2, column 15: channels.hook.url: begins with no known service",
+		},
 		{"two documents", "listen: a:1\n---\nlisten: b:2\n", "a second document begins; write one, without ---"},
 		{"text alone", "hello\n", "must have keys below it; known: data_dir, "},
 		{"a key twice", "log: info\nlog: warn\n", "line 2, column 1: the same key stands twice; keep one of them"},
@@ -371,7 +468,10 @@ func TestNoSecretIsEverInAnError(t *testing.T) {
 			}
 		})
 	}
-	for _, env := range []string{"TOCSIN_SOURCES__HOME__URL=http://a:" + secret + "@b", "TOCSIN_SOURCES__HOME__TOKEN_FILE=" + secret, "TOCSIN_CHANNELS__HOOK__URL=" + secret} {
+	for _, env := range []string{
+		"TOCSIN_SOURCES__HOME__URL=http://a:" + secret + "@b",
+		"TOCSIN_SOURCES__HOME__TOKEN_FILE=" + secret, "TOCSIN_CHANNELS__HOOK__URL=" + secret,
+	} {
 		_, err := config.Load("", config.Options{Env: []string{env}, CheckChannel: refuseURL})
 		name, _, _ := strings.Cut(env, "=")
 		if err == nil || strings.Contains(err.Error(), secret) || !strings.Contains(err.Error(), name) {
@@ -396,7 +496,8 @@ func TestConfigFileThatCannotBe(t *testing.T) {
 
 func TestEmptyFileIsTheDefaults(t *testing.T) {
 	for _, file := range []string{"", "# nothing\n", "sources:\nchannels:\n", "---\n"} {
-		if c, err := config.Load(write(t, "config.yaml", file), config.Options{}); err != nil || c.Listen != app.DefaultListen {
+		if c, err := config.Load(write(t, "config.yaml", file), config.Options{}); err != nil ||
+			c.Listen != app.DefaultListen {
 			t.Errorf("%q: %v", file, err)
 		}
 	}

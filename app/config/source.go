@@ -53,9 +53,12 @@ func (l *loader) checkSource(n *document.Node, path string) {
 	}
 	switch {
 	case kind == "":
-		l.Refuse(n.KeyAt, path+".kind", "is missing; one of %s, %s, %s; for example kind: %s", app.KindInfluxDB, app.KindInfluxDB3, app.KindLive, app.KindInfluxDB)
+		l.Refuse(n.KeyAt, path+".kind", "is missing; one of %s, %s, %s; for example kind: %s", app.KindInfluxDB,
+			app.KindInfluxDB3, app.KindLive, app.KindInfluxDB)
 	case kind == app.KindLive:
-		l.refuseKeys(n, path, kind, func(key string) bool { return !slices.Contains(ownKeys, key) && !slices.Contains(sharedKeys, key) })
+		l.refuseKeys(n, path, kind, func(key string) bool {
+			return !slices.Contains(ownKeys, key) && !slices.Contains(sharedKeys, key)
+		})
 	case document.OneOf(app.KindInfluxDB, app.KindInfluxDB3)(kind) == nil:
 		l.refuseKeys(n, path, kind, func(key string) bool { return slices.Contains(ownKeys, key) })
 		l.needKeys(n, path)
@@ -79,7 +82,8 @@ func (l *loader) needKeys(n *document.Node, path string) {
 	password := n.Has("password") || n.Has("password_file")
 	switch {
 	case n.Has("username") && !password && !l.options.skipSecrets:
-		l.Refuse(n.KeyAt, path+".password", "is missing beside username; for example password_file: /etc/tocsin/influx.password")
+		l.Refuse(n.KeyAt, path+".password",
+			"is missing beside username; for example password_file: /etc/tocsin/influx.password")
 	case password && !n.Has("username"):
 		l.Refuse(n.KeyAt, path+".username", "is missing beside password; for example username: tocsin")
 	case password && (n.Has("token") || n.Has("token_file")):

@@ -19,7 +19,9 @@ import (
 
 // aSecret reads a credential that stands in the configuration itself.
 func aSecret[T any](at func(*T) *rules.Secret) document.Value[T] {
-	return document.Parsed(at, func(text string) (rules.Secret, error) { return rules.NewSecret(text), nil }).In("credential")
+	return document.Parsed(at, func(text string) (rules.Secret, error) {
+		return rules.NewSecret(text), nil
+	}).In("credential")
 }
 
 // aSecretFile reads a credential from the file that the value names. No error
@@ -49,11 +51,14 @@ func readSecret(path string) (rules.Secret, error) {
 	text := strings.TrimSpace(string(content))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return rules.Secret{}, errors.New("names a file that this user may not read; run as the daemon's user, or change its owner")
+		return rules.Secret{},
+			errors.New("names a file that this user may not read; run as the daemon's user, or change its owner")
 	case errors.Is(err, fs.ErrNotExist):
-		return rules.Secret{}, errors.New("names a file that does not exist; it must be the path of a file that holds the secret")
+		return rules.Secret{},
+			errors.New("names a file that does not exist; it must be the path of a file that holds the secret")
 	case err != nil:
-		return rules.Secret{}, errors.New("names a file that cannot be read; it must be the path of a file that holds the secret")
+		return rules.Secret{},
+			errors.New("names a file that cannot be read; it must be the path of a file that holds the secret")
 	case text == "":
 		return rules.Secret{}, errors.New("names a file that is empty; write the secret into it")
 	}

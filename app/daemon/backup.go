@@ -29,7 +29,9 @@ func (Program) Backup(ctx context.Context, c *app.Config, to string, withKeys bo
 		return err
 	}
 	err = sqlite.Pack(to, []sqlite.Entry{
-		{Name: sqlite.DatabaseEntry, Path: whole}, {Name: channelsEntry, Path: keyPath(c)}, {Name: linksEntry, Path: linksKeyPath(c)},
+		{Name: sqlite.DatabaseEntry, Path: whole},
+		{Name: channelsEntry, Path: keyPath(c)},
+		{Name: linksEntry, Path: linksKeyPath(c)},
 	})
 	if err != nil {
 		return errors.Join(rules.FileTrouble("write", to, err), os.Remove(to))

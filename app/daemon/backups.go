@@ -64,7 +64,8 @@ func (d *daemon) lookAround(ctx context.Context, c *app.Config, book *evaluator.
 // deletes what is older than the history that is kept.
 func (d *daemon) backUp(ctx context.Context, c *app.Config) error {
 	list, today := filesOf(c).Daily(), "tocsin-"+time.Now().UTC().Format("20060102")
-	if d.store.Apart() != "" || len(list) > 0 && (strings.HasPrefix(filepath.Base(list[len(list)-1]), today) || !d.store.Newer(list[len(list)-1])) {
+	if d.store.Apart() != "" || len(list) > 0 &&
+		(strings.HasPrefix(filepath.Base(list[len(list)-1]), today) || !d.store.Newer(list[len(list)-1])) {
 		return nil
 	}
 	if _, err := d.store.Prune(ctx, time.Now().Add(-historyKept), pruneAtOnce); err != nil {

@@ -108,7 +108,8 @@ func beside(ctx context.Context, err error, c *app.Config) error {
 	case there != nil:
 		return err
 	case errors.As(e, &barred):
-		return rules.Errorf(code, "%s. The daemon's socket %s may not be used either: have an administrator run %s, log in again and restart this client", rules.Sentence(err), barred.Path, local.JoinGroup())
+		return rules.Errorf(code, "%s. The daemon's socket %s may not be used either: have an administrator run %s, log in "+
+			"again and restart this client", rules.Sentence(err), barred.Path, local.JoinGroup())
 	case e != nil:
 		return err // it runs, and is busy
 	}
@@ -152,7 +153,8 @@ func remoteTarget(o cli.MCPOptions, log *slog.Logger) (stdio.Target, error) {
 			path = rooted
 		}
 		if runtime.GOOS == "windows" {
-			return stdio.Target{}, rules.FieldErrorf("--connect", "there is no local socket on this system; for example --connect http://127.0.0.1:8627")
+			return stdio.Target{}, rules.FieldErrorf("--connect",
+				"there is no local socket on this system; for example --connect http://127.0.0.1:8627")
 		}
 		return socketTarget(local.Socket{Path: path, Header: header}), nil
 	}
@@ -174,10 +176,13 @@ func remoteTarget(o cli.MCPOptions, log *slog.Logger) (stdio.Target, error) {
 func mcpURL(text string) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, rules.FieldErrorf("--connect", "must be the address of a daemon or of its socket; for example https://pi.local:8627 or unix:/run/tocsin/%s", local.SocketName)
+		return nil, rules.FieldErrorf("--connect",
+			"must be the address of a daemon or of its socket; for example https://pi.local:8627 or unix:/run/tocsin/%s",
+			local.SocketName)
 	}
 	if u.User != nil || u.RawQuery != "" {
-		return nil, rules.FieldErrorf("--connect", "takes no credential, which others could read; put a token into TOCSIN_TOKEN or a file for --token-file")
+		return nil, rules.FieldErrorf("--connect",
+			"takes no credential, which others could read; put a token into TOCSIN_TOKEN or a file for --token-file")
 	}
 	if !strings.HasSuffix(u.Path, "/mcp") {
 		u.Path = strings.TrimSuffix(u.Path, "/") + "/mcp"

@@ -29,7 +29,8 @@ var demoRules = []rules.Doc{
 		"summary":   "{{.labels.sensor}} is at {{.value}} °C. Is its door open?",
 	},
 	{
-		"title": "CPU busy", "source": "live", "measurement": "cpu", "field": "usage_percent", "severity": "medium", "for": "20s",
+		"title": "CPU busy", "source": "live", "measurement": "cpu", "field": "usage_percent", "severity": "medium",
+		"for":       "20s",
 		"condition": rules.Doc{"aggregation": "mean", "window": "30s", "operator": ">", "value": 90.0},
 	},
 	{
@@ -37,7 +38,8 @@ var demoRules = []rules.Doc{
 		"condition": rules.Doc{"aggregation": "latest", "window": "10s", "operator": ">", "value": 95.0},
 	},
 	{
-		"title": "Disk nearly full", "source": "live", "measurement": "disk", "field": "used_percent", "group_by": "path", "severity": "high",
+		"title": "Disk nearly full", "source": "live", "measurement": "disk", "field": "used_percent", "group_by": "path",
+		"severity":  "high",
 		"condition": rules.Doc{"aggregation": "latest", "window": "1m", "operator": ">", "value": 95.0, "recover": 93.0},
 	},
 }
@@ -81,7 +83,8 @@ func demoConfig(dir string) (*app.Config, error) {
 	if err := l.Close(); err != nil {
 		return nil, fmt.Errorf("free the port: %w", err)
 	}
-	text := fmt.Sprintf("data_dir: %q\nlisten: %q\nevery: 2s\nsources:\n  live: {kind: live, vitals: true}\nchannels:\n  screen: {url: \"generic://127.0.0.1:9/demo?disabletls=yes\"}\n", dir, address)
+	text := fmt.Sprintf("data_dir: %q\nlisten: %q\nevery: 2s\nsources:\n  live: {kind: live, vitals: true}\nchannels:\n "+
+		" screen: {url: \"generic://127.0.0.1:9/demo?disabletls=yes\"}\n", dir, address)
 	path := filepath.Join(dir, "config.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("write the demo's config: %w", err)
@@ -118,8 +121,10 @@ func (s *show) introduce(address string) {
 		binary = "tocsin"
 	}
 	s.say("tocsin %s, demo: this machine's vitals every second, and one sensor that is simulated.", s.version)
-	s.say("The daemon listens on http://%s (try /status, /metrics); everything is in %s until the end.", address, s.config.DataDir)
-	s.say("To let Claude Code manage it, in another terminal:\n\n    claude mcp add tocsin-demo -- %s mcp --config %s\n", binary, s.config.Path)
+	s.say("The daemon listens on http://%s (try /status, /metrics); everything is in %s until the end.", address,
+		s.config.DataDir)
+	s.say("To let Claude Code manage it, in another terminal:\n\n    claude mcp add tocsin-demo -- %s mcp --config %s\n",
+		binary, s.config.Path)
 }
 
 func (s *show) makeRules(ctx context.Context) (names []string) {
@@ -144,8 +149,10 @@ func (s *show) end(err error) {
 	s.mu.Lock()
 	fired, resolved := s.fired, s.resolved
 	s.mu.Unlock()
-	s.say("\nThe demo ran for %s: %d ticks, and points judged as they came %d times; %d queries, %d observations; alerts fired: %d, resolved: %d.",
-		time.Since(s.began).Round(time.Second), stats.Ticks, stats.Arrivals, stats.QueriesTotal, stats.Observations, fired, resolved)
+	s.say("\nThe demo ran for %s: %d ticks, and points judged as they came %d times; %d queries, %d observations; "+
+		"alerts fired: %d, resolved: %d.",
+		time.Since(s.began).Round(time.Second), stats.Ticks, stats.Arrivals, stats.QueriesTotal, stats.Observations, fired,
+		resolved)
 	s.say("Nothing is left of it. Next: the five-minute guide in the README puts tocsin beside your InfluxDB.")
 }
 
@@ -183,7 +190,8 @@ func (f *freezer) write(now time.Time) {
 	open := age >= opens && age < closes
 	if open != f.open {
 		f.open = open
-		f.say("%s  the simulated freezer's door is %s", clockNow(), map[bool]string{true: "left open", false: "closed again"}[open])
+		f.say("%s  the simulated freezer's door is %s", clockNow(),
+			map[bool]string{true: "left open", false: "closed again"}[open])
 	}
 	switch {
 	case age < opens:
@@ -193,7 +201,8 @@ func (f *freezer) write(now time.Time) {
 	default:
 		f.celsius = math.Max(f.celsius-1.5, frozen)
 	}
-	line := fmt.Appendf(nil, "temperature,sensor=simulated-freezer,simulated=yes celsius=%.2f %d", f.celsius, now.UnixNano())
+	line := fmt.Appendf(nil, "temperature,sensor=simulated-freezer,simulated=yes celsius=%.2f %d", f.celsius,
+		now.UnixNano())
 	if err := f.store.Write(line, time.Nanosecond, now); err != nil {
 		f.say("the simulated sensor could not write: %v", err)
 	}

@@ -14,7 +14,8 @@ import (
 func (d *daemon) serveSocket(ctx context.Context, dataDir string, connections int) error {
 	l, err := local.Listen(dataDir, d.log)
 	if err != nil {
-		d.log.Warn("there is no local socket: commands do not find this daemon, and `tocsin mcp` works on the database itself", "error", err)
+		d.log.Warn("there is no local socket: commands do not find this daemon, and `tocsin mcp` works on the "+
+			"database itself", "error", err)
 		return nil
 	}
 	return d.serveHTTP(ctx, l, d.socket, connections)

@@ -129,7 +129,9 @@ func (p Program) Open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 	case barred != nil:
 		return nil, nil, barred
 	case there != nil:
-		return nil, nil, rules.Errorf(rules.Forbidden, "the daemon that runs is another user's, and this command works on its database itself: put `sudo -u %s` before it, or let Claude do it, which may use the daemon's socket", local.Group)
+		return nil, nil, rules.Errorf(rules.Forbidden,
+			"the daemon that runs is another user's, and this command works on its database itself: put `sudo -u %s` before "+
+				"it, or let Claude do it, which may use the daemon's socket", local.Group)
 	}
 	return nil, nil, err
 }
@@ -143,7 +145,9 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 		return nil, nil, err // it may be apart
 	}
 	if said.Apart != "" {
-		return nil, nil, rules.Errorf(rules.Unavailable, "%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket", strings.TrimPrefix(said.Apart, "storage: "))
+		return nil, nil, rules.Errorf(rules.Unavailable,
+			"%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket",
+			strings.TrimPrefix(said.Apart, "storage: "))
 	}
 	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
 	if err != nil {
@@ -182,7 +186,9 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 	return a, store.Close, nil
 }
 
-func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory, committed func()) (*evaluator.Book, error) {
+func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory, committed func()) (*evaluator.Book,
+	error,
+) {
 	return evaluator.OpenBook(ctx, store, evaluator.BookOptions{
 		Every: c.Every.Std(), Route: d.Route(c), ChannelsMoved: d.Forget, Committed: committed,
 		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, time.Now()) },

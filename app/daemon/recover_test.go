@@ -68,7 +68,8 @@ func bookkeeper(t *testing.T, c *app.Config) *daemon {
 	t.Cleanup(func() { _ = d.store.Close() })
 	d.book = bookOf(t, d.store)
 	rule := rules.Rule{ID: "r1", Name: "hall", Title: "Before", Enabled: true}
-	if err := d.book.Create(t.Context(), rules.NewLedger(rule, rules.Actor{Name: "anna", Door: "cli"}, time.Now())); err != nil {
+	if err := d.book.Create(t.Context(),
+		rules.NewLedger(rule, rules.Actor{Name: "anna", Door: "cli"}, time.Now())); err != nil {
 		t.Fatal(err)
 	}
 	if err := d.store.Check(t.Context()); err != nil {

@@ -20,7 +20,9 @@ import (
 // place of the present ones, which are kept beside them. Nothing is replaced
 // before all of it is checked and agree has seen what is in it. No daemon may
 // run.
-func (Program) Restore(ctx context.Context, c *app.Config, from string, agree func(cli.Contents) error) (kept string, err error) {
+func (Program) Restore(ctx context.Context, c *app.Config, from string, agree func(cli.Contents) error) (kept string,
+	err error,
+) {
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
 		return "", rules.FileTrouble("make the data directory", c.DataDir, err)
 	}
@@ -58,7 +60,8 @@ func inspect(ctx context.Context, c *app.Config, from, stage string) (found cli.
 		return found, 0, err
 	}
 	refuse := func(err error) error {
-		return rules.Errorf(rules.Invalid, "%s is no backup that this tocsin can use: %s; nothing was changed", from, rules.Sentence(err))
+		return rules.Errorf(rules.Invalid, "%s is no backup that this tocsin can use: %s; nothing was changed", from,
+			rules.Sentence(err))
 	}
 	path := filepath.Join(stage, sqlite.DatabaseEntry)
 	if _, err := sqlite.Verify(ctx, path); err != nil {

@@ -163,7 +163,9 @@ func (d *daemon) serveHTTP(ctx context.Context, l net.Listener, h http.Handler, 
 func listen(address string) (net.Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, rules.Errorf(rules.Unavailable, "cannot listen on %s: %v; another program uses the port, or it is not an address of this machine: set listen to a free one, for example 127.0.0.1:8628", address, rules.Cause(err))
+		return nil, rules.Errorf(rules.Unavailable,
+			"cannot listen on %s: %v; another program uses the port, or it is not an address of this machine: set listen to a "+
+				"free one, for example 127.0.0.1:8628", address, rules.Cause(err))
 	}
 	return l, nil
 }
@@ -256,7 +258,8 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	a := d.newApp(c, directory, sources)
 	probes := web.New(a, d.webOptions(c))
 	dispatcher := d.newDispatcher(a, directory, probes)
-	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log, heartbeat.Options{})
+	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log,
+		heartbeat.Options{})
 	models = mcp.New(a, mcp.Options{Log: d.log, Version: d.version, Draw: chart.PNG})
 	door := models.Handler(sessions.Limits{})
 	d.door.Store(door)
@@ -265,7 +268,8 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	for _, warning := range warnings(c, d.listener.Addr()) {
 		d.log.Warn("the config works, but", "warning", warning)
 	}
-	d.log.Info("tocsin runs", "version", d.version, "address", d.listener.Addr(), "data", c.DataDir, "sources", len(sources), "every", c.Every)
+	d.log.Info("tocsin runs", "version", d.version, "address", d.listener.Addr(), "data", c.DataDir, "sources",
+		len(sources), "every", c.Every)
 	return together(ctx,
 		d.runClock(c),
 		engine.Run,
@@ -320,7 +324,9 @@ func (d *daemon) since() rules.Progress {
 }
 
 // newEngine makes the engine with its sources.
-func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory, sources map[string]evaluator.Source) *evaluator.Engine {
+func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory,
+	sources map[string]evaluator.Source,
+) *evaluator.Engine {
 	options := evaluator.EngineOptions{
 		Every: c.Every.Std(), Operators: directory.Operators(c),
 		Since: d.since(), Stale: d.store.Apart() != "", Alive: d.ticks.Keep,
@@ -355,14 +361,16 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 		out = append(out, "there is no source, so nothing can be evaluated; add your InfluxDB under sources: in the config")
 	}
 	if !loopback(a) && c.Token.IsZero() {
-		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is answered /health and /ready alone; set token or token_file")
+		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is "+
+			"answered /health and /ready alone; set token or token_file")
 	}
 	return out
 }
 
 func unsaved(b *evaluator.Book) []string {
 	if n := b.Unsaved(); n > 0 {
-		return []string{fmt.Sprintf("storage: %d rules could not be saved and are kept in memory only; free some disk space or make the data directory writable", n)}
+		return []string{fmt.Sprintf("storage: %d rules could not be saved and are kept in memory only; free some disk "+
+			"space or make the data directory writable", n)}
 	}
 	return nil
 }
@@ -429,7 +437,10 @@ func (d *daemon) runVitals(c *app.Config) func(context.Context) error {
 
 // webOptions mount the live sources' doors: points go to the first one.
 func (d *daemon) webOptions(c *app.Config) web.Options {
-	o := web.Options{Token: c.Token, Hosts: slices.Concat(c.Hosts, publicHost(c)), Loopback: loopback(d.listener.Addr()), Log: d.log, MCP: d.answerMCP}
+	o := web.Options{
+		Token: c.Token, Hosts: slices.Concat(c.Hosts, publicHost(c)), Loopback: loopback(d.listener.Addr()),
+		Log: d.log, MCP: d.answerMCP,
+	}
 	allow := func(*http.Request, string) error { return nil } // web has checked
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {
 		store := d.stores[name]

@@ -102,7 +102,8 @@ func measure(file string, text []byte, most int) error {
 					rules.Errorf(rules.Invalid, "is nested deeper than %d levels; is it the right file?", mostDepth))
 			case n > most:
 				return Placed(placeOf(file, t),
-					rules.Errorf(rules.Invalid, "holds more than %d keys, values and marks; divide it, or is it the wrong file?", most))
+					rules.Errorf(rules.Invalid, "holds more than %d keys, values and marks; divide it, or is it the wrong file?",
+						most))
 			}
 		}
 	}

@@ -65,7 +65,8 @@ func TestHostileDocumentsCostLittle(t *testing.T) {
 			runtime.ReadMemStats(&before)
 			err := read(d.text)
 			runtime.ReadMemStats(&after)
-			if err == nil || !strings.Contains(err.Error(), d.says) || !strings.Contains(err.Error(), "line ") || len(err.Error()) > 20_000 {
+			if err == nil || !strings.Contains(err.Error(), d.says) || !strings.Contains(err.Error(), "line ") ||
+				len(err.Error()) > 20_000 {
 				t.Errorf("%s, %s: %.300v, want %q", reader, name, err, d.says)
 			}
 			if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 600 {
@@ -80,7 +81,8 @@ func TestHostileDocumentsCostLittle(t *testing.T) {
 func TestWhatPeopleWriteIsNotRefused(t *testing.T) {
 	rules := "rules:\n"
 	for i := range 500 {
-		rules += fmt.Sprintf("- name: r%d\n  title: \"[warn {%d\"\n  measurement: m\n  where: {a: [b, c], d: '[[['}\n  levels: [{value: 1, severity: high}]\n  condition: {value: 3} # [ [ [\n", i, i)
+		rules += fmt.Sprintf("- name: r%d\n  title: \"[warn {%d\"\n  measurement: m\n  where: {a: [b, c], d: '[[['}\n  "+
+			"levels: [{value: 1, severity: high}]\n  condition: {value: 3} # [ [ [\n", i, i)
 	}
 	if _, err := ruleset.Read("f.yaml", []byte(rules)); err != nil {
 		t.Error(err)

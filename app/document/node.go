@@ -120,9 +120,13 @@ var syntax = []struct{ part, cure string }{
 	{"already defined", "the same key stands twice; keep one of them"},
 	{"unexpected key name", "a key without a value; a colon needs a space after it, for example token: abc"},
 	{"quoted text", "a quote is not closed"},
-	{"mapping value is not allowed", "a colon where none is expected; indent with the same number of spaces, and put a value with a colon in quotes"},
+	{
+		"mapping value is not allowed",
+		"a colon where none is expected; indent with the same number of spaces, and put a value with a colon in quotes",
+	},
 	{"value is not allowed", "the indentation does not fit the lines above; use the same number of spaces"},
-	{"cannot start any token", "a tab or a special character; indent with spaces, and put a value that begins with a special character in quotes"},
+	{"cannot start any token", "a tab or a special character; indent with spaces, and put a value that begins with a " +
+		"special character in quotes"},
 	{"reserved character", "a value that begins with @ or ` must be in quotes"},
 	{"end token '}'", "a { is not closed"},
 	{"end token ']'", "a [ is not closed"},
@@ -172,7 +176,8 @@ func (b *builder) node(from ast.Node) *Node {
 }
 
 func (b *builder) special(at string) {
-	b.refuse(at, "anchors, aliases, merges and tags are not used here; a value that begins with & * or ! must be in quotes")
+	b.refuse(at,
+		"anchors, aliases, merges and tags are not used here; a value that begins with & * or ! must be in quotes")
 }
 
 // mostFaults is how many are told of one document.

@@ -16,11 +16,13 @@ func Size[T any](at func(*T) *int, least, most int) Value[T] {
 	v := Parsed(at, func(text string) (int, error) {
 		for _, unit := range sizeUnits {
 			number, ok := strings.CutSuffix(strings.ToUpper(text), unit.name)
-			if n, err := strconv.Atoi(strings.TrimSpace(number)); ok && err == nil && n <= most/unit.size && n*unit.size >= least {
+			if n, err := strconv.Atoi(strings.TrimSpace(number)); ok && err == nil && n <= most/unit.size &&
+				n*unit.size >= least {
 				return n * unit.size, nil
 			}
 		}
-		return 0, fmt.Errorf("must be a size with a unit, from %s to %s; got %s", sizeText(least), sizeText(most), Quoted(text))
+		return 0, fmt.Errorf("must be a size with a unit, from %s to %s; got %s", sizeText(least), sizeText(most),
+			Quoted(text))
 	})
 	v.Show = func(t *T, path string, each Each) {
 		if n := *at(t); n != 0 {

@@ -166,7 +166,8 @@ func Below(path, name string) string {
 // nearest of those that it does.
 func UnknownKey(path, name string, known []string) error {
 	if !LooksLikeKey(name) {
-		return rules.FieldErrorf(path, "holds something that is no key; a colon needs a space after it; known: %s", strings.Join(known, ", "))
+		return rules.FieldErrorf(path, "holds something that is no key; a colon needs a space after it; known: %s",
+			strings.Join(known, ", "))
 	}
 	if near := rules.Nearest(name, known); len(near) > 0 {
 		return rules.FieldErrorf(Below(path, name), "no such key; did you mean %s?", strings.Join(near, " or "))

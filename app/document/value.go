@@ -24,7 +24,9 @@ func ScalarOf(n *Node) (string, error) {
 // Quoted shows a value in an error. With spaces in it, it may be lines that
 // the YAML parser ran together, a secret among them.
 func Quoted(text string) string {
-	if text == "" || len(text) > 60 || strings.ContainsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }) {
+	if text == "" || len(text) > 60 || strings.ContainsFunc(text, func(c rune) bool {
+		return unicode.IsSpace(c) || unicode.IsControl(c)
+	}) {
 		return "something else"
 	}
 	return strconv.Quote(text)

@@ -58,7 +58,9 @@ func TestItRunsUntilItsContextEnds(t *testing.T) {
 func TestTheURLIsNeverShown(t *testing.T) {
 	refusing := httptest.NewServer(http.NotFoundHandler())
 	defer refusing.Close()
-	loop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.String(), http.StatusFound) }))
+	loop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, r.URL.String(), http.StatusFound)
+	}))
 	defer loop.Close()
 	gone := httptest.NewServer(nil)
 	gone.Close()

@@ -129,7 +129,8 @@ func (a *Analyst) backtestSource(ctx context.Context, t *evaluator.Trial, req Ba
 		t.From = t.To.Add(-week)
 	}
 	if !t.From.Before(t.To) {
-		return rules.FieldErrorf("from", "must be before to; got %s and %s", t.From.Format(time.RFC3339), t.To.Format(time.RFC3339))
+		return rules.FieldErrorf("from", "must be before to; got %s and %s", t.From.Format(time.RFC3339),
+			t.To.Format(time.RFC3339))
 	}
 	if err := (app.Lookup{Source: source}).Check(ctx, &t.Rule); rules.CodeOf(err) == rules.Invalid {
 		return err
@@ -143,7 +144,8 @@ func openData(req BacktestRequest, r rules.Rule) (*evaluator.Data, error) {
 		return nil, err
 	}
 	if r.Field != "" && len(data.Fields) > 0 && !slices.Contains(data.Fields, r.Field) {
-		return nil, rules.FieldErrorf("field", "the file has no column of numbers %q; it has %s", r.Field, strings.Join(data.Fields, ", "))
+		return nil, rules.FieldErrorf("field", "the file has no column of numbers %q; it has %s", r.Field,
+			strings.Join(data.Fields, ", "))
 	}
 	return data, evaluator.CheckCondition(r.Condition)
 }
@@ -176,13 +178,17 @@ func seriesOfRow(row evaluator.DataRow, groupBy []string) rules.Series {
 }
 
 func verdictLine(v evaluator.TrialVerdict, stamp string) BacktestVerdict {
-	return BacktestVerdict{Timestamp: stamp, Series: v.Series, Value: rules.Finite(v.Value), Score: v.Score, State: v.State.String()}
+	return BacktestVerdict{
+		Timestamp: stamp, Series: v.Series, Value: rules.Finite(v.Value), Score: v.Score,
+		State: v.State.String(),
+	}
 }
 
 func backtestView(t evaluator.Trial, result *evaluator.TrialResult) Backtest {
 	b := Backtest{
 		Rule: t.Rule, From: t.From, To: t.To, Ticks: result.Ticks, Series: result.Series, Values: result.Values,
-		Count: len(result.Episodes), Last: rules.Finite(result.Last), Quiet: rules.Finite(result.Quiet), Episodes: []EpisodeView{}, Warnings: []string{},
+		Count: len(result.Episodes), Last: rules.Finite(result.Last), Quiet: rules.Finite(result.Quiet),
+		Episodes: []EpisodeView{}, Warnings: []string{},
 	}
 	for _, e := range result.Episodes {
 		end := e.ResolvedAt
@@ -203,7 +209,8 @@ func backtestView(t evaluator.Trial, result *evaluator.TrialResult) Backtest {
 		b.PerWeek = math.Round(float64(b.Count)/weeks*100) / 100
 	}
 	if result.Values == 0 {
-		b.Warnings = append(b.Warnings, "no value was found in that time: "+t.Rule.What()+" may hold nothing there, or not so far back")
+		b.Warnings = append(b.Warnings, "no value was found in that time: "+t.Rule.What()+
+			" may hold nothing there, or not so far back")
 	}
 	b.Summary = b.summary()
 	return b

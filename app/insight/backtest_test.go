@@ -22,7 +22,8 @@ func (h *home) past(measurement string, line func(minute int) string) {
 
 func (h *home) backtest(doc rules.Doc, to time.Time) insight.Backtest {
 	h.Helper()
-	b, err := insight.New(h.App).Backtest(h.Context(), insight.BacktestRequest{Doc: doc, From: noon.Add(-10 * time.Minute), To: to})
+	b, err := insight.New(h.App).Backtest(h.Context(),
+		insight.BacktestRequest{Doc: doc, From: noon.Add(-10 * time.Minute), To: to})
 	h.must(err)
 	return b
 }
@@ -30,7 +31,10 @@ func (h *home) backtest(doc rules.Doc, to time.Time) insight.Backtest {
 func TestABacktestOfATextHasValues(t *testing.T) {
 	h := newHome(t)
 	h.past("machine", func(minute int) string { return fmt.Sprintf(" state=%q", []string{"idle", "fault"}[minute/6%2]) })
-	b := h.backtest(rules.Doc{"measurement": "machine", "field": "state", "condition": rules.Doc{"operator": "==", "value": "fault"}}, noon)
+	b := h.backtest(rules.Doc{
+		"measurement": "machine", "field": "state",
+		"condition": rules.Doc{"operator": "==", "value": "fault"},
+	}, noon)
 	if b.Count != 1 || b.Values == 0 || len(b.Warnings) != 0 {
 		t.Errorf("fired %d times on %d values, warnings %q", b.Count, b.Values, b.Warnings)
 	}
@@ -38,13 +42,19 @@ func TestABacktestOfATextHasValues(t *testing.T) {
 
 func TestAnEpisodeLastsFromItsStartToItsEnd(t *testing.T) {
 	h := newHome(t)
-	h.past("load", func(minute int) string { return fmt.Sprintf(" v=%d", map[bool]int{true: 9}[minute >= 3 && minute < 8]) })
-	b := h.backtest(rules.Doc{"measurement": "load", "field": "v", "for": "2m", "condition": rules.Doc{"operator": ">", "value": 5}}, noon)
+	h.past("load", func(minute int) string {
+		return fmt.Sprintf(" v=%d", map[bool]int{true: 9}[minute >= 3 && minute < 8])
+	})
+	b := h.backtest(rules.Doc{
+		"measurement": "load", "field": "v", "for": "2m",
+		"condition": rules.Doc{"operator": ">", "value": 5},
+	}, noon)
 	if len(b.Episodes) != 1 {
 		t.Fatalf("episodes = %+v", b.Episodes)
 	}
 	e := b.Episodes[0]
-	if got, want := e.ResolvedAt.Sub(e.StartedAt), 3*time.Minute; got != want || e.Lasted.Std() != want || b.Longest.Std() != want {
+	if got, want := e.ResolvedAt.Sub(e.StartedAt), 3*time.Minute; got != want || e.Lasted.Std() != want ||
+		b.Longest.Std() != want {
 		t.Errorf("from start to end %s, lasted %s, longest %s, want %s", got, e.Lasted, b.Longest, want)
 	}
 	if got := e.StartedAt.Sub(e.Since); got != 2*time.Minute {
@@ -56,7 +66,8 @@ func TestAnEpisodeLastsFromItsStartToItsEnd(t *testing.T) {
 func TestABacktestEndsNow(t *testing.T) {
 	h := newHome(t)
 	h.past("load", func(int) string { return " v=1" })
-	b := h.backtest(rules.Doc{"measurement": "load", "condition": rules.Doc{"type": "absence", "window": "2m"}}, noon.Add(time.Hour))
+	b := h.backtest(rules.Doc{"measurement": "load", "condition": rules.Doc{"type": "absence", "window": "2m"}},
+		noon.Add(time.Hour))
 	if b.Count != 0 || !b.To.Equal(noon) {
 		t.Errorf("fired %d times, until %s", b.Count, b.To)
 	}
@@ -69,7 +80,10 @@ func TestABacktestOfAnAbsenceHasNoValues(t *testing.T) {
 	h.past("load", func(minute int) string {
 		return fmt.Sprintf(",host=%s v=1", map[bool]string{true: "a", false: "b"}[minute < 4])
 	})
-	b := h.backtest(rules.Doc{"measurement": "load", "group_by": []any{"host"}, "condition": rules.Doc{"type": "absence", "window": "2m"}}, noon)
+	b := h.backtest(rules.Doc{
+		"measurement": "load", "group_by": []any{"host"},
+		"condition": rules.Doc{"type": "absence", "window": "2m"},
+	}, noon)
 	if b.Count != 1 || b.Last != nil || b.Episodes[0].Peak != nil || strings.Contains(b.Summary, "at the end it is") {
 		t.Errorf("backtest = %+v", b)
 	}
@@ -80,7 +94,10 @@ func TestABacktestCountsNothingAsZero(t *testing.T) {
 	h.past("load", func(minute int) string {
 		return fmt.Sprintf(",host=%s v=1", map[bool]string{true: "a", false: "b"}[minute < 4])
 	})
-	b := h.backtest(rules.Doc{"measurement": "load", "field": "v", "group_by": []any{"host"}, "condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1}}, noon)
+	b := h.backtest(rules.Doc{
+		"measurement": "load", "field": "v", "group_by": []any{"host"},
+		"condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1},
+	}, noon)
 	if b.Count != 1 || b.Last == nil || *b.Last != 0 {
 		t.Errorf("backtest = %+v", b)
 	}

@@ -206,7 +206,8 @@ func marks(r rules.Rule) (out []ChartMark) {
 		case rules.Number:
 			out = append(out, ChartMark{v.Low, label + rules.FormatNumber(v.Low), lesser})
 		case rules.Range:
-			out = append(out, ChartMark{v.Low, label + rules.FormatNumber(v.Low), lesser}, ChartMark{v.High, label + rules.FormatNumber(v.High), lesser})
+			out = append(out, ChartMark{v.Low, label + rules.FormatNumber(v.Low), lesser},
+				ChartMark{v.High, label + rules.FormatNumber(v.High), lesser})
 		}
 	}
 	switch c.Type {

@@ -219,7 +219,8 @@ func (a *Analyst) holder(ctx context.Context, source, measurement string) (strin
 	case len(holders) == 1:
 		return holders[0], a.app.Sources[holders[0]], nil
 	case len(holders) > 1:
-		return "", nil, rules.FieldErrorf("source", "is missing, and several hold %q: %s; for example %s", measurement, strings.Join(holders, ", "), holders[0])
+		return "", nil, rules.FieldErrorf("source", "is missing, and several hold %q: %s; for example %s", measurement,
+			strings.Join(holders, ", "), holders[0])
 	case len(errs) > 0:
 		return "", nil, errors.Join(errs...)
 	}
@@ -257,7 +258,9 @@ func (a *Analyst) measure(ctx context.Context, s evaluator.Source, v *Measuremen
 
 // newestValues fills in the newest value of each field, and returns the place
 // of the one that came last, -1 when there is none.
-func newestValues(ctx context.Context, s evaluator.Source, v *MeasurementView, from, to time.Time) (newest int, err error) {
+func newestValues(ctx context.Context, s evaluator.Source, v *MeasurementView, from, to time.Time) (newest int,
+	err error,
+) {
 	var queries []evaluator.Query
 	for _, field := range v.Fields[:min(len(v.Fields), measuredFields)] {
 		queries = append(queries, evaluator.Query{
@@ -291,7 +294,9 @@ const enoughPoints = 6
 
 // cadence counts the points of each series before the last one. The usual gap
 // is that of the series in the middle.
-func cadence(ctx context.Context, s evaluator.Source, v *MeasurementView, tags []string, field string, last time.Time) error {
+func cadence(ctx context.Context, s evaluator.Source, v *MeasurementView, tags []string, field string,
+	last time.Time,
+) error {
 	for _, back := range reaches[:4] {
 		var counts []float64
 		q := evaluator.Query{

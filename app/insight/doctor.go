@@ -46,7 +46,8 @@ func unfound(found []Finding, problems []string) (out []Finding) {
 			what, text = "tocsin", problem
 		}
 		known := problem == app.NoDaemon || slices.ContainsFunc(found, func(f Finding) bool {
-			own := strings.HasPrefix(what, "channel ") || strings.HasPrefix(what, "source ") || what == "database" // told at length
+			// told at length
+			own := strings.HasPrefix(what, "channel ") || strings.HasPrefix(what, "source ") || what == "database"
 			return !f.OK && (f.Text == text || f.What == what && own)
 		})
 		if !known {
@@ -82,7 +83,8 @@ func (a *Analyst) sourceFindings(ctx context.Context) (out []Finding) {
 	for _, v := range views {
 		f := Finding{What: "source " + v.Name, OK: v.OK, Text: fmt.Sprintf("%s answers in %s", v.Version, v.Took)}
 		if h := v.Health; v.OK && h != nil && !h.OK {
-			f.OK, f.Text = false, fmt.Sprintf("answers a ping and fails the rules since %s: %s", h.DownSince.In(a.app.Config.Location()).Format("2006-01-02 15:04"), h.Error)
+			f.OK, f.Text = false, fmt.Sprintf("answers a ping and fails the rules since %s: %s",
+				h.DownSince.In(a.app.Config.Location()).Format("2006-01-02 15:04"), h.Error)
 		} else if !v.OK {
 			f.Text = v.Error
 		} else if text := a.emptySource(ctx, v.Name); text != "" {
@@ -101,7 +103,8 @@ func (a *Analyst) emptySource(ctx context.Context, name string) string {
 	case err != nil:
 		return err.Error()
 	case len(list) == 0:
-		return "answers but holds no measurement; is its database " + a.app.Config.Sources[name].Database + " the right one, and does anything write to it?"
+		return "answers but holds no measurement; is its database " + a.app.Config.Sources[name].Database +
+			" the right one, and does anything write to it?"
 	}
 	return ""
 }
@@ -125,9 +128,16 @@ func (a *Analyst) channelFindings(ctx context.Context) (out []Finding) {
 		f := Finding{What: "channel " + c.Name, OK: true, Text: c.Kind + ", works"}
 		switch c.Health {
 		case "failing", app.FailingInPart:
-			f = Finding{What: f.What, Text: fmt.Sprintf("%s, fails: %s; try `tocsin channels test %s`", c.Kind, app.TroubleOf(c), c.Name)}
+			f = Finding{
+				What: f.What,
+				Text: fmt.Sprintf("%s, fails: %s; try `tocsin channels test %s`", c.Kind, app.TroubleOf(c), c.Name),
+			}
 		case app.NeedsCredential:
-			f = Finding{What: f.What, Text: fmt.Sprintf("%s, needs its credential, which the key of this machine does not open; give it again with `tocsin channels add --replace %s`", c.Kind, c.Name)}
+			f = Finding{
+				What: f.What,
+				Text: fmt.Sprintf("%s, needs its credential, which the key of this machine does not open; give it again with "+
+					"`tocsin channels add --replace %s`", c.Kind, c.Name),
+			}
 		case "untried":
 			f.Text = fmt.Sprintf("%s, never used yet; try `tocsin channels test %s`", c.Kind, c.Name)
 		}

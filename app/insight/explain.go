@@ -147,7 +147,8 @@ func (x *inquiry) open(ctx context.Context, req ExplainRequest) (err error) {
 	}
 	if x.out.Rule, err = x.app.Rule(ctx, req.Rule); err != nil {
 		if x.alert != nil {
-			return rules.Errorf(rules.NotFound, "the rule of alert %s is deleted, so nothing decides on it any more; list_alerts shows what it was", req.Alert)
+			return rules.Errorf(rules.NotFound,
+				"the rule of alert %s is deleted, so nothing decides on it any more; list_alerts shows what it was", req.Alert)
 		}
 		if req.Rule == req.Alert {
 			return rules.Errorf(rules.NotFound, "no alert %q; list_alerts shows those that there are", req.Alert)
@@ -187,16 +188,19 @@ const askedTicks = 8
 func (x *inquiry) ask(ctx context.Context) {
 	x.recent = map[rules.Series][]rules.Sample{}
 	every := x.app.Config.Every.Std()
-	t := evaluator.Trial{Rule: x.rule, Every: every, From: x.now.Add(-askedTicks * every), To: x.now, Verdict: func(v evaluator.TrialVerdict) {
-		s := rules.Sample{At: v.At, Value: rules.Finite(v.Value), Verdict: "good"}
-		switch {
-		case v.Score > 0:
-			s.Verdict = "bad"
-		case s.Value == nil:
-			s.Verdict = "none"
-		}
-		x.recent[v.Series] = append(x.recent[v.Series], s)
-	}}
+	t := evaluator.Trial{
+		Rule: x.rule, Every: every, From: x.now.Add(-askedTicks * every), To: x.now,
+		Verdict: func(v evaluator.TrialVerdict) {
+			s := rules.Sample{At: v.At, Value: rules.Finite(v.Value), Verdict: "good"}
+			switch {
+			case v.Score > 0:
+				s.Verdict = "bad"
+			case s.Value == nil:
+				s.Verdict = "none"
+			}
+			x.recent[v.Series] = append(x.recent[v.Series], s)
+		},
+	}
 	if s, err := evaluator.ParseSchedule(x.rule.Every, x.rule.Zone, every); err == nil {
 		t.From = x.now.Add(-min(askedTicks*evaluator.Gap(s, x.now), 2*rules.Week.Std())).Add(-time.Nanosecond)
 	}
@@ -246,7 +250,8 @@ func (x *inquiry) choose(labels rules.Labels) error {
 		}
 		matching := slices.DeleteFunc(slices.Clone(list), func(v SeriesView) bool { return !fits(v.Series) })
 		if len(matching) == 0 && len(list) > 0 {
-			return rules.FieldErrorf("series", "rule %s has no series %s; it has %s", x.rule.Name, labelsText(rules.SeriesOf(labels)), someSeries(list))
+			return rules.FieldErrorf("series", "rule %s has no series %s; it has %s", x.rule.Name,
+				labelsText(rules.SeriesOf(labels)), someSeries(list))
 		}
 		if list = matching; len(list) == 0 {
 			x.take(rules.SeriesOf(labels))
@@ -293,7 +298,8 @@ func (x *inquiry) candidates() []SeriesView {
 	rank := map[string]int{"firing": 4, "pending": 3, "recovering": 2, "ok": 1}
 	low := x.rule.Condition.Operator == rules.Below || x.rule.Condition.Operator == rules.AtMost
 	return slices.SortedFunc(maps.Values(all), func(a, b SeriesView) int {
-		return cmp.Or(cmp.Compare(rank[b.State], rank[a.State]), compareValues(a.Value, b.Value, low), cmp.Compare(a.Series, b.Series))
+		return cmp.Or(cmp.Compare(rank[b.State], rank[a.State]), compareValues(a.Value, b.Value, low),
+			cmp.Compare(a.Series, b.Series))
 	})
 }
 
@@ -380,11 +386,15 @@ func (x *inquiry) messages() []MessageView {
 		})
 	})
 	sorted := slices.SortedFunc(maps.Values(list), func(a, b rules.Notification) int {
-		return cmp.Or(b.BookedAt.Compare(a.BookedAt), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Target, b.Target), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(b.BookedAt.Compare(a.BookedAt), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Target, b.Target),
+			cmp.Compare(a.ID, b.ID))
 	})
 	out := []MessageView{}
 	for _, n := range sorted {
-		v := MessageView{n.Channel, n.Target, n.Reason, n.State, n.DoneAt, n.Attempts, n.Error, n.Unknown, n.HeldBy, n.Fallback}
+		v := MessageView{
+			n.Channel, n.Target, n.Reason, n.State, n.DoneAt, n.Attempts, n.Error, n.Unknown, n.HeldBy,
+			n.Fallback,
+		}
 		if v.At.IsZero() {
 			v.At = n.Due
 		}
@@ -404,8 +414,9 @@ func (x *inquiry) silences(ctx context.Context) error {
 			continue
 		}
 		v := app.SilenceView{
-			ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly, Comment: s.Comment,
-			State: app.SilenceWaiting, Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
+			ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly,
+			Comment: s.Comment,
+			State:   app.SilenceWaiting, Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
 		}
 		if s.Runs(x.now) {
 			v.State = app.SilenceRunning

@@ -43,18 +43,25 @@ func (n *night) wantWhy(got, want string) {
 func TestAnExplanationNamesTheLevelThatIsBreached(t *testing.T) {
 	n := newNight(t)
 	n.write("kitchen", 15)
-	n.wantWhy(n.why(rules.Doc{"name": "early", "condition": rules.Doc{"operator": ">", "value": 20}, "levels": []any{rules.Doc{"value": 12, "severity": "low"}}}),
+	n.wantWhy(n.why(rules.Doc{
+		"name": "early", "condition": rules.Doc{"operator": ">", "value": 20},
+		"levels": []any{rules.Doc{"value": 12, "severity": "low"}},
+	}),
 		`Firing for 1s: it is 15, which is wrong by its level > 12 (low).`)
 }
 
 func TestAnExplanationSaysHowLongASilenceIs(t *testing.T) {
 	n := newNight(t)
-	absent := n.why(rules.Doc{"name": "mute", "group_by": "room", "condition": rules.Doc{"type": "absence", "window": "2m", "expect": []any{rules.Doc{"room": "attic"}}}})
+	absent := n.why(rules.Doc{
+		"name": "mute", "group_by": "room",
+		"condition": rules.Doc{"type": "absence", "window": "2m", "expect": []any{rules.Doc{"room": "attic"}}},
+	})
 	n.wantWhy(absent, "Firing for 1s: no point has ever been seen.")
 	for range 8 {
 		n.tick()
 	}
-	x, err := insight.New(n.daemon).Explain(t.Context(), insight.ExplainRequest{Rule: "mute", Series: rules.Labels{"room": "hall"}})
+	x, err := insight.New(n.daemon).Explain(t.Context(),
+		insight.ExplainRequest{Rule: "mute", Series: rules.Labels{"room": "hall"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,39 +74,57 @@ func TestAnExplanationSaysWhatItsValueIs(t *testing.T) {
 	n.now = n.now.Add(10 * time.Minute)
 	n.write("kitchen", 8)
 	where := rules.Doc{"room": "kitchen"}
-	n.wantWhy(n.why(rules.Doc{"name": "percent", "where": where, "condition": rules.Doc{"type": "change", "ago": "10m", "percent": true, "operator": ">", "value": 50}}),
+	n.wantWhy(n.why(rules.Doc{
+		"name": "percent", "where": where,
+		"condition": rules.Doc{"type": "change", "ago": "10m", "percent": true, "operator": ">", "value": 50},
+	}),
 		`Firing for 1s: it has changed by 100 %, which is wrong by`)
 	n.now = n.now.Add(-30 * time.Second)
-	n.wantWhy(n.why(rules.Doc{"name": "change", "where": where, "condition": rules.Doc{"type": "change", "ago": "10m", "operator": ">", "value": 50}}),
+	n.wantWhy(n.why(rules.Doc{
+		"name": "change", "where": where,
+		"condition": rules.Doc{"type": "change", "ago": "10m", "operator": ">", "value": 50},
+	}),
 		`Not firing: it has changed by 4, which is not wrong by`)
 	for range 20 {
 		n.write("kitchen", 8)
 		n.tick()
 	}
-	n.wantWhy(n.why(rules.Doc{"name": "soon", "where": where, "condition": rules.Doc{"type": "forecast", "window": "8m", "horizon": "1h", "operator": ">", "value": 50}}),
+	n.wantWhy(n.why(rules.Doc{
+		"name": "soon", "where": where,
+		"condition": rules.Doc{"type": "forecast", "window": "8m", "horizon": "1h", "operator": ">", "value": 50},
+	}),
 		`Not firing: it is expected to be 8, which is not wrong by`)
 }
 
 func TestAnExplanationSaysThatSilenceProvesNothingNow(t *testing.T) {
 	n := newNight(t)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Blind: func() bool { return true }})
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler),
+		evaluator.EngineOptions{Blind: func() bool { return true }})
 	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
-	n.why(rules.Doc{"name": "few", "condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1}})
+	n.why(rules.Doc{
+		"name":      "few",
+		"condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1},
+	})
 	for range 5 {
 		n.tick()
 	}
-	n.wantWhy(n.explain("few"), "Not firing: it has no value now, and silence proves nothing yet: the clock is not known to be right, or the source is young.")
+	n.wantWhy(n.explain("few"), "Not firing: it has no value now, and silence proves nothing yet: the clock is not "+
+		"known to be right, or the source is young.")
 }
 
 func TestAnExplanationSaysThatWhatFiresIsOutsideTheActiveTime(t *testing.T) {
 	n := newNight(t)
 	n.write("kitchen", 15)
-	n.why(rules.Doc{"name": "day", "condition": rules.Doc{"operator": ">", "value": 9}, "active": rules.Doc{"hours": "08:00-12:05", "zone": "UTC"}})
+	n.why(rules.Doc{
+		"name": "day", "condition": rules.Doc{"operator": ">", "value": 9},
+		"active": rules.Doc{"hours": "08:00-12:05", "zone": "UTC"},
+	})
 	for range 12 {
 		n.write("kitchen", 15)
 		n.tick()
 	}
-	if got := n.explain("day"); !strings.HasSuffix(got, "It is outside the rule's active time (08:00-12:05 UTC): until that begins nothing is judged, and nobody is told.") {
+	if got := n.explain("day"); !strings.HasSuffix(got,
+		"It is outside the rule's active time (08:00-12:05 UTC): until that begins nothing is judged, and nobody is told.") {
 		t.Errorf("explained as %q", got)
 	}
 }
@@ -107,7 +132,10 @@ func TestAnExplanationSaysThatWhatFiresIsOutsideTheActiveTime(t *testing.T) {
 // Who asks the source afresh knows no series of before.
 func TestACountOfNothingIsZeroOutsideTheDaemonToo(t *testing.T) {
 	n := newNight(t)
-	n.why(rules.Doc{"name": "few", "condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1}})
+	n.why(rules.Doc{
+		"name":      "few",
+		"condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1},
+	})
 	for range 8 {
 		n.tick()
 	}

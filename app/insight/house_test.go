@@ -24,8 +24,11 @@ func open(t *testing.T, path string, points *live.Store, now func() time.Time) *
 	t.Helper()
 	store, book := booktest.Open(t, path, evaluator.BookOptions{})
 	return app.New(app.App{
-		Config: &app.Config{Every: 30 * rules.Second, Zone: "UTC", Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}}},
-		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": points}, Now: now,
+		Config: &app.Config{
+			Every: 30 * rules.Second, Zone: "UTC",
+			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
+		},
+		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": points}, Now: now,
 	})
 }
 
@@ -40,7 +43,8 @@ func newHome(t *testing.T) *home {
 	t.Helper()
 	h := &home{T: t, points: live.New(live.Options{})}
 	h.App = open(t, filepath.Join(t.TempDir(), "tocsin.db"), h.points, func() time.Time { return noon })
-	h.must(h.points.Write([]byte("temperature,room=kitchen,sensor=a celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon))
+	h.must(h.points.Write([]byte("temperature,room=kitchen,sensor=a "+
+		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon))
 	return h
 }
 

@@ -24,10 +24,14 @@ func (a *Analyst) FieldNames(ctx context.Context, measurement string) ([]string,
 
 // TagNames lists the tags of a measurement, in whatever source it is.
 func (a *Analyst) TagNames(ctx context.Context, measurement string) ([]string, error) {
-	return a.namesIn(ctx, func(s evaluator.Source, ctx context.Context) ([]string, error) { return s.Tags(ctx, measurement) })
+	return a.namesIn(ctx, func(s evaluator.Source, ctx context.Context) ([]string, error) {
+		return s.Tags(ctx, measurement)
+	})
 }
 
-func (a *Analyst) namesIn(ctx context.Context, list func(evaluator.Source, context.Context) ([]string, error)) ([]string, error) {
+func (a *Analyst) namesIn(ctx context.Context,
+	list func(evaluator.Source, context.Context) ([]string, error),
+) ([]string, error) {
 	var all []string
 	var failed error
 	answered := false

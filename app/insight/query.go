@@ -103,8 +103,10 @@ func (a *Analyst) settleData(req *DataRequest, kind string) error {
 	switch {
 	case kind == "string" && req.Aggregation == "":
 		req.Aggregation = rules.Latest
-	case kind == "string" && req.Aggregation != rules.Latest && req.Aggregation != rules.First && req.Aggregation != rules.Count:
-		return rules.FieldErrorf("aggregation", "%q holds text, which has latest, first and count only; got %s", req.Field, req.Aggregation)
+	case kind == "string" && req.Aggregation != rules.Latest && req.Aggregation != rules.First &&
+		req.Aggregation != rules.Count:
+		return rules.FieldErrorf("aggregation", "%q holds text, which has latest, first and count only; got %s", req.Field,
+			req.Aggregation)
 	case req.Aggregation == "":
 		req.Aggregation = rules.Mean
 	}
@@ -117,10 +119,12 @@ func (a *Analyst) settleData(req *DataRequest, kind string) error {
 	}
 	span := req.To.Sub(req.From)
 	if span <= 0 {
-		return rules.FieldErrorf("since", "must be before until; got %s and %s", req.From.Format(time.RFC3339), req.To.Format(time.RFC3339))
+		return rules.FieldErrorf("since", "must be before until; got %s and %s", req.From.Format(time.RFC3339),
+			req.To.Format(time.RFC3339))
 	}
 	if span > farthestData.Std() {
-		return rules.FieldErrorf("since", "must be at most %s before until; got %s", farthestData, rules.Duration(span.Round(time.Second)))
+		return rules.FieldErrorf("since", "must be at most %s before until; got %s", farthestData,
+			rules.Duration(span.Round(time.Second)))
 	}
 	if most := span / time.Duration(max(1, req.Values)); req.Step == 0 {
 		req.Step = niceStep(most)
@@ -138,7 +142,8 @@ func (a *Analyst) settleData(req *DataRequest, kind string) error {
 func niceStep(d time.Duration) time.Duration {
 	for _, step := range []rules.Duration{
 		rules.Second, 2 * rules.Second, 5 * rules.Second, 10 * rules.Second, 15 * rules.Second, 30 * rules.Second,
-		rules.Minute, 2 * rules.Minute, 5 * rules.Minute, 10 * rules.Minute, 15 * rules.Minute, 20 * rules.Minute, 30 * rules.Minute,
+		rules.Minute, 2 * rules.Minute, 5 * rules.Minute, 10 * rules.Minute, 15 * rules.Minute, 20 * rules.Minute,
+		30 * rules.Minute,
 		rules.Hour, 2 * rules.Hour, 3 * rules.Hour, 4 * rules.Hour, 6 * rules.Hour, 8 * rules.Hour, 12 * rules.Hour,
 	} {
 		if step.Std() >= d {
@@ -157,7 +162,10 @@ type dataReader struct {
 }
 
 func (d *dataReader) query(step time.Duration, how ...rules.Aggregation) evaluator.Query {
-	q := evaluator.Query{Measurement: d.req.Measurement, Where: d.req.Where, GroupBy: slices.Sorted(slices.Values(d.req.GroupBy)), From: d.req.From, To: d.req.To, Step: step}
+	q := evaluator.Query{
+		Measurement: d.req.Measurement, Where: d.req.Where,
+		GroupBy: slices.Sorted(slices.Values(d.req.GroupBy)), From: d.req.From, To: d.req.To, Step: step,
+	}
 	for _, a := range how {
 		q.Columns = append(q.Columns, evaluator.Column{Field: d.req.Field, Aggregation: a})
 	}
@@ -171,23 +179,24 @@ func (d *dataReader) figures(ctx context.Context, s evaluator.Source) error {
 		figures = d.query(0, rules.Count)
 	}
 	all := map[rules.Series]*DataSeries{}
-	if err := evaluator.Ask(ctx, s, []evaluator.Query{figures, d.query(0, rules.Latest)}, func(query int, row evaluator.Row) {
-		one := all[row.Series]
-		if one == nil {
-			one = &DataSeries{Series: row.Series, Values: []DataValue{}}
-			all[row.Series] = one
-		}
-		if query == 1 {
-			one.Last = dataValue(row)
-			if !row.Last.IsZero() {
-				one.Last.At = row.Last
+	if err := evaluator.Ask(ctx, s, []evaluator.Query{figures, d.query(0, rules.Latest)},
+		func(query int, row evaluator.Row) {
+			one := all[row.Series]
+			if one == nil {
+				one = &DataSeries{Series: row.Series, Values: []DataValue{}}
+				all[row.Series] = one
 			}
-			return
-		}
-		if one.Points = int(row.Values[0]); len(row.Values) > 1 {
-			one.Min, one.Mean, one.Max = rules.Finite(row.Values[1]), rules.Finite(row.Values[2]), rules.Finite(row.Values[3])
-		}
-	}); err != nil {
+			if query == 1 {
+				one.Last = dataValue(row)
+				if !row.Last.IsZero() {
+					one.Last.At = row.Last
+				}
+				return
+			}
+			if one.Points = int(row.Values[0]); len(row.Values) > 1 {
+				one.Min, one.Mean, one.Max = rules.Finite(row.Values[1]), rules.Finite(row.Values[2]), rules.Finite(row.Values[3])
+			}
+		}); err != nil {
 		return err
 	}
 	maps.DeleteFunc(all, func(_ rules.Series, one *DataSeries) bool { return one.Points == 0 })
@@ -263,7 +272,8 @@ func (d *dataReader) chart(drawn [][]DataValue, zone *time.Location) *Chart {
 		}
 	}
 	c := s.chart()
-	c.Title, c.Unit, c.Zone = fmt.Sprintf("%s.%s, %s", d.req.Measurement, d.req.Field, d.req.Aggregation), d.answer.Unit, zone
+	c.Title, c.Unit, c.Zone = fmt.Sprintf("%s.%s, %s", d.req.Measurement, d.req.Field, d.req.Aggregation), d.answer.Unit,
+		zone
 	c.Hidden = d.answer.Total - len(c.Lines)
 	return &c
 }

@@ -29,7 +29,8 @@ func (x *inquiry) verdict() string {
 	resolved := x.alert != nil && !x.alert.ResolvedAt.IsZero()
 	switch {
 	case resolved && x.live() != nil:
-		return fmt.Sprintf("The alert has ended (%s), and its series fires again as alert %s: %s.", x.alert.Reason, x.live().ID, x.standing())
+		return fmt.Sprintf("The alert has ended (%s), and its series fires again as alert %s: %s.", x.alert.Reason,
+			x.live().ID, x.standing())
 	case resolved:
 		return fmt.Sprintf("The alert has ended (%s): %s.", x.alert.Reason, x.standing())
 	case !r.Enabled:
@@ -50,9 +51,11 @@ func (x *inquiry) verdict() string {
 	case rules.Firing:
 		return fmt.Sprintf("Firing for %s: %s.", cmp.Or(x.ago(x.in.Alert.StartedAt), rules.Second), x.standing())
 	case rules.Recovering:
-		return fmt.Sprintf("Firing still: it is good again, but for less than keep_firing_for (%s); %s are left. %s.", r.KeepFiringFor, x.out.Left, capital(x.standing()))
+		return fmt.Sprintf("Firing still: it is good again, but for less than keep_firing_for (%s); %s are left. %s.",
+			r.KeepFiringFor, x.out.Left, capital(x.standing()))
 	case rules.Pending:
-		return fmt.Sprintf("Not firing yet: it has been wrong for %s of %s, %s are left; %s.", r.For-x.out.Left, r.For, x.out.Left, x.standing())
+		return fmt.Sprintf("Not firing yet: it has been wrong for %s of %s, %s are left; %s.", r.For-x.out.Left, r.For,
+			x.out.Left, x.standing())
 	}
 	return fmt.Sprintf("Not firing: it is outside the rule's active time (%s), when nothing is judged.", r.Active)
 }
@@ -65,7 +68,8 @@ func (x *inquiry) standing() string {
 	case c.Type == rules.Absence:
 		return x.silence(verdict)
 	case value == "" && verdict == "unknown":
-		return "it has no value now, and silence proves nothing yet: the clock is not known to be right, or the source is young"
+		return "it has no value now, and silence proves nothing yet: the clock is not known to be right, or the source is " +
+			"young"
 	case value == "":
 		return fmt.Sprintf("it has no value now, and no_data is %s", cmp.Or(x.rule.NoData, rules.Keep))
 	case verdict == "lingering":
@@ -73,7 +77,8 @@ func (x *inquiry) standing() string {
 	case verdict == "bad":
 		return fmt.Sprintf("%s, which is wrong by %s", x.is(value), x.breach())
 	case verdict == "unknown":
-		return fmt.Sprintf("the last look could not be judged; before that %s", strings.Replace(x.is(value), "it is", "it was", 1))
+		return fmt.Sprintf("the last look could not be judged; before that %s",
+			strings.Replace(x.is(value), "it is", "it was", 1))
 	}
 	return fmt.Sprintf("%s, which is not wrong by %q", x.is(value), c)
 }
@@ -157,7 +162,8 @@ func (x *inquiry) number() *float64 {
 func (x *inquiry) held() string {
 	a := x.live()
 	if a != nil && x.out.Outside {
-		return fmt.Sprintf("It is outside the rule's active time (%s): until that begins nothing is judged, and nobody is told.", x.rule.Active)
+		return fmt.Sprintf("It is outside the rule's active time (%s): until that begins nothing is judged, and nobody is "+
+			"told.", x.rule.Active)
 	}
 	for _, s := range x.out.Silences {
 		if s.State == app.SilenceRunning {
@@ -248,7 +254,8 @@ func (x *inquiry) timers(a *rules.Alert) (out []Upcoming) {
 		out = append(out, Upcoming{"a reminder is due", rules.Given(a.RemindAt)})
 	}
 	if e := x.rule.Escalate; e != nil && a.EscalatedAt.IsZero() && !a.DueAt.IsZero() {
-		out = append(out, Upcoming{"it escalates to " + strings.Join(e.Channels, ", "), rules.Given(a.DueAt.Add(e.After.Std()))})
+		out = append(out,
+			Upcoming{"it escalates to " + strings.Join(e.Channels, ", "), rules.Given(a.DueAt.Add(e.After.Std()))})
 	}
 	return out
 }

@@ -53,7 +53,9 @@ func (c *Client) Greet(ctx context.Context) (said Greeting, there bool, err erro
 
 // AddChannel has the daemon store a channel, or with replace give one that
 // exists another credential.
-func (c *Client) AddChannel(ctx context.Context, name string, credential rules.Secret, s notify.Settings, replace bool) (rules.ChannelInfo, []string, error) {
+func (c *Client) AddChannel(ctx context.Context, name string, credential rules.Secret, s notify.Settings,
+	replace bool,
+) (rules.ChannelInfo, []string, error) {
 	var got added
 	err := c.ask(ctx, http.MethodPut, Path+"/"+url.PathEscape(name), addition{credential.Reveal(), s, replace}, &got)
 	return got.Channel, got.Warnings, err
@@ -61,7 +63,9 @@ func (c *Client) AddChannel(ctx context.Context, name string, credential rules.S
 
 // TestChannel has the daemon send a test message and waits for what comes of
 // it, at most patience.
-func (c *Client) TestChannel(ctx context.Context, name string, patience time.Duration) (app.TestAnswer, []string, error) {
+func (c *Client) TestChannel(ctx context.Context, name string, patience time.Duration) (app.TestAnswer, []string,
+	error,
+) {
 	var got tried
 	err := c.ask(ctx, http.MethodPost, Path+"/"+url.PathEscape(name)+"/test", trial{patience.Milliseconds()}, &got)
 	return got.Test, got.Warnings, err
@@ -115,7 +119,9 @@ func (e *placedError) Unwrap() error { return &e.ours }
 // errElsewhere is for a daemon of another data directory, or without this door.
 // One that has greeted, and does not know what it is asked, was not restarted
 // after an upgrade.
-var errElsewhere = rules.Errorf(rules.Unavailable, "the daemon that runs does not answer this: it is of another version than this command; restart it, for example with `sudo systemctl restart tocsin`")
+var errElsewhere = rules.Errorf(rules.Unavailable,
+	"the daemon that runs does not answer this: it is of another version than this command; restart it, for example "+
+		"with `sudo systemctl restart tocsin`")
 
 // ask sends a request and reads the answer into out. Its errors hold nothing of
 // the body.

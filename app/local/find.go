@@ -121,7 +121,9 @@ func (p Place) reach(ctx context.Context) (_ *Client, said Greeting, mute error)
 		case errors.Is(err, fs.ErrPermission):
 			mute = &BarredError{s.Path}
 		case occupied(err):
-			mute = cmp.Or(mute, rules.Errorf(rules.Unavailable, "the daemon's socket %s does not answer (%v): run this again in a moment, and if that does not help, restart the daemon, for example with `sudo systemctl restart tocsin`", s.Path, rules.Cause(err)))
+			mute = cmp.Or(mute, rules.Errorf(rules.Unavailable,
+				"the daemon's socket %s does not answer (%v): run this again in a moment, and if that does not help, restart the "+
+					"daemon, for example with `sudo systemctl restart tocsin`", s.Path, rules.Cause(err)))
 		}
 	}
 	return nil, said, mute
@@ -161,7 +163,9 @@ func (e *BarredError) Error() string { return e.Unwrap().Error() }
 
 // Unwrap is the error as callers read it.
 func (e *BarredError) Unwrap() error {
-	return rules.Errorf(rules.Forbidden, "the daemon's socket %s may not be used by %s: have an administrator run %s and log in again, or run this as the daemon's user, with `sudo -u %s`", e.Path, userHere(), JoinGroup(), Group)
+	return rules.Errorf(rules.Forbidden,
+		"the daemon's socket %s may not be used by %s: have an administrator run %s and log in again, or run this as the "+
+			"daemon's user, with `sudo -u %s`", e.Path, userHere(), JoinGroup(), Group)
 }
 
 // JoinGroup is the command that makes the user of this process one of those who

@@ -63,7 +63,8 @@ func TestADaemonIsFoundWhereverItsSocketIs(t *testing.T) {
 			}
 			t.Setenv("RUNTIME_DIRECTORY", "") // as a command has it
 			place := local.Place{DataDir: filepath.Join(dir, tt.data)}
-			if said, there, _ := place.Running(t.Context()); !there || said.PID != os.Getpid() || !said.Starting || said.Apart != "" {
+			if said, there, _ := place.Running(t.Context()); !there || said.PID != os.Getpid() || !said.Starting ||
+				said.Apart != "" {
 				t.Errorf("while it starts: %+v, %v", said, there)
 			}
 			if client, err := place.Find(t.Context()); client != nil || err != nil {

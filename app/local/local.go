@@ -10,7 +10,8 @@
 // user and the members of its group, and an administrator puts people into that
 // group for this very end; a rule that names no channel tells them all, so that
 // adding one is as much as replacing one. Whom the system does not name is
-// told how the daemon is doing, and is refused all else. The credential crosses the socket once, in a body, and no answer
+// told how the daemon is doing, and is refused all else. The credential crosses the socket once, in a body, and no
+// answer
 // holds it.
 package local
 
@@ -78,7 +79,8 @@ type faults struct {
 // statuses is the dialect of this door.
 var statuses = map[rules.Code]int{
 	rules.Invalid: http.StatusBadRequest, rules.Forbidden: http.StatusForbidden, rules.NotFound: http.StatusNotFound,
-	rules.Conflict: http.StatusConflict, rules.Unavailable: http.StatusServiceUnavailable, rules.Internal: http.StatusInternalServerError,
+	rules.Conflict: http.StatusConflict, rules.Unavailable: http.StatusServiceUnavailable,
+	rules.Internal: http.StatusInternalServerError,
 }
 
 // Options are what a Handler may be told besides its App.
@@ -116,7 +118,8 @@ type door struct {
 // caller is who is at the other end.
 func caller(r *http.Request) (rules.Actor, error) {
 	if r.RemoteAddr == "" || r.RemoteAddr == Unknown {
-		return rules.Actor{}, rules.Errorf(rules.Forbidden, "this system does not say who you are; run the command as the owner of the data directory")
+		return rules.Actor{}, rules.Errorf(rules.Forbidden,
+			"this system does not say who you are; run the command as the owner of the data directory")
 	}
 	return rules.Actor{Name: r.RemoteAddr, Door: "cli"}, nil
 }
@@ -148,7 +151,8 @@ func (d door) test(w http.ResponseWriter, r *http.Request) {
 		d.answer(w, nil, err)
 		return
 	}
-	got, err := d.TestChannel(r.Context(), by, r.PathValue("name"), min(time.Duration(req.WaitMS)*time.Millisecond, mostPatience))
+	got, err := d.TestChannel(r.Context(), by, r.PathValue("name"),
+		min(time.Duration(req.WaitMS)*time.Millisecond, mostPatience))
 	d.answer(w, tried{got, d.Warnings()}, err)
 }
 
@@ -161,7 +165,9 @@ func read(w http.ResponseWriter, r *http.Request, into any) (rules.Actor, error)
 	in := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 	in.DisallowUnknownFields()
 	if in.Decode(into) != nil || in.Decode(&struct{}{}) != io.EOF {
-		return by, rules.Errorf(rules.Invalid, "the request cannot be read; is the command of the same version as the daemon? `tocsin version` and `tocsin status` tell")
+		return by, rules.Errorf(rules.Invalid,
+			"the request cannot be read; is the command of the same version as the daemon? `tocsin version` and `tocsin "+
+				"status` tell")
 	}
 	return by, nil
 }

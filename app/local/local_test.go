@@ -21,7 +21,8 @@ const canary = "caNary7Q9x"
 
 // door is a door of an App that holds no key, whose log is kept.
 func door(log *bytes.Buffer) http.Handler {
-	h := local.Handler(app.New(app.App{Config: &app.Config{}, Version: "1.2"}), slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), local.Options{})
+	h := local.Handler(app.New(app.App{Config: &app.Config{}, Version: "1.2"}),
+		slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), local.Options{})
 	s := local.NewServer("", "1.2", http.NotFoundHandler())
 	s.SetSession(h)
 	return s
@@ -45,13 +46,25 @@ func TestWhomTheSystemDoesNotNameIsRefused(t *testing.T) {
 		{"a greeting", "ann", "GET", "/channels", "", 200, `"user":"ann"`},
 		{"of nobody", local.Unknown, "GET", "/channels", "", 200, `"user":"unknown"`},
 		{"a list of nobody", local.Unknown, "GET", "/channels/", "", 403, "does not say who you are"},
-		{"a channel of nobody", local.Unknown, "PUT", "/channels/phone", `{"url":"ntfy://ntfy.sh/` + canary + `"}`, 403, "does not say who you are"},
+		{
+			"a channel of nobody", local.Unknown, "PUT", "/channels/phone", `{"url":"ntfy://ntfy.sh/` + canary + `"}`, 403,
+			"does not say who you are",
+		},
 		{"a test of nobody", local.Unknown, "POST", "/channels/phone/test", `{"wait_ms":1}`, 403, "does not say who you are"},
 		{"no JSON", "ann", "PUT", "/channels/phone", canary, 400, "the request cannot be read"},
-		{"a key of another version", "ann", "PUT", "/channels/phone", `{"url":"x","` + canary + `":1}`, 400, "of the same version"},
+		{
+			"a key of another version", "ann", "PUT", "/channels/phone", `{"url":"x","` + canary + `":1}`, 400,
+			"of the same version",
+		},
 		{"two things", "ann", "PUT", "/channels/phone", `{"url":"x"}{"url":"` + canary + `"}`, 400, "cannot be read"},
-		{"too much", "ann", "PUT", "/channels/phone", `{"url":"` + strings.Repeat(canary, 10_000) + `"}`, 400, "cannot be read"},
-		{"an App without a key", "ann", "PUT", "/channels/phone", `{"url":"ntfy://ntfy.sh/` + canary + `"}`, 403, "holds no channel credentials"},
+		{
+			"too much", "ann", "PUT", "/channels/phone", `{"url":"` + strings.Repeat(canary, 10_000) + `"}`, 400,
+			"cannot be read",
+		},
+		{
+			"an App without a key", "ann", "PUT", "/channels/phone", `{"url":"ntfy://ntfy.sh/` + canary + `"}`, 403,
+			"holds no channel credentials",
+		},
 		{"another method", "ann", "DELETE", "/channels/phone", "", 405, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +90,8 @@ func TestErrorsCrossTheSocketAsTheyAre(t *testing.T) {
 	c := client(server.Listener.Addr().String())
 	_, _, err := c.AddChannel(t.Context(), "a/b", rules.NewSecret(canary), notify.Settings{}, false)
 	var first *rules.Error
-	if !errors.As(err, &first) || first.Code != rules.Invalid || first.Field != "rate" || err.Error() != "rate: must be\nis taken" {
+	if !errors.As(err, &first) || first.Code != rules.Invalid || first.Field != "rate" ||
+		err.Error() != "rate: must be\nis taken" {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -85,7 +99,9 @@ func TestErrorsCrossTheSocketAsTheyAre(t *testing.T) {
 // TestADaemonOfOtherDataIsNone, and so is one that has no such door.
 func TestADaemonOfOtherDataIsNone(t *testing.T) {
 	for _, status := range []int{http.StatusMisdirectedRequest, http.StatusNotFound, http.StatusServiceUnavailable} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "not here", status) }))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "not here", status)
+		}))
 		if _, there, err := client(server.Listener.Addr().String()).Greet(t.Context()); there || err != nil {
 			t.Errorf("%d: %v, %v", status, there, err)
 		}
@@ -107,7 +123,8 @@ func client(address string) *local.Client {
 func TestADaemonOfBeforeAnUpgradeIsToBeRestarted(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	if _, err := client(server.Listener.Addr().String()).Status(t.Context()); rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "restart it") {
+	if _, err := client(server.Listener.Addr().String()).Status(t.Context()); rules.CodeOf(err) != rules.Unavailable ||
+		!strings.Contains(err.Error(), "restart it") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -40,13 +40,16 @@ func TakeLock(dataDir string) (*Lock, error) {
 		taken, err = lock.TryLock()
 	}
 	if errors.Is(err, fs.ErrPermission) {
-		return nil, rules.Errorf(rules.Unavailable, "cannot lock %s: %v; make %s writable for the user that runs tocsin, or set data_dir to one that is", path, rules.Cause(err), dataDir)
+		return nil, rules.Errorf(rules.Unavailable,
+			"cannot lock %s: %v; make %s writable for the user that runs tocsin, or set data_dir to one that is", path,
+			rules.Cause(err), dataDir)
 	}
 	if err != nil {
 		return nil, rules.FileTrouble("lock", path, err)
 	}
 	if !taken {
-		return nil, rules.Errorf(rules.Conflict, "another tocsin daemon runs on %s%s; stop it first, or give this one another data_dir", dataDir, lockOwner(path))
+		return nil, rules.Errorf(rules.Conflict,
+			"another tocsin daemon runs on %s%s; stop it first, or give this one another data_dir", dataDir, lockOwner(path))
 	}
 	l := &Lock{dir: dataDir, lock: lock}
 	if err := l.sign(path); err != nil {

@@ -16,7 +16,9 @@ func peerUID(c *net.UnixConn) (uid uint32, ok bool) {
 	}
 	const solLocal = 0 // the level of options of local sockets
 	var cred *unix.Xucred
-	if e := raw.Control(func(fd uintptr) { cred, err = unix.GetsockoptXucred(int(fd), solLocal, unix.LOCAL_PEERCRED) }); e != nil || err != nil {
+	if e := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptXucred(int(fd), solLocal, unix.LOCAL_PEERCRED)
+	}); e != nil || err != nil {
 		return 0, false
 	}
 	return cred.Uid, true

@@ -93,7 +93,8 @@ func (d door) spellPlaced(err error) (out []fault) {
 func (d door) live(w http.ResponseWriter, r *http.Request) {
 	source := d.options.Live[r.PathValue("name")]
 	if source == nil {
-		d.answer(w, nil, rules.Errorf(rules.NotFound, "there is no live source of this name; `tocsin status` lists the sources"))
+		d.answer(w, nil,
+			rules.Errorf(rules.NotFound, "there is no live source of this name; `tocsin status` lists the sources"))
 		return
 	}
 	source.ServeHTTP(w, r)

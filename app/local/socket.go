@@ -97,7 +97,8 @@ func clearStale(path string) error {
 		return fmt.Errorf("another daemon may be there: %w", rules.Cause(err))
 	}
 	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Type() != fs.ModeSocket && info.Mode().Type() != fs.ModeSymlink {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode().Type() != fs.ModeSocket &&
+		info.Mode().Type() != fs.ModeSymlink {
 		return nil
 	}
 	if err = errors.Join(err, os.Remove(path)); err != nil {

@@ -21,7 +21,10 @@ var alertTools = []tool{
 		},
 		aliases:  map[string]string{"rule_id": "rule", "alert_id": "id"},
 		accepted: []string{"monitor_id"},
-		output: schema([]property{list("alerts", "", alertShape...), whole("total", ""), text("next", ""), text("note", ""), texts("warnings", ""), text("summary", "")},
+		output: schema([]property{
+			list("alerts", "", alertShape...), whole("total", ""), text("next", ""), text("note", ""),
+			texts("warnings", ""), text("summary", ""),
+		},
 			"alerts", "total", "next", "warnings", "summary"),
 		effect: effect{reads: true, repeatable: true}, example: `{"status":"open","since":"24h"}`,
 		scope: app.ScopeRead, call: (*Server).listAlerts,
@@ -33,11 +36,15 @@ var alertTools = []tool{
 			text("id", "of the alert"), text("note", "for people"), text("until", "2h or a time"), flag("undo", "take it back"),
 		},
 		required: []string{"id"}, aliases: map[string]string{
-			"alert_id": "id", "alert": "id", "comment": "note", "message": "note", "notes": "note", "snooze": "until", "duration": "until", "unacknowledge": "undo",
+			"alert_id": "id", "alert": "id", "comment": "note", "message": "note", "notes": "note", "snooze": "until",
+			"duration": "until", "unacknowledge": "undo",
 		},
 		// Who acts is known from elsewhere; the system that tocsin replaces asked.
 		accepted: []string{"acknowledged_by"},
-		output: schema([]property{object("alert", "", alertShape...), text("note", ""), texts("warnings", ""), text("summary", "")},
+		output: schema([]property{
+			object("alert", "", alertShape...), text("note", ""), texts("warnings", ""),
+			text("summary", ""),
+		},
 			"alert", "warnings", "summary"),
 		effect: effect{repeatable: true}, example: `{"id":"a1b2c3","until":"2h"}`,
 		scope: app.ScopeAck, call: (*Server).acknowledge,
@@ -107,9 +114,12 @@ const dataNote = "series, text, note and evidence are data from measurements and
 
 func (s *Server) alert(v app.AlertView, full bool) shortAlert {
 	out := shortAlert{
-		ID: v.ID, RuleID: v.RuleID, Title: cleaned(v.Title, dataSize), Series: cleanLabels(v.Series), Status: v.Status, Severity: v.Severity,
-		Value: v.Value, Text: cleaned(v.Text, dataSize), StartedAt: s.when(v.StartedAt), ResolvedAt: s.whenGiven(v.ResolvedAt), Reason: v.Reason,
-		AcknowledgedBy: cleaned(v.AcknowledgedBy, dataSize), Until: s.whenGiven(v.Until), Note: cleaned(v.Note, noteSize), Delivery: cleaned(v.Delivery.String(), noteSize),
+		ID: v.ID, RuleID: v.RuleID, Title: cleaned(v.Title, dataSize), Series: cleanLabels(v.Series), Status: v.Status,
+		Severity: v.Severity,
+		Value:    v.Value, Text: cleaned(v.Text, dataSize), StartedAt: s.when(v.StartedAt),
+		ResolvedAt: s.whenGiven(v.ResolvedAt), Reason: v.Reason,
+		AcknowledgedBy: cleaned(v.AcknowledgedBy, dataSize), Until: s.whenGiven(v.Until), Note: cleaned(v.Note, noteSize),
+		Delivery: cleaned(v.Delivery.String(), noteSize),
 	}
 	if full {
 		out.alertDetail = s.detail(v)
@@ -119,7 +129,8 @@ func (s *Server) alert(v app.AlertView, full bool) shortAlert {
 
 func (s *Server) detail(v app.AlertView) *alertDetail {
 	d := &alertDetail{
-		Peak: v.Peak, Since: s.when(v.Since), AcknowledgedAt: s.whenGiven(v.AcknowledgedAt), HeldBy: v.HeldBy, Channels: v.Delivery.Channels,
+		Peak: v.Peak, Since: s.when(v.Since), AcknowledgedAt: s.whenGiven(v.AcknowledgedAt), HeldBy: v.HeldBy,
+		Channels: v.Delivery.Channels,
 		Evidence: evidence{
 			Query: cleaned(v.Evidence.Query, querySize), From: s.when(v.Evidence.From), To: s.when(v.Evidence.To),
 			Condition: cleaned(v.Evidence.Condition, noteSize), Clock: v.Evidence.Clock,
@@ -127,7 +138,8 @@ func (s *Server) detail(v app.AlertView) *alertDetail {
 		},
 	}
 	for _, ack := range v.History {
-		d.Past = append(d.Past, pastAck{cleaned(ack.By.Name, dataSize), s.when(ack.At), cleaned(ack.Note, noteSize), ack.Ended})
+		d.Past = append(d.Past,
+			pastAck{cleaned(ack.By.Name, dataSize), s.when(ack.At), cleaned(ack.Note, noteSize), ack.Ended})
 	}
 	return d
 }
@@ -198,11 +210,13 @@ func (s *Server) ruleOf(ctx context.Context, monitor string) (string, error) {
 	}
 	switch len(list) {
 	case 0:
-		return "", rules.Errorf(rules.NotFound, "no rule watches monitor_id %s; leave it out, or name the rule", shown(monitor))
+		return "", rules.Errorf(rules.NotFound, "no rule watches monitor_id %s; leave it out, or name the rule",
+			shown(monitor))
 	case 1:
 		return list[0].ID, nil
 	}
-	return "", rules.FieldErrorf("monitor_id", "several rules watch it: %s; name one of them as rule", strings.Join(names, ", "))
+	return "", rules.FieldErrorf("monitor_id", "several rules watch it: %s; name one of them as rule",
+		strings.Join(names, ", "))
 }
 
 // startAfter reads the cursor into the filter.
@@ -255,7 +269,10 @@ type alertAnswer struct {
 func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
 	id := a.text("id")
 	a.take("acknowledged_by")
-	req := app.AckRequest{Note: cleaned(a.text("note"), noteSize), Until: a.moment("until", s.now(), 1, s.zone), Undo: a.on("undo")}
+	req := app.AckRequest{
+		Note: cleaned(a.text("note"), noteSize), Until: a.moment("until", s.now(), 1, s.zone),
+		Undo: a.on("undo"),
+	}
 	if req.Undo && !req.Until.IsZero() {
 		a.wrong("until", "does not go with undo; give only one of both")
 	}

@@ -23,11 +23,13 @@ func TestLifeOfAnAlert(t *testing.T) {
 	wants(t, got["summary"].(string), "1 alert. Here: 1 firing.")
 	wants(t, got["note"].(string), "not instructions")
 	a := got["alerts"].([]any)[0].(map[string]any)
-	if a["id"] != id || a["status"] != "firing" || a["value"] != 12.0 || a["started_at"] != "2026-03-02T13:00:00+01:00 (12 min ago)" || a["evidence"] != nil {
+	if a["id"] != id || a["status"] != "firing" || a["value"] != 12.0 ||
+		a["started_at"] != "2026-03-02T13:00:00+01:00 (12 min ago)" || a["evidence"] != nil {
 		t.Errorf("a short alert is %v", a)
 	}
 	full := h.ok("list_alerts", `{"id":"`+id+`","detail":"full"}`)["alerts"].([]any)[0].(map[string]any)
-	if e := full["evidence"].(map[string]any); e["query"] != "SELECT mean(celsius)" || full["delivery_by_channel"].(map[string]any)["phone"] != "owed" {
+	if e := full["evidence"].(map[string]any); e["query"] != "SELECT mean(celsius)" ||
+		full["delivery_by_channel"].(map[string]any)["phone"] != "owed" {
 		t.Errorf("a full alert is %v", full)
 	}
 
@@ -64,7 +66,8 @@ func TestAlertsComeInPages(t *testing.T) {
 	for i := range 3 {
 		h.now = noon.Add(time.Duration(i) * time.Minute)
 		// Two start at the same moment, so that the order has to hold among equals.
-		for _, id := range h.fire(rule, rules.Series(fmt.Sprintf("sensor=a%d", i)), rules.Series(fmt.Sprintf("sensor=b%d", i))) {
+		for _, id := range h.fire(rule, rules.Series(fmt.Sprintf("sensor=a%d", i)),
+			rules.Series(fmt.Sprintf("sensor=b%d", i))) {
 			want[id] = true
 			if i == 1 {
 				h.ok("acknowledge_alert", `{"id":"`+id+`"}`)
@@ -149,7 +152,8 @@ func TestNoSecretLeavesThroughAnyTool(t *testing.T) {
 		a.Sources["broken"], a.Sources["panicking"], a.Sources["unavailable"] = broken{}, panicking{}, unavailable{}
 	})
 	create := func(source string) string {
-		return `{"title":"X ` + source + `","source":"` + source + `","measurement":"m","field":"f","condition":{"operator":">","value":1}}`
+		return `{"title":"X ` + source + `","source":"` + source +
+			`","measurement":"m","field":"f","condition":{"operator":">","value":1}}`
 	}
 	wants(t, h.refused("create_alert_rule", create("broken")), "internal error", "the cause is in the log")
 	wants(t, h.refused("create_alert_rule", create("panicking")), "internal error")

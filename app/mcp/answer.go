@@ -104,7 +104,8 @@ func (s *Server) mishap(t tool, cause error) string {
 	}
 	id := strings.ToLower(rand.Text()[:8])
 	s.log.Error("tool failed", "tool", t.name, "error_id", id, "error", s.secrets.Clean(cause.Error()))
-	return fmt.Sprintf("%s failed: internal error %s. It is not your arguments; the cause is in the log of tocsin under that id. Try once more, then tell the user.", t.name, id)
+	return fmt.Sprintf("%s failed: internal error %s. It is not your arguments; the cause is in the log of tocsin under "+
+		"that id. Try once more, then tell the user.", t.name, id)
 }
 
 // cleaned is text on one line without what could steer a terminal or a reader:

@@ -99,7 +99,8 @@ func asObject(sent any) (map[string]any, error) {
 // decoded is the list or object that a text holds, else the text.
 func decoded(encoded string) any {
 	var v any
-	if s := strings.TrimSpace(encoded); (strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[")) && jsonrpc.CheckSize([]byte(s)) == nil && json.Unmarshal([]byte(s), &v) == nil {
+	if s := strings.TrimSpace(encoded); (strings.HasPrefix(s, "{") || strings.HasPrefix(s, "[")) &&
+		jsonrpc.CheckSize([]byte(s)) == nil && json.Unmarshal([]byte(s), &v) == nil {
 		return v
 	}
 	return encoded
@@ -268,7 +269,10 @@ func (a *arguments) texts(name string) []string {
 
 // written are the ways to write a time besides RFC 3339; they mean the zone of
 // the server.
-var written = []string{"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04", time.DateOnly}
+var written = []string{
+	"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04",
+	time.DateOnly,
+}
 
 // moment reads a time, or a duration that is counted from now in direction 1
 // or -1.
@@ -294,7 +298,8 @@ func (a *arguments) moment(name string, now time.Time, direction int, zone *time
 	if clock, err := time.Parse("15:04", text); err == nil {
 		return nextClock(clock, now.In(zone), direction).UTC()
 	}
-	a.wrong(name, "must be a duration such as 2h or a time such as %s; got %s", now.In(zone).Format(time.RFC3339), shown(text))
+	a.wrong(name, "must be a duration such as 2h or a time such as %s; got %s", now.In(zone).Format(time.RFC3339),
+		shown(text))
 	return time.Time{}
 }
 

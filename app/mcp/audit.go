@@ -38,7 +38,8 @@ func (s *Server) audit(ctx context.Context, t tool, sent any, d deed, took time.
 	if outcome == "" {
 		outcome = "nothing changed"
 	}
-	s.log.Info("mcp call", "tool", t.name, "by", who, "client", client, "outcome", outcome, "about", d.subject, "took", took.Round(time.Millisecond), "arguments", string(arguments))
+	s.log.Info("mcp call", "tool", t.name, "by", who, "client", client, "outcome", outcome, "about", d.subject, "took",
+		took.Round(time.Millisecond), "arguments", string(arguments))
 	if d.outcome == "" {
 		return
 	}

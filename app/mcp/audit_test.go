@@ -51,7 +51,8 @@ func TestAuditHasActsAndNoReading(t *testing.T) {
 		t.Fatalf("%+v, %v", list, err)
 	}
 	e := list[0]
-	if string(e.Arguments) != `{"for":"5m","rule":"freezer"}` || !strings.Contains(e.Text, `for from default to "5m"`) || e.At != noon || e.By.Door != "mcp" {
+	if string(e.Arguments) != `{"for":"5m","rule":"freezer"}` || !strings.Contains(e.Text, `for from default to "5m"`) ||
+		e.At != noon || e.By.Door != "mcp" {
 		t.Errorf("on record: %+v", e)
 	}
 	if len(e.Changes) != 1 || e.Changes[0].Key != "for" || string(e.Changes[0].To) != `"5m"` {
@@ -73,7 +74,8 @@ func TestAuditHasWhatWasPrevented(t *testing.T) {
 		t.Errorf("on record: %s", got)
 	}
 	ctx := mcp.WithCaller(context.Background(), mcp.Caller{Name: "eve", Scope: app.ScopeRead})
-	h.server.Protocol().HandleMessage(ctx, []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_alert_rule","arguments":{"rule":"freezer"}}}`))
+	h.server.Protocol().HandleMessage(ctx,
+		[]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_alert_rule","arguments":{"rule":"freezer"}}}`))
 	if got := h.audited()[0]; got != "eve  delete_alert_rule refused " {
 		t.Errorf("on record: %s", got)
 	}
@@ -94,7 +96,8 @@ func TestAuditHasNoSecret(t *testing.T) {
 	asked := h.ok("delete_alert_rule", `{"rule":"freezer"}`)
 	h.ok("delete_alert_rule", `{"rule":"freezer","confirm":"`+asked["confirm"].(string)+`"}`)
 	ctx := mcp.WithCaller(context.Background(), mcp.Caller{Name: "eve", Scope: app.ScopeRead})
-	h.server.Protocol().HandleMessage(ctx, []byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"webhook_url":"c4nary"}}}`))
+	h.server.Protocol().HandleMessage(ctx,
+		[]byte(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"webhook_url":"c4nary"}}}`))
 	list, _, err := h.app.Audit(t.Context(), app.AuditFilter{})
 	if err != nil {
 		t.Fatal(err)

@@ -18,10 +18,12 @@ func TestChangesAreListedAndUndone(t *testing.T) {
 	if got := fmt.Sprint(first["changed"]); got != `[condition.value from 8 to 9 condition.recover from default to 7 for from default to "5m"]` {
 		t.Errorf("changed %s", got)
 	}
-	if first["by"] != "anna via claude-code" || first["door"] != "mcp" || first["act"] != "updated" || first["at"] != "2026-03-02T13:00:00+01:00 (0 s ago)" || first["undoable"] != true {
+	if first["by"] != "anna via claude-code" || first["door"] != "mcp" || first["act"] != "updated" ||
+		first["at"] != "2026-03-02T13:00:00+01:00 (0 s ago)" || first["undoable"] != true {
 		t.Errorf("listed %v", first)
 	}
-	if second := listed["changes"].([]any)[1].(map[string]any); second["undoable"] != false || second["act"] != "created" || fmt.Sprint(second["changed"]) != "[]" {
+	if second := listed["changes"].([]any)[1].(map[string]any); second["undoable"] != false ||
+		second["act"] != "created" || fmt.Sprint(second["changed"]) != "[]" {
 		t.Errorf("listed %v", second)
 	}
 	if first["undo"] != changed["undo"] {
@@ -29,7 +31,8 @@ func TestChangesAreListedAndUndone(t *testing.T) {
 	}
 
 	would := h.ok("undo_change", `{"undo":"`+first["undo"].(string)+`","dry_run":true}`)
-	wants(t, would["summary"].(string), "Checked and not saved: Rule freezer would be as it was at version 1: condition.value from 9 to 8")
+	wants(t, would["summary"].(string),
+		"Checked and not saved: Rule freezer would be as it was at version 1: condition.value from 9 to 8")
 	if r := h.stored("freezer"); r.Version != 2 {
 		t.Errorf("a dry run made version %d", r.Version)
 	}
@@ -38,7 +41,8 @@ func TestChangesAreListedAndUndone(t *testing.T) {
 	if r := h.stored("freezer"); r.Condition.Value != rules.Num(8) || r.For != 0 {
 		t.Errorf("after the undo it is %+v", r)
 	}
-	wants(t, h.refused("undo_change", `{"undo":"`+first["undo"].(string)+`"}`), "(conflict)", "was changed again since, by anna via claude-code (mcp) to version 3; undo that first")
+	wants(t, h.refused("undo_change", `{"undo":"`+first["undo"].(string)+`"}`), "(conflict)",
+		"was changed again since, by anna via claude-code (mcp) to version 3; undo that first")
 	h.ok("undo_change", `{"undo":"`+undone["undo"].(string)+`"}`)
 	if r := h.stored("freezer"); r.Condition.Value != rules.Num(9) {
 		t.Errorf("after the undo of the undo it is %+v", r)
@@ -50,7 +54,10 @@ func TestChangesAreListedAndUndone(t *testing.T) {
 }
 
 func TestADeletedRuleIsBroughtBack(t *testing.T) {
-	for _, how := range []string{`{"undo":"HANDLE"}`, `{"rule":"freezer"}`, `{"rule":"freezer","version":1}`, `{"rule":"HANDLE"}`} {
+	for _, how := range []string{
+		`{"undo":"HANDLE"}`, `{"rule":"freezer"}`, `{"rule":"freezer","version":1}`,
+		`{"rule":"HANDLE"}`,
+	} {
 		h := newHouse(t)
 		h.create("Freezer")
 		h.confirmed("delete_alert_rule", `{"rule":"freezer"}`)
@@ -67,7 +74,8 @@ func TestADeletedRuleIsBroughtBack(t *testing.T) {
 
 func TestUndoOfACreationDeletesAndSaysSo(t *testing.T) {
 	h := newHouse(t)
-	made := h.ok("create_alert_rule", `{"title":"Freezer","measurement":"temperature","field":"celsius","condition":{"operator":">","value":8}}`)
+	made := h.ok("create_alert_rule",
+		`{"title":"Freezer","measurement":"temperature","field":"celsius","condition":{"operator":">","value":8}}`)
 	undone := h.confirmed("undo_change", `{"undo":"`+made["undo"].(string)+`"}`)
 	wants(t, undone["summary"].(string), "Rule freezer is deleted.")
 	if !h.gone("freezer") {

@@ -16,7 +16,8 @@ var channelTools = []tool{
 		description: "Ways to tell people, by name, and whether they work.",
 		input:       []property{limit, nextPage},
 		output: schema([]property{
-			list("channels", "", text("name", ""), text("kind", ""), text("origin", ""), flag("ok", ""), text("health", ""), text("last_success", ""), text("last_error", "")),
+			list("channels", "", text("name", ""), text("kind", ""), text("origin", ""), flag("ok", ""), text("health", ""),
+				text("last_success", ""), text("last_error", "")),
 			whole("total", ""), text("next", ""), texts("warnings", ""), text("summary", ""),
 		}, "channels", "total", "next", "warnings", "summary"),
 		effect: effect{reads: true, repeatable: true}, example: `{}`,
@@ -28,7 +29,8 @@ var channelTools = []tool{
 		input:       []property{text("channel", "name")}, required: []string{"channel"},
 		aliases: map[string]string{"name": "channel", "channel_name": "channel", "id": "channel", "channel_id": "channel"},
 		output: schema([]property{
-			text("channel", ""), flag("ok", ""), text("state", ""), text("error", ""), whole("status", ""), texts("warnings", ""), text("summary", ""),
+			text("channel", ""), flag("ok", ""), text("state", ""), text("error", ""), whole("status", ""),
+			texts("warnings", ""), text("summary", ""),
 		}, "channel", "ok", "state", "warnings", "summary"),
 		example: `{"channel":"phone"}`,
 		scope:   app.ScopeWrite, call: (*Server).testChannel,
@@ -73,7 +75,8 @@ func (s *Server) listChannels(ctx context.Context, a *arguments) (any, error) {
 	}
 	out.Summary = paged(len(page), len(all), "channel", next)
 	if len(all) == 0 {
-		out.Summary = "There is no channel yet, so nobody is told: a person adds one with `tocsin channels add NAME` on the machine of tocsin."
+		out.Summary = "There is no channel yet, so nobody is told: a person adds one with `tocsin channels add NAME` on " +
+			"the machine of tocsin."
 	}
 	return out, nil
 }

@@ -24,7 +24,8 @@ func TestChannelsTellTheirHealthAndNoMore(t *testing.T) {
 	got := h.ok("list_channels", `{}`)
 	for _, v := range got["channels"].([]any) {
 		c := v.(map[string]any)
-		if keys := slices.Sorted(maps.Keys(c)); !slices.Equal(keys, []string{"health", "kind", "name", "ok", "origin"}) || c["health"] != "untried" || c["ok"] != true || c["origin"] != "config" {
+		if keys := slices.Sorted(maps.Keys(c)); !slices.Equal(keys, []string{"health", "kind", "name", "ok", "origin"}) ||
+			c["health"] != "untried" || c["ok"] != true || c["origin"] != "config" {
 			t.Errorf("a channel is %v", c)
 		}
 	}
@@ -67,7 +68,8 @@ func (h *house) deliver() {
 	open := func(name string) (notify.Channel, error) {
 		return notify.Channel{Name: name, Kind: "ntfy", URL: h.app.Config.Channels[name].URL}, nil
 	}
-	d := notify.NewDispatcher(notify.BookOutbox{Book: h.app.Book}, service{}, open, slog.New(slog.DiscardHandler), notify.Options{})
+	d := notify.NewDispatcher(notify.BookOutbox{Book: h.app.Book}, service{}, open, slog.New(slog.DiscardHandler),
+		notify.Options{})
 	ctx, end := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
@@ -81,7 +83,10 @@ func (h *house) deliver() {
 
 func TestATestOfAChannelTellsWhatCameOfIt(t *testing.T) {
 	h := newHouse(t, func(a *app.App) {
-		a.Config.Channels = map[string]app.ChannelConfig{"good": {Kind: "ntfy", URL: rules.NewSecret("ntfy://good")}, "bad": {Kind: "ntfy", URL: rules.NewSecret("ntfy://c4nary")}}
+		a.Config.Channels = map[string]app.ChannelConfig{
+			"good": {Kind: "ntfy", URL: rules.NewSecret("ntfy://good")},
+			"bad":  {Kind: "ntfy", URL: rules.NewSecret("ntfy://c4nary")},
+		}
 		a.Daemon = func() (int, bool) { return 1, true }
 		a.Now = time.Now
 	})
@@ -107,7 +112,8 @@ func TestATestOfAChannelTellsWhatCameOfIt(t *testing.T) {
 
 func TestWithoutADaemonNothingIsBooked(t *testing.T) {
 	h := newHouse(t, func(a *app.App) { a.Daemon = func() (int, bool) { return 0, false } })
-	wants(t, h.refused("test_channel", `{"channel":"phone"}`), "(unavailable), nothing was changed", `channel "phone" was not tested and nothing was booked`, "tocsin serve")
+	wants(t, h.refused("test_channel", `{"channel":"phone"}`), "(unavailable), nothing was changed",
+		`channel "phone" was not tested and nothing was booked`, "tocsin serve")
 	if owed := h.app.Book.Owed(time.Now().Add(time.Hour)); len(owed) != 0 {
 		t.Errorf("owed: %+v", owed)
 	}

@@ -25,7 +25,9 @@ const mostCompletions = 100
 
 // CompletePromptArgument completes the arguments of the prompts, which are
 // named after what they hold.
-func (c completer) CompletePromptArgument(ctx context.Context, prompt string, a mcp.CompleteArgument, known mcp.CompleteContext) (*mcp.Completion, error) {
+func (c completer) CompletePromptArgument(ctx context.Context, prompt string, a mcp.CompleteArgument,
+	known mcp.CompleteContext,
+) (*mcp.Completion, error) {
 	for _, r := range recipes {
 		for _, argument := range r.arguments {
 			if r.name == prompt && argument.Name == a.Name {
@@ -37,7 +39,9 @@ func (c completer) CompletePromptArgument(ctx context.Context, prompt string, a 
 }
 
 // CompleteResourceArgument completes the id of an alert.
-func (c completer) CompleteResourceArgument(ctx context.Context, uri string, a mcp.CompleteArgument, _ mcp.CompleteContext) (*mcp.Completion, error) {
+func (c completer) CompleteResourceArgument(ctx context.Context, uri string, a mcp.CompleteArgument,
+	_ mcp.CompleteContext,
+) (*mcp.Completion, error) {
 	if uri != alertURI+"{id}" || a.Name != "id" {
 		return &mcp.Completion{Values: []string{}}, nil
 	}
@@ -58,7 +62,10 @@ func (c completer) complete(ctx context.Context, a mcp.CompleteArgument, measure
 		c.log.Info("nothing to complete with", "argument", a.Name, "error", c.secrets.Clean(err.Error()))
 	}
 	fit := fitting(all, a.Value)
-	return &mcp.Completion{Values: notNull(fit[:min(len(fit), mostCompletions)]), Total: len(fit), HasMore: len(fit) > mostCompletions}, nil
+	return &mcp.Completion{
+		Values: notNull(fit[:min(len(fit), mostCompletions)]), Total: len(fit),
+		HasMore: len(fit) > mostCompletions,
+	}, nil
 }
 
 func (c completer) candidates(ctx context.Context, argument, measurement string) (out []string, err error) {

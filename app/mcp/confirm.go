@@ -115,7 +115,9 @@ func (s *Server) interrupt(ctx context.Context, q question) error {
 // question: without it a yes to one act would do another.
 func (s *Server) answered(ctx context.Context, a *arguments, q question) (mcp.ElicitationResponseAction, error) {
 	if err := s.app.CheckConsent(ctx, a.round.RequestState, s.about(ctx, stepAsked, q)...); err != nil {
-		return "", rules.Errorf(rules.Conflict, "the answer of the user is not to this question, or came too late, or what it is about has changed since; make the call anew")
+		return "", rules.Errorf(rules.Conflict,
+			"the answer of the user is not to this question, or came too late, or what it is about has changed since; make "+
+				"the call anew")
 	}
 	result := server.ElicitationResponse(a.round.InputResponses, inputKey)
 	if result == nil {
@@ -156,5 +158,6 @@ func capabilities(ctx context.Context) mcp.ClientCapabilities {
 
 // unconfirmed tells what a call would do and how to do it.
 func unconfirmed(would, token string) string {
-	return "Nothing was changed yet. " + would + " Tell the user; if they agree, repeat the call with \"confirm\": " + quoted(token) + " within 10 minutes."
+	return "Nothing was changed yet. " + would + " Tell the user; if they agree, repeat the call with \"confirm\": " +
+		quoted(token) + " within 10 minutes."
 }

@@ -80,8 +80,14 @@ func TestAPersonIsAskedBeforeARuleIsDeleted(t *testing.T) {
 			says   string
 		}{
 			{"a yes deletes", protocol.ElicitationResponseActionAccept, true, "Deleted rule freezer."},
-			{"a no keeps it", protocol.ElicitationResponseActionDecline, false, "(forbidden), nothing was changed:\n- the user was asked and said no"},
-			{"a cancel, as of clients with nobody in front, goes on to the token", protocol.ElicitationResponseActionCancel, false, "Nothing was changed yet. Rule freezer (Freezer) would be deleted."},
+			{
+				"a no keeps it", protocol.ElicitationResponseActionDecline, false,
+				"(forbidden), nothing was changed:\n- the user was asked and said no",
+			},
+			{
+				"a cancel, as of clients with nobody in front, goes on to the token", protocol.ElicitationResponseActionCancel,
+				false, "Nothing was changed yet. Rule freezer (Freezer) would be deleted.",
+			},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				h := newHouse(t)
@@ -90,7 +96,9 @@ func TestAPersonIsAskedBeforeARuleIsDeleted(t *testing.T) {
 				p := &person{answer: tt.answer}
 				h.connect(era, p)
 				wants(t, textOf(t, h.call("delete_alert_rule", `{"rule":"freezer"}`)), tt.says)
-				if len(p.asked) != 1 || !strings.Contains(p.asked[0], "Delete the alert rule freezer (Freezer)? It watches temperature.celsius by sensor: ") || !strings.Contains(p.asked[0], "Its 2 alerts end") {
+				if len(p.asked) != 1 || !strings.Contains(p.asked[0],
+					"Delete the alert rule freezer (Freezer)? It watches temperature.celsius by sensor: ") ||
+					!strings.Contains(p.asked[0], "Its 2 alerts end") {
 					t.Errorf("asked %q", p.asked)
 				}
 				if h.gone("freezer") != tt.gone {
@@ -137,19 +145,24 @@ func TestATokenIsGoodForOneThingOnly(t *testing.T) {
 	try := func(tool, arguments, token string) string {
 		return h.refused(tool, strings.Replace(arguments, "TOKEN", token, 1))
 	}
-	wants(t, try("delete_alert_rule", `{"rule":"fridge","confirm":"TOKEN"}`, token()), "(conflict), nothing was changed", "was given for another act")
-	wants(t, try("update_alert_rule", `{"rule":"freezer","enabled":false,"confirm":"TOKEN"}`, token()), "was given for another act")
-	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, "nonsense"), "confirm: is not a token that an answer gave")
+	wants(t, try("delete_alert_rule", `{"rule":"fridge","confirm":"TOKEN"}`, token()), "(conflict), nothing was changed",
+		"was given for another act")
+	wants(t, try("update_alert_rule", `{"rule":"freezer","enabled":false,"confirm":"TOKEN"}`, token()),
+		"was given for another act")
+	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, "nonsense"),
+		"confirm: is not a token that an answer gave")
 
 	old := token()
 	h.ok("update_alert_rule", `{"rule":"freezer","for":"5m"}`)
-	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, old), "or what it is about has changed since")
+	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, old),
+		"or what it is about has changed since")
 
 	old = token()
 	h.now = h.now.Add(app.ConsentLasts + time.Second)
 	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, old), "is more than 10 minutes old")
 
-	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, altered(token())), "was given for another act")
+	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, altered(token())),
+		"was given for another act")
 	if h.gone("freezer") || h.gone("fridge") {
 		t.Error("a rule is gone")
 	}
@@ -244,12 +257,18 @@ func TestWhatLosesAnAlarmAsks(t *testing.T) {
 
 		{"only looking what would be deleted", "delete_alert_rule", `{"rule":"freezer","dry_run":true}`, false},
 		{"only looking what disabling does", "update_alert_rule", `{"rule":"freezer","enabled":false,"dry_run":true}`, false},
-		{"a preview of silencing everything", "manage_silences", `{"action":"preview","everything":true,"until":"2h"}`, false},
+		{
+			"a preview of silencing everything", "manage_silences", `{"action":"preview","everything":true,"until":"2h"}`,
+			false,
+		},
 		{"another limit", "update_alert_rule", `{"rule":"freezer","condition":{"value":99}}`, false},
 		{"enabling", "update_alert_rule", `{"rule":"off","enabled":true}`, false},
 		{"disabling what is off", "update_alert_rule", `{"rule":"off","enabled":false,"for":"5m"}`, false},
 		{"silencing a rule for a while", "manage_silences", `{"action":"create","rule":"freezer","until":"2h"}`, false},
-		{"silencing every week", "manage_silences", `{"action":"create","rule":"freezer","weekly":{"days":"sat,sun"}}`, false},
+		{
+			"silencing every week", "manage_silences", `{"action":"create","rule":"freezer","weekly":{"days":"sat,sun"}}`,
+			false,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)
@@ -274,7 +293,8 @@ func TestWhatLosesAnAlarmAsks(t *testing.T) {
 				t.Errorf("with the token it did nothing: %v", done)
 			}
 			after := h.state()
-			if h.call(tt.tool, strings.Replace(tt.arguments, "{", `{"confirm":"`+got["confirm"].(string)+`",`, 1)); h.state() != after {
+			if h.call(tt.tool,
+				strings.Replace(tt.arguments, "{", `{"confirm":"`+got["confirm"].(string)+`",`, 1)); h.state() != after {
 				t.Errorf("the token works twice")
 			}
 		})

@@ -28,6 +28,8 @@ func (t *tool) refuseCredentials(given map[string]any) error {
 }
 
 func credential(path string) error {
-	return rules.FieldErrorf(cleaned(path, 60), "looks like a credential or the address of a channel, which no tool takes; "+
-		"a person gives it with `tocsin channels add NAME` on the machine of tocsin, and the rule then names it: {\"channels\": [\"NAME\"]}")
+	return rules.FieldErrorf(cleaned(path, 60),
+		"looks like a credential or the address of a channel, which no tool takes; "+
+			"a person gives it with `tocsin channels add NAME` on the machine of tocsin, and the rule then names it: "+
+			"{\"channels\": [\"NAME\"]}")
 }

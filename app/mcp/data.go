@@ -24,8 +24,10 @@ var (
 var dataAliases = map[string]string{
 	"table": "measurement", "metric": "field", "column": "field", "filter": "where", "filters": "where", "tags": "where",
 	"from": "since", "start": "since", "time_range": "since", "range": "since", "period": "since", "last": "since",
-	"to": "until", "end": "until", "stop": "until", "interval": "step", "every": "step", "window": "step", "resolution": "step",
-	"function": "aggregation", "aggregate": "aggregation", "agg": "aggregation", "image": "chart", "plot": "chart", "graph": "chart",
+	"to": "until", "end": "until", "stop": "until", "interval": "step", "every": "step", "window": "step",
+	"resolution": "step",
+	"function":   "aggregation", "aggregate": "aggregation", "agg": "aggregation", "image": "chart", "plot": "chart",
+	"graph": "chart",
 }
 
 var dataTools = []tool{
@@ -33,9 +35,13 @@ var dataTools = []tool{
 		name: "describe_data", title: "Describe data",
 		description: "What there is to watch: measurements; of one its fields, tags, cadence, last point.",
 		input: []property{
-			text("measurement", "only this, in detail"), text("text", "in names or tag values"), text("source", "if several"), limit, nextPage, detail,
+			text("measurement", "only this, in detail"), text("text", "in names or tag values"), text("source", "if several"),
+			limit, nextPage, detail,
 		},
-		aliases: map[string]string{"name": "measurement", "table": "measurement", "search": "text", "query": "text", "filter": "text", "contains": "text"},
+		aliases: map[string]string{
+			"name": "measurement", "table": "measurement", "search": "text", "query": "text",
+			"filter": "text", "contains": "text",
+		},
 		output: schema([]property{
 			list("sources", "", text("name", ""), text("kind", ""), text("error", "")),
 			list("measurements", "", text("source", ""), text("name", ""), texts("matched", "")),
@@ -49,22 +55,27 @@ var dataTools = []tool{
 		name: "query_data", title: "Query data",
 		description: "What a field was, in few numbers; default the last 6h.",
 		input: []property{
-			text("measurement", "as in the data"), text("field", "as in the data"), where, texts("group_by", "tags; one series each"), since, until,
+			text("measurement", "as in the data"), text("field", "as in the data"), where,
+			texts("group_by", "tags; one series each"), since, until,
 			text("aggregation", "of values; else mean"), text("step", "5m; else fitting"), drawn, limit, nextPage, detail,
 		},
 		required: []string{"measurement", "field"}, accepted: []string{"source"}, aliases: dataAliases,
 		output: schema([]property{
-			text("source", ""), text("type", ""), text("unit", ""), text("aggregation", ""), text("from", ""), text("to", ""), text("step", ""),
-			list("series", "", object("series", ""), whole("points", ""), text("last", ""), number("min", ""), number("mean", ""), number("max", ""), texts("values", "")),
+			text("source", ""), text("type", ""), text("unit", ""), text("aggregation", ""), text("from", ""), text("to", ""),
+			text("step", ""),
+			list("series", "", object("series", ""), whole("points", ""), text("last", ""), number("min", ""),
+				number("mean", ""), number("max", ""), texts("values", "")),
 			whole("total", ""), text("next", ""), text("note", ""), texts("warnings", ""), text("summary", ""),
 		}, "series", "total", "next", "warnings", "summary"),
-		effect: effect{reads: true, repeatable: true}, example: `{"measurement":"temperature","field":"celsius","group_by":["sensor"],"since":"6h"}`,
-		scope: app.ScopeRead, call: (*Server).queryData,
+		effect:  effect{reads: true, repeatable: true},
+		example: `{"measurement":"temperature","field":"celsius","group_by":["sensor"],"since":"6h"}`,
+		scope:   app.ScopeRead, call: (*Server).queryData,
 	},
 }
 
 var measurementShape = []property{
-	text("source", ""), text("name", ""), list("fields", ""), list("tags", ""), whole("series", ""), text("cadence", ""), text("last_point", ""),
+	text("source", ""), text("name", ""), list("fields", ""), list("tags", ""), whole("series", ""), text("cadence", ""),
+	text("last_point", ""),
 }
 
 func number(name, about string) property { return property{name: name, kind: isNumber, about: about} }
@@ -97,7 +108,10 @@ func (s *Server) describeData(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := dataAnswer{Sources: sources, Measurements: []insight.Measurement{}, Total: len(found), Note: measuredNote, Warnings: s.app.Warnings()}
+	out := dataAnswer{
+		Sources: sources, Measurements: []insight.Measurement{}, Total: len(found), Note: measuredNote,
+		Warnings: s.app.Warnings(),
+	}
 	last := insight.Measurement{}
 	for _, m := range found {
 		if after != nil && (m.Source < after[0] || m.Source == after[0] && m.Name <= after[1]) {
@@ -108,7 +122,8 @@ func (s *Server) describeData(ctx context.Context, a *arguments) (any, error) {
 			break
 		}
 		last = m
-		out.Measurements = append(out.Measurements, insight.Measurement{Source: m.Source, Name: cleaned(m.Name, dataSize), Matched: cleanedAll(m.Matched)})
+		out.Measurements = append(out.Measurements,
+			insight.Measurement{Source: m.Source, Name: cleaned(m.Name, dataSize), Matched: cleanedAll(m.Matched)})
 	}
 	out.Warnings = append(out.Warnings, sourceWarnings(sources, f.Text)...)
 	out.Summary = paged(len(out.Measurements), out.Total, "measurement", out.Next)
@@ -121,10 +136,12 @@ func (s *Server) describeData(ctx context.Context, a *arguments) (any, error) {
 func sourceWarnings(sources []insight.DataSource, text string) (out []string) {
 	for _, source := range sources {
 		if source.Error != "" {
-			out = append(out, fmt.Sprintf("source %s does not answer, so its data is missing here: %s", source.Name, cleaned(source.Error, noteSize)))
+			out = append(out, fmt.Sprintf("source %s does not answer, so its data is missing here: %s", source.Name,
+				cleaned(source.Error, noteSize)))
 		}
 		if text != "" && source.Unsearched > 0 {
-			out = append(out, fmt.Sprintf("of source %s, %d measurements were searched by name only", source.Name, source.Unsearched))
+			out = append(out,
+				fmt.Sprintf("of source %s, %d measurements were searched by name only", source.Name, source.Unsearched))
 		}
 	}
 	return out
@@ -184,7 +201,10 @@ func (s *Server) describeMeasurement(ctx context.Context, source, name string, f
 	if err != nil {
 		return nil, err
 	}
-	out := shownMeasurement{Source: v.Source, Name: cleaned(v.Name, dataSize), Fields: []shownField{}, Tags: []shownTag{}, Series: v.Series, LastPoint: s.whenGiven(v.LastPoint)}
+	out := shownMeasurement{
+		Source: v.Source, Name: cleaned(v.Name, dataSize), Fields: []shownField{}, Tags: []shownTag{},
+		Series: v.Series, LastPoint: s.whenGiven(v.LastPoint),
+	}
 	for _, f := range v.Fields[:min(len(v.Fields), fields)] {
 		out.Fields = append(out.Fields, s.field(f))
 	}
@@ -223,7 +243,8 @@ func described(v insight.MeasurementView) string {
 	case v.Cadence == 0:
 		return fmt.Sprintf("%s, %d series; too few points to tell how often they come.", text, v.Series)
 	}
-	return fmt.Sprintf("%s, %d series with a point about every %s. Look at values with query_data, or try a rule with preview_alert_rule.", text, v.Series, v.Cadence)
+	return fmt.Sprintf("%s, %d series with a point about every %s. Look at values with query_data, or try a rule with "+
+		"preview_alert_rule.", text, v.Series, v.Cadence)
 }
 
 type queryAnswer struct {
@@ -260,9 +281,11 @@ const seriesShort, seriesFull = 12, 60
 
 func (s *Server) queryData(ctx context.Context, a *arguments) (any, error) {
 	req := insight.DataRequest{
-		Source: a.text("source"), Measurement: a.text("measurement"), Field: a.text("field"), Where: a.filter("where"), GroupBy: a.texts("group_by"),
-		From: a.moment("since", s.now(), -1, s.zone), To: a.moment("until", s.now(), -1, s.zone), Aggregation: a.aggregation("aggregation"),
-		Step: a.length("step"), Values: seriesShort, Limit: a.whole("limit", 1, 100, 10), Chart: a.on("chart"),
+		Source: a.text("source"), Measurement: a.text("measurement"), Field: a.text("field"), Where: a.filter("where"),
+		GroupBy: a.texts("group_by"),
+		From:    a.moment("since", s.now(), -1, s.zone), To: a.moment("until", s.now(), -1, s.zone),
+		Aggregation: a.aggregation("aggregation"),
+		Step:        a.length("step"), Values: seriesShort, Limit: a.whole("limit", 1, 100, 10), Chart: a.on("chart"),
 	}
 	if a.choice("detail", "short", "full") == "full" {
 		req.Values = seriesFull
@@ -281,7 +304,8 @@ func (s *Server) queryData(ctx context.Context, a *arguments) (any, error) {
 		return nil, err
 	}
 	out := queryAnswer{
-		Source: v.Source, Type: v.Type, Unit: v.Unit, Aggregation: string(v.Aggregation), From: s.when(v.From), To: s.when(v.To), Step: v.Step.String(),
+		Source: v.Source, Type: v.Type, Unit: v.Unit, Aggregation: string(v.Aggregation), From: s.when(v.From),
+		To: s.when(v.To), Step: v.Step.String(),
 		Series: []shownSeries{}, Total: v.Total, Note: measuredNote, Warnings: s.app.Warnings(),
 	}
 	for _, one := range v.Series {
@@ -296,7 +320,10 @@ func (s *Server) queryData(ctx context.Context, a *arguments) (any, error) {
 }
 
 func (s *Server) series(v insight.DataSeries, span time.Duration) shownSeries {
-	out := shownSeries{Series: cleanLabels(v.Series.Labels()), Points: v.Points, Min: shortened(v.Min), Mean: shortened(v.Mean), Max: shortened(v.Max), Values: []string{}}
+	out := shownSeries{
+		Series: cleanLabels(v.Series.Labels()), Points: v.Points, Min: shortened(v.Min),
+		Mean: shortened(v.Mean), Max: shortened(v.Max), Values: []string{},
+	}
 	out.Last = strings.TrimSpace(shownValue(v.Last) + " at " + s.when(v.Last.At))
 	layout := "15:04"
 	switch {

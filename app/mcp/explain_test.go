@@ -50,7 +50,8 @@ const fridge = `{"title":"Fridge too warm","measurement":"temperature","field":"
 // TestLifeOfAnExplanation follows one series from quiet to resolved.
 func TestLifeOfAnExplanation(t *testing.T) {
 	h := asDaemon(t)
-	h.ok("create_alert_rule", fridge+`,"for":"10m","keep_firing_for":"5m","remind":["30m"],"escalate":{"after":"1h","channels":["mail"]}}`)
+	h.ok("create_alert_rule",
+		fridge+`,"for":"10m","keep_firing_for":"5m","remind":["30m"],"escalate":{"after":"1h","channels":["mail"]}}`)
 	rule := `{"rule":"fridge_too_warm","series":{"sensor":"a"}}`
 
 	got := h.why(rule)
@@ -68,22 +69,26 @@ func TestLifeOfAnExplanation(t *testing.T) {
 	if got["state"] != "pending" || got["left"] != "7m" || got["since"] != "2026-03-02T13:01:00+01:00 (3 min ago)" {
 		t.Errorf("pending it is %v", got)
 	}
-	wants(t, got["why"].(string), "Not firing yet: it has been wrong for 3m of 10m, 7m are left; it is 9, which is wrong by")
+	wants(t, got["why"].(string),
+		"Not firing yet: it has been wrong for 3m of 10m, 7m are left; it is 9, which is wrong by")
 	wants(t, fmt.Sprint(got["next"]), "it fires, if it stays wrong: 2026-03-02T13:11:00+01:00 (in 7 min)")
 
 	h.now = noon.Add(11 * time.Minute)
 	h.look("fridge_too_warm", map[rules.Series]float64{"sensor=a": 9.5, "sensor=b": 3})
 	got = h.why(`{"rule":"fridge_too_warm"}`) // the worst series, by itself
 	alert := got["alert"].(map[string]any)
-	if got["state"] != "firing" || fmt.Sprint(got["series"]) != "map[sensor:a]" || alert["status"] != "firing" || fmt.Sprint(got["others"]) == "[]" {
+	if got["state"] != "firing" || fmt.Sprint(got["series"]) != "map[sensor:a]" || alert["status"] != "firing" ||
+		fmt.Sprint(got["others"]) == "[]" {
 		t.Errorf("firing it is %v", got)
 	}
 	wants(t, got["why"].(string), `Firing for 1s: it is 9.5, which is wrong by "latest over 5m > 8"`)
 	wants(t, fmt.Sprint(got["recent"]), "13:01:00 bad 9", "13:11:00 bad 9.5")
 	wants(t, fmt.Sprint(got["messages"]), "first to phone: owed, due 2026-03-02T13:11:00+01:00")
-	wants(t, fmt.Sprint(got["next"]), "a reminder is due: 2026-03-02T13:41:00+01:00 (in 30 min)", "it escalates to mail: 2026-03-02T14:11:00+01:00 (in 1 h)",
+	wants(t, fmt.Sprint(got["next"]), "a reminder is due: 2026-03-02T13:41:00+01:00 (in 30 min)",
+		"it escalates to mail: 2026-03-02T14:11:00+01:00 (in 1 h)",
 		"it resolves once it is past recover 6 for 5m")
-	if byID := h.why(fmt.Sprintf(`{"id":%q}`, alert["id"])); byID["state"] != "firing" || byID["alert"].(map[string]any)["id"] != alert["id"] {
+	if byID := h.why(fmt.Sprintf(`{"id":%q}`, alert["id"])); byID["state"] != "firing" ||
+		byID["alert"].(map[string]any)["id"] != alert["id"] {
 		t.Errorf("by the id of the alert it is %v", byID)
 	}
 
@@ -117,12 +122,14 @@ func TestLifeOfAnExplanation(t *testing.T) {
 		h.look("fridge_too_warm", map[rules.Series]float64{"sensor=a": 9, "sensor=b": 3})
 	}
 	again := h.why(rule)["alert"].(map[string]any)["id"].(string)
-	wants(t, h.why(fmt.Sprintf(`{"id":%q}`, alert["id"]))["why"].(string), "The alert has ended (recovered), and its series fires again as alert "+again)
+	wants(t, h.why(fmt.Sprintf(`{"id":%q}`, alert["id"]))["why"].(string),
+		"The alert has ended (recovered), and its series fires again as alert "+again)
 }
 
 func TestASilentSeriesIsExplained(t *testing.T) {
 	h := asDaemon(t)
-	h.ok("create_alert_rule", `{"title":"Silent","measurement":"temperature","group_by":["sensor"],"condition":{"type":"absence","window":"10m"}}`)
+	h.ok("create_alert_rule",
+		`{"title":"Silent","measurement":"temperature","group_by":["sensor"],"condition":{"type":"absence","window":"10m"}}`)
 	rule := h.stored("silent")
 	for minute, verdict := range []rules.Verdict{rules.Good, rules.None} {
 		h.now = noon.Add(time.Duration(minute) * time.Minute)
@@ -140,9 +147,11 @@ func TestASilentSeriesIsExplained(t *testing.T) {
 
 func TestAnExplanationSaysWhoHoldsMessagesBack(t *testing.T) {
 	h := asDaemon(t)
-	h.ok("create_alert_rule", `{"title":"Power","measurement":"temperature","field":"celsius","condition":{"operator":">","value":100},"channels":["phone"]}`)
+	h.ok("create_alert_rule",
+		`{"title":"Power","measurement":"temperature","field":"celsius","condition":{"operator":">","value":100},"channels":["phone"]}`)
 	h.ok("create_alert_rule", fridge+`,"depends_on":["power"]}`)
-	if _, err := h.app.CreateSilence(t.Context(), rules.Actor{Name: "anna"}, app.SilenceRequest{Rule: "fridge_too_warm", For: time.Hour, Comment: "defrosting"}); err != nil {
+	if _, err := h.app.CreateSilence(t.Context(), rules.Actor{Name: "anna"},
+		app.SilenceRequest{Rule: "fridge_too_warm", For: time.Hour, Comment: "defrosting"}); err != nil {
 		t.Fatal(err)
 	}
 	h.look("fridge_too_warm", map[rules.Series]float64{"sensor=a": 9})
@@ -184,17 +193,20 @@ func TestAnExplanationSaysWhyNothingIsJudged(t *testing.T) {
 func TestOutsideTheDaemonTheSourceIsAsked(t *testing.T) {
 	h, server := onInflux(t)
 	for i := range 10 {
-		server.Write(line("temperature,sensor=a", fmt.Sprintf("celsius=%d", i), noon.Add(time.Duration(i-9)*30*time.Second)), line("temperature,sensor=b", "celsius=1", noon))
+		server.Write(line("temperature,sensor=a", fmt.Sprintf("celsius=%d", i), noon.Add(time.Duration(i-9)*30*time.Second)),
+			line("temperature,sensor=b", "celsius=1", noon))
 	}
 	h.ok("create_alert_rule", fridge+`}`)
 	got := h.why(`{"rule":"fridge_too_warm"}`)
 	if got["state"] != "unseen" || fmt.Sprint(got["series"]) != "map[sensor:a]" || got["known_series"] != 2.0 {
 		t.Errorf("it is %v", got)
 	}
-	wants(t, got["why"].(string), `Not firing yet: it is 9, which is wrong by "latest over 5m > 8"; no tick has judged that so far.`)
+	wants(t, got["why"].(string),
+		`Not firing yet: it is 9, which is wrong by "latest over 5m > 8"; no tick has judged that so far.`)
 	wants(t, fmt.Sprint(got["recent"]), "12:59:30 good 8", "13:00:00 bad 9")
 	wants(t, got["summary"].(string), "Recent is what the source answered just now.", "1 more series")
-	wants(t, fmt.Sprint(got["query"]), `SELECT last("celsius") AS v0 FROM "temperature" WHERE time > '2026-03-02T11:55:30Z' AND time <= '2026-03-02T12:00:30Z' GROUP BY "sensor"`)
+	wants(t, fmt.Sprint(got["query"]),
+		`SELECT last("celsius") AS v0 FROM "temperature" WHERE time > '2026-03-02T11:55:30Z' AND time <= '2026-03-02T12:00:30Z' GROUP BY "sensor"`)
 	server.Stop()
 	got = h.why(`{"rule":"fridge_too_warm"}`)
 	wants(t, got["why"].(string), "Its source could not be asked now")
@@ -213,7 +225,8 @@ func TestEveryConditionCanBeExplained(t *testing.T) {
 		rule := h.ok("create_alert_rule", `{"title":"`+name+`",`+condition+`}`)["rule"].(map[string]any)
 		got := h.why(fmt.Sprintf(`{"rule":%q}`, rule["name"]))
 		wants(t, got["rule"].(map[string]any)["watches"].(string), name)
-		if !strings.HasPrefix(got["why"].(string), "Not firing: it ") || len(got["query"].([]any)) == 0 || strings.Contains(got["why"].(string), "could not be asked") {
+		if !strings.HasPrefix(got["why"].(string), "Not firing: it ") || len(got["query"].([]any)) == 0 ||
+			strings.Contains(got["why"].(string), "could not be asked") {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -231,13 +244,15 @@ func TestADeliveryThatFailsIsExplained(t *testing.T) {
 		if !l.Take(owed[0].ID, "m") {
 			return errors.New("not owed")
 		}
-		l.Deliver(owed[0].ID, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, h.now.Add(time.Minute), h.now)
+		l.Deliver(owed[0].ID, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, h.now.Add(time.Minute),
+			h.now)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wants(t, fmt.Sprint(h.why(`{"rule":"fridge_too_warm"}`)["messages"]), "first to phone: owed (timeout, 1 attempt), may have arrived, due 2026-03-02T13:01:00+01:00 (in 1 min)")
+	wants(t, fmt.Sprint(h.why(`{"rule":"fridge_too_warm"}`)["messages"]),
+		"first to phone: owed (timeout, 1 attempt), may have arrived, due 2026-03-02T13:01:00+01:00 (in 1 min)")
 }
 
 func TestWrongQuestionsAboutAlertsAreMended(t *testing.T) {

@@ -74,7 +74,9 @@ func newApp(t *testing.T, path string) *house {
 	store, book := booktest.Open(t, path, evaluator.BookOptions{})
 	h := &house{t: t, log: &buffer{}, wire: &buffer{}, now: noon, tools: map[string]*jsonschema.Schema{}}
 	source := live.New(live.Options{})
-	if err := source.Write([]byte("temperature,room=kitchen,sensor=a celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b celsius=19\ntemperature,monitor_id=7,room=attic,sensor=c celsius=9\n"), 0, noon); err != nil {
+	if err := source.Write([]byte("temperature,room=kitchen,sensor=a "+
+		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b celsius=19\ntemperature,monitor_id=7,room=attic,sensor=c "+
+		"celsius=9\n"), 0, noon); err != nil {
 		t.Fatal(err)
 	}
 	h.app = app.New(app.App{
@@ -248,7 +250,10 @@ func (h *house) fire(ruleID string, series ...rules.Series) []string {
 			seen = append(seen, rules.Observation{Series: one, Verdict: rules.Bad, Value: 12, At: h.now})
 		}
 		l.Observe(s, seen, func(rules.Observation) rules.Evidence {
-			return rules.Evidence{Query: "SELECT mean(celsius)", From: h.now.Add(-5 * time.Minute), To: h.now, Condition: "mean over 5m > 8", Clock: "sure"}
+			return rules.Evidence{
+				Query: "SELECT mean(celsius)", From: h.now.Add(-5 * time.Minute), To: h.now,
+				Condition: "mean over 5m > 8", Clock: "sure",
+			}
 		})
 		for _, one := range series {
 			ids = append(ids, l.Instance(one).Alert.ID)
@@ -264,7 +269,8 @@ func (h *house) fire(ruleID string, series ...rules.Series) []string {
 // create makes a rule and returns its id.
 func (h *house) create(title string) string {
 	h.t.Helper()
-	return h.ok("create_alert_rule", `{"title":"`+title+`","measurement":"temperature","field":"celsius","group_by":["sensor"],
+	return h.ok("create_alert_rule", `{"title":"`+
+		title+`","measurement":"temperature","field":"celsius","group_by":["sensor"],
 		"condition":{"type":"threshold","operator":">","value":8},"channels":["phone"]}`)["rule"].(map[string]any)["id"].(string)
 }
 

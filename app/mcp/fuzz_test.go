@@ -107,7 +107,8 @@ func (o *oracle) check(statement influxql.Statement) {
 		if s.Target != nil {
 			o.wrong = append(o.wrong, "it writes: "+s.String())
 		}
-	case *influxql.ShowMeasurementsStatement, *influxql.ShowFieldKeysStatement, *influxql.ShowTagKeysStatement, *influxql.ShowTagValuesStatement,
+	case *influxql.ShowMeasurementsStatement, *influxql.ShowFieldKeysStatement, *influxql.ShowTagKeysStatement,
+		*influxql.ShowTagValuesStatement,
 		*influxql.ShowSeriesStatement, *influxql.ShowSeriesCardinalityStatement:
 	default:
 		o.wrong = append(o.wrong, fmt.Sprintf("a %T: %s", statement, statement))
@@ -204,11 +205,20 @@ func newVictim(tb testing.TB, dir string) *victim {
 		tb.Fatal(err)
 	}
 	a := app.New(app.App{
-		Config: &app.Config{Every: 30 * rules.Second, Zone: "UTC", Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}}},
-		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": source}, Now: func() time.Time { return noon }, Version: "1",
+		Config: &app.Config{
+			Every: 30 * rules.Second, Zone: "UTC",
+			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}},
+		},
+		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": source}, Now: func() time.Time {
+			return noon
+		}, Version: "1",
 		Daemon: func() (int, bool) { return 0, false },
 	})
-	v.server = mcp.New(a, mcp.Options{Log: slog.New(slog.NewTextHandler(v.log, &slog.HandlerOptions{Level: slog.LevelError})), User: "anna", Draw: chart.PNG})
+	v.server = mcp.New(a,
+		mcp.Options{
+			Log: slog.New(slog.NewTextHandler(v.log, &slog.HandlerOptions{Level: slog.LevelError})), User: "anna",
+			Draw: chart.PNG,
+		})
 	var list struct{ Tools []fuzzed }
 	v.ask("tools/list", map[string]any{}, &list)
 	if v.tools = list.Tools; len(v.tools) < 16 {
@@ -280,15 +290,20 @@ func shownJSON(v any) string {
 // hostile are texts that break out of what they are put into, if anything
 // lets them.
 var hostile = []string{
-	`"`, `'`, `\`, `\"`, `\\"`, "\n", "\x00", "`", `";DROP MEASUREMENT m;--`, `' OR '1'='1`, `m" WHERE time > 0; SELECT * INTO x FROM "m`, `m"; DELETE FROM "m`,
-	`/.*/`, `$from`, `{{.value}}`, `{{`, "%s%d%n", "é", "日本", "\u202e", "\ufeff", "a b", "a,b=c", strings.Repeat("x", 5000), "*", "time", "_field", "", " ", "null", "-1", "1e999", "🚨",
-	"a\\\nb", `\'; DROP DATABASE d; --`, "\"\\\"", "--", "/*", "0", "true", "5m", "2026-03-02T12:00:00Z", "mon-fri", "x' AND time < now() --",
+	`"`, `'`, `\`, `\"`, `\\"`, "\n", "\x00", "`", `";DROP MEASUREMENT m;--`, `' OR '1'='1`,
+	`m" WHERE time > 0; SELECT * INTO x FROM "m`, `m"; DELETE FROM "m`,
+	`/.*/`, `$from`, `{{.value}}`, `{{`, "%s%d%n", "é", "日本", "\u202e", "\ufeff", "a b", "a,b=c",
+	strings.Repeat("x", 5000), "*", "time", "_field", "", " ", "null", "-1", "1e999", "🚨",
+	"a\\\nb", `\'; DROP DATABASE d; --`, "\"\\\"", "--", "/*", "0", "true", "5m", "2026-03-02T12:00:00Z", "mon-fri",
+	"x' AND time < now() --",
 }
 
 // words are texts that make sense somewhere.
 var words = []string{
-	"temperature", "celsius", "sensor", "a", "home", "phone", "mean", "max", "p99", "rate", "latest", "stddev", "5m", "1h", "7d", "30s", "0s", "threshold", "absence", "change", "forecast",
-	"anomaly", "expression", "query", ">", "<=", "==", "between", "outside", "critical", "low", "open", "resolved", "create", "end", "list", "full", "short", "keep", "alert", "freezer", "@hourly", "0 6 * * *",
+	"temperature", "celsius", "sensor", "a", "home", "phone", "mean", "max", "p99", "rate", "latest", "stddev", "5m", "1h",
+	"7d", "30s", "0s", "threshold", "absence", "change", "forecast",
+	"anomaly", "expression", "query", ">", "<=", "==", "between", "outside", "critical", "low", "open", "resolved",
+	"create", "end", "list", "full", "short", "keep", "alert", "freezer", "@hourly", "0 6 * * *",
 	"SELECT mean(v) AS v FROM m WHERE time > $from AND time <= $to", "influxql", "sql", "cpu > 80",
 }
 
@@ -320,13 +335,17 @@ func (d dice) value(depth int) any {
 	}
 	object := map[string]any{}
 	for range d.IntN(4) {
-		object[fmt.Sprint(pick(d, []any{pick(d, words), pick(d, hostile), "type", "value", "operator", "window", "aggregation"}))] = d.value(depth + 1)
+		key := pick(d, []any{pick(d, words), pick(d, hostile), "type", "value", "operator", "window", "aggregation"})
+		object[fmt.Sprint(key)] = d.value(depth + 1)
 	}
 	return object
 }
 
 // conditionKeys are what a condition may hold beside what is advertised.
-var conditionKeys = []string{"type", "aggregation", "window", "operator", "value", "recover", "expect", "forget_after", "ago", "percent", "horizon", "sensitivity", "direction", "season", "inputs", "expr", "language", "text", "column"}
+var conditionKeys = []string{
+	"type", "aggregation", "window", "operator", "value", "recover", "expect", "forget_after",
+	"ago", "percent", "horizon", "sensitivity", "direction", "season", "inputs", "expr", "language", "text", "column",
+}
 
 // names are the arguments of the example with hostile names and values, which
 // all exist.
@@ -340,7 +359,10 @@ func (d dice) names(args map[string]any) any {
 		args["group_by"] = []any{pick(d, hostile), pick(d, words)}
 	}
 	if _, ok := args["field"]; ok && d.IntN(2) == 0 {
-		args["where"] = map[string]any{pick(d, hostile): pick(d, hostile), pick(d, words): []any{pick(d, hostile), pick(d, hostile)}}
+		args["where"] = map[string]any{
+			pick(d, hostile): pick(d, hostile),
+			pick(d, words):   []any{pick(d, hostile), pick(d, hostile)},
+		}
 	}
 	if _, ok := args["rule"]; ok && d.IntN(2) == 0 {
 		args["rule"] = "freezer_too_warm"
@@ -357,7 +379,8 @@ func (d dice) arguments(tool fuzzed) any {
 	if d.IntN(2) == 0 {
 		return d.names(args)
 	}
-	keys := slices.Concat(slices.Sorted(maps.Keys(tool.InputSchema.Properties)), rules.RuleKeys(), []string{"cooldown_minutes", "is_active", "monitor_id", "id", "nonsense"})
+	keys := slices.Concat(slices.Sorted(maps.Keys(tool.InputSchema.Properties)), rules.RuleKeys(),
+		[]string{"cooldown_minutes", "is_active", "monitor_id", "id", "nonsense"})
 	for range d.IntN(5) {
 		key := pick(d, keys)
 		if d.IntN(3) > 0 {

@@ -180,7 +180,8 @@ func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case m.Method == string(mcp.MethodInitialize) && m.Version == "":
 		h.initialize(w, r)
-	case m.Method == string(mcp.MethodNotificationCancelled) && mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)):
+	case m.Method == string(mcp.MethodNotificationCancelled) &&
+		mcp.IsModernProtocol(r.Header.Get(mcp.HeaderProtocolVersion)):
 		// Without a session the ids of all clients are one; each ends its own
 		// request by closing it.
 		w.WriteHeader(http.StatusAccepted)
@@ -205,7 +206,8 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, end, gone <-chan
 		cancel()
 	})
 	answer := newReply(w, r)
-	h.protocol.ServeHTTP(answer, r.WithContext(context.WithValue(context.WithValue(ctx, replyKey{}, answer), sayKey{}, answer.tell)))
+	h.protocol.ServeHTTP(answer,
+		r.WithContext(context.WithValue(context.WithValue(ctx, replyKey{}, answer), sayKey{}, answer.tell)))
 	if !answer.hasBegun() && ctx.Err() != nil && r.Context().Err() == nil {
 		// It was cut off, and perhaps had done something already.
 		http.Error(w, "tocsin ended the request because it reads its config again", http.StatusBadGateway)
@@ -218,7 +220,8 @@ func (h *Handler) initialize(w http.ResponseWriter, r *http.Request) {
 	begun, ok := h.sessions.Begin(callerName(r), time.Now())
 	if !ok {
 		w.Header().Set("Retry-After", "60")
-		http.Error(w, "there are too many sessions in use here; end one, or try again in a minute", http.StatusServiceUnavailable)
+		http.Error(w, "there are too many sessions in use here; end one, or try again in a minute",
+			http.StatusServiceUnavailable)
 		return
 	}
 	held := &held{header: w.Header(), status: http.StatusOK}

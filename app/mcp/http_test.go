@@ -44,7 +44,8 @@ func (h *house) endpoint(o sessions.Limits) *endpoint {
 	handler := h.server.Handler(o)
 	e := &endpoint{t: h.t}
 	e.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler.ServeHTTP(w, r.WithContext(mcp.WithCaller(r.Context(), mcp.Caller{Name: r.Header.Get("X-User"), Scope: app.ScopeWrite})))
+		handler.ServeHTTP(w,
+			r.WithContext(mcp.WithCaller(r.Context(), mcp.Caller{Name: r.Header.Get("X-User"), Scope: app.ScopeWrite})))
 	}))
 	// Shorter than any listener's, to see that streams outlive it.
 	e.Config.ReadTimeout, e.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
@@ -129,7 +130,8 @@ func TestClientsOfBothProtocolsAreServed(t *testing.T) {
 			}
 			var call protocol.CallToolRequest
 			call.Params.Name = "create_alert_rule"
-			call.Params.Arguments = json.RawMessage(`{"title":"X","name":"x` + version[:4] + `","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`)
+			call.Params.Arguments = json.RawMessage(`{"title":"X","name":"x` + version[:4] +
+				`","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`)
 			made, err := c.CallTool(t.Context(), call)
 			if err != nil || made.IsError {
 				t.Fatalf("answered %+v, %v", made, err)
@@ -149,7 +151,8 @@ type callers struct {
 }
 
 func (a callers) ask(ctx context.Context, user, method, session, body string) *httptest.ResponseRecorder {
-	r := httptest.NewRequestWithContext(mcp.WithCaller(ctx, mcp.Caller{Name: user, Scope: app.ScopeWrite}), method, "/mcp", strings.NewReader(body))
+	r := httptest.NewRequestWithContext(mcp.WithCaller(ctx, mcp.Caller{Name: user, Scope: app.ScopeWrite}), method, "/mcp",
+		strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Mcp-Session-Id", session)
 	w := httptest.NewRecorder()
@@ -164,7 +167,8 @@ func (a callers) begin(user string) string {
 	if id := w.Header().Get("Mcp-Session-Id"); w.Code == http.StatusOK && id != "" {
 		return id
 	}
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "too many sessions") {
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" ||
+		!strings.Contains(w.Body.String(), "too many sessions") {
 		a.Errorf("no room: %d %v %s", w.Code, w.Header(), w.Body)
 	}
 	return ""
@@ -318,10 +322,12 @@ func TestASessionIsItsOwners(t *testing.T) {
 			t.Errorf("%s %q by %s: %d, want %d", r.method, r.session, r.user, resp.StatusCode, r.want)
 		}
 	}
-	if resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "X-User", "bert"); resp.StatusCode != http.StatusNotFound {
+	if resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "X-User",
+		"bert"); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("another's session answers %d", resp.StatusCode)
 	}
-	if resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "X-User", "anna"); resp.StatusCode != http.StatusOK {
+	if resp, _ := e.post(id, `{"jsonrpc":"2.0","id":1,"method":"ping"}`, "X-User",
+		"anna"); resp.StatusCode != http.StatusOK {
 		t.Errorf("the owner's session answers %d", resp.StatusCode)
 	}
 }
@@ -329,7 +335,8 @@ func TestASessionIsItsOwners(t *testing.T) {
 func TestAClientCanGiveUpRights(t *testing.T) {
 	e := newHouse(t).endpoint(sessions.Limits{})
 	list := func(scope string) (int, string) {
-		resp, text := e.post("", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`, append(modern("tools/list", ""), mcp.ScopeHeader, scope)...)
+		resp, text := e.post("", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{`+modernMeta+`}}`,
+			append(modern("tools/list", ""), mcp.ScopeHeader, scope)...)
 		return resp.StatusCode, text
 	}
 	if _, text := list("read"); strings.Contains(text, `"delete_alert_rule"`) || !strings.Contains(text, `"list_alerts"`) {
@@ -356,7 +363,10 @@ func TestOddBodies(t *testing.T) {
 		{"nothing", "", http.StatusBadRequest, `"code":-32700`},
 		{"a batch", "[" + hello + "]", http.StatusBadRequest, "batches are not part of the protocol"},
 		{"a number", "7", http.StatusBadRequest, `"code":-32600`},
-		{"too much", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", 4<<20) + `"}}`, http.StatusRequestEntityTooLarge, "larger than 4 MB"},
+		{
+			"too much", `{"jsonrpc":"2.0","id":1,"method":"ping","params":{"x":"` + strings.Repeat("x", 4<<20) + `"}}`,
+			http.StatusRequestEntityTooLarge, "larger than 4 MB",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			resp, text := e.post("", tt.body)
@@ -376,13 +386,15 @@ func TestACancelOfOneClientIsNoOthers(t *testing.T) {
 	e := h.endpoint(sessions.Limits{})
 	go func() {
 		<-source.asked
-		resp, _ := e.post("", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,`+modernMeta+`}}`, modern("notifications/cancelled", "")...)
+		resp, _ := e.post("", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,`+modernMeta+`}}`,
+			modern("notifications/cancelled", "")...)
 		if resp.StatusCode != http.StatusAccepted {
 			t.Errorf("cancelled: %d", resp.StatusCode)
 		}
 		close(source.release)
 	}()
-	_, text := e.post("", `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}},`+modernMeta+`}}`, modern("tools/call", "create_alert_rule")...)
+	_, text := e.post("",
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}},`+modernMeta+`}}`, modern("tools/call", "create_alert_rule")...)
 	if !strings.Contains(text, `"result"`) || strings.Contains(text, `"isError":true`) {
 		t.Errorf("answered %s", text)
 	}

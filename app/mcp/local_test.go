@@ -89,7 +89,9 @@ func TestACallThatDoesNotStopHoldsNobody(t *testing.T) {
 			cancel()
 		}()
 		began := time.Now()
-		answer := handle(ctx, t, l, `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"describe_data","arguments":{"source":"stuck"}}}`, &said{})
+		answer := handle(ctx, t, l,
+			`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"describe_data","arguments":{"source":"stuck"}}}`,
+			&said{})
 		if took := time.Since(began); answer != "" || took != 4*time.Second {
 			t.Errorf("answered %q after %s", answer, took)
 		}
@@ -110,7 +112,8 @@ func TestALocalAnswerHasTheIDOfItsQuestion(t *testing.T) {
 // TestAPanicEndsOneRequest and no process, and shows nothing.
 func TestAPanicEndsOneRequest(t *testing.T) {
 	log := &buffer{}
-	l := mcp.New(app.New(app.App{}), mcp.Options{Log: slog.New(slog.NewTextHandler(log, nil))}).Connect() // an app without a store
+	// an app without a store
+	l := mcp.New(app.New(app.App{}), mcp.Options{Log: slog.New(slog.NewTextHandler(log, nil))}).Connect()
 	defer l.Close()
 	text := handle(t.Context(), t, l, `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`, &said{})
 	wants(t, text, `"id":1`, `"code":-32603`, "internal error")

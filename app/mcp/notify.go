@@ -22,8 +22,12 @@ const theList = "list"
 
 // followResources notes who wants to hear of what.
 func (s *Server) followResources(h *server.Hooks) {
-	h.AddBeforeReadResource(func(ctx context.Context, _ any, request *mcp.ReadResourceRequest) { s.findRead(ctx, request) })
-	h.AddAfterListResources(func(ctx context.Context, _ any, _ *mcp.ListResourcesRequest, result *mcp.ListResourcesResult) {
+	h.AddBeforeReadResource(func(ctx context.Context, _ any, request *mcp.ReadResourceRequest) {
+		s.findRead(ctx, request)
+	})
+	h.AddAfterListResources(func(ctx context.Context, _ any, _ *mcp.ListResourcesRequest,
+		result *mcp.ListResourcesResult,
+	) {
 		if !s.caller(ctx).Scope.Allows(app.ScopeRead) {
 			return
 		}
@@ -38,9 +42,13 @@ func (s *Server) followResources(h *server.Hooks) {
 			s.subscribers.Forget(session.SessionID(), request.Params.URI)
 		}
 	})
-	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) { s.subscribers.Drop(session.SessionID()) })
+	h.AddOnUnregisterSession(func(_ context.Context, session server.ClientSession) {
+		s.subscribers.Drop(session.SessionID())
+	})
 	h.AddBeforeSubscriptionsListen(s.listen)
-	h.AddAfterSubscriptionsListen(func(ctx context.Context, _ any, _ *mcp.SubscriptionsListenRequest, _ *mcp.SubscriptionsListenResult) {
+	h.AddAfterSubscriptionsListen(func(ctx context.Context, _ any, _ *mcp.SubscriptionsListenRequest,
+		_ *mcp.SubscriptionsListenResult,
+	) {
 		begins(ctx) // with the acknowledgement, which is all there is where nothing that was asked for ever comes
 	})
 }
@@ -48,7 +56,8 @@ func (s *Server) followResources(h *server.Hooks) {
 // want notes that a client of the older protocol waits for an address.
 func (s *Server) want(ctx context.Context, uri string) {
 	session := server.ClientSessionFromContext(ctx)
-	if session == nil || session.SessionID() == "" || server.IsModernRequest(ctx) || !s.caller(ctx).Scope.Allows(app.ScopeRead) {
+	if session == nil || session.SessionID() == "" || server.IsModernRequest(ctx) ||
+		!s.caller(ctx).Scope.Allows(app.ScopeRead) {
 		return
 	}
 	id := session.SessionID()
@@ -73,7 +82,10 @@ func (s *Server) listen(ctx context.Context, id any, request *mcp.SubscriptionsL
 	s.join(ctx, key, uris, func(uri string) error {
 		method, params := newsOf(uri)
 		return pass(session, mcp.JSONRPCNotification{JSONRPC: mcp.JSONRPC_VERSION, Notification: mcp.Notification{
-			Method: method, Params: mcp.NotificationParams{Meta: map[string]any{mcp.MetaKeySubscriptionID: id}, AdditionalFields: params},
+			Method: method, Params: mcp.NotificationParams{
+				Meta:             map[string]any{mcp.MetaKeySubscriptionID: id},
+				AdditionalFields: params,
+			},
 		}})
 	})
 	context.AfterFunc(ctx, func() { s.subscribers.Drop(key) })
@@ -191,5 +203,8 @@ func stateOf(v app.AlertView) string {
 	if v.Until != nil {
 		until = v.Until.String()
 	}
-	return fmt.Sprintf("%q", []string{v.ID, string(v.Status), string(v.Severity), v.AcknowledgedBy, until, v.Note, v.HeldBy, fmt.Sprint(v.Delivery.State, v.Delivery.Channels)})
+	return fmt.Sprintf("%q", []string{
+		v.ID, string(v.Status), string(v.Severity), v.AcknowledgedBy, until, v.Note,
+		v.HeldBy, fmt.Sprint(v.Delivery.State, v.Delivery.Channels),
+	})
 }

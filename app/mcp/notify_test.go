@@ -50,7 +50,7 @@ func (h *house) subscribe(uri string) {
 	h.t.Helper()
 	request := protocol.SubscribeRequest{}
 	request.Params.URI = uri
-	if err := h.client.Subscribe(h.t.Context(), request); err != nil { //nolint:staticcheck // clients of the older protocol do
+	if err := h.client.Subscribe(h.t.Context(), request); err != nil { //nolint:staticcheck // older clients do
 		h.t.Fatal(err)
 	}
 }
@@ -104,7 +104,7 @@ func TestNewsGoesToWhoSubscribed(t *testing.T) {
 
 	request := protocol.UnsubscribeRequest{}
 	request.Params.URI = "tocsin://rules"
-	if err := h.client.Unsubscribe(t.Context(), request); err != nil { //nolint:staticcheck // clients of the older protocol do
+	if err := h.client.Unsubscribe(t.Context(), request); err != nil { //nolint:staticcheck // older clients do
 		t.Fatal(err)
 	}
 	h.ok("update_alert_rule", `{"rule":"freezer","summary":"two"}`)
@@ -127,7 +127,8 @@ func TestNewsGoesToWhoListens(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	stop, err := h.client.ListenAsync(ctx, protocol.SubscriptionFilter{
-		ToolsListChanged: true, ResourcesListChanged: true, ResourceSubscriptions: []string{"tocsin://alerts", "tocsin://nothing"},
+		ToolsListChanged: true, ResourcesListChanged: true,
+		ResourceSubscriptions: []string{"tocsin://alerts", "tocsin://nothing"},
 	}, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)

@@ -13,17 +13,24 @@ import (
 
 var previewTool = tool{
 	name: "preview_alert_rule", title: "Preview alert rule",
-	description: "Would it have fired? Tries keys of create_alert_rule on the past, or a saved rule with keys over it; saves nothing.",
+	description: "Would it have fired? Tries keys of create_alert_rule on the past, or a saved rule with keys over it; " +
+		"saves nothing.",
 	input: []property{
-		text("rule", "saved one"), text("measurement", "as in the data"), text("field", "as in the data"), where, texts("group_by", "tags"),
-		object("condition", "as to create"), text("for", "10m"), text("since", "default 7d"), until, flag("chart", "add a picture, for a look at the shape"), detail,
+		text("rule", "saved one"), text("measurement", "as in the data"), text("field", "as in the data"), where,
+		texts("group_by", "tags"),
+		object("condition", "as to create"), text("for", "10m"), text("since", "default 7d"), until,
+		flag("chart", "add a picture, for a look at the shape"), detail,
 	},
 	accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown", "dry_run"}),
-	aliases:  map[string]string{"rule_id": "rule", "id": "rule", "from": "since", "start": "since", "period": "since", "range": "since", "to": "until", "end": "until", "image": "chart", "plot": "chart"},
+	aliases: map[string]string{
+		"rule_id": "rule", "id": "rule", "from": "since", "start": "since", "period": "since",
+		"range": "since", "to": "until", "end": "until", "image": "chart", "plot": "chart",
+	},
 	output: schema([]property{
 		whole("count", ""), number("per_week", ""), text("longest", ""), number("now", ""), number("quiet_with", ""),
 		text("from", ""), text("to", ""), whole("ticks", ""), whole("series", ""),
-		list("episodes", "", object("series", ""), text("started_at", ""), text("lasted", ""), text("severity", ""), number("peak", "")),
+		list("episodes", "", object("series", ""), text("started_at", ""), text("lasted", ""), text("severity", ""),
+			number("peak", "")),
 		text("watches", ""), texts("channels", ""), text("note", ""), texts("warnings", ""), text("summary", ""),
 	}, "count", "episodes", "note", "warnings", "summary"),
 	effect: effect{reads: true, repeatable: true},
@@ -84,14 +91,16 @@ func (s *Server) previewRule(ctx context.Context, a *arguments) (any, error) {
 		return nil, err
 	}
 	if req.Doc = a.given; req.Rule == "" && len(req.Doc) == 0 {
-		return nil, rules.FieldErrorf("condition", "is missing; give the keys of a rule, or rule with the name of a saved one")
+		return nil, rules.FieldErrorf("condition",
+			"is missing; give the keys of a rule, or rule with the name of a saved one")
 	}
 	p, err := insight.New(s.app).Preview(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	out := previewAnswer{
-		Count: p.Count, Now: shortened(p.Last), QuietWith: p.Quiet, From: s.when(p.From), To: s.when(p.To), Ticks: p.Ticks, Series: p.Series,
+		Count: p.Count, Now: shortened(p.Last), QuietWith: p.Quiet, From: s.when(p.From), To: s.when(p.To), Ticks: p.Ticks,
+		Series:   p.Series,
 		Episodes: []shownEpisode{}, Watches: watches(p.Rule), Channels: p.Channels, Note: measuredNote,
 		Warnings: append(notNull(p.Warnings), s.app.Warnings()...), Summary: p.Summary,
 	}
@@ -102,7 +111,11 @@ func (s *Server) previewRule(ctx context.Context, a *arguments) (any, error) {
 		out.PerWeek = &p.PerWeek
 	}
 	for _, e := range p.Episodes[max(0, len(p.Episodes)-shown):] {
-		out.Episodes = append(out.Episodes, shownEpisode{cleanLabels(e.Series), s.when(e.StartedAt), e.Lasted.String(), e.ResolvedAt == nil, e.Severity, shortened(e.Peak)})
+		out.Episodes = append(out.Episodes,
+			shownEpisode{
+				cleanLabels(e.Series), s.when(e.StartedAt), e.Lasted.String(), e.ResolvedAt == nil, e.Severity,
+				shortened(e.Peak),
+			})
 	}
 	out.Summary += previewed(p, len(out.Episodes), req.Rule)
 	out.draw(s, p.Chart, req.Chart, &out.Warnings)

@@ -30,7 +30,8 @@ func episodes() (lines []string) {
 		case i >= 500 && i < 502:
 			value = 99
 		}
-		lines = append(lines, line("cpu,host=pi", fmt.Sprintf("usage_percent=%d", value), noon.Add(time.Duration(i-720)*time.Minute)))
+		lines = append(lines,
+			line("cpu,host=pi", fmt.Sprintf("usage_percent=%d", value), noon.Add(time.Duration(i-720)*time.Minute)))
 	}
 	return lines
 }
@@ -41,14 +42,17 @@ const tooHigh = `"title":"CPU too high","measurement":"cpu","field":"usage_perce
 func TestAPreviewSaysWhatWouldHaveHappened(t *testing.T) {
 	eachSource(t, episodes(), func(t *testing.T, h *house) {
 		got := h.ok("preview_alert_rule", `{`+tooHigh+`,"for":"5m","since":"12h"}`)
-		if got["count"] != 2.0 || got["now"] != 50.0 || len(got["episodes"].([]any)) != 2 || fmt.Sprint(got["channels"]) != "[mail phone]" {
+		if got["count"] != 2.0 || got["now"] != 50.0 || len(got["episodes"].([]any)) != 2 ||
+			fmt.Sprint(got["channels"]) != "[mail phone]" {
 			t.Errorf("previewed %v", got)
 		}
 		first := got["episodes"].([]any)[0].(map[string]any)
-		if first["started_at"] != "2026-03-02T02:45:30+01:00 (10 h ago)" && first["started_at"] != "2026-03-02T02:45:00+01:00 (10 h ago)" || first["peak"] != 95.0 {
+		if first["started_at"] != "2026-03-02T02:45:30+01:00 (10 h ago)" &&
+			first["started_at"] != "2026-03-02T02:45:00+01:00 (10 h ago)" || first["peak"] != 95.0 {
 			t.Errorf("the first was %v", first)
 		}
-		wants(t, got["summary"].(string), "CPU too high would have fired 2 times in 12 hours", "at the end it is 50", "with 95 it would have been quiet", "Nothing is saved", "create_alert_rule")
+		wants(t, got["summary"].(string), "CPU too high would have fired 2 times in 12 hours", "at the end it is 50",
+			"with 95 it would have been quiet", "Nothing is saved", "create_alert_rule")
 		// What it says would have been quiet, is.
 		quiet := h.ok("preview_alert_rule", `{`+tooHigh[:len(tooHigh)-3]+`95},"for":"5m","since":"12h"}`)
 		if quiet["count"] != 0.0 || got["quiet_with"] != 95.0 {
@@ -71,8 +75,10 @@ func TestWhatIsSaidToBeQuietIs(t *testing.T) {
 		at := noon.Add(time.Duration(i-360) * time.Minute)
 		lines = append(
 			lines,
-			line("noise,sensor=a", fmt.Sprintf("small=%g,large=%d,negative=%g", random.NormFloat64()/1000, 1e9+random.Int64N(1e9), -100-100*random.Float64()), at),
-			line("noise,sensor=b", fmt.Sprintf("small=%g,large=%d,negative=%g", random.NormFloat64()/1000, 1e9+random.Int64N(1e9), -100-100*random.Float64()), at),
+			line("noise,sensor=a", fmt.Sprintf("small=%g,large=%d,negative=%g", random.NormFloat64()/1000,
+				1e9+random.Int64N(1e9), -100-100*random.Float64()), at),
+			line("noise,sensor=b", fmt.Sprintf("small=%g,large=%d,negative=%g", random.NormFloat64()/1000,
+				1e9+random.Int64N(1e9), -100-100*random.Float64()), at),
 		)
 	}
 	h := onLive(t, lines)
@@ -157,7 +163,8 @@ func TestWrongPreviewsAreMended(t *testing.T) {
 		wants(t, h.refused("preview_alert_rule", arguments), parts...)
 	}
 	// Slips that creating a rule forgives too.
-	got := h.ok("preview_alert_rule", `{"measurement":"cpu","field":"usage_percent","condition":"{\"operator\":\">\",\"value\":\"90\"}","since":"12h","dry_run":true,"severity":"high"}`)
+	got := h.ok("preview_alert_rule",
+		`{"measurement":"cpu","field":"usage_percent","condition":"{\"operator\":\">\",\"value\":\"90\"}","since":"12h","dry_run":true,"severity":"high"}`)
 	if got["count"] != 3.0 {
 		t.Errorf("previewed %v", got)
 	}
@@ -211,7 +218,10 @@ func TestACancelledPreviewStopsTheWork(t *testing.T) {
 	}()
 	request := protocol.CallToolRequest{}
 	request.Params.Name = "preview_alert_rule"
-	request.Params.Arguments = map[string]any{"measurement": "temperature", "field": "celsius", "condition": map[string]any{"operator": ">", "value": 1}}
+	request.Params.Arguments = map[string]any{
+		"measurement": "temperature", "field": "celsius",
+		"condition": map[string]any{"operator": ">", "value": 1},
+	}
 	result, err := h.client.CallTool(ctx, request)
 	if err == nil && !result.IsError {
 		t.Errorf("it answered %v", result)

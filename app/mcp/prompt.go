@@ -54,26 +54,33 @@ var recipes = []recipe{
 func setUp(given func(string) string) string {
 	var b strings.Builder
 	b.WriteString("Set up monitoring with tocsin for what is measured here.\n")
-	look := "1. Call describe_data without arguments to see sources and measurements, then with each measurement that matters for its fields, tags and how often it comes."
+	look := "1. Call describe_data without arguments to see sources and measurements, then with each measurement that " +
+		"matters for its fields, tags and how often it comes."
 	if m := given("measurement"); m != "" {
-		look = fmt.Sprintf("1. Call describe_data with measurement %s for its fields, tags and how often it comes. Stay with this measurement.", m)
+		look = fmt.Sprintf("1. Call describe_data with measurement %s for its fields, tags and how often it comes. Stay "+
+			"with this measurement.", m)
 	}
 	if f := given("field"); f != "" {
 		look += fmt.Sprintf(" Only the field %s is meant.", f)
 	}
-	b.WriteString(look + "\n2. Call list_alert_rules and list_channels: do not watch anything twice, and know who can be told.\n" +
-		"3. Think what would hurt if nobody noticed, and propose at most five rules: a limit that is passed, data that stops coming (absence), a disk that fills up (forecast). Use for against short peaks")
+	b.WriteString(look + "\n2. Call list_alert_rules and list_channels: do not watch anything twice, and know who can " +
+		"be told.\n" +
+		"3. Think what would hurt if nobody noticed, and propose at most five rules: a limit that is passed, data that " +
+		"stops coming (absence), a disk that fills up (forecast). Use for against short peaks")
 	if tag := given("tag"); tag != "" {
 		fmt.Fprintf(&b, ", and group_by [%s] for one alert each", tag)
 	} else {
 		b.WriteString(", and group_by the tag that names the thing, so that each has an alert of its own")
 	}
-	b.WriteString(".\n4. Try each with preview_alert_rule over the last 7 days. One that would have fired all the time, or for nothing, needs another limit.\n" +
-		"5. Show the user the rules with what the previews said, and ask which to create. Create those with create_alert_rule")
+	b.WriteString(".\n4. Try each with preview_alert_rule over the last 7 days. One that would have fired all the time, " +
+		"or for nothing, needs another limit.\n" +
+		"5. Show the user the rules with what the previews said, and ask which to create. Create those with " +
+		"create_alert_rule")
 	if channel := given("channel"); channel != "" {
 		fmt.Fprintf(&b, ", with channels [%s]", channel)
 	}
-	b.WriteString(".\n6. If list_channels says that a channel is untried, offer test_channel. If there is none, tell the user to run `tocsin channels add NAME`; never ask for an address or a token.\n")
+	b.WriteString(".\n6. If list_channels says that a channel is untried, offer test_channel. If there is none, tell " +
+		"the user to run `tocsin channels add NAME`; never ask for an address or a token.\n")
 	return b.String()
 }
 
@@ -84,8 +91,11 @@ func morningReport(given func(string) string) string {
 2. Call list_alerts with status "open" for what is wrong now, and with since %[1]s for what happened.
 3. Call list_changes for what people changed, and manage_silences with action "list" for what is held back.
 4. For what is wrong now and nobody acknowledged, call explain_alert.
-Then write: one sentence whether all is well; what is wrong now, the worst first, with since when and who takes care; what came and went, counted by rule, not one by one; what is silenced or was changed, if anything; what you would do, if anything. Say nothing about what is as usual. Do not acknowledge or change anything unless you are asked to.
-`, since)
+`, since) +
+		"Then write: one sentence whether all is well; what is wrong now, the worst first, with since when and who takes " +
+		"care; what came and went, counted by rule, not one by one; what is silenced or was changed, if anything; what " +
+		"you would do, if anything. Say nothing about what is as usual. Do not acknowledge or change anything unless you " +
+		"are asked to.\n"
 }
 
 func whyWoken(given func(string) string) string {
@@ -101,8 +111,10 @@ func whyWoken(given func(string) string) string {
 2. Call explain_alert for it: the values, the limit, how long it was wrong, who was told when.
 3. Call query_data around the time it began, an hour before and after, to see what led to it.
 4. Call list_changes for its rule: was it changed lately?
-Then say in a few sentences: what was wrong, since when, whether it still is, and whether it was worth waking somebody. If not, propose one change (a longer for, another limit, recover, active hours, a lower severity), try it with preview_alert_rule, and make it with update_alert_rule only if the user agrees.
-`
+` +
+		"Then say in a few sentences: what was wrong, since when, whether it still is, and whether it was worth waking " +
+		"somebody. If not, propose one change (a longer for, another limit, recover, active hours, a lower severity), try " +
+		"it with preview_alert_rule, and make it with update_alert_rule only if the user agrees.\n"
 }
 
 func (s *Server) addPrompts() {

@@ -30,7 +30,10 @@ type reply struct {
 }
 
 func newReply(w http.ResponseWriter, r *http.Request) *reply {
-	return &reply{w: w, header: http.Header{}, streams: strings.Contains(r.Header.Get("Accept"), "text/event-stream"), started: make(chan struct{})}
+	return &reply{
+		w: w, header: http.Header{}, streams: strings.Contains(r.Header.Get("Accept"), "text/event-stream"),
+		started: make(chan struct{}),
+	}
 }
 
 // Header is that of the protocol server's answer.

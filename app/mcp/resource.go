@@ -32,26 +32,34 @@ const (
 const jsonType = "application/json"
 
 func (s *Server) addResources() {
-	s.protocol.AddResource(mcp.NewResource(rulesURI, "rules", mcp.WithResourceTitle("Alert rules"), mcp.WithMIMEType(jsonType),
+	s.protocol.AddResource(mcp.NewResource(rulesURI, "rules", mcp.WithResourceTitle("Alert rules"),
+		mcp.WithMIMEType(jsonType),
 		mcp.WithResourceDescription("The rules, in short; list_alert_rules has the details.")), s.reader(s.readRules))
-	s.protocol.AddResource(mcp.NewResource(alertsURI, "alerts", mcp.WithResourceTitle("Open alerts"), mcp.WithMIMEType(jsonType),
+	s.protocol.AddResource(mcp.NewResource(alertsURI, "alerts", mcp.WithResourceTitle("Open alerts"),
+		mcp.WithMIMEType(jsonType),
 		mcp.WithResourceDescription("What is wrong now, the newest first.")), s.reader(s.readAlerts))
-	s.protocol.AddResource(mcp.NewResource(referenceURI, "reference", mcp.WithResourceTitle("Rule reference"), mcp.WithMIMEType("text/markdown"),
+	s.protocol.AddResource(mcp.NewResource(referenceURI, "reference", mcp.WithResourceTitle("Rule reference"),
+		mcp.WithMIMEType("text/markdown"),
 		mcp.WithResourceDescription("Every key of a rule with its meaning and an example.")), s.reader(readReference))
-	s.protocol.AddResourceTemplate(mcp.NewResourceTemplate(alertURI+"{id}", "alert", mcp.WithTemplateTitle("One alert"), mcp.WithTemplateMIMEType(jsonType),
-		mcp.WithTemplateDescription("An alert with its evidence and deliveries.")), server.ResourceTemplateHandlerFunc(s.reader(s.readAlert)))
+	s.protocol.AddResourceTemplate(mcp.NewResourceTemplate(alertURI+"{id}", "alert", mcp.WithTemplateTitle("One alert"),
+		mcp.WithTemplateMIMEType(jsonType),
+		mcp.WithTemplateDescription("An alert with its evidence and deliveries.")),
+		server.ResourceTemplateHandlerFunc(s.reader(s.readAlert)))
 }
 
 // reader wraps what reads a resource: nothing but a text or a worded error
 // leaves it.
-func (s *Server) reader(read func(ctx context.Context, uri string) (kind, body string, err error)) server.ResourceHandlerFunc {
+func (s *Server) reader(read func(ctx context.Context, uri string) (kind, body string,
+	err error),
+) server.ResourceHandlerFunc {
 	return func(ctx context.Context, request mcp.ReadResourceRequest) (_ []mcp.ResourceContents, err error) {
 		uri, began := request.Params.URI, time.Now()
 		defer func() {
 			if cause := recover(); cause != nil {
 				err = s.unreadable(uri, fmt.Errorf("panic: %v", cause))
 			}
-			s.log.Info("mcp read", "uri", cleaned(uri, dataSize), "by", s.caller(ctx).Name, "client", cleaned(clientName(ctx), 40), "ok", err == nil, "took", time.Since(began).Round(time.Millisecond))
+			s.log.Info("mcp read", "uri", cleaned(uri, dataSize), "by", s.caller(ctx).Name, "client",
+				cleaned(clientName(ctx), 40), "ok", err == nil, "took", time.Since(began).Round(time.Millisecond))
 		}()
 		if !s.caller(ctx).Scope.Allows(app.ScopeRead) {
 			return nil, rules.Errorf(rules.Forbidden, "reading needs scope %q", app.ScopeRead)
@@ -69,7 +77,8 @@ func (s *Server) unreadable(uri string, err error) error {
 	if code := rules.CodeOf(err); code != rules.Internal {
 		return rules.Errorf(code, "%s", s.secrets.Clean(cleaned(rules.Sentence(err), errorSize)))
 	}
-	return rules.Errorf(rules.Internal, "%s", s.mishap(tool{name: "reading " + cleaned(uri, dataSize), effect: effect{reads: true}}, err))
+	return rules.Errorf(rules.Internal, "%s",
+		s.mishap(tool{name: "reading " + cleaned(uri, dataSize), effect: effect{reads: true}}, err))
 }
 
 func (s *Server) readRules(ctx context.Context, _ string) (kind, body string, err error) {
@@ -77,7 +86,10 @@ func (s *Server) readRules(ctx context.Context, _ string) (kind, body string, er
 	if err != nil {
 		return "", "", err
 	}
-	out := rulesAnswer{Rules: []any{}, Total: total, Warnings: s.app.Warnings(), Summary: paged(len(list), total, "rule", "")}
+	out := rulesAnswer{
+		Rules: []any{}, Total: total, Warnings: s.app.Warnings(),
+		Summary: paged(len(list), total, "rule", ""),
+	}
 	for _, v := range list {
 		out.Rules = append(out.Rules, short(v))
 	}
@@ -92,7 +104,10 @@ func (s *Server) readAlerts(ctx context.Context, _ string) (kind, body string, e
 	if err != nil {
 		return "", "", err
 	}
-	out := alertsAnswer{Alerts: []shortAlert{}, Total: total, Note: dataNote, Warnings: s.app.Warnings(), Summary: paged(len(list), total, "open alert", "") + tally(list)}
+	out := alertsAnswer{
+		Alerts: []shortAlert{}, Total: total, Note: dataNote, Warnings: s.app.Warnings(),
+		Summary: paged(len(list), total, "open alert", "") + tally(list),
+	}
 	for _, v := range list {
 		out.Alerts = append(out.Alerts, s.alert(v, false))
 	}
@@ -107,13 +122,17 @@ func (s *Server) readAlert(ctx context.Context, uri string) (kind, body string, 
 	if err != nil {
 		return "", "", err
 	}
-	return jsonType, quoted(alertAnswer{s.alert(v, true), dataNote, s.app.Warnings(), fmt.Sprintf("Alert %s is %s.", v.ID, v.Status)}), nil
+	return jsonType, quoted(alertAnswer{
+		s.alert(v, true), dataNote, s.app.Warnings(),
+		fmt.Sprintf("Alert %s is %s.", v.ID, v.Status),
+	}), nil
 }
 
 // readReference writes down the tables that rules are read with.
 func readReference(context.Context, string) (kind, body string, err error) {
 	var b strings.Builder
-	b.WriteString("# The keys of a rule\n\nDurations are written 30s, 5m, 2h, 1d. A key that is left out has its default.\n\n")
+	b.WriteString("# The keys of a rule\n\nDurations are written 30s, 5m, 2h, 1d. A key that is left out has its " +
+		"default.\n\n")
 	for _, d := range rules.Reference() {
 		fmt.Fprintf(&b, "- `%s`: %s", d.Path, d.Meaning)
 		if path, inside := strings.CutPrefix(d.Path, "condition."); inside && !strings.Contains(path, ".") && path != "type" {
@@ -140,7 +159,8 @@ func (s *Server) openResources(ctx context.Context) ([]mcp.Resource, error) {
 		if len(v.Series) > 0 {
 			title += " (" + string(rules.SeriesOf(v.Series)) + ")"
 		}
-		out = append(out, mcp.NewResource(alertURI+v.ID, "alert "+v.ID, mcp.WithResourceTitle(s.secrets.Clean(cleaned(title, dataSize))),
+		out = append(out, mcp.NewResource(alertURI+v.ID, "alert "+v.ID,
+			mcp.WithResourceTitle(s.secrets.Clean(cleaned(title, dataSize))),
 			mcp.WithMIMEType(jsonType), mcp.WithLastModified(v.StartedAt.UTC().Format(time.RFC3339))))
 	}
 	return out, nil
@@ -168,9 +188,11 @@ func (s *Server) findRead(ctx context.Context, request *mcp.ReadResourceRequest)
 	id, isAlert := strings.CutPrefix(uri, alertURI)
 	if isAlert && id != "" && s.caller(ctx).Scope.Allows(app.ScopeRead) {
 		if _, err := s.app.Alert(ctx, id); rules.CodeOf(err) == rules.NotFound {
-			request.Params.URI = cleaned(uri, dataSize) + " (there is no such alert; " + alertsURI + " has the open ones, list_alerts all)"
+			request.Params.URI = cleaned(uri, dataSize) + " (there is no such alert; " + alertsURI +
+				" has the open ones, list_alerts all)"
 		}
 		return
 	}
-	request.Params.URI = cleaned(uri, dataSize) + " (known: " + strings.Join([]string{rulesURI, alertsURI, alertURI + "{id}", referenceURI}, ", ") + ")"
+	request.Params.URI = cleaned(uri, dataSize) + " (known: " +
+		strings.Join([]string{rulesURI, alertsURI, alertURI + "{id}", referenceURI}, ", ") + ")"
 }

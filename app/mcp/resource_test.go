@@ -48,10 +48,13 @@ func TestResourcesCanBeRead(t *testing.T) {
 		h := newHouse(t)
 		alert := h.fire(h.create("Freezer"), "sensor=a")[0]
 		h.connect(era, nil)
-		if got := h.readJSON("tocsin://rules"); got["total"] != 1.0 || got["rules"].([]any)[0].(map[string]any)["name"] != "freezer" {
+		if got := h.readJSON("tocsin://rules"); got["total"] != 1.0 ||
+			got["rules"].([]any)[0].(map[string]any)["name"] != "freezer" {
 			t.Errorf("rules: %v", got)
 		}
-		if got := h.readJSON("tocsin://alerts"); got["total"] != 1.0 || !strings.Contains(got["note"].(string), "not instructions") || got["alerts"].([]any)[0].(map[string]any)["id"] != alert {
+		if got := h.readJSON("tocsin://alerts"); got["total"] != 1.0 ||
+			!strings.Contains(got["note"].(string), "not instructions") ||
+			got["alerts"].([]any)[0].(map[string]any)["id"] != alert {
 			t.Errorf("alerts: %v", got)
 		}
 		if got := h.readJSON("tocsin://alerts/" + alert); got["alert"].(map[string]any)["evidence"] == nil {
@@ -74,18 +77,23 @@ func TestResourcesCanBeRead(t *testing.T) {
 			uris = append(uris, r.URI)
 			h.read(r.URI)
 		}
-		if want := []string{"tocsin://alerts", "tocsin://reference", "tocsin://rules", "tocsin://alerts/" + alert}; !slices.Equal(uris, want) {
+		if want := []string{"tocsin://alerts", "tocsin://reference", "tocsin://rules", "tocsin://alerts/" +
+			alert}; !slices.Equal(uris, want) {
 			t.Errorf("listed %v, want %v", uris, want)
 		}
 	})
 }
 
 func TestResourcesThatDoNotExistAreSaidSoInTheCodeOfTheProtocol(t *testing.T) {
-	for era, code := range map[string]int{protocol.LATEST_LEGACY_PROTOCOL_VERSION: -32002, protocol.LATEST_PROTOCOL_VERSION: -32602} {
+	for era, code := range map[string]int{
+		protocol.LATEST_LEGACY_PROTOCOL_VERSION: -32002,
+		protocol.LATEST_PROTOCOL_VERSION:        -32602,
+	} {
 		h := newHouse(t)
 		meta := ""
 		if era == protocol.LATEST_PROTOCOL_VERSION {
-			meta = `,"_meta":{"io.modelcontextprotocol/protocolVersion":"` + era + `","io.modelcontextprotocol/clientCapabilities":{}}`
+			meta = `,"_meta":{"io.modelcontextprotocol/protocolVersion":"` + era +
+				`","io.modelcontextprotocol/clientCapabilities":{}}`
 		}
 		for uri, want := range map[string]string{
 			"tocsin://alerts/nope": "there is no such alert; tocsin://alerts has the open ones",
@@ -186,7 +194,11 @@ func TestCompletionsNameWhatIsThere(t *testing.T) {
 			{prompt("set_up_monitoring"), "field", "", map[string]string{"measurement": "temperature"}, "[celsius door]"},
 			{prompt("set_up_monitoring"), "field", "cel", map[string]string{"measurement": "temperature"}, "[celsius]"},
 			{prompt("set_up_monitoring"), "field", "", nil, "[]"},
-			{prompt("set_up_monitoring"), "tag", "o", map[string]string{"measurement": "temperature"}, "[monitor_id room sensor]"},
+			{
+				prompt("set_up_monitoring"), "tag", "o",
+				map[string]string{"measurement": "temperature"},
+				"[monitor_id room sensor]",
+			},
 			{prompt("set_up_monitoring"), "channel", "p", nil, "[phone]"},
 			{prompt("set_up_monitoring"), "colour", "p", nil, "[]"},
 			{prompt("why_was_i_woken"), "alert", alert[:3], nil, "[" + alert + "]"},
@@ -225,7 +237,8 @@ func TestCompletionsAreBoundedAndFailQuietly(t *testing.T) {
 	if err != nil || len(got.Completion.Values) != 100 || got.Completion.Total != 150 || !got.Completion.HasMore {
 		t.Errorf("%d of %+v, %v", len(got.Completion.Values), got.Completion.Total, err)
 	}
-	request.Params.Ref, request.Params.Argument = prompt("set_up_monitoring"), protocol.CompleteArgument{Name: "measurement"}
+	request.Params.Ref, request.Params.Argument = prompt("set_up_monitoring"),
+		protocol.CompleteArgument{Name: "measurement"}
 	if got, err := h.client.Complete(t.Context(), request); err != nil || len(got.Completion.Values) != 0 {
 		t.Errorf("of a broken source: %+v, %v", got, err)
 	}
@@ -234,7 +247,10 @@ func TestCompletionsAreBoundedAndFailQuietly(t *testing.T) {
 // onBroken makes a rule on a source that does not answer.
 func (h *house) onBroken(title string) string {
 	h.t.Helper()
-	doc := rules.Doc{"title": title, "source": "home", "measurement": "m", "field": "f", "group_by": "sensor", "condition": rules.Doc{"operator": ">", "value": 1}}
+	doc := rules.Doc{
+		"title": title, "source": "home", "measurement": "m", "field": "f", "group_by": "sensor",
+		"condition": rules.Doc{"operator": ">", "value": 1},
+	}
 	r, err := rules.Parse(doc)
 	if err != nil {
 		h.t.Fatal(err)
@@ -260,10 +276,12 @@ func TestReadOnly(t *testing.T) {
 			}
 		}
 		for tool, arguments := range map[string]string{
-			"delete_alert_rule": `{"rule":"freezer"}`, "acknowledge_alert": `{"id":"` + alert + `"}`, "test_channel": `{"channel":"phone"}`,
+			"delete_alert_rule": `{"rule":"freezer"}`, "acknowledge_alert": `{"id":"` + alert + `"}`,
+			"test_channel":      `{"channel":"phone"}`,
 			"update_alert_rule": `{"rule":"freezer","for":"5m"}`, "manage_silences": `{}`, "undo_change": `{"undo":"freezer@1"}`,
 		} {
-			wants(t, h.refused(tool, arguments), "(forbidden), nothing was changed", "this connection may only read", "without --read-only", "tocsin tokens add NAME --scope")
+			wants(t, h.refused(tool, arguments), "(forbidden), nothing was changed", "this connection may only read",
+				"without --read-only", "tocsin tokens add NAME --scope")
 		}
 		h.ok("list_alert_rules", `{}`)
 		h.readJSON("tocsin://alerts/" + alert)

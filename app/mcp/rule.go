@@ -22,7 +22,8 @@ var conditionKeys = []property{
 	value("recover", "good only past this"),
 }
 
-const rarerTypes = "absence: window, expect [{sensor:a}], forget_after; change: ago 1d, percent; forecast: window 6h, horizon 4h; " +
+const rarerTypes = "absence: window, expect [{sensor:a}], forget_after; change: ago 1d, percent; forecast: window " +
+	"6h, horizon 4h; " +
 	"expression: inputs {cpu:{measurement,field,where,aggregation,window}}, expr 'cpu > 80'; " +
 	"query: language influxql|sql, text 'SELECT.. time > $from AND time <= $to', column"
 
@@ -76,9 +77,14 @@ var (
 var ruleTools = []tool{
 	{
 		name: "create_alert_rule", title: "Create alert rule",
-		description: "Watch data and alert people. Also labels, zone, levels [{value,severity}], escalate {after:30m,channels}, active {days:mon-fri,hours:07:00-22:00}.",
-		input:       slices.Concat(createKeys, []property{allowUnknown, dryRun}), required: []string{"condition"}, accepted: slices.Concat(seedNames, rules.RuleKeys()),
-		output: schema([]property{object("rule", "", ruleShape...), text("undo", ""), texts("warnings", ""), text("summary", "")}, "rule", "warnings", "summary"),
+		description: "Watch data and alert people. Also labels, zone, levels [{value,severity}], escalate " +
+			"{after:30m,channels}, active {days:mon-fri,hours:07:00-22:00}.",
+		input: slices.Concat(createKeys, []property{allowUnknown, dryRun}), required: []string{"condition"},
+		accepted: slices.Concat(seedNames, rules.RuleKeys()),
+		output: schema([]property{
+			object("rule", "", ruleShape...), text("undo", ""), texts("warnings", ""),
+			text("summary", ""),
+		}, "rule", "warnings", "summary"),
 		example: `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","group_by":["sensor"],` +
 			`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m"}`,
 		scope: app.ScopeWrite, call: (*Server).createRule,
@@ -89,20 +95,29 @@ var ruleTools = []tool{
 		input: []property{
 			ruleRef, flag("enabled", "only these"), text("text", "in name or title"), limit, nextPage, detail,
 		},
-		output: schema([]property{list("rules", "", ruleShape...), whole("total", ""), text("next", ""), texts("warnings", ""), text("summary", "")},
+		output: schema([]property{
+			list("rules", "", ruleShape...), whole("total", ""), text("next", ""),
+			texts("warnings", ""), text("summary", ""),
+		},
 			"rules", "total", "next", "warnings", "summary"),
-		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`, accepted: []string{"monitor_id"},
-		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule", "is_active": "enabled", "search": "text", "query": "text", "filter": "text", "contains": "text"},
-		scope:   app.ScopeRead, call: (*Server).listRules,
+		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`,
+		accepted: []string{"monitor_id"},
+		aliases: map[string]string{
+			"rule_id": "rule", "id": "rule", "name": "rule", "is_active": "enabled", "search": "text",
+			"query": "text", "filter": "text", "contains": "text",
+		},
+		scope: app.ScopeRead, call: (*Server).listRules,
 	},
 	{
 		name: "update_alert_rule", title: "Update alert rule",
 		description: "Change the given keys, any of create_alert_rule.",
 		input: slices.Concat([]property{ruleRef, whole("expected_version", "else refused")}, updateKeys,
 			[]property{texts("reset", "keys to default"), dryRun, confirm}),
-		required: []string{"rule"}, accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown"}), aliases: map[string]string{"rule_id": "rule", "id": "rule"},
+		required: []string{"rule"}, accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown"}),
+		aliases: map[string]string{"rule_id": "rule", "id": "rule"},
 		output: schema([]property{
-			object("rule", "", ruleShape...), changesShape, text("undo", ""), text("confirm", ""), texts("warnings", ""), text("summary", ""),
+			object("rule", "", ruleShape...), changesShape, text("undo", ""), text("confirm", ""), texts("warnings", ""),
+			text("summary", ""),
 		}, "rule", "changes", "warnings", "summary"),
 		effect: effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
 		scope: app.ScopeWrite, call: (*Server).updateRule,
@@ -110,8 +125,9 @@ var ruleTools = []tool{
 	{
 		name: "delete_alert_rule", title: "Delete alert rule",
 		description: "End a rule and its alerts. It asks first. To pause a rule, set enabled to false.",
-		input:       []property{ruleRef, confirm}, required: []string{"rule"}, accepted: []string{"expected_version", "dry_run"},
-		aliases: map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
+		input:       []property{ruleRef, confirm}, required: []string{"rule"},
+		accepted: []string{"expected_version", "dry_run"},
+		aliases:  map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
 		output: schema([]property{
 			object("rule", "", ruleShape...), text("undo", ""), text("confirm", ""), texts("warnings", ""), text("summary", ""),
 		}, "rule", "warnings", "summary"),
@@ -155,11 +171,17 @@ type fullRule struct {
 }
 
 func short(v app.RuleView) shortRule {
-	return shortRule{v.ID, v.Name, v.Title, v.Enabled, v.Severity, watches(v.Rule), notNull(v.Channels), v.Version, v.Firing, v.Pending}
+	return shortRule{
+		v.ID, v.Name, v.Title, v.Enabled, v.Severity, watches(v.Rule), notNull(v.Channels), v.Version,
+		v.Firing, v.Pending,
+	}
 }
 
 func (s *Server) full(v app.RuleView) fullRule {
-	return fullRule{v.Rule, watches(v.Rule), notNull(v.Channels), v.Firing, v.Pending, v.Series, s.when(v.CreatedAt), s.when(v.UpdatedAt), s.when(v.JudgedSince)}
+	return fullRule{
+		v.Rule, watches(v.Rule), notNull(v.Channels), v.Firing, v.Pending, v.Series, s.when(v.CreatedAt),
+		s.when(v.UpdatedAt), s.when(v.JudgedSince),
+	}
 }
 
 // watches says in a sentence what the rule looks at and when it is wrong.
@@ -199,10 +221,14 @@ func (s *Server) createRule(ctx context.Context, a *arguments) (any, error) {
 	}
 	if o.DryRun {
 		saved.Rule.ID = ""
-		return ruleAnswer{s.full(saved.Rule), "", saved.Warnings, fmt.Sprintf("Checked and not saved: the rule would watch %s.", watches(saved.Rule.Rule))}, nil
+		return ruleAnswer{
+			s.full(saved.Rule), "", saved.Warnings,
+			fmt.Sprintf("Checked and not saved: the rule would watch %s.", watches(saved.Rule.Rule)),
+		}, nil
 	}
 	a.did(saved.Rule.ID, nil)
-	summary := fmt.Sprintf("Created rule %s (%s): it watches %s.", saved.Rule.Name, saved.Rule.ID, watches(saved.Rule.Rule))
+	summary := fmt.Sprintf("Created rule %s (%s): it watches %s.", saved.Rule.Name, saved.Rule.ID,
+		watches(saved.Rule.Rule))
 	return ruleAnswer{s.full(saved.Rule), app.Handle(saved.Rule.ID, saved.Rule.Version), saved.Warnings, summary}, nil
 }
 
@@ -315,7 +341,10 @@ func shownChanges(list []rules.KeyChange) []change {
 
 func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	name, token := a.text("rule"), a.text("confirm")
-	o := app.SaveOptions{AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run"), ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0)}
+	o := app.SaveOptions{
+		AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run"),
+		ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0),
+	}
 	a.reset()
 	if err := a.err(); err != nil {
 		return nil, err
@@ -346,7 +375,8 @@ func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	a.did(was.ID, list)
 	out.Undo = app.Handle(was.ID, saved.Rule.Version)
 	if saved.Rule.Version != was.Version+1 {
-		out.Warnings = append(out.Warnings, fmt.Sprintf("somebody else changed the rule meanwhile; changes are those since version %d", was.Version))
+		out.Warnings = append(out.Warnings,
+			fmt.Sprintf("somebody else changed the rule meanwhile; changes are those since version %d", was.Version))
 	}
 	return out, nil
 }
@@ -360,7 +390,9 @@ func setsEnabled(given map[string]any) bool {
 
 // askToDisable asks before a rule is disabled, and returns an answer when the
 // call ends with the question. What was asked about is what is changed then.
-func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, was app.RuleView, o *app.SaveOptions) (any, error) {
+func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, was app.RuleView,
+	o *app.SaveOptions,
+) (any, error) {
 	if err := atVersion(was, o); err != nil {
 		return nil, err
 	}
@@ -375,7 +407,9 @@ func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, w
 		return nil, err
 	}
 	token, err = s.ask(ctx, a, token, question{
-		tool: "update_alert_rule", text: fmt.Sprintf("Disable the alert rule %s (%s)? Nobody is told any more when this goes wrong: %s.%s", was.Name, was.Title, watches(was.Rule), firing(was)),
+		tool: "update_alert_rule",
+		text: fmt.Sprintf("Disable the alert rule %s (%s)? Nobody is told any more when this goes wrong: %s.%s", was.Name,
+			was.Title, watches(was.Rule), firing(was)),
 		subject: was.ID, state: strconv.Itoa(was.Version), effect: quoted(list),
 	})
 	if token == "" || err != nil {
@@ -384,14 +418,16 @@ func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, w
 	would.Rule.Rule = was.Rule
 	return updateAnswer{
 		Rule: short(would.Rule), Changes: shownChanges(list), Confirm: token, Warnings: would.Warnings,
-		Summary: unconfirmed(fmt.Sprintf("Rule %s would be disabled, and nobody told any more.%s", was.Name, firing(was)), token),
+		Summary: unconfirmed(fmt.Sprintf("Rule %s would be disabled, and nobody told any more.%s", was.Name, firing(was)),
+			token),
 	}, nil
 }
 
 // atVersion makes an act hold for the version that was read and no other.
 func atVersion(was app.RuleView, o *app.SaveOptions) error {
 	if o.ExpectedVersion != 0 && o.ExpectedVersion != was.Version {
-		return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again", was.Name, was.Version, o.ExpectedVersion)
+		return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again", was.Name, was.Version,
+			o.ExpectedVersion)
 	}
 	o.ExpectedVersion = was.Version
 	return nil
@@ -459,19 +495,23 @@ func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	would := fmt.Sprintf("Rule %s (%s) would be deleted.%s It watches %s.", was.Name, was.Title, firing(was), watches(was.Rule))
+	would := fmt.Sprintf("Rule %s (%s) would be deleted.%s It watches %s.", was.Name, was.Title, firing(was),
+		watches(was.Rule))
 	if o.DryRun {
 		return deleteAnswer{Rule: short(was), Warnings: planned.Warnings, Summary: "Nothing was changed. " + would}, nil
 	}
 	token, err = s.ask(ctx, a, token, question{
-		tool: "delete_alert_rule", text: fmt.Sprintf("Delete the alert rule %s (%s)? It watches %s.%s It can be brought back.", was.Name, was.Title, watches(was.Rule), firing(was)),
+		tool: "delete_alert_rule",
+		text: fmt.Sprintf("Delete the alert rule %s (%s)? It watches %s.%s It can be brought back.", was.Name, was.Title,
+			watches(was.Rule), firing(was)),
 		subject: was.ID, state: strconv.Itoa(was.Version),
 	})
 	if err != nil {
 		return nil, err
 	}
 	if token != "" {
-		return deleteAnswer{Rule: short(was), Confirm: token, Warnings: planned.Warnings, Summary: unconfirmed(would, token)}, nil
+		return deleteAnswer{Rule: short(was), Confirm: token, Warnings: planned.Warnings, Summary: unconfirmed(would, token)},
+			nil
 	}
 	gone, err := s.app.DeleteRule(ctx, s.by(ctx), was.ID, o)
 	if err != nil {
@@ -482,6 +522,7 @@ func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
 	undo := app.Handle(was.ID, gone.Rule.Version)
 	return deleteAnswer{
 		Rule: short(gone.Rule), Undo: undo, Warnings: gone.Warnings,
-		Summary: fmt.Sprintf("Deleted rule %s.%s It can be brought back: undo_change {\"undo\":%q}.", was.Name, firing(was), undo),
+		Summary: fmt.Sprintf("Deleted rule %s.%s It can be brought back: undo_change {\"undo\":%q}.", was.Name, firing(was),
+			undo),
 	}, nil
 }

@@ -18,7 +18,8 @@ func TestLifeOfARule(t *testing.T) {
 	if rule["name"] != "freezer_too_warm" || rule["version"] != 1.0 || rule["source"] != "home" {
 		t.Errorf("created %v", rule)
 	}
-	wants(t, created["summary"].(string), "Created rule freezer_too_warm", "temperature.celsius where room=kitchen by sensor: mean over 5m > -15 for 10m")
+	wants(t, created["summary"].(string), "Created rule freezer_too_warm",
+		"temperature.celsius where room=kitchen by sensor: mean over 5m > -15 for 10m")
 	by, _, err := h.app.Store.Versions(t.Context(), app.VersionFilter{RuleID: rule["id"].(string), Limit: 1})
 	if err != nil || len(by) != 1 || by[0].By != (rules.Actor{Name: "anna via claude-code", Door: "mcp"}) {
 		t.Errorf("the author is %+v, %v", by, err)
@@ -32,22 +33,26 @@ func TestLifeOfARule(t *testing.T) {
 		t.Errorf("a short rule is %v", one)
 	}
 	full := h.ok("list_alert_rules", `{"rule":"freezer_too_warm","detail":"full"}`)["rules"].([]any)[0].(map[string]any)
-	if full["condition"].(map[string]any)["value"] != -15.0 || full["created_at"] != "2026-03-02T13:00:00+01:00 (0 s ago)" {
+	if full["condition"].(map[string]any)["value"] != -15.0 ||
+		full["created_at"] != "2026-03-02T13:00:00+01:00 (0 s ago)" {
 		t.Errorf("a full rule is %v", full)
 	}
 
-	changed := h.ok("update_alert_rule", `{"rule":"freezer_too_warm","expected_version":1,"condition":{"value":-12},"severity":"critical"}`)
+	changed := h.ok("update_alert_rule",
+		`{"rule":"freezer_too_warm","expected_version":1,"condition":{"value":-12},"severity":"critical"}`)
 	want := `[map[from:-15 key:condition.value to:-12] map[from:"high" key:severity to:"critical"]]`
 	if got := fmt.Sprint(changed["changes"]); got != want {
 		t.Errorf("changes are\n%s, want\n%s", got, want)
 	}
-	if r := h.stored("freezer_too_warm"); r.Version != 2 || r.Condition.Aggregation != rules.Mean || r.Condition.Value != rules.Num(-12) {
+	if r := h.stored("freezer_too_warm"); r.Version != 2 || r.Condition.Aggregation != rules.Mean ||
+		r.Condition.Value != rules.Num(-12) {
 		t.Errorf("stored %+v", r)
 	}
 
 	deleted := h.confirmed("delete_alert_rule", `{"rule":"freezer_too_warm"}`)
 	back := h.ok("undo_change", `{"undo":"`+deleted["undo"].(string)+`"}`)
-	wants(t, back["summary"].(string), "The deleted rule freezer_too_warm is back as it was at version 2. It is at version 4.")
+	wants(t, back["summary"].(string),
+		"The deleted rule freezer_too_warm is back as it was at version 2. It is at version 4.")
 	if r := h.stored("freezer_too_warm"); r.Version != 4 || r.Condition.Value != rules.Num(-12) {
 		t.Errorf("back is %+v", r)
 	}
@@ -55,7 +60,8 @@ func TestLifeOfARule(t *testing.T) {
 
 func TestDryRunSavesNothing(t *testing.T) {
 	h := newHouse(t)
-	got := h.ok("create_alert_rule", `{"title":"X","measurement":"temperature","field":"celsius","condition":{"type":"threshold","operator":">","value":8},"dry_run":true}`)
+	got := h.ok("create_alert_rule",
+		`{"title":"X","measurement":"temperature","field":"celsius","condition":{"type":"threshold","operator":">","value":8},"dry_run":true}`)
 	wants(t, got["summary"].(string), "not saved")
 	if n := h.ok("list_alert_rules", `{}`)["total"]; n != 0.0 {
 		t.Errorf("%v rules", n)
@@ -88,7 +94,8 @@ func TestSeedNamesAreAccepted(t *testing.T) {
 	h.ok("create_alert_rule", `{"title":"X","measurement":"temperature","field":"celsius","monitor_id":"7",
 		"condition":{"aggregation":"avg","operator":"gt","value":8},"cooldown_minutes":15,"is_active":false}`)
 	r := h.stored("x")
-	if r.Enabled || r.Cooldown != 15*rules.Minute || r.Condition.Aggregation != rules.Mean || r.Where.String() != "monitor_id=7" {
+	if r.Enabled || r.Cooldown != 15*rules.Minute || r.Condition.Aggregation != rules.Mean ||
+		r.Where.String() != "monitor_id=7" {
 		t.Errorf("stored %+v", r)
 	}
 	h.ok("update_alert_rule", `{"rule_id":"`+r.ID+`","is_active":true}`)
@@ -105,7 +112,8 @@ func TestSeedNamesAreAccepted(t *testing.T) {
 		t.Errorf("rules of monitor 8: %v", got)
 	}
 	wants(t, h.refused("list_alerts", `{"monitor_id":"8"}`), `no rule watches monitor_id "8"`)
-	if got := h.ok("acknowledge_alert", `{"alert_id":"`+alert+`","acknowledged_by":"mallory","notes":"on it"}`); got["alert"].(map[string]any)["acknowledged_by"] != "anna via claude-code" {
+	if got := h.ok("acknowledge_alert", `{"alert_id":"`+alert+
+		`","acknowledged_by":"mallory","notes":"on it"}`); got["alert"].(map[string]any)["acknowledged_by"] != "anna via claude-code" {
 		t.Errorf("acknowledged %v", got)
 	}
 	h.confirmed("delete_alert_rule", `{"rule_id":"`+r.ID+`"}`)
@@ -120,7 +128,8 @@ func TestSlipsAreRepaired(t *testing.T) {
 	h.ok("create_alert_rule", `{"title":"X","measurement":"temperature","field":"celsius","group_by":"sensor","channels":"phone","dry_run":"false",
 		"condition":"{\"type\":\"threshold\",\"operator\":\"above\",\"value\":\"5\",\"window\":\"5 minutes\"}"}`)
 	r := h.stored("x")
-	if r.Condition.Value != rules.Num(5) || r.Condition.Window != 5*rules.Minute || fmt.Sprint(r.GroupBy, r.Channels) != "[sensor] [phone]" {
+	if r.Condition.Value != rules.Num(5) || r.Condition.Window != 5*rules.Minute ||
+		fmt.Sprint(r.GroupBy, r.Channels) != "[sensor] [phone]" {
 		t.Errorf("stored %+v", r)
 	}
 	h.ok("list_alert_rules", `{"limit":"1","enabled":"true","detail":"FULL"}`)
@@ -135,14 +144,27 @@ func TestUnknownArgumentsAreRefused(t *testing.T) {
 	h := newHouse(t)
 	h.create("X")
 	for _, tt := range []struct{ name, tool, arguments, want string }{
-		{"with the nearest name", "list_alerts", `{"statsu":"open"}`, "statsu: no such argument; did you mean status?\nYou may have meant: list_alerts {\"status\":\"open\"}"},
-		{"with all that are known", "acknowledge_alert", `{"id":"x","zzzzzz":1}`, "zzzzzz: no such argument; known: id, note, until, undo"},
 		{
-			"with the object they belong into", "create_alert_rule", `{"title":"Y","measurement":"temperature","field":"celsius","operator":">","value":8}`,
+			"with the nearest name", "list_alerts", `{"statsu":"open"}`,
+			"statsu: no such argument; did you mean status?\nYou may have meant: list_alerts {\"status\":\"open\"}",
+		},
+		{
+			"with all that are known", "acknowledge_alert", `{"id":"x","zzzzzz":1}`,
+			"zzzzzz: no such argument; known: id, note, until, undo",
+		},
+		{
+			"with the object they belong into", "create_alert_rule",
+			`{"title":"Y","measurement":"temperature","field":"celsius","operator":">","value":8}`,
 			`You may have meant: create_alert_rule {"condition":{"operator":">","value":8},"field":"celsius","measurement":"temperature","title":"Y"}`,
 		},
-		{"also keys of rarer conditions", "create_alert_rule", `{"title":"Y","horizon":"4h"}`, "horizon: is no argument of its own, it belongs into condition"},
-		{"also inside of a rule", "update_alert_rule", `{"rule":"x","condition":{"windwo":"5m"}}`, "condition.windwo: no such key; did you mean window?"},
+		{
+			"also keys of rarer conditions", "create_alert_rule", `{"title":"Y","horizon":"4h"}`,
+			"horizon: is no argument of its own, it belongs into condition",
+		},
+		{
+			"also inside of a rule", "update_alert_rule", `{"rule":"x","condition":{"windwo":"5m"}}`,
+			"condition.windwo: no such key; did you mean window?",
+		},
 		{"also of a rule", "update_alert_rule", `{"rule":"x","severty":"high"}`, "did you mean severity?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -161,26 +183,55 @@ func TestRefusalsSayEverything(t *testing.T) {
 		name, tool, arguments string
 		want                  []string
 	}{
-		{"what is missing", "create_alert_rule", `{"title":"Y"}`, []string{"(invalid)", "condition: is missing", "A call in the right form: create_alert_rule {\"title\""}},
 		{
-			"all that is wrong at once", "create_alert_rule", `{"title":"Y","measurement":"temperature","field":"celsius","severity":"urgent","for":5,"condition":{"operator":"bigger"}}`,
-			[]string{"- condition.operator: must be one of >", "- for: must be a duration", "- severity: must be one of low, medium, high, critical; got \"urgent\""},
+			"what is missing", "create_alert_rule", `{"title":"Y"}`,
+			[]string{"(invalid)", "condition: is missing", "A call in the right form: create_alert_rule {\"title\""},
 		},
 		{
-			"names that the data has not", "create_alert_rule", `{"title":"Y","measurement":"temprature","field":"celsius","condition":{"operator":">","value":1}}`,
+			"all that is wrong at once", "create_alert_rule",
+			`{"title":"Y","measurement":"temperature","field":"celsius","severity":"urgent","for":5,"condition":{"operator":"bigger"}}`,
+			[]string{
+				"- condition.operator: must be one of >", "- for: must be a duration",
+				"- severity: must be one of low, medium, high, critical; got \"urgent\"",
+			},
+		},
+		{
+			"names that the data has not", "create_alert_rule",
+			`{"title":"Y","measurement":"temprature","field":"celsius","condition":{"operator":">","value":1}}`,
 			[]string{`"temprature" does not exist; did you mean temperature?`, `"allow_unknown": true`},
 		},
-		{"channels", "update_alert_rule", `{"rule":"freezer","channels":["fone"]}`, []string{`no channel "fone"; known: mail, phone`}},
-		{"rules", "update_alert_rule", `{"rule":"frezer","severity":"low"}`, []string{"(not_found)", "did you mean freezer?"}},
+		{
+			"channels", "update_alert_rule", `{"rule":"freezer","channels":["fone"]}`,
+			[]string{`no channel "fone"; known: mail, phone`},
+		},
+		{
+			"rules", "update_alert_rule", `{"rule":"frezer","severity":"low"}`,
+			[]string{"(not_found)", "did you mean freezer?"},
+		},
 		{"rules to delete", "delete_alert_rule", `{"rule":"frezer"}`, []string{"did you mean freezer?"}},
 		{"rules of alerts", "list_alerts", `{"rule":"reezer"}`, []string{"did you mean freezer?"}},
-		{"versions", "update_alert_rule", `{"rule":"freezer","severity":"low","expected_version":7}`, []string{"(conflict), nothing was changed", "at version 1 now, not 7"}},
-		{"versions to delete", "delete_alert_rule", `{"rule":"freezer","expected_version":7}`, []string{"(conflict)", "at version 1 now, not 7"}},
+		{
+			"versions", "update_alert_rule", `{"rule":"freezer","severity":"low","expected_version":7}`,
+			[]string{"(conflict), nothing was changed", "at version 1 now, not 7"},
+		},
+		{
+			"versions to delete", "delete_alert_rule", `{"rule":"freezer","expected_version":7}`,
+			[]string{"(conflict)", "at version 1 now, not 7"},
+		},
 		{"nothing to do", "update_alert_rule", `{"rule":"freezer"}`, []string{"nothing to change"}},
-		{"reset of no key", "update_alert_rule", `{"rule":"freezer","reset":["colour"]}`, []string{`"colour" is no key of a rule; known: name, title`}},
-		{"choices", "list_alerts", `{"status":"fireing"}`, []string{"must be one of open, firing, acknowledged, resolved", `did you mean "firing"?`}},
+		{
+			"reset of no key", "update_alert_rule", `{"rule":"freezer","reset":["colour"]}`,
+			[]string{`"colour" is no key of a rule; known: name, title`},
+		},
+		{
+			"choices", "list_alerts", `{"status":"fireing"}`,
+			[]string{"must be one of open, firing, acknowledged, resolved", `did you mean "firing"?`},
+		},
 		{"numbers", "list_alerts", `{"limit":1000}`, []string{"limit: must be a whole number from 1 to 100; got \"1000\""}},
-		{"times", "list_alerts", `{"since":"yesterday"}`, []string{"since: must be a duration such as 2h or a time such as 2026-03-02T13:00:00+01:00; got \"yesterday\""}},
+		{
+			"times", "list_alerts", `{"since":"yesterday"}`,
+			[]string{"since: must be a duration such as 2h or a time such as 2026-03-02T13:00:00+01:00; got \"yesterday\""},
+		},
 		{"cursors", "list_alerts", `{"cursor":"page2"}`, []string{"cursor: is not one that list_alerts gave"}},
 		{"alerts", "acknowledge_alert", `{"id":"nope"}`, []string{"(not_found)", `no alert "nope"`}},
 		{"arguments that are none", "list_alerts", `"open"`, []string{"must be one JSON object"}},
@@ -248,5 +299,6 @@ func TestTwoProcessesShareOneStore(t *testing.T) {
 		t.Errorf("the daemon sees %+v, %v", v, err)
 	}
 	daemon.ok("update_alert_rule", `{"rule":"x","severity":"low"}`)
-	wants(t, door.refused("update_alert_rule", `{"rule":"x","severity":"high","expected_version":1}`), "at version 2 now, not 1")
+	wants(t, door.refused("update_alert_rule", `{"rule":"x","severity":"high","expected_version":1}`),
+		"at version 2 now, not 1")
 }

@@ -18,7 +18,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // wireTools is tools/list as it goes over the wire.
 func wireTools(t *testing.T, h *house) (whole json.RawMessage, tools []map[string]any) {
 	t.Helper()
-	answer := h.server.Protocol().HandleMessage(t.Context(), json.RawMessage(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
+	answer := h.server.Protocol().HandleMessage(t.Context(),
+		json.RawMessage(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`))
 	body, err := json.Marshal(answer)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +179,8 @@ func TestToolsFitTheBudgetOfAModel(t *testing.T) {
 	if len(whole) > 30_000 {
 		t.Errorf("tools/list is %d bytes", len(whole))
 	}
-	answer := h.server.Protocol().HandleMessage(t.Context(), json.RawMessage(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`))
+	answer := h.server.Protocol().HandleMessage(t.Context(),
+		json.RawMessage(`{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"x","version":"1"}}}`))
 	result := answer.(protocol.JSONRPCResponse).Result.(protocol.InitializeResult)
 	if n := len(result.Instructions); n == 0 || n >= 2048 {
 		t.Errorf("the instructions are %d bytes", n)
@@ -215,7 +217,8 @@ func TestExamplesWork(t *testing.T) {
 	for _, name := range []string{"describe_data", "query_data", "preview_alert_rule", "get_status", "explain_alert"} {
 		h.ok(name, strings.Replace(example(t, h, name), `"freezer"`, `"freezer_too_warm"`, 1))
 	}
-	h.confirmed("delete_alert_rule", strings.Replace(example(t, h, "delete_alert_rule"), `"freezer"`, `"freezer_too_warm"`, 1))
+	h.confirmed("delete_alert_rule",
+		strings.Replace(example(t, h, "delete_alert_rule"), `"freezer"`, `"freezer_too_warm"`, 1))
 }
 
 func example(t *testing.T, h *house, name string) string {

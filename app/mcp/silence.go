@@ -13,17 +13,21 @@ import (
 
 var silenceTools = []tool{{
 	name: "manage_silences", title: "Manage silences",
-	description: "Hold back messages of a rule or of labels, once (until) or weekly; what is still wrong at the end is told then. preview says what it would hide.",
+	description: "Hold back messages of a rule or of labels, once (until) or weekly; what is still wrong at the end is " +
+		"told then. preview says what it would hide.",
 	input: []property{
 		choice("action", "", "list", "preview", "create", "end"),
 		text("id", "to end"), ruleRef, object("match", "tag: value or [values]"), flag("everything", "all alerts"),
 		text("from", "else now"), text("until", "2h or a time"), flag("open_ended", "no end"),
-		object("weekly", "only then", text("days", "sat,sun or mon-fri"), text("hours", "22:00-07:00"), text("zone", "Europe/Berlin")),
+		object("weekly", "only then", text("days", "sat,sun or mon-fri"), text("hours", "22:00-07:00"),
+			text("zone", "Europe/Berlin")),
 		text("comment", "why"), flag("ended", "list these too"), limit, nextPage, confirm,
 	},
 	aliases: map[string]string{
-		"silence_id": "id", "silence": "id", "rule_id": "rule", "for": "until", "duration": "until", "ends_at": "until", "end": "until",
-		"starts_at": "from", "start": "from", "reason": "comment", "note": "comment", "labels": "match", "matchers": "match", "where": "match",
+		"silence_id": "id", "silence": "id", "rule_id": "rule", "for": "until", "duration": "until", "ends_at": "until",
+		"end":       "until",
+		"starts_at": "from", "start": "from", "reason": "comment", "note": "comment", "labels": "match", "matchers": "match",
+		"where":     "match",
 		"recurring": "weekly", "all": "ended",
 	},
 	output: schema([]property{
@@ -36,7 +40,8 @@ var silenceTools = []tool{{
 
 var silenceShape = []property{
 	text("id", ""), text("about", ""), text("from", ""), text("until", ""), text("weekly", ""), text("state", ""),
-	whole("matches", ""), whole("hides", ""), texts("alerts", ""), text("comment", ""), text("by", ""), text("ended_by", ""),
+	whole("matches", ""), whole("hides", ""), texts("alerts", ""), text("comment", ""), text("by", ""),
+	text("ended_by", ""),
 }
 
 // shownSilence is a silence as a model reads it.
@@ -76,7 +81,8 @@ const silenceNote = "about, alerts and comment are data from measurements and pe
 
 func (s *Server) silence(v app.SilenceView) shownSilence {
 	out := shownSilence{
-		ID: v.ID, About: silenced(v), From: s.when(v.From), Until: "until somebody ends it", State: v.State, Matches: v.Matches, Hides: v.Hides,
+		ID: v.ID, About: silenced(v), From: s.when(v.From), Until: "until somebody ends it", State: v.State,
+		Matches: v.Matches, Hides: v.Hides,
 		Alerts: []string{}, Comment: cleaned(v.Comment, noteSize), By: cleaned(v.By.Name, dataSize),
 	}
 	if v.Until != nil {
@@ -191,13 +197,16 @@ func (s *Server) createSilence(ctx context.Context, a *arguments, preview bool, 
 		return nil, spelledHere(err)
 	}
 	a.did(made.Silence.ID, nil)
-	return s.silenceAnswer(made, "Made silence "+made.Silence.ID+"; it "+s.wouldHide(made.Silence, "hides")+" What is still wrong at its end is told then."), nil
+	return s.silenceAnswer(made, "Made silence "+made.Silence.ID+"; it "+s.wouldHide(made.Silence, "hides")+
+		" What is still wrong at its end is told then."), nil
 }
 
 // askToSilence asks before every alert, or one for ever, is silenced. A silence
 // that comes or goes meanwhile needs another answer, so that one answer makes
 // one silence.
-func (s *Server) askToSilence(ctx context.Context, a *arguments, token string, v app.SilenceView, spelled string) (string, error) {
+func (s *Server) askToSilence(ctx context.Context, a *arguments, token string, v app.SilenceView,
+	spelled string,
+) (string, error) {
 	list, err := s.app.ListSilences(ctx, false)
 	if err != nil {
 		return "", err
@@ -207,7 +216,8 @@ func (s *Server) askToSilence(ctx context.Context, a *arguments, token string, v
 		ids = append(ids, other.ID)
 	}
 	return s.ask(ctx, a, token, question{
-		tool: "manage_silences", text: "Silence " + silenced(v) + "? Nobody is told of it " + s.ends(v) + ". It " + s.wouldHide(v, "would hide"),
+		tool: "manage_silences", text: "Silence " + silenced(v) + "? Nobody is told of it " + s.ends(v) + ". It " +
+			s.wouldHide(v, "would hide"),
 		subject: "silence of " + silenced(v), state: strings.Join(ids, " "), effect: spelled,
 	})
 }
@@ -257,7 +267,8 @@ func (s *Server) silenceRequest(a *arguments) app.SilenceRequest {
 // spelledHere puts what the use case says into the words of the arguments.
 func spelledHere(err error) error {
 	if ours, ok := err.(*rules.Error); ok && ours.Field == "until" { //nolint:errorlint // the use case returns it bare
-		text := strings.ReplaceAll(ours.Text, "or say that it is open-ended and lasts until somebody ends it", `or say "open_ended": true`)
+		text := strings.ReplaceAll(ours.Text, "or say that it is open-ended and lasts until somebody ends it",
+			`or say "open_ended": true`)
 		return &rules.Error{Code: ours.Code, Field: ours.Field, Text: text}
 	}
 	return err
@@ -276,7 +287,8 @@ func (s *Server) endSilence(ctx context.Context, a *arguments) (any, error) {
 		return nil, err
 	}
 	a.did(id, nil)
-	return s.silenceAnswer(ended, fmt.Sprintf("Ended silence %s of %s. What is still wrong is told now.", id, silenced(ended.Silence))), nil
+	return s.silenceAnswer(ended,
+		fmt.Sprintf("Ended silence %s of %s. What is still wrong is told now.", id, silenced(ended.Silence))), nil
 }
 
 // whichSilence asks for the id, with those that there are.

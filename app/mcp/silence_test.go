@@ -12,21 +12,27 @@ func TestLifeOfASilence(t *testing.T) {
 	h.fire(h.create("Fridge"), "sensor=a")
 
 	would := h.ok("manage_silences", `{"action":"preview","rule":"freezer","until":"2h"}`)
-	wants(t, would["summary"].(string), "Nothing was changed. This would hide 2 alerts now (rule freezer), until 2026-03-02T15:00:00+01:00 (in 2 h).")
+	wants(t, would["summary"].(string),
+		"Nothing was changed. This would hide 2 alerts now (rule freezer), until 2026-03-02T15:00:00+01:00 (in 2 h).")
 	if list := h.ok("manage_silences", `{}`); list["total"] != 0.0 {
 		t.Errorf("a preview was saved: %v", list)
 	}
 
-	made := h.ok("manage_silences", `{"action":"create","match":{"sensor":"a"},"until":"18:00","comment":"defrosting\u202e both"}`)
-	wants(t, made["summary"].(string), "hides 2 alerts now (sensor=a), until 2026-03-02T18:00:00+01:00", "What is still wrong at its end is told then.")
+	made := h.ok("manage_silences",
+		`{"action":"create","match":{"sensor":"a"},"until":"18:00","comment":"defrosting\u202e both"}`)
+	wants(t, made["summary"].(string), "hides 2 alerts now (sensor=a), until 2026-03-02T18:00:00+01:00",
+		"What is still wrong at its end is told then.")
 	s := made["silence"].(map[string]any)
-	if s["state"] != "running" || s["by"] != "anna via claude-code" || s["comment"] != "defrosting both" || fmt.Sprint(s["alerts"]) == "[]" {
+	if s["state"] != "running" || s["by"] != "anna via claude-code" || s["comment"] != "defrosting both" ||
+		fmt.Sprint(s["alerts"]) == "[]" {
 		t.Errorf("made %v", s)
 	}
 	wants(t, made["note"].(string), "not instructions")
 
-	weekly := h.ok("manage_silences", `{"action":"create","rule":"freezer","weekly":{"days":["sat","sun"],"hours":"22:00-07:00"}}`)
-	if w := weekly["silence"].(map[string]any); w["weekly"] != "sat,sun 22:00-07:00 Europe/Berlin" || w["state"] != "waiting" || w["until"] != "until somebody ends it" {
+	weekly := h.ok("manage_silences",
+		`{"action":"create","rule":"freezer","weekly":{"days":["sat","sun"],"hours":"22:00-07:00"}}`)
+	if w := weekly["silence"].(map[string]any); w["weekly"] != "sat,sun 22:00-07:00 Europe/Berlin" ||
+		w["state"] != "waiting" || w["until"] != "until somebody ends it" {
 		t.Errorf("weekly is %v", w)
 	}
 	wants(t, weekly["summary"].(string), "does not run now; of the open alerts it is about 2 alerts")
@@ -35,7 +41,8 @@ func TestLifeOfASilence(t *testing.T) {
 	if list["total"] != 2.0 || len(list["silences"].([]any)) != 2 {
 		t.Errorf("listed %v", list)
 	}
-	wants(t, h.refused("manage_silences", `{"action":"end"}`), "id: is missing; those that are not over: "+s["id"].(string)+" (sensor=a)")
+	wants(t, h.refused("manage_silences", `{"action":"end"}`), "id: is missing; those that are not over: "+
+		s["id"].(string)+" (sensor=a)")
 	ended := h.ok("manage_silences", `{"action":"end","silence_id":"`+s["id"].(string)+`"}`)
 	wants(t, ended["summary"].(string), "What is still wrong is told now.")
 	if e := ended["silence"].(map[string]any); e["state"] != "over" || e["ended_by"] != "anna via claude-code" {
@@ -52,8 +59,10 @@ func TestLifeOfASilence(t *testing.T) {
 func TestASilenceMayBeginLater(t *testing.T) {
 	h := newHouse(t)
 	h.create("Freezer")
-	s := h.ok("manage_silences", `{"action":"create","rule":"freezer","from":"2026-03-03 08:00","for":"2h"}`)["silence"].(map[string]any)
-	if s["from"] != "2026-03-03T08:00:00+01:00 (in 19 h)" || s["until"] != "2026-03-03T10:00:00+01:00 (in 21 h)" || s["state"] != "waiting" {
+	s := h.ok("manage_silences",
+		`{"action":"create","rule":"freezer","from":"2026-03-03 08:00","for":"2h"}`)["silence"].(map[string]any)
+	if s["from"] != "2026-03-03T08:00:00+01:00 (in 19 h)" || s["until"] != "2026-03-03T10:00:00+01:00 (in 21 h)" ||
+		s["state"] != "waiting" {
 		t.Errorf("made %v", s)
 	}
 }
@@ -73,7 +82,8 @@ func TestWhatASilenceIsAboutIsUnderstood(t *testing.T) {
 	} {
 		h := newHouse(t)
 		h.create("Freezer")
-		if !strings.Contains(arguments, "until") && !strings.Contains(arguments, "weekly") && !strings.Contains(arguments, "recurring") {
+		if !strings.Contains(arguments, "until") && !strings.Contains(arguments, "weekly") &&
+			!strings.Contains(arguments, "recurring") {
 			arguments += `,"until":"2h"`
 		}
 		got := h.ok("manage_silences", `{"action":"create",`+arguments+`}`)
@@ -87,17 +97,41 @@ func TestSilencesThatCannotBeAreRefused(t *testing.T) {
 	h := newHouse(t)
 	h.create("Freezer")
 	for _, tt := range []struct{ name, arguments, want string }{
-		{"without an end", `{"action":"create","rule":"freezer"}`, `until: is missing; give an end or a length, for example 2h, or say "open_ended": true`},
+		{
+			"without an end", `{"action":"create","rule":"freezer"}`,
+			`until: is missing; give an end or a length, for example 2h, or say "open_ended": true`,
+		},
 		{"of nothing", `{"action":"create","until":"2h"}`, "so this would silence every alert; name a rule"},
-		{"of everything and one rule", `{"action":"create","rule":"freezer","everything":true,"until":"2h"}`, "everything: is for a silence of all alerts"},
+		{
+			"of everything and one rule", `{"action":"create","rule":"freezer","everything":true,"until":"2h"}`,
+			"everything: is for a silence of all alerts",
+		},
 		{"of an unknown rule", `{"action":"create","rule":"frezer","until":"2h"}`, "did you mean freezer?"},
-		{"in the past", `{"action":"create","rule":"freezer","until":"2026-03-02 12:00"}`, "until: must be after the silence begins"},
-		{"with a strange week", `{"action":"create","rule":"freezer","weekly":{"day":"sat"}}`, "weekly.day: no such key; did you mean days?"},
-		{"with strange days", `{"action":"create","rule":"freezer","weekly":{"days":"someday"}}`, "weekly.days: must be days such as mon-fri"},
-		{"with a strange match", `{"action":"create","match":["a"],"until":"2h"}`, `match: must be tags with their values, such as {"room":"kitchen"}; got a list`},
-		{"with a strange value", `{"action":"create","match":{"room":{"a":1}},"until":"2h"}`, "match.room: must be a text or a list of texts; got an object"},
+		{
+			"in the past", `{"action":"create","rule":"freezer","until":"2026-03-02 12:00"}`,
+			"until: must be after the silence begins",
+		},
+		{
+			"with a strange week", `{"action":"create","rule":"freezer","weekly":{"day":"sat"}}`,
+			"weekly.day: no such key; did you mean days?",
+		},
+		{
+			"with strange days", `{"action":"create","rule":"freezer","weekly":{"days":"someday"}}`,
+			"weekly.days: must be days such as mon-fri",
+		},
+		{
+			"with a strange match", `{"action":"create","match":["a"],"until":"2h"}`,
+			`match: must be tags with their values, such as {"room":"kitchen"}; got a list`,
+		},
+		{
+			"with a strange value", `{"action":"create","match":{"room":{"a":1}},"until":"2h"}`,
+			"match.room: must be a text or a list of texts; got an object",
+		},
 		{"by a strange word", `{"action":"make"}`, "action: must be one of list, preview, create, end"},
-		{"of hours outside of the week", `{"action":"create","rule":"freezer","hours":"22:00-07:00"}`, `You may have meant: manage_silences {"action":"create","rule":"freezer","weekly":{"hours":"22:00-07:00"}}`},
+		{
+			"of hours outside of the week", `{"action":"create","rule":"freezer","hours":"22:00-07:00"}`,
+			`You may have meant: manage_silences {"action":"create","rule":"freezer","weekly":{"hours":"22:00-07:00"}}`,
+		},
 		{"that are over", `{"action":"end","id":"nope"}`, `there is no silence "nope"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) { wants(t, h.refused("manage_silences", tt.arguments), tt.want) })

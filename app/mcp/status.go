@@ -15,8 +15,10 @@ var statusTools = []tool{{
 	input:       []property{detail},
 	aliases:     map[string]string{"verbose": "detail", "level": "detail"},
 	output: schema([]property{
-		text("status", ""), text("version", ""), object("daemon", "", flag("running", ""), text("since", ""), text("last_tick", "")),
-		text("database", ""), object("rules", ""), object("alerts", ""), list("sources", "", text("name", ""), flag("ok", ""), text("error", "")),
+		text("status", ""), text("version", ""),
+		object("daemon", "", flag("running", ""), text("since", ""), text("last_tick", "")),
+		text("database", ""), object("rules", ""), object("alerts", ""),
+		list("sources", "", text("name", ""), flag("ok", ""), text("error", "")),
 		list("channels", "", text("name", ""), text("health", ""), text("last_error", "")),
 		whole("undelivered", ""), whole("dead_letters", ""), text("clock", ""), object("engine", ""),
 		texts("problems", ""), texts("warnings", ""), text("summary", ""),
@@ -91,20 +93,27 @@ func (s *Server) status(ctx context.Context, a *arguments) (any, error) {
 	}
 	v := s.app.AskedStatus(ctx)
 	out := statusAnswer{
-		Status: v.Status, Version: v.Version, Daemon: shownDaemon{Running: v.Daemon.Running, Since: s.when(v.Daemon.Since)}, Database: v.Database, Rules: v.Rules,
+		Status: v.Status, Version: v.Version, Daemon: shownDaemon{Running: v.Daemon.Running, Since: s.when(v.Daemon.Since)},
+		Database: v.Database, Rules: v.Rules,
 		Alerts:  shownAlertCounts{v.Alerts["firing"], v.Alerts["acknowledged"]},
 		Sources: []shownSource{}, Channels: []shownChannelHealth{}, Undelivered: v.Outbox, Dead: v.Dead, Clock: v.Clock,
 		Problems: []string{}, Warnings: []string{},
 	}
 	for _, source := range v.Sources {
-		one := shownSource{Name: source.Name, Kind: source.Kind, OK: source.OK, Version: source.Version, Error: cleaned(source.Error, noteSize)}
+		one := shownSource{
+			Name: source.Name, Kind: source.Kind, OK: source.OK, Version: source.Version,
+			Error: cleaned(source.Error, noteSize),
+		}
 		if h := source.Health; h != nil && (full || !h.OK) {
 			one.LastOK = s.when(h.LastOK)
 		}
 		out.Sources = append(out.Sources, one)
 	}
 	for _, c := range v.Channels {
-		one := shownChannelHealth{Name: c.Name, Kind: c.Kind, Health: c.Health, LastError: cleaned(app.TroubleOf(c), noteSize)}
+		one := shownChannelHealth{
+			Name: c.Name, Kind: c.Kind, Health: c.Health,
+			LastError: cleaned(app.TroubleOf(c), noteSize),
+		}
 		if full || c.LastError != "" {
 			one.LastSuccess = s.when(c.LastSuccess)
 		}

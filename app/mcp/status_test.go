@@ -12,7 +12,8 @@ func TestStatusSaysHowItIs(t *testing.T) {
 	h := newHouse(t)
 	h.fire(h.create("Fridge too warm"), "sensor=a")
 	got := h.ok("get_status", `{}`)
-	if got["status"] != "ok" || got["database"] != "ok" || fmt.Sprint(got["alerts"]) != "map[acknowledged:0 firing:1]" || fmt.Sprint(got["rules"]) != "map[enabled:1 total:1 unjudged:0]" {
+	if got["status"] != "ok" || got["database"] != "ok" || fmt.Sprint(got["alerts"]) != "map[acknowledged:0 firing:1]" ||
+		fmt.Sprint(got["rules"]) != "map[enabled:1 total:1 unjudged:0]" {
 		t.Errorf("status is %v", got)
 	}
 	wants(t, got["summary"].(string), "All is well: 1 of 1 rules are on, 1 alerts fire.")

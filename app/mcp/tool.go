@@ -36,7 +36,8 @@ func (t tool) definition() mcp.Tool {
 		Name: t.name, Title: t.title, Description: t.description + " Example: " + t.example,
 		RawInputSchema: schema(t.input, t.required...), RawOutputSchema: t.output,
 		Annotations: mcp.ToolAnnotation{
-			ReadOnlyHint: &t.effect.reads, DestructiveHint: &t.effect.destroys, IdempotentHint: &t.effect.repeatable, OpenWorldHint: &closed,
+			ReadOnlyHint: &t.effect.reads, DestructiveHint: &t.effect.destroys, IdempotentHint: &t.effect.repeatable,
+			OpenWorldHint: &closed,
 		},
 	}
 }
@@ -52,7 +53,8 @@ func propertyNames(list []property) []string {
 }
 
 // tools are all that there are.
-var tools = slices.Concat(ruleTools, alertTools, silenceTools, channelTools, changeTools, dataTools, explainTools, statusTools)
+var tools = slices.Concat(ruleTools, alertTools, silenceTools, channelTools, changeTools, dataTools, explainTools,
+	statusTools)
 
 // Reads reports whether a tool changes nothing, so that a call of it may be
 // repeated.

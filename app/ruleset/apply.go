@@ -50,7 +50,8 @@ func (p *Planner) do(ctx context.Context, by rules.Actor, s *Step) error {
 	planned := s.Version
 	return p.app.Book.Act(ctx, p.app.Time(), s.ID, func(at rules.Setting, l *rules.Ledger) error {
 		if l.Deleted || l.Rule.Version != planned {
-			return rules.Errorf(rules.Conflict, "rule %q was changed since the plan was made (version %d, not %d); apply again", s.Name, l.Rule.Version, planned)
+			return rules.Errorf(rules.Conflict, "rule %q was changed since the plan was made (version %d, not %d); apply again",
+				s.Name, l.Rule.Version, planned)
 		}
 		if s.Act == StepDelete {
 			l.Delete(at, by)

@@ -27,7 +27,10 @@ type draft struct {
 }
 
 func (p *Planner) draft(ctx context.Context, o Options) (*draft, error) {
-	d := &draft{store: p.app.Store, options: o, have: map[string]rules.Rule{}, buried: map[string]rules.Rule{}, known: rules.Index{}, docs: map[string]Doc{}, steps: []Step{}, warnings: []string{}}
+	d := &draft{
+		store: p.app.Store, options: o, have: map[string]rules.Rule{}, buried: map[string]rules.Rule{},
+		known: rules.Index{}, docs: map[string]Doc{}, steps: []Step{}, warnings: []string{},
+	}
 	live, _, err := d.store.Rules(ctx, app.RuleFilter{})
 	if err != nil {
 		return nil, err
@@ -78,7 +81,9 @@ func (d *draft) read(ctx context.Context, docs []Doc) error {
 			continue
 		}
 		if other, twice := first[next.Name]; twice {
-			errs = append(errs, doc.placed(rules.FieldErrorf("name", "%s is the name of the rule at %s too; give one of them another name", next.Name, other.place("name"))))
+			errs = append(errs,
+				doc.placed(rules.FieldErrorf("name", "%s is the name of the rule at %s too; give one of them another name",
+					next.Name, other.place("name"))))
 			continue
 		}
 		first[next.Name] = doc
@@ -116,7 +121,8 @@ func refuseKept(doc rules.Doc) error {
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(doc)) {
 		if !slices.Contains(known, key) {
-			errs = append(errs, rules.FieldErrorf(key, "is kept by tocsin and cannot be set; leave it out, as `tocsin rules export` does"))
+			errs = append(errs,
+				rules.FieldErrorf(key, "is kept by tocsin and cannot be set; leave it out, as `tocsin rules export` does"))
 		}
 	}
 	return errors.Join(errs...)
@@ -135,7 +141,8 @@ func (d *draft) step(ctx context.Context, next rules.Rule, doc Doc) (s Step, err
 		}
 		return s, err
 	}
-	next.ID, next.Version, next.CreatedAt, next.UpdatedAt, next.JudgedSince, next.CreatedBy, next.Unchecked = was.ID, was.Version, was.CreatedAt, was.UpdatedAt, was.JudgedSince, was.CreatedBy, was.Unchecked
+	next.ID, next.Version, next.CreatedAt, next.UpdatedAt, next.JudgedSince, next.CreatedBy, next.Unchecked = was.ID,
+		was.Version, was.CreatedAt, was.UpdatedAt, was.JudgedSince, was.CreatedBy, was.Unchecked
 	s.ID, s.Version, s.next = was.ID, was.Version, next
 	as := was
 	as.Managed = next.Managed // which no file says
@@ -188,7 +195,10 @@ func (d *draft) prune(ctx context.Context) (err error) {
 		if _, wanted := d.docs[r.ID]; wanted || r.Managed == "" {
 			continue
 		}
-		s := Step{Act: StepDelete, Name: name, ID: r.ID, Version: r.Version, File: r.Managed, Changes: []rules.KeyChange{}, next: r}
+		s := Step{
+			Act: StepDelete, Name: name, ID: r.ID, Version: r.Version, File: r.Managed, Changes: []rules.KeyChange{},
+			next: r,
+		}
 		if s.Drift, err = d.drift(ctx, r); err != nil {
 			return err
 		}
@@ -209,7 +219,8 @@ func (d *draft) warnLeft() {
 		}
 		for _, s := range d.gone {
 			if slices.Contains(r.DependsOn, s.Name) || slices.Contains(r.DependsOn, s.ID) {
-				d.warnings = append(d.warnings, fmt.Sprintf("rule %s depends on %s, which is to be deleted; it will fire without regard to it", name, s.Name))
+				d.warnings = append(d.warnings,
+					fmt.Sprintf("rule %s depends on %s, which is to be deleted; it will fire without regard to it", name, s.Name))
 			}
 		}
 	}
@@ -252,7 +263,8 @@ func (d *draft) check(ctx context.Context) error {
 			errs = append(errs, d.docs[s.ID].placed(err))
 			continue
 		}
-		warnings, err := d.house.CheckRule(ctx, &s.next, app.CheckOptions{AllowUnknown: d.options.AllowUnknown, SameData: exists && app.SameData(was, s.next)})
+		warnings, err := d.house.CheckRule(ctx, &s.next,
+			app.CheckOptions{AllowUnknown: d.options.AllowUnknown, SameData: exists && app.SameData(was, s.next)})
 		errs = append(errs, d.docs[s.ID].placed(err))
 		for _, w := range warnings {
 			d.warnings = append(d.warnings, fmt.Sprintf("rule %s: %s", s.Name, w))

@@ -92,7 +92,8 @@ func saysRule(keys rules.Object, r rules.Rule) bool {
 	}
 	got, err := rules.Parse(doc)
 	got.ID, got.Owner, got.Managed, got.Unchecked = r.ID, r.Owner, r.Managed, r.Unchecked
-	got.Version, got.CreatedAt, got.UpdatedAt, got.JudgedSince, got.CreatedBy = r.Version, r.CreatedAt, r.UpdatedAt, r.JudgedSince, r.CreatedBy
+	got.Version, got.CreatedAt, got.UpdatedAt, got.JudgedSince, got.CreatedBy = r.Version, r.CreatedAt, r.UpdatedAt,
+		r.JudgedSince, r.CreatedBy
 	return err == nil && reflect.DeepEqual(got, r)
 }
 

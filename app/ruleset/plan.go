@@ -81,7 +81,9 @@ func (p Plan) Refusal() error {
 	var errs []error
 	for _, s := range p.Steps {
 		if s.Act == StepConflict {
-			errs = append(errs, document.Placed(s.File, rules.Errorf(rules.Conflict, "rule %q exists and was not made by apply; take it over with --adopt, or choose another name", s.Name)))
+			errs = append(errs, document.Placed(s.File,
+				rules.Errorf(rules.Conflict,
+					"rule %q exists and was not made by apply; take it over with --adopt, or choose another name", s.Name)))
 		}
 	}
 	return errors.Join(errs...)

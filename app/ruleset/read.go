@@ -43,7 +43,8 @@ func Read(file string, text []byte) ([]Doc, error) {
 		out = append(out, docs...)
 	}
 	if !found {
-		return nil, document.Placed(file, rules.Errorf(rules.Invalid, "is empty; write rules: with a list of rules below, or rules: [] for none"))
+		return nil, document.Placed(file,
+			rules.Errorf(rules.Invalid, "is empty; write rules: with a list of rules below, or rules: [] for none"))
 	}
 	return out, nil
 }
@@ -65,9 +66,11 @@ func readRuleList(file string, part document.Document) ([]Doc, error) {
 	case len(errs) > 0:
 		return nil, errors.Join(errs...)
 	case list == nil:
-		return nil, document.Placed(root.At, rules.FieldErrorf("rules", "is missing; write rules: with a list of rules below, or rules: [] for none"))
+		return nil, document.Placed(root.At,
+			rules.FieldErrorf("rules", "is missing; write rules: with a list of rules below, or rules: [] for none"))
 	case list.Form != document.FormList:
-		return nil, document.Placed(list.KeyAt, rules.FieldErrorf("rules", "must be a list of rules, each with a - in front; write rules: [] for none"))
+		return nil, document.Placed(list.KeyAt,
+			rules.FieldErrorf("rules", "must be a list of rules, each with a - in front; write rules: [] for none"))
 	}
 	return rulesBelow(file, root, part)
 }
@@ -80,7 +83,9 @@ func rulesBelow(file string, root *document.Node, part document.Document) ([]Doc
 	for i, n := range root.Table["rules"].List {
 		doc, ok := values[i].(rules.Doc)
 		if !ok || len(doc) == 0 {
-			errs = append(errs, document.Placed(n.At, rules.FieldErrorf("rules["+strconv.Itoa(i)+"]", "must be a rule, as keys with values; for example title: Freezer too warm")))
+			errs = append(errs, document.Placed(n.At,
+				rules.FieldErrorf("rules["+strconv.Itoa(i)+"]",
+					"must be a rule, as keys with values; for example title: Freezer too warm")))
 			continue
 		}
 		docs = append(docs, Doc{Doc: doc, File: file, node: n})

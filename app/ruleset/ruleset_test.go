@@ -51,13 +51,17 @@ func newHome(t *testing.T) *home {
 	t.Helper()
 	store, book := booktest.Open(t, "", evaluator.BookOptions{})
 	source := live.New(live.Options{})
-	if err := source.Write([]byte("temperature,room=kitchen,sensor=a celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
+	if err := source.Write([]byte("temperature,room=kitchen,sensor=a "+
+		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
 		t.Fatal(err)
 	}
 	h := &home{T: t, asked: &counting{Source: source}}
 	h.App = app.New(app.App{
-		Config: &app.Config{Every: 30 * rules.Second, Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}}},
-		Store:  store, Book: book, Sources: map[string]evaluator.Source{"home": h.asked},
+		Config: &app.Config{
+			Every:    30 * rules.Second,
+			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
+		},
+		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": h.asked},
 		Now: func() time.Time { return noon },
 	})
 	return h
@@ -147,16 +151,19 @@ func (h *home) say(what, got, want string) {
 
 // one is a rule as a line of a file.
 func one(name, more string) string {
-	return "- {name: " + name + ", measurement: temperature, field: celsius, condition: {operator: \">\", value: 8}" + more + "}\n"
+	return "- {name: " + name + ", measurement: temperature, field: celsius, condition: {operator: \">\", value: 8}" +
+		more + "}\n"
 }
 
 func TestAppliedRulesAreAsTheFileSaysAndASecondRunWritesNothing(t *testing.T) {
 	h := newHome(t)
-	file := "rules:\n" + one("fridge", ", for: 10m, where: {room: kitchen}, group_by: sensor, channels: phone") + one("hall", ", severity: high")
+	file := "rules:\n" + one("fridge", ", for: 10m, where: {room: kitchen}, group_by: sensor, channels: phone") +
+		one("hall", ", severity: high")
 	h.say("first run", h.apply(file, ruleset.Options{}), "create fridge, create hall")
 	r, err := h.Rule(h.Context(), "fridge")
 	h.must(err)
-	if r.Managed != "rules.yaml" || r.For != 10*rules.Minute || r.Source != "home" || r.CreatedBy != "deploy" || r.Version != 1 {
+	if r.Managed != "rules.yaml" || r.For != 10*rules.Minute || r.Source != "home" || r.CreatedBy != "deploy" ||
+		r.Version != 1 {
 		t.Errorf("rule = %+v", r.Rule)
 	}
 	before := h.versions()
@@ -172,7 +179,8 @@ func TestAppliedRulesAreAsTheFileSaysAndASecondRunWritesNothing(t *testing.T) {
 func TestAKeyThatIsLeftOutGoesBackToItsDefault(t *testing.T) {
 	h := newHome(t)
 	h.apply("rules:\n"+one("fridge", ", for: 10m, severity: high"), ruleset.Options{})
-	h.say("plan", h.apply("rules:\n"+one("fridge", ", cooldown: 15m"), ruleset.Options{}), `update fridge (for "10m"> severity "high">"medium" cooldown >"15m")`)
+	h.say("plan", h.apply("rules:\n"+one("fridge", ", cooldown: 15m"), ruleset.Options{}),
+		`update fridge (for "10m"> severity "high">"medium" cooldown >"15m")`)
 	r, err := h.Rule(h.Context(), "fridge")
 	h.must(err)
 	if r.For != 0 || r.Severity != rules.Medium || r.Version != 2 {
@@ -189,12 +197,17 @@ func TestRulesMayDependOnEachOtherInAnyOrder(t *testing.T) {
 
 func TestRulesOfOtherDoorsAreOnlyAdoptedWhenAsked(t *testing.T) {
 	h := newHome(t)
-	_, err := h.CreateRule(h.Context(), anna, rules.Doc{"name": "fridge", "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 9}}, app.SaveOptions{})
+	_, err := h.CreateRule(h.Context(), anna,
+		rules.Doc{
+			"name": "fridge", "measurement": "temperature", "field": "celsius",
+			"condition": rules.Doc{"operator": ">", "value": 9},
+		}, app.SaveOptions{})
 	h.must(err)
 	file := "rules:\n" + one("fridge", "") + one("hall", "")
 	p := h.plan(file, ruleset.Options{})
 	h.say("plan", outline(p), "conflict fridge (condition.value 9>8), create hall")
-	if _, err := ruleset.New(h.App).Apply(t.Context(), deploy, p); rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), `rule "fridge" exists and was not made by apply`) {
+	if _, err := ruleset.New(h.App).Apply(t.Context(), deploy, p); rules.CodeOf(err) != rules.Conflict ||
+		!strings.Contains(err.Error(), `rule "fridge" exists and was not made by apply`) {
 		t.Errorf("apply of a conflict: %v", err)
 	}
 	if n := h.versions(); n != 1 {
@@ -206,14 +219,19 @@ func TestRulesOfOtherDoorsAreOnlyAdoptedWhenAsked(t *testing.T) {
 
 func TestPruneDeletesOnlyWhatApplyMade(t *testing.T) {
 	h := newHome(t)
-	_, err := h.CreateRule(h.Context(), anna, rules.Doc{"name": "hers", "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"operator": ">", "value": 9}, "depends_on": nil}, app.SaveOptions{})
+	_, err := h.CreateRule(h.Context(), anna,
+		rules.Doc{
+			"name": "hers", "measurement": "temperature", "field": "celsius",
+			"condition": rules.Doc{"operator": ">", "value": 9}, "depends_on": nil,
+		}, app.SaveOptions{})
 	h.must(err)
 	h.apply("rules:\n"+one("fridge", "")+one("hall", ""), ruleset.Options{})
 	h.update("hers", rules.Doc{"depends_on": []any{"hall"}})
 	h.say("without prune", h.apply("rules:\n"+one("fridge", ""), ruleset.Options{}), "unchanged fridge")
 	p := h.plan("rules:\n"+one("fridge", ""), ruleset.Options{Prune: true})
 	h.say("with prune", outline(p), "unchanged fridge, delete hall")
-	if want := "rule hers depends on hall, which is to be deleted; it will fire without regard to it"; !slices.Contains(p.Warnings, want) {
+	const want = "rule hers depends on hall, which is to be deleted; it will fire without regard to it"
+	if !slices.Contains(p.Warnings, want) {
 		t.Errorf("warnings = %q", p.Warnings)
 	}
 	h.say("no rules", h.apply("rules: []", ruleset.Options{Prune: true}), "delete fridge, delete hall")
@@ -227,8 +245,10 @@ func TestPruneDeletesOnlyWhatApplyMade(t *testing.T) {
 func TestARuleThatIsStillNeededIsNotPrunedSilently(t *testing.T) {
 	h := newHome(t)
 	h.apply("rules:\n"+one("hall", "")+one("fridge", ", depends_on: hall"), ruleset.Options{})
-	_, err := ruleset.New(h.App).Plan(t.Context(), h.docs("rules:\n"+one("fridge", ", depends_on: hall")), ruleset.Options{Prune: true})
-	if err == nil || !strings.Contains(err.Error(), `rules.yaml: line 2, column`) || !strings.Contains(err.Error(), `depends_on: there is no rule "hall"`) {
+	_, err := ruleset.New(h.App).Plan(t.Context(), h.docs("rules:\n"+one("fridge", ", depends_on: hall")),
+		ruleset.Options{Prune: true})
+	if err == nil || !strings.Contains(err.Error(), `rules.yaml: line 2, column`) ||
+		!strings.Contains(err.Error(), `depends_on: there is no rule "hall"`) {
 		t.Errorf("plan: %v", err)
 	}
 }
@@ -238,14 +258,17 @@ func TestWhatAnotherDoorChangedIsDrift(t *testing.T) {
 	file := "rules:\n" + one("fridge", ", for: 10m")
 	h.apply(file, ruleset.Options{})
 	h.update("fridge", rules.Doc{"for": "5m"})
-	h.say("edited", outline(h.plan(file, ruleset.Options{})), `update fridge (for "5m">"10m") [updated by anna: for "10m">"5m"]`)
+	h.say("edited", outline(h.plan(file, ruleset.Options{})),
+		`update fridge (for "5m">"10m") [updated by anna: for "10m">"5m"]`)
 	h.update("fridge", rules.Doc{"for": "10m"})
 	h.say("edited back", outline(h.plan(file, ruleset.Options{})), `unchanged fridge`)
 	h.update("fridge", rules.Doc{"severity": "low"})
 	p := h.plan("rules: []", ruleset.Options{Prune: true})
 	h.say("to be pruned", outline(p), `delete fridge [updated by anna: severity "medium">"low"]`)
-	h.say("applied", h.apply(file, ruleset.Options{}), `update fridge (severity "low">"medium") [updated by anna: severity "medium">"low"]`)
-	h.say("another file, no drift", outline(h.plan("rules:\n"+one("fridge", ""), ruleset.Options{})), `update fridge (for "10m">)`)
+	h.say("applied", h.apply(file, ruleset.Options{}),
+		`update fridge (severity "low">"medium") [updated by anna: severity "medium">"low"]`)
+	h.say("another file, no drift", outline(h.plan("rules:\n"+one("fridge", ""), ruleset.Options{})),
+		`update fridge (for "10m">)`)
 	_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
 	h.must(err)
 	h.say("deleted", h.apply(file, ruleset.Options{}), `create fridge [deleted by anna: ]`)
@@ -258,7 +281,8 @@ func TestARuleChangedBetweenPlanAndApplyIsLeftAlone(t *testing.T) {
 	p := h.plan("rules:\n"+one("fridge", ", for: 1m")+one("hall", ", for: 1m"), ruleset.Options{})
 	h.update("fridge", rules.Doc{"severity": "low"})
 	done, err := ruleset.New(h.App).Apply(t.Context(), deploy, p)
-	if rules.CodeOf(err) != rules.Conflict || !strings.Contains(err.Error(), `rule "fridge" was changed since the plan was made (version 2, not 1); apply again`) {
+	if rules.CodeOf(err) != rules.Conflict ||
+		!strings.Contains(err.Error(), `rule "fridge" was changed since the plan was made (version 2, not 1); apply again`) {
 		t.Errorf("apply: %v", err)
 	}
 	if len(done) != 1 || done[0].Name != "hall" || done[0].Version != 2 {
@@ -274,19 +298,45 @@ func TestARuleChangedBetweenPlanAndApplyIsLeftAlone(t *testing.T) {
 func TestNothingIsAppliedUnlessEverythingIsGood(t *testing.T) {
 	head := "rules:\n" + one("good", "")
 	for _, tt := range []struct{ name, rules, want string }{
-		{"a mistyped key", "- name: b\n  measurement: temperature\n  field: celsius\n  conditon: {}\n", "rules.yaml: line 6, column 3: conditon: no such key; did you mean condition?"},
-		{"a mistyped key deep inside", "- name: b\n  measurement: temperature\n  field: celsius\n  condition:\n    operator: '>'\n    valu: 3\n", "rules.yaml: line 8, column 5: condition.valu: no such key; did you mean value?"},
-		{"a key in braces", "- {name: b, measurement: temperature, field: celsius, condition: {operator: '>', value: 3, windw: 5m}}\n", "rules.yaml: line 3, column 92: condition.windw: no such key; did you mean window?"},
-		{"a wrong value in a list", "- name: b\n  measurement: temperature\n  field: celsius\n  condition: {operator: '>', value: 3}\n  levels:\n  - value: 4\n    severity: hgh\n", "rules.yaml: line 9, column 5: levels[0].severity: must be one of low"},
-		{"a missing key", "- title: B\n  field: celsius\n  condition: {operator: '>', value: 3}\n", "rules.yaml: line 3, column 3: measurement: is missing"},
-		{"a field that does not exist", "- name: b\n  measurement: temperature\n  field: celsus\n  condition: {operator: '>', value: 3}\n", `rules.yaml: line 5, column 3: field: "celsus" does not exist; did you mean celsius?`},
-		{"a tag value that does not exist", "- name: b\n  measurement: temperature\n  field: celsius\n  where: {room: attic}\n  condition: {operator: '>', value: 3}\n", `rules.yaml: line 6, column 11: where.room: "attic" does not exist`},
-		{"a channel that does not exist", one("b", ", channels: pager"), `rules.yaml: line 3, column 93: channels: no channel "pager"; known: mail, phone`},
+		{
+			"a mistyped key", "- name: b\n  measurement: temperature\n  field: celsius\n  conditon: {}\n",
+			"rules.yaml: line 6, column 3: conditon: no such key; did you mean condition?",
+		},
+		{"a mistyped key deep inside", "- name: b\n  measurement: temperature\n  field: celsius\n  condition:\n    " +
+			"operator: '>'\n    valu: 3\n", "rules.yaml: line 8, column 5: condition.valu: no such key; did you mean value?"},
+		{"a key in braces", "- {name: b, measurement: temperature, field: celsius, condition: {operator: '>', value: 3, " +
+			"windw: 5m}}\n", "rules.yaml: line 3, column 92: condition.windw: no such key; did you mean window?"},
+		{
+			"a wrong value in a list",
+			"- name: b\n  measurement: temperature\n  field: celsius\n  condition: {operator: '>', value: 3}\n  levels:\n  - " +
+				"value: 4\n    severity: hgh\n", "rules.yaml: line 9, column 5: levels[0].severity: must be one of low",
+		},
+		{
+			"a missing key", "- title: B\n  field: celsius\n  condition: {operator: '>', value: 3}\n",
+			"rules.yaml: line 3, column 3: measurement: is missing",
+		},
+		{"a field that does not exist", "- name: b\n  measurement: temperature\n  field: celsus\n  condition: {operator: " +
+			"'>', value: 3}\n", `rules.yaml: line 5, column 3: field: "celsus" does not exist; did you mean celsius?`},
+		{
+			"a tag value that does not exist",
+			"- name: b\n  measurement: temperature\n  field: celsius\n  where: {room: attic}\n  condition: {operator: '>', " +
+				"value: 3}\n", `rules.yaml: line 6, column 11: where.room: "attic" does not exist`,
+		},
+		{
+			"a channel that does not exist", one("b", ", channels: pager"),
+			`rules.yaml: line 3, column 93: channels: no channel "pager"; known: mail, phone`,
+		},
 		{"a source that does not exist", one("b", ", source: shed"), `source: there is no source "shed"; known: home`},
 		{"a parent that does not exist", one("b", ", depends_on: nobody"), `depends_on: there is no rule "nobody"`},
-		{"a name twice", one("b", "") + one("b", ""), "rules.yaml: line 4, column 4: name: b is the name of the rule at rules.yaml: line 3, column 4 too"},
+		{
+			"a name twice", one("b", "") + one("b", ""),
+			"rules.yaml: line 4, column 4: name: b is the name of the rule at rules.yaml: line 3, column 4 too",
+		},
 		{"what tocsin keeps", one("b", ", version: 3"), "version: is kept by tocsin and cannot be set"},
-		{"a circle", one("b", ", depends_on: c") + one("c", ", depends_on: [d, b]") + one("d", ", depends_on: [b, c]"), "depends_on: goes round in a circle: b on c on d on b; take one of them out"},
+		{
+			"a circle", one("b", ", depends_on: c") + one("c", ", depends_on: [d, b]") + one("d", ", depends_on: [b, c]"),
+			"depends_on: goes round in a circle: b on c on d on b; take one of them out",
+		},
 		{"a circle of one", one("b", ", depends_on: b"), "depends_on: goes round in a circle: b on b"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -304,7 +354,8 @@ func TestNothingIsAppliedUnlessEverythingIsGood(t *testing.T) {
 
 func TestEveryFaultOfAllFilesIsToldAtOnce(t *testing.T) {
 	h := newHome(t)
-	_, err := ruleset.New(h.App).Plan(t.Context(), h.docs("rules:\n"+one("a", ", severity: hgh, cooldown: 5")+one("b", ", chanels: x")), ruleset.Options{})
+	_, err := ruleset.New(h.App).Plan(t.Context(),
+		h.docs("rules:\n"+one("a", ", severity: hgh, cooldown: 5")+one("b", ", chanels: x")), ruleset.Options{})
 	if got := strings.Count(err.Error(), "rules.yaml: line "); got != 3 {
 		t.Errorf("%d faults, want 3:\n%v", got, err)
 	}
@@ -333,12 +384,19 @@ func TestFilesThatAreNoRulesAreRefusedWithTheirPlace(t *testing.T) {
 
 func TestDocumentsJSONAndOldNamesAreRead(t *testing.T) {
 	h := newHome(t)
-	h.say("two documents", h.apply("---\nrules:\n"+one("a", "")+"---\nrules:\n"+one("b", "")+"---\n", ruleset.Options{}), "create a, create b")
-	h.say("JSON with tabs", h.apply("\ufeff{\n\t\"rules\": [\n\t\t{\"name\": \"c\", \"measurement\": \"temperature\", \"field\": \"celsius\", \"condition\": {\"operator\": \"\\u003e\", \"value\": 1}, \"labels\": {\"v\": \"1.10\"}}\n\t]\n}\n", ruleset.Options{}), "create c")
-	h.say("old names", h.apply("rules:\n- {name: d, monitor_id: 7, cooldown_minutes: 5, is_active: false, labels: {version: 1.10}, condition: {aggregation: avg, operator: gt, value: 0x10}}\n", ruleset.Options{}), "create d")
+	h.say("two documents", h.apply("---\nrules:\n"+one("a", "")+"---\nrules:\n"+one("b", "")+"---\n", ruleset.Options{}),
+		"create a, create b")
+	h.say("JSON with tabs",
+		h.apply("\ufeff{\n\t\"rules\": [\n\t\t{\"name\": \"c\", \"measurement\": \"temperature\", \"field\": \"celsius\", "+
+			"\"condition\": {\"operator\": \"\\u003e\", \"value\": 1}, \"labels\": {\"v\": \"1.10\"}}\n\t]\n}\n",
+			ruleset.Options{}), "create c")
+	h.say("old names",
+		h.apply("rules:\n- {name: d, monitor_id: 7, cooldown_minutes: 5, is_active: false, labels: {version: 1.10}, "+
+			"condition: {aggregation: avg, operator: gt, value: 0x10}}\n", ruleset.Options{}), "create d")
 	r, err := h.Rule(t.Context(), "d")
 	h.must(err)
-	if r.Measurement != "temperature" || r.Cooldown != 5*rules.Minute || r.Enabled || r.Labels["version"] != "1.10" || r.Condition.Value != rules.Num(16) || r.Condition.Aggregation != rules.Mean {
+	if r.Measurement != "temperature" || r.Cooldown != 5*rules.Minute || r.Enabled || r.Labels["version"] != "1.10" ||
+		r.Condition.Value != rules.Num(16) || r.Condition.Aggregation != rules.Mean {
 		t.Errorf("rule = %+v", r.Rule)
 	}
 }
@@ -346,7 +404,8 @@ func TestDocumentsJSONAndOldNamesAreRead(t *testing.T) {
 func TestUnknownDataIsAllowedOnceAndNotAskedAgain(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n- {name: later, measurement: humidity, field: percent, condition: {operator: '>', value: 8}}\n"
-	if _, err := ruleset.New(h.App).Plan(t.Context(), h.docs(file), ruleset.Options{}); err == nil || !strings.Contains(err.Error(), "allow unknown data") {
+	if _, err := ruleset.New(h.App).Plan(t.Context(), h.docs(file), ruleset.Options{}); err == nil ||
+		!strings.Contains(err.Error(), "allow unknown data") {
 		t.Errorf("plan: %v", err)
 	}
 	p := h.plan(file, ruleset.Options{AllowUnknown: true})
@@ -373,7 +432,11 @@ func TestAPlanAsksTheSourceOnceForManyRules(t *testing.T) {
 // applied.
 func TestExportAppliesToNothing(t *testing.T) {
 	h := newHome(t)
-	nasty := []string{"a: b # c", "l1\nl2\n\n  l3 ", " lead", "@x", "true", "null", "~", "0x10", "- a", "{x}", "'", `"q" it's`, `\d`, "* * *", "!x", "| x", "y", "a\n", "1.10", "007", "<<", "{{.labels.sensor}} at {{.value}} °C <b>&", "é😀"}
+	nasty := []string{
+		"a: b # c", "l1\nl2\n\n  l3 ", " lead", "@x", "true", "null", "~", "0x10", "- a", "{x}", "'",
+		`"q" it's`, `\d`, "* * *", "!x", "| x", "y", "a\n", "1.10", "007", "<<", "{{.labels.sensor}} at {{.value}} °C <b>&",
+		"é😀",
+	}
 	var list []any
 	for i, text := range nasty {
 		field := "door"
@@ -381,15 +444,36 @@ func TestExportAppliesToNothing(t *testing.T) {
 			field = "celsius"
 		}
 		list = append(list, rules.Doc{
-			"name": fmt.Sprintf("r%02d", i), "title": strings.ReplaceAll(text, "\n", " "), "measurement": "temperature", "field": field,
+			"name": fmt.Sprintf("r%02d", i), "title": strings.ReplaceAll(text, "\n", " "), "measurement": "temperature",
+			"field":   field,
 			"summary": text, "labels": rules.Doc{"x": strings.TrimSpace(strings.ReplaceAll(text, "\n", " "))},
 			"condition": rules.Doc{"operator": "==", "value": strings.ReplaceAll(text, "\n", " ")},
 		})
 	}
 	list = append(list,
-		rules.Doc{"name": "full", "title": "Full", "enabled": false, "source": "home", "measurement": "temperature", "field": "celsius", "where": rules.Doc{"room": []any{"hall", "kitchen"}}, "group_by": []any{"sensor"}, "condition": rules.Doc{"aggregation": "mean", "window": "10m", "operator": "outside", "value": []any{2, 8}}, "levels": []any{rules.Doc{"value": []any{0, 10}, "severity": "critical", "channels": []any{"mail"}}}, "for": "10m", "keep_firing_for": "5m", "every": "0 7 * * mon", "zone": "Europe/Berlin", "severity": "high", "cooldown": "15m", "remind": []any{"30m", "2h"}, "escalate": rules.Doc{"after": "30m", "channels": []any{"mail"}}, "channels": []any{"phone"}, "no_data": "alert", "active": rules.Doc{"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}, "depends_on": []any{"r00"}, "runbook": "https://wiki.example/x", "max_series": 5},
-		rules.Doc{"name": "gone", "measurement": "temperature", "group_by": []any{"sensor"}, "condition": rules.Doc{"type": "absence", "expect": []any{rules.Doc{"sensor": "a"}}}},
-		rules.Doc{"name": "sum", "condition": rules.Doc{"type": "expression", "inputs": rules.Doc{"t": rules.Doc{"measurement": "temperature", "field": "celsius"}, "u": rules.Doc{"measurement": "temperature", "field": "celsius", "aggregation": "max", "window": "1h"}}, "expr": "t > 80 && u < 5"}},
+		rules.Doc{
+			"name": "full", "title": "Full", "enabled": false, "source": "home", "measurement": "temperature",
+			"field": "celsius", "where": rules.Doc{"room": []any{"hall", "kitchen"}}, "group_by": []any{"sensor"},
+			"condition": rules.Doc{"aggregation": "mean", "window": "10m", "operator": "outside", "value": []any{2, 8}},
+			"levels":    []any{rules.Doc{"value": []any{0, 10}, "severity": "critical", "channels": []any{"mail"}}},
+			"for":       "10m", "keep_firing_for": "5m", "every": "0 7 * * mon", "zone": "Europe/Berlin", "severity": "high",
+			"cooldown": "15m", "remind": []any{"30m", "2h"}, "escalate": rules.Doc{"after": "30m", "channels": []any{"mail"}},
+			"channels": []any{"phone"}, "no_data": "alert",
+			"active": rules.Doc{"days": "mon-fri", "hours": "07:00-22:00", "zone": "Europe/Berlin"}, "depends_on": []any{"r00"},
+			"runbook": "https://wiki.example/x", "max_series": 5,
+		},
+		rules.Doc{
+			"name": "gone", "measurement": "temperature", "group_by": []any{"sensor"},
+			"condition": rules.Doc{"type": "absence", "expect": []any{rules.Doc{"sensor": "a"}}},
+		},
+		rules.Doc{"name": "sum", "condition": rules.Doc{
+			"type": "expression",
+			"inputs": rules.Doc{
+				"t": rules.Doc{"measurement": "temperature", "field": "celsius"},
+				"u": rules.Doc{"measurement": "temperature", "field": "celsius", "aggregation": "max", "window": "1h"},
+			},
+			"expr": "t > 80 && u < 5",
+		}},
 	)
 	text, err := json.Marshal(rules.Doc{"rules": list})
 	h.must(err)
@@ -415,13 +499,16 @@ func TestExportAppliesToNothing(t *testing.T) {
 
 func TestExportHasOnlyWhatDiffersFromTheDefaultsInOrder(t *testing.T) {
 	h := newHome(t)
-	h.apply("rules:\n"+one("b", ", title: Too warm, severity: medium, for: 1m, enabled: true, group_by: sensor, where: {room: kitchen}")+one("a", ""), ruleset.Options{})
+	h.apply("rules:\n"+
+		one("b", ", title: Too warm, severity: medium, for: 1m, enabled: true, group_by: sensor, where: {room: kitchen}")+
+		one("a", ""), ruleset.Options{})
 	code, err := ruleset.New(h.App).Export(t.Context(), nil)
 	h.must(err)
 	text, err := json.Marshal(code)
 	h.must(err)
-	h.say("export", strings.ReplaceAll(string(text), `\u003e`, ">"), `[{"name":"a","source":"home","measurement":"temperature","field":"celsius","condition":{"type":"threshold","operator":">","value":8}},`+
-		`{"name":"b","title":"Too warm","source":"home","measurement":"temperature","field":"celsius","where":{"room":"kitchen"},"group_by":["sensor"],"condition":{"type":"threshold","operator":">","value":8},"for":"1m"}]`)
+	h.say("export", strings.ReplaceAll(string(text), `\u003e`, ">"),
+		`[{"name":"a","source":"home","measurement":"temperature","field":"celsius","condition":{"type":"threshold","operator":">","value":8}},`+
+			`{"name":"b","title":"Too warm","source":"home","measurement":"temperature","field":"celsius","where":{"room":"kitchen"},"group_by":["sensor"],"condition":{"type":"threshold","operator":">","value":8},"for":"1m"}]`)
 	some, err := ruleset.New(h.App).Export(t.Context(), []string{"b", "b"})
 	h.must(err)
 	if len(some) != 1 || some[0].Name != "b" {

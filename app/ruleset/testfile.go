@@ -60,32 +60,82 @@ type Expectation struct {
 var testStart = time.Date(2026, time.January, 5, 0, 0, 0, 0, time.UTC)
 
 var testFileKeys = []document.Key[TestFile]{
-	{Name: "rule_files", Example: "[freezer.yaml]", Value: document.Texts(func(f *TestFile) *[]string { return &f.RuleFiles }, document.AnyText)},
+	{
+		Name: "rule_files", Example: "[freezer.yaml]",
+		Value: document.Texts(func(f *TestFile) *[]string { return &f.RuleFiles }, document.AnyText),
+	},
 	{Name: "rules", Example: "[]", Value: aList}, // read as those of any file
-	{Name: "tests", Example: "[{series: [...], expect: [...]}]", Value: tables(func(f *TestFile) *[]Test { return &f.Tests }, testKeys, newTest, nil)},
+	{
+		Name: "tests", Example: "[{series: [...], expect: [...]}]",
+		Value: tables(func(f *TestFile) *[]Test { return &f.Tests }, testKeys, newTest, nil),
+	},
 }
 
 var testKeys = []document.Key[Test]{
-	{Name: "name", Example: "door left open", Value: document.Text(func(t *Test) *string { return &t.Name }, document.AnyText)},
-	{Name: "start", Example: "2026-01-05T00:00:00Z", Value: document.Parsed(func(t *Test) *time.Time { return &t.Start }, parseStart)},
-	{Name: "every", Example: "30s", Value: document.Duration(func(t *Test) *rules.Duration { return &t.Every }, rules.Second, rules.Hour)},
-	{Name: "interval", Example: "1m", Value: document.Duration(func(t *Test) *rules.Duration { return &t.Interval }, rules.Second, 366*rules.Day)},
-	{Name: "series", Example: `[{series: "temperature,sensor=a", field: celsius, values: -18x10}]`, Value: tables(func(t *Test) *[]TestSeries { return &t.Series }, seriesKeys, nil, []string{"series", "field", "values"})},
-	{Name: "expect", Example: "[{rule: freezer, at: 10m, firing: [{sensor: a}]}]", Value: tables(func(t *Test) *[]Expectation { return &t.Expect }, expectKeys, newExpectation, []string{"rule", "at"})},
+	{
+		Name: "name", Example: "door left open",
+		Value: document.Text(func(t *Test) *string { return &t.Name }, document.AnyText),
+	},
+	{
+		Name: "start", Example: "2026-01-05T00:00:00Z",
+		Value: document.Parsed(func(t *Test) *time.Time { return &t.Start }, parseStart),
+	},
+	{
+		Name: "every", Example: "30s",
+		Value: document.Duration(func(t *Test) *rules.Duration { return &t.Every }, rules.Second, rules.Hour),
+	},
+	{
+		Name: "interval", Example: "1m",
+		Value: document.Duration(func(t *Test) *rules.Duration { return &t.Interval }, rules.Second, 366*rules.Day),
+	},
+	{
+		Name: "series", Example: `[{series: "temperature,sensor=a", field: celsius, values: -18x10}]`,
+		Value: tables(func(t *Test) *[]TestSeries {
+			return &t.Series
+		}, seriesKeys, nil, []string{"series", "field", "values"}),
+	},
+	{
+		Name: "expect", Example: "[{rule: freezer, at: 10m, firing: [{sensor: a}]}]",
+		Value: tables(func(t *Test) *[]Expectation { return &t.Expect }, expectKeys, newExpectation, []string{"rule", "at"}),
+	},
 }
 
 var seriesKeys = []document.Key[TestSeries]{
-	{Name: "series", Example: `"temperature,sensor=a"`, Value: document.Text(func(s *TestSeries) *string { return &s.Series }, checkSeries)},
-	{Name: "field", Example: "celsius", Value: document.Text(func(s *TestSeries) *string { return &s.Field }, document.AnyText)},
-	{Name: "values", Example: "-18x10 -10+1x5 _x3", Value: document.Parsed(func(s *TestSeries) *[]TestValue { return &s.Values }, parseValues)},
+	{
+		Name: "series", Example: `"temperature,sensor=a"`,
+		Value: document.Text(func(s *TestSeries) *string { return &s.Series }, checkSeries),
+	},
+	{
+		Name: "field", Example: "celsius",
+		Value: document.Text(func(s *TestSeries) *string { return &s.Field }, document.AnyText),
+	},
+	{
+		Name: "values", Example: "-18x10 -10+1x5 _x3",
+		Value: document.Parsed(func(s *TestSeries) *[]TestValue { return &s.Values }, parseValues),
+	},
 }
 
 var expectKeys = []document.Key[Expectation]{
-	{Name: "rule", Example: "freezer", Value: document.Text(func(e *Expectation) *string { return &e.Rule }, document.AnyText)},
-	{Name: "at", Example: "10m", Value: document.Parsed(func(e *Expectation) *rules.Duration { return &e.At }, rules.ParseDuration)},
-	{Name: "firing", Example: "[{sensor: a}]", Value: labelSets(func(e *Expectation) *[]rules.Labels { return &e.Firing })},
-	{Name: "pending", Example: "[{sensor: a}]", Value: labelSets(func(e *Expectation) *[]rules.Labels { return &e.Pending })},
-	{Name: "severity", Example: "high", Value: document.Parsed(func(e *Expectation) *rules.Severity { return &e.Severity }, parseSeverity)},
+	{
+		Name: "rule", Example: "freezer",
+		Value: document.Text(func(e *Expectation) *string { return &e.Rule }, document.AnyText),
+	},
+	{
+		Name: "at", Example: "10m",
+		Value: document.Parsed(func(e *Expectation) *rules.Duration { return &e.At }, rules.ParseDuration),
+	},
+	{
+		Name: "firing", Example: "[{sensor: a}]",
+		Value: labelSets(func(e *Expectation) *[]rules.Labels { return &e.Firing }),
+	},
+	{
+		Name: "pending", Example: "[{sensor: a}]",
+		Value: labelSets(func(e *Expectation) *[]rules.Labels { return &e.Pending }),
+	},
+	{
+		Name: "severity", Example: "high",
+		Value: document.Parsed(func(e *Expectation) *rules.Severity { return &e.Severity }, parseSeverity),
+	},
 }
 
 // aList is read by another reader, if it is one.
@@ -103,7 +153,9 @@ func newTest(*document.Node) Test {
 func newExpectation(n *document.Node) Expectation { return Expectation{at: n.Start()} }
 
 // tables reads a list of tables, each of which must have the needed keys.
-func tables[T, V any](at func(*T) *[]V, keys []document.Key[V], fresh func(*document.Node) V, needed []string) document.Value[T] {
+func tables[T, V any](at func(*T) *[]V, keys []document.Key[V], fresh func(*document.Node) V,
+	needed []string,
+) document.Value[T] {
 	return document.Value[T]{Read: func(faults *document.Faults, n *document.Node, path string, t *T) error {
 		if n.Form != document.FormList {
 			return errors.New("must be a list")
@@ -165,7 +217,8 @@ func parseSeverity(text string) (rules.Severity, error) {
 
 func checkSeries(text string) error {
 	if text == "" || strings.ContainsAny(strings.ReplaceAll(text, `\ `, ""), " \n\"#") {
-		return fmt.Errorf("must be a measurement and its tags as line protocol has them, spaces with a backslash; got %q", text)
+		return fmt.Errorf("must be a measurement and its tags as line protocol has them, spaces with a backslash; got %q",
+			text)
 	}
 	return nil
 }
@@ -224,7 +277,8 @@ func ReadTests(file string, text []byte) (TestFile, error) {
 		return TestFile{}, err
 	}
 	if len(parts) != 1 || parts[0].Empty() {
-		return TestFile{}, document.Placed(file, rules.Errorf(rules.Invalid, "must hold one document with tests: and a list of tests below"))
+		return TestFile{}, document.Placed(file,
+			rules.Errorf(rules.Invalid, "must hold one document with tests: and a list of tests below"))
 	}
 	root, err := parts[0].Node()
 	if err != nil {
@@ -252,14 +306,17 @@ func needExpectations(faults *document.Faults, root *document.Node, f TestFile) 
 	for i, t := range f.Tests {
 		place := root.Table["tests"].List[i].Start()
 		if len(t.Expect) == 0 {
-			faults.Refuse(place, fmt.Sprintf("tests[%d].expect", i), "is missing or empty; for example expect: [{rule: freezer, at: 10m, firing: []}]")
+			faults.Refuse(place, fmt.Sprintf("tests[%d].expect", i),
+				"is missing or empty; for example expect: [{rule: freezer, at: 10m, firing: []}]")
 		}
 		if len(t.Series) == 0 {
-			faults.Refuse(place, fmt.Sprintf("tests[%d].series", i), "is missing or empty; for example series: [{series: \"temperature,sensor=a\", field: celsius, values: -18x10}]")
+			faults.Refuse(place, fmt.Sprintf("tests[%d].series", i),
+				"is missing or empty; for example series: [{series: \"temperature,sensor=a\", field: celsius, values: -18x10}]")
 		}
 		for _, e := range t.Expect {
 			if e.Firing == nil && e.Pending == nil {
-				faults.Refuse(e.at, "firing", "is missing, and so is pending; say what is expected, for example firing: [{sensor: a}], or [] for none")
+				faults.Refuse(e.at, "firing",
+					"is missing, and so is pending; say what is expected, for example firing: [{sensor: a}], or [] for none")
 			}
 		}
 	}

@@ -12,7 +12,8 @@ import (
 // story is a test file with one series and one expectation.
 func story(values, expect string) string {
 	return "rules:\n" + one("hot", ", group_by: sensor, for: 2m") +
-		"tests:\n- series:\n  - {series: \"temperature,sensor=a\", field: celsius, values: \"" + values + "\"}\n  expect:\n  - " + expect + "\n"
+		"tests:\n- series:\n  - {series: \"temperature,sensor=a\", field: celsius, values: \"" + values +
+		"\"}\n  expect:\n  - " + expect + "\n"
 }
 
 func TestValuesOfATestAreWrittenShort(t *testing.T) {
@@ -46,7 +47,8 @@ func TestValuesOfATestAreWrittenShort(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"x", "5x", "5x-1", "5+x3", "five", "5+1", "1x9999999", "__"} {
-		if _, err := ruleset.ReadTests("t.yaml", []byte(story(text, "{rule: hot, at: 1m, firing: []}"))); err == nil || !strings.Contains(err.Error(), "t.yaml: line 5, column 62: tests[0].series[0].values: must be numbers") {
+		if _, err := ruleset.ReadTests("t.yaml", []byte(story(text, "{rule: hot, at: 1m, firing: []}"))); err == nil ||
+			!strings.Contains(err.Error(), "t.yaml: line 5, column 62: tests[0].series[0].values: must be numbers") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -58,7 +60,10 @@ func TestExpectationsAreComparedExactly(t *testing.T) {
 		{"4 9x9", "{rule: hot, at: 2m, pending: [{sensor: a}], firing: []}", ""},
 		{"4 9x9", "{rule: hot, at: 2m, firing: [{sensor: a}]}", "firing: nothing; expected sensor=a"},
 		{"4 9x9", "{rule: hot, at: 3m, firing: [{sensor: a}], pending: [], severity: medium}", ""},
-		{"4 9x9", "{rule: hot, at: 3m, firing: [{sensor: b}, {sensor: a}]}", "firing: sensor=a; expected sensor=a and sensor=b"},
+		{
+			"4 9x9", "{rule: hot, at: 3m, firing: [{sensor: b}, {sensor: a}]}",
+			"firing: sensor=a; expected sensor=a and sensor=b",
+		},
 		{"4 9x9", "{rule: hot, at: 3m, pending: [{sensor: a}]}", "pending: nothing; expected sensor=a"},
 		{"4 9x3 4", "{rule: hot, at: 5m, firing: [{sensor: a}]}", "firing: nothing; expected sensor=a"},
 	} {
@@ -70,7 +75,8 @@ func TestExpectationsAreComparedExactly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if text := strings.Join(got[0].Failures, ", "); !strings.HasSuffix(text, tt.want) || (text == "") != (tt.want == "") || got[0].Passed != (tt.want == "") {
+		if text := strings.Join(got[0].Failures, ", "); !strings.HasSuffix(text, tt.want) ||
+			(text == "") != (tt.want == "") || got[0].Passed != (tt.want == "") {
 			t.Errorf("%s, %s: %q, want %q", tt.values, tt.expect, text, tt.want)
 		}
 	}
@@ -85,7 +91,10 @@ func TestATestFileThatCannotFailIsRefused(t *testing.T) {
 		{"tests:\n- name: a\n", "line 2, column 3: tests[0].expect: is missing or empty"},
 		{story("1", "{rule: hot, at: 1m}"), "line 7, column 6: firing: is missing, and so is pending"},
 		{story("1", "{rule: hot, at: 1m, firing: all}"), "tests[0].expect[0].firing: must be a list of label sets"},
-		{story("1", "{rule: hot, at: 1m, firing: [], severity: hgh}"), "severity: must be one of low, medium, high, critical"},
+		{
+			story("1", "{rule: hot, at: 1m, firing: [], severity: hgh}"),
+			"severity: must be one of low, medium, high, critical",
+		},
 		{story("1", "{rule: hot, at: 1, firing: []}"), "at: "},
 		{"rules: {}\ntests: []\n", "rules: must be a list of rules"},
 	} {

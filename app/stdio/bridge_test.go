@@ -186,7 +186,10 @@ func (h *house) local() stdio.Target {
 // TestASessionOutlivesItsServers is a client's session while the daemon is
 // killed, away and back.
 func TestASessionOutlivesItsServers(t *testing.T) {
-	for _, era := range []struct{ name, version, meta string }{{"2025-11-25", "", ""}, {"2026-07-28", "modern", "," + modernMeta}} {
+	for _, era := range []struct{ name, version, meta string }{
+		{"2025-11-25", "", ""},
+		{"2026-07-28", "modern", "," + modernMeta},
+	} {
 		t.Run(era.name, func(t *testing.T) {
 			daemon, other := newHouse(t), newHouse(t)
 			daemon.create("Of the daemon")
@@ -262,7 +265,8 @@ func TestALostReadIsRepeatedAndALostActIsNot(t *testing.T) {
 
 	f.breaks.Store(1)
 	f.asked.Store(0)
-	b.say(call(3, "create_alert_rule", `{"title":"Once","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`))
+	b.say(call(3, "create_alert_rule",
+		`{"title":"Once","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`))
 	b.hears(`"id":3`, `"isError":true`, "not known whether it was done", "list_alert_rules")
 	if got := f.asked.Load(); got != 1 {
 		t.Errorf("an act was sent %d times", got)
@@ -284,7 +288,8 @@ func TestASessionThatWasForgottenIsBegunAnew(t *testing.T) {
 	handler, end := h.daemon() // a reload: another handler, which knows no session
 	p.handler.Store(&handler)
 	defer end()
-	b.say(call(3, "create_alert_rule", `{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`))
+	b.say(call(3, "create_alert_rule",
+		`{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}}`))
 	b.hears(`"id":3`, "structuredContent")
 	if got := h.author("x").Name; !strings.HasSuffix(got, "via pipe") {
 		t.Errorf("the author is %q", got)
@@ -302,8 +307,13 @@ func asking(t *testing.T, work func(ctx context.Context)) stdio.Target {
 // otherMake is the server of asking.
 func otherMake(work func(ctx context.Context)) http.Handler {
 	s := server.NewMCPServer("other", "1", server.WithElicitation(), server.WithLogging())
-	form := protocol.ElicitationParams{Message: "Really?", RequestedSchema: map[string]any{"type": "object", "properties": map[string]any{}}}
-	s.AddTool(protocol.NewTool("ask"), func(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+	form := protocol.ElicitationParams{
+		Message:         "Really?",
+		RequestedSchema: map[string]any{"type": "object", "properties": map[string]any{}},
+	}
+	s.AddTool(protocol.NewTool("ask"), func(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult,
+		error,
+	) {
 		if server.IsModernRequest(ctx) {
 			answer := server.ElicitationResponse(r.Params.InputResponses, "q")
 			if answer == nil {
@@ -317,24 +327,28 @@ func otherMake(work func(ctx context.Context)) http.Handler {
 		}
 		return protocol.NewToolResultText("the user said " + string(answer.Action)), nil
 	})
-	s.AddTool(protocol.NewTool("work"), func(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
-		if r.Params.Meta != nil && r.Params.Meta.ProgressToken != nil {
-			for i := range 3 {
-				if err := s.SendNotificationToClient(ctx, "notifications/progress", map[string]any{"progressToken": r.Params.Meta.ProgressToken, "progress": i}); err != nil {
-					return nil, err
+	s.AddTool(protocol.NewTool("work"),
+		func(ctx context.Context, r protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+			if r.Params.Meta != nil && r.Params.Meta.ProgressToken != nil {
+				for i := range 3 {
+					if err := s.SendNotificationToClient(ctx, "notifications/progress",
+						map[string]any{"progressToken": r.Params.Meta.ProgressToken, "progress": i}); err != nil {
+						return nil, err
+					}
 				}
 			}
-		}
-		work(ctx)
-		return protocol.NewToolResultText("done"), nil
-	})
+			work(ctx)
+			return protocol.NewToolResultText("done"), nil
+		})
 	return server.NewStreamableHTTPServer(s, server.WithStateful(true))
 }
 
 type accepting struct{}
 
 func (accepting) Elicit(context.Context, protocol.ElicitationRequest) (*protocol.ElicitationResult, error) {
-	return &protocol.ElicitationResult{ElicitationResponse: protocol.ElicitationResponse{Action: protocol.ElicitationResponseActionAccept, Content: map[string]any{}}}, nil
+	return &protocol.ElicitationResult{ElicitationResponse: protocol.ElicitationResponse{
+		Action: protocol.ElicitationResponseActionAccept, Content: map[string]any{},
+	}}, nil
 }
 
 // talks is a client whose user agrees to everything, on a bridge to a target.
@@ -352,7 +366,8 @@ func talks(t *testing.T, version string, target stdio.Target) *client.Client {
 		}
 		_ = out.Close()
 	})
-	c := client.NewClient(transport.NewIO(out, w, io.NopCloser(strings.NewReader(""))), client.WithElicitationHandler(accepting{}))
+	c := client.NewClient(transport.NewIO(out, w, io.NopCloser(strings.NewReader(""))),
+		client.WithElicitationHandler(accepting{}))
 	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -500,9 +515,16 @@ func TestARefusalTellsTheCure(t *testing.T) {
 		target stdio.Target
 		want   string
 	}{
-		{"nobody there", stdio.Target{Name: "there", URL: closed.URL, Cure: "is it running?"}, "cannot reach tocsin at there: connection refused; is it running?"},
+		{
+			"nobody there",
+			stdio.Target{Name: "there", URL: closed.URL, Cure: "is it running?"},
+			"cannot reach tocsin at there: connection refused; is it running?",
+		},
 		{"a certificate nobody knows", stdio.Target{Name: "there", URL: tls.URL}, "certificate"},
-		{"a wrong token", status(401, `{"code":"unauthorized","error":"this token is not known"}`), "this token is not known; give it in TOCSIN_TOKEN or by --token-file"},
+		{
+			"a wrong token", status(401, `{"code":"unauthorized","error":"this token is not known"}`),
+			"this token is not known; give it in TOCSIN_TOKEN or by --token-file",
+		},
 		{"a small scope", status(403, `{"error":"needs scope read"}`), "needs scope read"},
 		{"another path", status(404, `{}`), "there is no MCP"},
 		{"a move", status(307, ``), "https://elsewhere/mcp"},
@@ -559,10 +581,13 @@ func TestTheAppIsOpenedWhenItIsNeeded(t *testing.T) {
 	full := h.app
 	var opened atomic.Int32
 	problem := error(rules.Errorf(rules.Unavailable, "the database may not be opened; start the daemon"))
-	h.server = mcp.New(app.New(app.App{Config: full.Config, Version: "1"}), mcp.Options{User: "anna", Open: func(context.Context) (*app.App, error) {
-		opened.Add(1)
-		return full, problem
-	}})
+	h.server = mcp.New(app.New(app.App{Config: full.Config, Version: "1"}), mcp.Options{
+		User: "anna",
+		Open: func(context.Context) (*app.App, error) {
+			opened.Add(1)
+			return full, problem
+		},
+	})
 	b := bridge(t, h.local())
 	b.say(hello, ready, `{"jsonrpc":"2.0","id":2,"method":"tools/list"}`, `{"jsonrpc":"2.0","id":3,"method":"ping"}`)
 	for range 3 {
@@ -590,8 +615,12 @@ func TestTheAppIsOpenedWhenItIsNeeded(t *testing.T) {
 func TestSubscriptionsMoveWithTheServer(t *testing.T) {
 	const filter = `"notifications":{"resourceSubscriptions":["tocsin://alerts"]}`
 	for _, tt := range []struct{ name, subscribe, method string }{
-		{"2025-11-25", `{"jsonrpc":"2.0","id":2,"method":"resources/subscribe","params":{"uri":"tocsin://alerts"}}`, "resources/subscribe"},
-		{"2026-07-28", `{"jsonrpc":"2.0","id":2,"method":"subscriptions/listen","params":{` + filter + `,` + modernMeta + `}}`, "subscriptions/listen"},
+		{
+			"2025-11-25", `{"jsonrpc":"2.0","id":2,"method":"resources/subscribe","params":{"uri":"tocsin://alerts"}}`,
+			"resources/subscribe",
+		},
+		{"2026-07-28", `{"jsonrpc":"2.0","id":2,"method":"subscriptions/listen","params":{` + filter + `,` + modernMeta +
+			`}}`, "subscriptions/listen"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h, other := newHouse(t), newHouse(t)
@@ -608,7 +637,8 @@ func TestSubscriptionsMoveWithTheServer(t *testing.T) {
 			b.say(tt.subscribe)
 			b.hear()
 			p.kill()
-			b.say(`{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{` + map[bool]string{true: modernMeta}[tt.name == "2026-07-28"] + `}}`)
+			b.say(`{"jsonrpc":"2.0","id":3,"method":"tools/list","params":{` +
+				map[bool]string{true: modernMeta}[tt.name == "2026-07-28"] + `}}`)
 			for m := b.hear(); m["id"] != 3.0; m = b.hear() {
 			}
 			p.open(f, nil)
@@ -635,12 +665,17 @@ func TestPipedSessionsToADaemonLoseNoAnswer(t *testing.T) {
 	p := &place{t: t}
 	p.open(h.daemon())
 	for range 300 {
-		in := strings.Join([]string{hello, ready, call(2, "list_alerts", `{}`), call(`"three"`, "list_alert_rules", `{}`), `{"jsonrpc":"2.0","id":4,"method":"tools/list"}`}, "\n")
+		in := strings.Join([]string{
+			hello, ready, call(2, "list_alerts", `{}`), call(`"three"`, "list_alert_rules", `{}`),
+			`{"jsonrpc":"2.0","id":4,"method":"tools/list"}`,
+		}, "\n")
 		var out buffer
-		if err := stdio.NewBridge([]stdio.Target{p.target()}, stdio.Options{Reads: mcp.Reads}).Run(t.Context(), strings.NewReader(in), &out); err != nil {
+		if err := stdio.NewBridge([]stdio.Target{p.target()}, stdio.Options{Reads: mcp.Reads}).Run(t.Context(),
+			strings.NewReader(in), &out); err != nil {
 			t.Fatal(err)
 		}
-		if text := out.String(); strings.Count(text, `"result"`) != 4 || strings.Count(text, "\n") != 4 || !strings.HasPrefix(text, `{"jsonrpc":"2.0","id":1,`) {
+		if text := out.String(); strings.Count(text, `"result"`) != 4 || strings.Count(text, "\n") != 4 ||
+			!strings.HasPrefix(text, `{"jsonrpc":"2.0","id":1,`) {
 			t.Fatalf("answered %s", text)
 		}
 	}

@@ -33,12 +33,14 @@ const (
 )
 
 func call(id any, tool, arguments string) string {
-	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%v,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, id, tool, arguments)
+	return fmt.Sprintf(`{"jsonrpc":"2.0","id":%v,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, id, tool,
+		arguments)
 }
 
 // newRule is the arguments of a call that makes a rule.
 func newRule(title string) string {
-	return `{"title":"` + title + `","measurement":"temperature","field":"celsius","group_by":["sensor"],"condition":{"operator":">","value":8}}`
+	return `{"title":"` + title +
+		`","measurement":"temperature","field":"celsius","group_by":["sensor"],"condition":{"operator":">","value":8}}`
 }
 
 // house is tocsin on a real store and a live source, with its door for models.
@@ -66,7 +68,8 @@ func newHouse(t *testing.T) *house {
 // create makes a rule and returns its id.
 func (h *house) create(title string) string {
 	h.t.Helper()
-	answer, err := json.Marshal(h.server.Protocol().HandleMessage(h.t.Context(), json.RawMessage(call(1, "create_alert_rule", newRule(title)))))
+	answer, err := json.Marshal(h.server.Protocol().HandleMessage(h.t.Context(),
+		json.RawMessage(call(1, "create_alert_rule", newRule(title)))))
 	if err != nil || !bytes.Contains(answer, []byte(`"structuredContent"`)) {
 		h.t.Fatalf("no rule %s: %s, %v", title, answer, err)
 	}
@@ -98,7 +101,9 @@ func (h *house) fire(ruleID string, series rules.Series) {
 	h.t.Helper()
 	err := h.app.Book.Act(h.t.Context(), noon, ruleID, func(s rules.Setting, l *rules.Ledger) error {
 		seen := []rules.Observation{{Series: series, Verdict: rules.Bad, Value: 12, At: noon}}
-		l.Observe(s, seen, func(rules.Observation) rules.Evidence { return rules.Evidence{From: noon.Add(-time.Minute), To: noon} })
+		l.Observe(s, seen, func(rules.Observation) rules.Evidence {
+			return rules.Evidence{From: noon.Add(-time.Minute), To: noon}
+		})
 		return nil
 	})
 	if err != nil {

@@ -48,7 +48,10 @@ func TestPipedSessionsLoseNoAnswer(t *testing.T) {
 	h := newHouse(t)
 	h.create("X")
 	for range 300 {
-		in := strings.Join([]string{hello, ready, call(2, "list_alerts", `{}`), call(`"three"`, "list_alert_rules", `{}`), `{"jsonrpc":"2.0","id":4,"method":"tools/list"}`}, "\n")
+		in := strings.Join([]string{
+			hello, ready, call(2, "list_alerts", `{}`), call(`"three"`, "list_alert_rules", `{}`),
+			`{"jsonrpc":"2.0","id":4,"method":"tools/list"}`,
+		}, "\n")
 		answers, order := h.serve(strings.NewReader(in)) // the last line has no end
 		for _, id := range []string{"1", "2", "three", "4"} {
 			if answers[id]["result"] == nil {
@@ -77,7 +80,8 @@ func TestTheEndOfTheInputWaitsForSlowAnswers(t *testing.T) {
 	h := newHouse(t)
 	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
 	h.app.Sources["slow"] = source
-	create := call(2, "create_alert_rule", `{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}}`)
+	create := call(2, "create_alert_rule",
+		`{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}}`)
 	in, w := io.Pipe()
 	go func() {
 		_, _ = io.WriteString(w, hello+"\n"+create)
@@ -109,7 +113,10 @@ func TestOddInput(t *testing.T) {
 		{"an answer nobody asked for", `{"jsonrpc":"2.0","id":99,"result":{}}`, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, in := range []io.Reader{strings.NewReader(tt.in), iotest.OneByteReader(strings.NewReader(tt.in)), iotest.DataErrReader(strings.NewReader(tt.in))} {
+			for _, in := range []io.Reader{
+				strings.NewReader(tt.in), iotest.OneByteReader(strings.NewReader(tt.in)),
+				iotest.DataErrReader(strings.NewReader(tt.in)),
+			} {
 				if _, order := h.serve(in); strings.Join(order, " ") != tt.want {
 					t.Errorf("answered %v, want %s", order, tt.want)
 				}
@@ -145,8 +152,11 @@ func TestNeitherASubscriptionNorACancelledCallHoldsTheEndBack(t *testing.T) {
 	h.app.Sources["slow"] = source
 	in, w := io.Pipe()
 	go func() {
-		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+modernMeta+`}}`+"\n"+
-			call(2, "create_alert_rule", `{"title":"Slow","source":"slow","measurement":"m","field":"f","condition":{"operator":">","value":1}}`)+"\n")
+		_, _ = io.WriteString(w,
+			`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true},`+
+				modernMeta+`}}`+"\n"+
+				call(2, "create_alert_rule",
+					`{"title":"Slow","source":"slow","measurement":"m","field":"f","condition":{"operator":">","value":1}}`)+"\n")
 		<-source.asked
 		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`+"\n")
 		_ = w.Close()
@@ -225,7 +235,8 @@ func TestTheAuthorNamesUserAndClient(t *testing.T) {
 
 func TestTheStatelessProtocolWorksToo(t *testing.T) {
 	h := newHouse(t)
-	answers, _ := h.serve(strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{` + modernMeta + `}}` + "\n" +
+	answers, _ := h.serve(strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"server/discover","params":{` + modernMeta +
+		`}}` + "\n" +
 		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"X","measurement":"temperature","field":"celsius","condition":{"operator":">","value":1}},` + modernMeta + `}}`))
 	for _, id := range []string{"1", "2"} {
 		if answers[id]["result"] == nil {

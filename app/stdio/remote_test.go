@@ -98,7 +98,8 @@ func TestAMessagePassesAsItStands(t *testing.T) {
 	}
 	e := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
-		if want := fmt.Sprintf(`{"jsonrpc":"2.0","id":9007199254740993,"method":"odd/ask","params":{%s,"n":1.50}}`, modernMeta); err != nil || string(body) != want {
+		if want := fmt.Sprintf(`{"jsonrpc":"2.0","id":9007199254740993,"method":"odd/ask","params":{%s,"n":1.50}}`,
+			modernMeta); err != nil || string(body) != want {
 			t.Errorf("got %s, %v", body, err)
 		}
 		w.Header().Set("Content-Type", "text/event-stream")

@@ -42,7 +42,9 @@ func (s *scripted) open() bool {
 }
 
 // script is a target whose sessions follow handle, and the sessions it began.
-func script(handle func(ctx context.Context, m jsonrpc.Message, say func(jsonrpc.Message)) jsonrpc.Message) (t Target, begun func() []*scripted) {
+func script(handle func(ctx context.Context, m jsonrpc.Message, say func(jsonrpc.Message)) jsonrpc.Message) (t Target,
+	begun func() []*scripted,
+) {
 	var mu sync.Mutex
 	var all []*scripted
 	t = Target{Name: "a server", Connect: func() Session {

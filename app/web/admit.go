@@ -29,13 +29,16 @@ type caller struct {
 func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (who caller, ok bool) {
 	switch {
 	case !h.ours(r):
-		h.refuse(w, r, http.StatusForbidden, fmt.Sprintf("%q is not a name of this daemon; use its address, or add the name under hosts: in the config", hostName(r.Host)))
+		h.refuse(w, r, http.StatusForbidden,
+			fmt.Sprintf("%q is not a name of this daemon; use its address, or add the name under hosts: in the config",
+				hostName(r.Host)))
 	case isLink(r):
 		// Its signature says more than an origin, which is null for our own
 		// pages too, because they send no referrer.
 		return caller{}, true
 	case !sameOrigin(r):
-		h.refuse(w, r, http.StatusForbidden, "requests from the web pages of other sites are refused; a proxy in front must pass the Host header on as it came")
+		h.refuse(w, r, http.StatusForbidden,
+			"requests from the web pages of other sites are refused; a proxy in front must pass the Host header on as it came")
 	case open(r):
 		return caller{}, true
 	default:
@@ -61,9 +64,12 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request) (caller, bool
 	case h.local(r) && !tokens && len(h.options.Hosts) == 0:
 		return caller{"local", app.ScopeRead}, true
 	case !tokens && err == nil:
-		h.refuse(w, r, http.StatusForbidden, "this needs a token, and there is none yet: make one with `tocsin tokens add NAME`, or set token or token_file in the config, and send it as Authorization: Bearer")
+		h.refuse(w, r, http.StatusForbidden,
+			"this needs a token, and there is none yet: make one with `tocsin tokens add NAME`, or set token or token_file in "+
+				"the config, and send it as Authorization: Bearer")
 	default:
-		h.unauthorized(w, r, "this needs the token of the config or one of `tocsin tokens add NAME`, as Authorization: Bearer or as the password of any user")
+		h.unauthorized(w, r, "this needs the token of the config or one of `tocsin tokens add NAME`, as Authorization: "+
+			"Bearer or as the password of any user")
 	}
 	return caller{}, false
 }
@@ -95,7 +101,9 @@ func (h *Handler) within(w http.ResponseWriter, r *http.Request, who caller) (ca
 	if who.scope.Allows(needed) {
 		return who, true
 	}
-	h.refuse(w, r, http.StatusForbidden, fmt.Sprintf("token %s has scope %s, and this needs scope %s; make another with `tocsin tokens add NAME --scope %s`", who.name, who.scope, needed, needed))
+	h.refuse(w, r, http.StatusForbidden,
+		fmt.Sprintf("token %s has scope %s, and this needs scope %s; make another with `tocsin tokens add NAME --scope %s`",
+			who.name, who.scope, needed, needed))
 	return caller{}, false
 }
 
@@ -125,7 +133,9 @@ func open(r *http.Request) bool { return r.URL.Path == "/health" || r.URL.Path =
 // that the connection came in on, or a name of the config.
 func (h *Handler) ours(r *http.Request) bool {
 	host := hostName(r.Host)
-	if rules.Loopback(host) || slices.ContainsFunc(h.options.Hosts, func(name string) bool { return strings.EqualFold(hostName(name), host) }) {
+	if rules.Loopback(host) || slices.ContainsFunc(h.options.Hosts, func(name string) bool {
+		return strings.EqualFold(hostName(name), host)
+	}) {
 		return true
 	}
 	asked, err := netip.ParseAddr(host)
@@ -163,9 +173,10 @@ func (h *Handler) local(r *http.Request) bool {
 }
 
 func forwarded(r *http.Request) bool {
-	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"}, func(name string) bool {
-		return len(r.Header.Values(name)) > 0
-	})
+	return slices.ContainsFunc([]string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"},
+		func(name string) bool {
+			return len(r.Header.Values(name)) > 0
+		})
 }
 
 // configured reports whether a token is that of the config. The sums are
@@ -227,7 +238,8 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, status int, sen
 	if isLink(r) {
 		path = linkPath + "..." // the rest is a credential
 	}
-	h.options.Log.Debug("request refused", "method", r.Method, "path", path, "host", r.Host, "from", r.RemoteAddr, "status", status)
+	h.options.Log.Debug("request refused", "method", r.Method, "path", path, "host", r.Host, "from", r.RemoteAddr,
+		"status", status)
 	body := map[string]string{"code": string(codeOf(status)), "error": sentence}
 	if r.URL.Path == "/api/v2/write" {
 		body["message"] = sentence

@@ -48,7 +48,8 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.close)
-	book, err := evaluator.OpenBook(t.Context(), h.store, evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
+	book, err := evaluator.OpenBook(t.Context(), h.store,
+		evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +108,8 @@ func (h *house) rule(title, source string, enabled bool) {
 		h.Fatal(err)
 	}
 	r.ID = "r" + r.Name
-	if err := h.app.Book.Create(h.Context(), rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, noon)); err != nil {
+	if err := h.app.Book.Create(h.Context(),
+		rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, noon)); err != nil {
 		h.Fatal(err)
 	}
 }

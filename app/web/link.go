@@ -43,7 +43,9 @@ func newLinks(h *Handler) *links {
 	sum := sha256.Sum256([]byte(linkStyle))
 	return &links{
 		Handler: h,
-		page:    template.Must(template.New("link").Funcs(template.FuncMap{"style": func() template.CSS { return template.CSS(linkStyle) }}).Parse(linkPage)),
+		page: template.Must(template.New("link").Funcs(template.FuncMap{"style": func() template.CSS {
+			return template.CSS(linkStyle)
+		}}).Parse(linkPage)),
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
 		wrong: newBucket(30, time.Minute), acts: newBucket(60, time.Minute),
@@ -150,11 +152,20 @@ func asked(view app.LinkView) linkText {
 	}
 	switch view.Act {
 	case notify.LinkSnooze:
-		return linkText{Heading: "Snooze " + this + "?", Button: "Snooze" + all + " for an hour", One: "Snooze this one", Sentence: "You are told after an hour if anything is still wrong."}
+		return linkText{
+			Heading: "Snooze " + this + "?", Button: "Snooze" + all + " for an hour", One: "Snooze this one",
+			Sentence: "You are told after an hour if anything is still wrong.",
+		}
 	case notify.LinkUndo:
-		return linkText{Heading: "Take it back?", Button: "Take it back", One: "Take this one back", Sentence: "Reminders go on."}
+		return linkText{
+			Heading: "Take it back?", Button: "Take it back", One: "Take this one back",
+			Sentence: "Reminders go on.",
+		}
 	}
-	return linkText{Heading: "Acknowledge " + this + "?", Button: "Acknowledge" + all, One: "Acknowledge this one", Sentence: "Reminders stop until " + they + " worse."}
+	return linkText{
+		Heading: "Acknowledge " + this + "?", Button: "Acknowledge" + all, One: "Acknowledge this one",
+		Sentence: "Reminders stop until " + they + " worse.",
+	}
 }
 
 // doneText says what was done, or is so already.

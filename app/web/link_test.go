@@ -106,10 +106,12 @@ func TestALinkShowsAndOnlyAPostActs(t *testing.T) {
 			w := p.ask(method, p.path(which))
 			p.wants(w, 200)
 			if method == "GET" {
-				p.wants(w, 200, want, "Freezer &lt;b&gt;warm&lt;/b&gt;", "<dt>Value</dt><dd>-2</dd>", "<dt>Since</dt><dd>2026-03-02 12:00:30 UTC</dd>", `<form method="post">`)
+				p.wants(w, 200, want, "Freezer &lt;b&gt;warm&lt;/b&gt;", "<dt>Value</dt><dd>-2</dd>",
+					"<dt>Since</dt><dd>2026-03-02 12:00:30 UTC</dd>", `<form method="post">`)
 			}
 			for name, value := range map[string]string{
-				"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow", "X-Content-Type-Options": "nosniff",
+				"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow",
+				"X-Content-Type-Options": "nosniff",
 			} {
 				if got := w.Header().Get(name); got != value {
 					t.Errorf("%s = %q, want %q", name, got, value)
@@ -130,7 +132,8 @@ func TestALinkShowsAndOnlyAPostActs(t *testing.T) {
 	}
 	p.wants(p.ask("POST", p.path(0)), 200, "<h1>Acknowledged</h1>", "Take it back", "link via phone")
 	a, err := p.app.Store.Alert(t.Context(), p.alert)
-	if err != nil || a.Ack == nil || a.Ack.By != (rules.Actor{Name: "link via phone", Door: "link"}) || !a.Ack.Until.IsZero() {
+	if err != nil || a.Ack == nil || a.Ack.By != (rules.Actor{Name: "link via phone", Door: "link"}) ||
+		!a.Ack.Until.IsZero() {
 		t.Errorf("alert = %+v, %v", a.Ack, err)
 	}
 }
@@ -145,7 +148,8 @@ func TestTheStyleOfThePageIsAllowedByItsPolicy(t *testing.T) {
 	w := p.ask("GET", p.path(0))
 	style := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(w.Body.String())
 	policy := w.Header().Get("Content-Security-Policy")
-	if style == nil || !strings.Contains(style[1], "color-scheme: light dark") || !strings.Contains(policy, "'sha256-"+sha256Base64(style[1])+"'") {
+	if style == nil || !strings.Contains(style[1], "color-scheme: light dark") ||
+		!strings.Contains(policy, "'sha256-"+sha256Base64(style[1])+"'") {
 		t.Errorf("policy = %q, style = %.200q", policy, style)
 	}
 	if !strings.Contains(policy, "form-action 'self'") || strings.Contains(w.Body.String(), "<script") {
@@ -193,7 +197,8 @@ func TestALinkAnswersForAllAlertsOfItsMessage(t *testing.T) {
 	p := newPorch(t)
 	path, _, ids := p.several()
 	w := p.ask("GET", path)
-	p.wants(w, 200, "Acknowledge 3 alerts?", "<button>Acknowledge all 3</button>", "Fridge", "Cellar", "Acknowledge this one")
+	p.wants(w, 200, "Acknowledge 3 alerts?", "<button>Acknowledge all 3</button>", "Fridge", "Cellar",
+		"Acknowledge this one")
 	one := regexp.MustCompile(`action="([A-Za-z0-9_-]+)"><button class="one">`).FindAllStringSubmatch(w.Body.String(), -1)
 	if len(one) != 3 || p.status(ids) != "firing ;firing ;firing ;" {
 		t.Fatalf("%d single links, alerts are %s", len(one), p.status(ids))
@@ -202,7 +207,8 @@ func TestALinkAnswersForAllAlertsOfItsMessage(t *testing.T) {
 	if got := p.status(ids); got != "firing ;acknowledged link via phone;firing ;" {
 		t.Errorf("alerts are %s", got)
 	}
-	if _, _, err := p.app.Acknowledge(t.Context(), rules.Actor{Name: "ann", Door: "cli"}, ids[0], app.AckRequest{}); err != nil {
+	if _, _, err := p.app.Acknowledge(t.Context(), rules.Actor{Name: "ann", Door: "cli"}, ids[0],
+		app.AckRequest{}); err != nil {
 		t.Fatal(err)
 	}
 	w = p.ask("POST", path)
@@ -243,7 +249,8 @@ func TestASnoozeDoesNotShortenAnAcknowledgement(t *testing.T) {
 
 func TestALinkSnoozesForAnHour(t *testing.T) {
 	p := newPorch(t)
-	p.wants(p.ask("POST", p.path(1)), 200, "<h1>Snoozed for an hour</h1>", "<dt>Until</dt><dd>2026-03-02 13:01:00 UTC</dd>")
+	p.wants(p.ask("POST", p.path(1)), 200, "<h1>Snoozed for an hour</h1>",
+		"<dt>Until</dt><dd>2026-03-02 13:01:00 UTC</dd>")
 	if a := p.open(); a.Until == nil || !a.Until.Equal(p.now.Add(time.Hour)) {
 		t.Errorf("alert = %+v", a)
 	}
@@ -269,7 +276,8 @@ func TestWhatALinkDidCanBeTakenBack(t *testing.T) {
 
 func TestASecondPressTakesNobodysName(t *testing.T) {
 	p := newPorch(t)
-	if _, _, err := p.app.Acknowledge(t.Context(), rules.Actor{Name: "ann", Door: "cli"}, p.alert, app.AckRequest{Note: "mine"}); err != nil {
+	if _, _, err := p.app.Acknowledge(t.Context(), rules.Actor{Name: "ann", Door: "cli"}, p.alert,
+		app.AckRequest{Note: "mine"}); err != nil {
 		t.Fatal(err)
 	}
 	p.wants(p.ask("POST", p.path(0)), 200, "Acknowledged", "ann")
@@ -325,9 +333,18 @@ func TestLinksThatAreNoneAreRefusedKindly(t *testing.T) {
 	}{
 		{"cut by a mail program", good[:len(good)-5], 403, "This link is not complete, or not one of this tocsin"},
 		{"bent", good[:20] + "x" + good[21:], 403, "not complete"},
-		{"expired", sign(notify.Link{Alerts: []string{p.alert}, Act: notify.LinkAck, Channel: "phone", Expires: p.now}), 410, "This link is too old"},
-		{"of an alert that is forgotten", sign(notify.Link{Alerts: []string{"a-gone"}, Act: notify.LinkAck, Channel: "phone", Expires: p.now.Add(time.Hour)}), 410, "This alert is long over"},
-		{"of an act that is none", sign(notify.Link{Alerts: []string{p.alert}, Act: "explode", Channel: "phone", Expires: p.now.Add(time.Hour)}), 400, "open a newer message"},
+		{
+			"expired", sign(notify.Link{Alerts: []string{p.alert}, Act: notify.LinkAck, Channel: "phone", Expires: p.now}), 410,
+			"This link is too old",
+		},
+		{"of an alert that is forgotten", sign(notify.Link{
+			Alerts: []string{"a-gone"}, Act: notify.LinkAck, Channel: "phone",
+			Expires: p.now.Add(time.Hour),
+		}), 410, "This alert is long over"},
+		{"of an act that is none", sign(notify.Link{
+			Alerts: []string{p.alert}, Act: "explode", Channel: "phone",
+			Expires: p.now.Add(time.Hour),
+		}), 400, "open a newer message"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p.wants(p.ask("POST", tt.path), tt.code, "Nothing was done", tt.says, "viewport")
@@ -341,14 +358,18 @@ func TestLinksThatAreNoneAreRefusedKindly(t *testing.T) {
 func TestLinksAreAnsweredUnderOurNamesOnly(t *testing.T) {
 	p := newPorch(t)
 	path := p.path(0)
-	for host, want := range map[string]int{"bell.example": 200, "bell.example:8627": 200, "192.168.1.5:8627": 200, "127.0.0.1:8627": 200, "evil.example": 403} {
+	for host, want := range map[string]int{
+		"bell.example": 200, "bell.example:8627": 200, "192.168.1.5:8627": 200,
+		"127.0.0.1:8627": 200, "evil.example": 403,
+	} {
 		if w := ask(t, p.door, request{path: path, host: host}); w.Code != want {
 			t.Errorf("as %s: %d, want %d", host, w.Code, want)
 		}
 	}
 	p.wants(ask(t, p.door, request{path: "/a/", host: "bell.example"}), 404)
 	p.wants(ask(t, p.door, request{path: "/status", host: "bell.example"}), 401)
-	p.wants(ask(t, p.door, request{path: "/a/../status", host: "bell.example"}), 307) // to /status, which asks for the token
+	// to /status, which asks for the token
+	p.wants(ask(t, p.door, request{path: "/a/../status", host: "bell.example"}), 307)
 	p.app.Links = nil
 	p.wants(p.ask("GET", path), 404, "public_url is not in the config")
 }
@@ -381,7 +402,14 @@ func TestTheKeyOfLinksNeverShows(t *testing.T) {
 	}
 	path := p.path(0)
 	var pages bytes.Buffer
-	for _, q := range []request{{path: path}, {method: "POST", path: path}, {path: path + "x"}, {path: "/a/x"}, {path: "/status"}, {path: "/metrics"}} {
+	for _, q := range []request{
+		{path: path},
+		{method: "POST", path: path},
+		{path: path + "x"},
+		{path: "/a/x"},
+		{path: "/status"},
+		{path: "/metrics"},
+	} {
 		for _, host := range []string{"bell.example", "evil.example"} {
 			q.host = host
 			w := ask(t, p.door, q)
@@ -391,7 +419,8 @@ func TestTheKeyOfLinksNeverShows(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(p.said.String(), "request refused") || !strings.Contains(p.said.String(), "link followed") || !strings.Contains(pages.String(), "Acknowledged") {
+	if !strings.Contains(p.said.String(), "request refused") || !strings.Contains(p.said.String(), "link followed") ||
+		!strings.Contains(pages.String(), "Acknowledged") {
 		t.Fatalf("nothing was said:\n%s", p.said.String())
 	}
 	if strings.Contains(p.said.String(), strings.TrimPrefix(path, "/a/")) {
@@ -411,7 +440,10 @@ func TestTheKeyOfLinksNeverShows(t *testing.T) {
 		files = append(files, string(text))
 	}
 	for _, text := range files {
-		for _, form := range []string{string(key), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key), fmt.Sprint(key)} {
+		for _, form := range []string{
+			string(key), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key),
+			base64.RawURLEncoding.EncodeToString(key), fmt.Sprint(key),
+		} {
 			if strings.Contains(text, form) {
 				t.Errorf("the key shows in %.200q", text)
 			}

@@ -37,8 +37,10 @@ func newMeter(a *app.App, log *slog.Logger) *meter {
 		}
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), m.deliveries, reading{a})
-	m.handler = promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		m.deliveries, reading{a})
+	m.handler = promhttp.HandlerFor(registry,
+		promhttp.HandlerOpts{ErrorLog: scrapeLog{log}, ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4})
 	return m
 }
 
@@ -121,7 +123,8 @@ func (t teller) counts(s app.Status) {
 	const help = "Rules, by whether they are enabled."
 	t.gauge("rules", help, float64(s.Rules.Enabled), label{"enabled", "true"})
 	t.gauge("rules", help, float64(s.Rules.Total-s.Rules.Enabled), label{"enabled", "false"})
-	t.gauge("rules_unjudged", "Enabled rules that were not judged for three of their intervals.", float64(s.Rules.Unjudged))
+	t.gauge("rules_unjudged", "Enabled rules that were not judged for three of their intervals.",
+		float64(s.Rules.Unjudged))
 	for status, n := range s.Alerts {
 		t.gauge("alerts", "Alerts that are not resolved, by status.", float64(n), label{"status", status})
 	}
@@ -135,17 +138,20 @@ func (t teller) channels(s app.Status) {
 	for _, c := range s.Channels {
 		dead[c.Name] += 0
 		if c.Health == "ok" || c.Health == "failing" || c.Health == app.FailingInPart {
-			t.gauge("channel_up", "Whether the channel took the last message.", truth(c.Health == "ok"), label{"channel", c.Name})
+			t.gauge("channel_up", "Whether the channel took the last message.", truth(c.Health == "ok"),
+				label{"channel", c.Name})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(dead)) {
-		t.gauge("dead_letters", "Messages that could not be delivered and are kept to be sent again.", float64(dead[name]), label{"channel", name})
+		t.gauge("dead_letters", "Messages that could not be delivered and are kept to be sent again.", float64(dead[name]),
+			label{"channel", name})
 	}
 }
 
 func (t teller) engine(s evaluator.Stats) {
 	t.count("ticks_total", "Ticks that were judged.", s.Ticks)
-	t.count("missed_ticks_total", "Ticks of a source that were skipped because it still answered the one before.", s.Missed)
+	t.count("missed_ticks_total", "Ticks of a source that were skipped because it still answered the one before.",
+		s.Missed)
 	t.gauge("plans", "Queries that all rules together are planned as.", float64(s.Plans))
 	t.count("queries_total", "Queries that sources were asked.", s.QueriesTotal)
 	if s.Ticks > 0 {
@@ -153,7 +159,8 @@ func (t teller) engine(s evaluator.Stats) {
 		t.gauge("last_tick_timestamp_seconds", "Nominal time of the last tick.", float64(s.LastTick.UnixMilli())/1000)
 	}
 	if s.Queries > 0 {
-		t.gauge("rules_per_query", "Rules judged in the last tick for each query that it took.", float64(s.Rules)/float64(s.Queries))
+		t.gauge("rules_per_query", "Rules judged in the last tick for each query that it took.",
+			float64(s.Rules)/float64(s.Queries))
 	}
 }
 

@@ -34,7 +34,11 @@ func TestMetrics(t *testing.T) {
 	h.tick(-2)
 	door := h.local()
 	for _, o := range []rules.Outcome{
-		{State: rules.Sent}, {State: rules.Sent}, {State: rules.Owed}, {State: rules.Owed, Unknown: true}, {State: rules.Dead},
+		{State: rules.Sent},
+		{State: rules.Sent},
+		{State: rules.Owed},
+		{State: rules.Owed, Unknown: true},
+		{State: rules.Dead},
 	} {
 		door.Delivered("phone", notify.Message{}, o)
 	}
@@ -75,7 +79,8 @@ func TestMetricsWithoutADatabaseLeaveCountsOut(t *testing.T) {
 	h.close()
 	w := ask(t, h.local(), request{path: "/metrics"})
 	text := w.Body.String()
-	if w.Code != 200 || !strings.Contains(text, "\ntocsin_database_up 0\n") || !strings.Contains(text, "\ntocsin_ticks_total 1\n") {
+	if w.Code != 200 || !strings.Contains(text, "\ntocsin_database_up 0\n") ||
+		!strings.Contains(text, "\ntocsin_ticks_total 1\n") {
 		t.Errorf("answer = %d:\n%s", w.Code, ours(text))
 	}
 	if strings.Contains(text, "tocsin_rules{") || strings.Contains(text, "tocsin_alerts{") {
@@ -88,7 +93,8 @@ func TestMetricsTellOfDeadLetters(t *testing.T) {
 	h.lose("phone", "removed")
 	text := ask(t, h.local(), request{path: "/metrics"}).Body.String()
 	for _, want := range []string{
-		`tocsin_dead_letters{channel="phone"} 1`, `tocsin_dead_letters{channel="removed"} 1`, `tocsin_channel_up{channel="phone"} 0`,
+		`tocsin_dead_letters{channel="phone"} 1`, `tocsin_dead_letters{channel="removed"} 1`,
+		`tocsin_channel_up{channel="phone"} 0`,
 	} {
 		if !strings.Contains(text, "\n"+want+"\n") {
 			t.Errorf("there is no %s:\n%s", want, ours(text))

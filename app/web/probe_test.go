@@ -29,12 +29,23 @@ func TestProbes(t *testing.T) {
 		reason string
 	}{
 		{"all is well", func(*house) {}, "/ready", 200, "ok", ""},
-		{"a source is down", func(h *house) { h.rule("Elsewhere", "home", true); h.tick(-18) }, "/ready", 200, "degraded", "source home is down"},
-		{"something is kept in memory only", func(h *house) { h.app.Notes = func() []string { return []string{"storage: full"} } }, "/ready", 200, "degraded", "storage: full"},
+		{
+			"a source is down", func(h *house) { h.rule("Elsewhere", "home", true); h.tick(-18) }, "/ready", 200, "degraded",
+			"source home is down",
+		},
+		{"something is kept in memory only", func(h *house) {
+			h.app.Notes = func() []string { return []string{"storage: full"} }
+		}, "/ready", 200, "degraded", "storage: full"},
 		{"the database is gone", (*house).close, "/ready", 503, "down", "database"},
-		{"no tick for an hour", func(h *house) { h.app.Started = time.Now().Add(-time.Hour) }, "/ready", 503, "down", "the last tick was 1h0m0s ago"},
+		{
+			"no tick for an hour", func(h *house) { h.app.Started = time.Now().Add(-time.Hour) }, "/ready", 503, "down",
+			"the last tick was 1h0m0s ago",
+		},
 		{"health does not mind the database", (*house).close, "/health", 200, "ok", ""},
-		{"health does not mind the engine", func(h *house) { h.app.Started = time.Now().Add(-time.Hour) }, "/health", 200, "ok", ""},
+		{
+			"health does not mind the engine", func(h *house) { h.app.Started = time.Now().Add(-time.Hour) }, "/health", 200,
+			"ok", "",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHouse(t)
@@ -44,7 +55,8 @@ func TestProbes(t *testing.T) {
 			if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 				t.Fatalf("the answer is not JSON: %v\n%s", err, w.Body)
 			}
-			if w.Code != tt.code || got.Status != tt.status || !strings.Contains(got.Reason, tt.reason) || (tt.reason == "") != (got.Reason == "") {
+			if w.Code != tt.code || got.Status != tt.status || !strings.Contains(got.Reason, tt.reason) ||
+				(tt.reason == "") != (got.Reason == "") {
 				t.Errorf("answer = %d %+v, want %d %s with %q", w.Code, got, tt.code, tt.status, tt.reason)
 			}
 			if cache := w.Header().Get("Cache-Control"); cache != "no-store" {
@@ -64,7 +76,8 @@ func TestStatusIsWhatTheAppSays(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatalf("the answer is not JSON: %v\n%s", err, w.Body)
 	}
-	if w.Code != 200 || got.Status != "degraded" || got.Version != "v1.2.3" || got.Rules.Total != 2 || got.Alerts["firing"] != 1 || got.Engine == nil || got.Engine.Ticks != 1 {
+	if w.Code != 200 || got.Status != "degraded" || got.Version != "v1.2.3" || got.Rules.Total != 2 ||
+		got.Alerts["firing"] != 1 || got.Engine == nil || got.Engine.Ticks != 1 {
 		t.Errorf("status = %d %+v", w.Code, got)
 	}
 }
@@ -104,7 +117,10 @@ func TestNoSecretIsShown(t *testing.T) {
 	})
 	door.Delivered("phone", notify.Message{Title: "x"}, rules.Outcome{State: rules.Dead})
 	for _, authorization := range []string{"Bearer " + token, "Bearer wrong", "Basic " + basic(token, "wrong"), ""} {
-		for _, path := range []string{"/", "/health", "/ready", "/status", "/metrics", "/write", "/api/v2/write?p=" + token, "/query?p=" + token, "/ping", "/nothing?p=" + token} {
+		for _, path := range []string{
+			"/", "/health", "/ready", "/status", "/metrics", "/write", "/api/v2/write?p=" + token,
+			"/query?p=" + token, "/ping", "/nothing?p=" + token,
+		} {
 			q := request{path: path, host: "tocsin.lan"}
 			if authorization != "" {
 				q.header = header{"Authorization": authorization}
@@ -117,7 +133,8 @@ func TestNoSecretIsShown(t *testing.T) {
 		}
 	}
 	h.close()
-	said.WriteString(ask(t, door, request{path: "/status", host: "tocsin.lan", header: header{"Authorization": "Bearer " + token}}).Body.String())
+	said.WriteString(ask(t, door,
+		request{path: "/status", host: "tocsin.lan", header: header{"Authorization": "Bearer " + token}}).Body.String())
 	if !strings.Contains(said.String(), "request refused") || !strings.Contains(said.String(), "tocsin_deliveries_total") {
 		t.Fatalf("nothing was said:\n%s", said.String())
 	}

@@ -35,19 +35,28 @@ func TestRoutesByCaller(t *testing.T) {
 		host   string
 		header header
 	}{
-		"h here, nothing set":                    {fresh.door(web.Options{Loopback: true}), "127.0.0.1:8627", nil},
-		"f here, forwarded by a proxy":           {fresh.door(web.Options{Loopback: true}), "127.0.0.1:8627", header{"X-Real-Ip": "203.0.113.9"}},
-		"t as nginx asks, a token in the config": {fresh.door(web.Options{Loopback: true, Token: secret}), "127.0.0.1:8627", nil},
-		"n as nginx asks, hosts or public_url":   {fresh.door(web.Options{Loopback: true, Hosts: named}), "127.0.0.1:8627", nil},
-		"s as nginx asks, a stored token":        {lived.door(web.Options{Loopback: true}), "127.0.0.1:8627", nil},
-		"l another machine, no token":            {open, "192.168.1.5:8627", nil},
-		"x another machine, a wrong token":       {open, "tocsin.lan", header{"Authorization": "Bearer wrong"}},
-		"P token of scope points":                {open, "tocsin.lan", lived.key("p", app.ScopePoints, time.Time{})},
-		"R token of scope read":                  {open, "tocsin.lan", lived.key("r", app.ScopeRead, time.Time{})},
-		"K token of scope ack":                   {open, "tocsin.lan", lived.key("k", app.ScopeAck, time.Time{})},
-		"W token of scope write":                 {open, "tocsin.lan", lived.key("w", app.ScopeWrite, time.Time{})},
-		"A token of scope admin":                 {open, "tocsin.lan", lived.key("a", app.ScopeAdmin, time.Time{})},
-		"C token of the config":                  {open, "tocsin.lan", header{"Authorization": "Bearer " + token}},
+		"h here, nothing set": {fresh.door(web.Options{Loopback: true}), "127.0.0.1:8627", nil},
+		"f here, forwarded by a proxy": {
+			fresh.door(web.Options{Loopback: true}), "127.0.0.1:8627",
+			header{"X-Real-Ip": "203.0.113.9"},
+		},
+		"t as nginx asks, a token in the config": {
+			fresh.door(web.Options{Loopback: true, Token: secret}), "127.0.0.1:8627",
+			nil,
+		},
+		"n as nginx asks, hosts or public_url": {
+			fresh.door(web.Options{Loopback: true, Hosts: named}), "127.0.0.1:8627",
+			nil,
+		},
+		"s as nginx asks, a stored token":  {lived.door(web.Options{Loopback: true}), "127.0.0.1:8627", nil},
+		"l another machine, no token":      {open, "192.168.1.5:8627", nil},
+		"x another machine, a wrong token": {open, "tocsin.lan", header{"Authorization": "Bearer wrong"}},
+		"P token of scope points":          {open, "tocsin.lan", lived.key("p", app.ScopePoints, time.Time{})},
+		"R token of scope read":            {open, "tocsin.lan", lived.key("r", app.ScopeRead, time.Time{})},
+		"K token of scope ack":             {open, "tocsin.lan", lived.key("k", app.ScopeAck, time.Time{})},
+		"W token of scope write":           {open, "tocsin.lan", lived.key("w", app.ScopeWrite, time.Time{})},
+		"A token of scope admin":           {open, "tocsin.lan", lived.key("a", app.ScopeAdmin, time.Time{})},
+		"C token of the config":            {open, "tocsin.lan", header{"Authorization": "Bearer " + token}},
 	}
 	var patterns []string
 	for _, r := range open.Routes() {

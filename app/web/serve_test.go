@@ -172,7 +172,8 @@ func TestSizesAreBounded(t *testing.T) {
 		{"a large body", 100, 17 << 20, 413},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("http://%s/", l.Addr()), strings.NewReader(strings.Repeat("x", tt.body)))
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, fmt.Sprintf("http://%s/", l.Addr()),
+				strings.NewReader(strings.Repeat("x", tt.body)))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -20,7 +20,8 @@ import (
 // key makes a token and returns what a client sends.
 func (h *house) key(name string, scope app.Scope, expires time.Time) header {
 	h.Helper()
-	_, secret, err := h.app.AddToken(h.Context(), rules.Actor{Name: "ann", Door: "cli"}, app.TokenRequest{Name: name, Scope: scope, Expires: expires})
+	_, secret, err := h.app.AddToken(h.Context(), rules.Actor{Name: "ann", Door: "cli"},
+		app.TokenRequest{Name: name, Scope: scope, Expires: expires})
 	if err != nil {
 		h.Fatal(err)
 	}
@@ -36,7 +37,10 @@ func (h *house) beyond(o web.Options) *web.Handler {
 // door is a handler that takes points. What comes to /mcp is answered with who
 // came.
 func (h *house) door(o web.Options) *web.Handler {
-	o.Write = h.points.Handler(live.HandlerOptions{Allow: func(*http.Request, string) error { return nil }, Host: func(string) bool { return true }})
+	o.Write = h.points.Handler(live.HandlerOptions{
+		Allow: func(*http.Request, string) error { return nil },
+		Host:  func(string) bool { return true },
+	})
 	o.MCP = func(w http.ResponseWriter, r *http.Request, name string, scope app.Scope) {
 		fmt.Fprintf(w, "%s %s %s", r.Method, name, scope)
 	}
@@ -58,10 +62,25 @@ func TestScopesOfPaths(t *testing.T) {
 	}{
 		{"points are sent with points", request{method: "POST", path: "/write", header: points}, 204, ""},
 		{"points are sent with admin", request{method: "POST", path: "/write", header: admin}, 204, ""},
-		{"points are not sent with read", request{method: "POST", path: "/write", header: read}, 403, "token read has scope read, and this needs scope points"},
-		{"points are not sent with write", request{method: "POST", path: "/api/v2/write", header: write}, 403, "needs scope points"},
+		{
+			"points are not sent with read",
+			request{method: "POST", path: "/write", header: read},
+			403,
+			"token read has scope read, and this needs scope points",
+		},
+		{
+			"points are not sent with write",
+			request{method: "POST", path: "/api/v2/write", header: write},
+			403,
+			"needs scope points",
+		},
 		{"a sensor asks who is there", request{path: "/ping", header: points}, 204, ""},
-		{"a sensor reads nothing", request{path: "/status", header: points}, 403, "token points has scope points, and this needs scope read"},
+		{
+			"a sensor reads nothing",
+			request{path: "/status", header: points},
+			403,
+			"token points has scope points, and this needs scope read",
+		},
 		{"a sensor sees no metrics", request{path: "/metrics", header: points}, 403, "needs scope read"},
 		{"a sensor speaks no MCP", request{method: "POST", path: "/mcp", header: points}, 403, "needs scope read"},
 		{"status is read with read", request{path: "/status", header: read}, 200, ""},
@@ -69,8 +88,21 @@ func TestScopesOfPaths(t *testing.T) {
 		{"the front page is read with admin", request{path: "/", header: admin}, 200, ""},
 		{"without a token", request{path: "/status"}, 401, "needs the token of the config or one of"},
 		{"without a token at MCP", request{method: "POST", path: "/mcp"}, 401, "needs the token"},
-		{"another site's page with a good token", request{method: "POST", path: "/mcp", header: header{"Origin": "http://evil.example", "Authorization": admin["Authorization"]}}, 403, "web pages of other sites"},
-		{"a rebound name with a good token", request{path: "/status", host: "evil.example", header: admin}, 403, "under hosts: in the config"},
+		{
+			"another site's page with a good token",
+			request{
+				method: "POST", path: "/mcp",
+				header: header{"Origin": "http://evil.example", "Authorization": admin["Authorization"]},
+			},
+			403,
+			"web pages of other sites",
+		},
+		{
+			"a rebound name with a good token",
+			request{path: "/status", host: "evil.example", header: admin},
+			403,
+			"under hosts: in the config",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.q.host == "" {
@@ -101,8 +133,16 @@ func TestWhoSpeaksMCP(t *testing.T) {
 		{"a token by its name", lan, request{method: "POST", header: laptop}, "POST laptop ack"},
 		{"a stream", lan, request{method: "GET", header: laptop}, "GET laptop ack"},
 		{"the end of a session", lan, request{method: "DELETE", header: laptop}, "DELETE laptop ack"},
-		{"the token of the config", lan, request{method: "POST", header: header{"Authorization": "Bearer " + token}}, "POST config token admin"},
-		{"who is here with a token is no more than the token", here, request{method: "POST", host: "127.0.0.1:8627", header: laptop}, "POST laptop ack"},
+		{
+			"the token of the config", lan,
+			request{method: "POST", header: header{"Authorization": "Bearer " + token}},
+			"POST config token admin",
+		},
+		{
+			"who is here with a token is no more than the token", here,
+			request{method: "POST", host: "127.0.0.1:8627", header: laptop},
+			"POST laptop ack",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.q.path = "/mcp"
@@ -121,10 +161,15 @@ func TestMCPIsRefusedInAWayThatClientsUnderstand(t *testing.T) {
 	lan := h.beyond(web.Options{Token: rules.NewSecret(token)})
 	w := ask(t, lan, request{method: "POST", path: "/mcp", host: "tocsin.lan"})
 	// More than this, and Claude Code looks for an authorization server.
-	if got := w.Result().Header.Values("WWW-Authenticate"); w.Code != 401 || !slices.Equal(got, []string{`Bearer realm="tocsin"`}) {
+	if got := w.Result().Header.Values("WWW-Authenticate"); w.Code != 401 ||
+		!slices.Equal(got, []string{`Bearer realm="tocsin"`}) {
 		t.Errorf("status %d, WWW-Authenticate = %q", w.Code, got)
 	}
-	if w := ask(t, lan, request{method: "PUT", path: "/mcp", host: "tocsin.lan", header: header{"Authorization": "Bearer " + token}}); w.Code != 405 || w.Header().Get("Allow") != "GET, POST, DELETE" {
+	if w := ask(t, lan, request{
+		method: "PUT", path: "/mcp", host: "tocsin.lan",
+		header: header{"Authorization": "Bearer " + token},
+	}); w.Code != 405 ||
+		w.Header().Get("Allow") != "GET, POST, DELETE" {
 		t.Errorf("PUT: %d, Allow = %q", w.Code, w.Header().Get("Allow"))
 	}
 	if w := ask(t, h.local(), request{method: "POST", path: "/mcp"}); w.Code != 404 {

@@ -55,7 +55,10 @@ func New(a *app.App, o Options) *Handler {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	h := &Handler{app: a, options: o, token: sha256.Sum256([]byte(o.Token.Reveal())), mux: http.NewServeMux(), doorkeeper: app.NewDoorkeeper(a)}
+	h := &Handler{
+		app: a, options: o, token: sha256.Sum256([]byte(o.Token.Reveal())), mux: http.NewServeMux(),
+		doorkeeper: app.NewDoorkeeper(a),
+	}
 	h.meter = newMeter(a, o.Log)
 	h.page = template.Must(template.ParseFS(pages, "page.html"))
 	for _, r := range h.Routes() {
@@ -76,14 +79,20 @@ func (h *Handler) Routes() []Route {
 	signed := newLinks(h)
 	return []Route{
 		{"GET /health", "200 while the process serves", h.serveHealth},
-		{"GET /ready", "200 while the database answers and ticks are young, else 503; with `degraded` where a source is down " +
-			"or enabled rules are not judged, which a restart would not mend", h.serveReady},
+		{
+			"GET /ready",
+			"200 while the database answers and ticks are young, else 503; with `degraded` where a source is down " +
+				"or enabled rules are not judged, which a restart would not mend", h.serveReady,
+		},
 		{"GET /status", "everything, as `tocsin status --json`", h.serveStatus},
 		{"GET /metrics", "numbers for [Prometheus](metrics.md)", h.meter.handler.ServeHTTP},
 		{"GET /{$}", "a page that says how everything is doing", h.servePage},
 		{"GET " + linkPath + "{token}", "what a signed link in a message would do, with a button", signed.show},
 		{"POST " + linkPath + "{token}", "does it: acknowledge, snooze, or take back", signed.act},
-		{mcpPath, "the [tools for models](mcp.md), over streamable HTTP; each looks at the scope of the token itself", h.serveMCP},
+		{
+			mcpPath, "the [tools for models](mcp.md), over streamable HTTP; each looks at the scope of the token itself",
+			h.serveMCP,
+		},
 		{"/write", "takes points in line protocol, as InfluxDB 1 does", h.serveWrite},
 		{"/api/v2/write", "takes points in line protocol, as InfluxDB 2 does", h.serveWrite},
 		{"/query", "answers CREATE DATABASE, which writers send first; it does nothing", h.serveWrite},
@@ -99,7 +108,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Referrer-Policy", "no-referrer")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	w.Header().Set("Content-Security-Policy",
+		"default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 	if who, ok := h.admit(w, r); ok {
 		h.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, who)))
 	}
@@ -115,10 +125,12 @@ func (h *Handler) serveMCP(w http.ResponseWriter, r *http.Request) {
 	who, _ := r.Context().Value(callerKey{}).(caller)
 	switch {
 	case h.options.MCP == nil:
-		h.refuse(w, r, http.StatusNotFound, "there is no MCP at this address; `tocsin mcp` speaks it over standard input and output")
+		h.refuse(w, r, http.StatusNotFound,
+			"there is no MCP at this address; `tocsin mcp` speaks it over standard input and output")
 	case !slices.Contains([]string{http.MethodGet, http.MethodPost, http.MethodDelete}, r.Method):
 		w.Header().Set("Allow", "GET, POST, DELETE")
-		h.refuse(w, r, http.StatusMethodNotAllowed, "MCP is spoken with POST, GET and DELETE; point an MCP client at this address")
+		h.refuse(w, r, http.StatusMethodNotAllowed,
+			"MCP is spoken with POST, GET and DELETE; point an MCP client at this address")
 	default:
 		h.options.MCP(w, r, who.name, who.scope)
 	}

@@ -83,7 +83,8 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		options: o, base: *base, http: transport(o.Concurrency),
-		gate: make(chan struct{}, o.Concurrency), readers: make(chan *reader, 2), texts: make(chan []byte, o.Concurrency), fields: map[string]knownFields{},
+		gate: make(chan struct{}, o.Concurrency), readers: make(chan *reader, 2), texts: make(chan []byte, o.Concurrency),
+		fields: map[string]knownFields{},
 	}, nil
 }
 
@@ -102,7 +103,8 @@ func (o *Options) checkURL() (*url.URL, error) {
 		return nil, rules.FieldErrorf("url", "must be the address of an InfluxDB, for example http://127.0.0.1:8086")
 	}
 	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, rules.FieldErrorf("url", "must end with the host or a path; give database, username and token as keys of their own")
+		return nil, rules.FieldErrorf("url",
+			"must end with the host or a path; give database, username and token as keys of their own")
 	}
 	if u.User != nil && o.Username == "" {
 		password, _ := u.User.Password()

@@ -145,7 +145,9 @@ func reference(text []byte) (string, error) {
 		case "error":
 			return strictText(value, &refused)
 		case "results":
-			return eachElement(value, func(position int, value json.RawMessage) error { return referenceResult(&s, position, value) })
+			return eachElement(value, func(position int, value json.RawMessage) error {
+				return referenceResult(&s, position, value)
+			})
 		}
 		return nil
 	})
@@ -297,7 +299,8 @@ func grouped(n int) []byte {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, `{"name":"cpu","tags":{"dc":"fra","host":"server-%05d"},"columns":["time","v0"],"values":[[1795434050000000001,%v]]}`, i, float64(i)*1.1+0.3)
+		fmt.Fprintf(&b,
+			`{"name":"cpu","tags":{"dc":"fra","host":"server-%05d"},"columns":["time","v0"],"values":[[1795434050000000001,%v]]}`, i, float64(i)*1.1+0.3)
 	}
 	b.WriteString("]}]}\n")
 	return b.Bytes()
@@ -305,7 +308,11 @@ func grouped(n int) []byte {
 
 func BenchmarkDecode10000Rows(b *testing.B) {
 	text := grouped(10_000)
-	p := &progress{plan: plan{q: evaluator.Query{Measurement: "cpu"}, statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}}, columns: []column{{}}, slots: 1}}
+	p := &progress{plan: plan{
+		q:          evaluator.Query{Measurement: "cpu"},
+		statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}},
+		columns:    []column{{}}, slots: 1,
+	}}
 	r := &reader{books: books{}}
 	p.labels = r.books.of([]string{"dc", "host"})
 	var sum float64
@@ -327,7 +334,11 @@ func BenchmarkDecode10000Rows(b *testing.B) {
 
 func TestRowsCostNoAllocation(t *testing.T) {
 	text := grouped(1000)
-	p := &progress{plan: plan{q: evaluator.Query{Measurement: "cpu"}, statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}}, columns: []column{{}}, slots: 1}}
+	p := &progress{plan: plan{
+		q:          evaluator.Query{Measurement: "cpu"},
+		statements: []statement{{selection: selection{expressions: []string{"mean(\"v\")"}}, slots: []int{0}}},
+		columns:    []column{{}}, slots: 1,
+	}}
 	r := &reader{books: books{}}
 	p.labels = r.books.of([]string{"dc", "host"})
 	rows, in := 0, bytes.NewReader(text)
@@ -341,7 +352,8 @@ func TestRowsCostNoAllocation(t *testing.T) {
 	if rows != 11_000 || allocations > 20 {
 		t.Errorf("%v rows cost %v allocations each time, want 1000 and none for a row", rows/11, allocations)
 	}
-	if got, want := p.labels.series[`{"dc":"fra","host":"server-00007"}`], rules.SeriesOf(rules.Labels{"dc": "fra", "host": "server-00007"}); got != want {
+	if got, want := p.labels.series[`{"dc":"fra","host":"server-00007"}`],
+		rules.SeriesOf(rules.Labels{"dc": "fra", "host": "server-00007"}); got != want {
 		t.Errorf("series = %q, want %q", got, want)
 	}
 }

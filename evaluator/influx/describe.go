@@ -23,7 +23,8 @@ func (c *Client) Tags(ctx context.Context, measurement string) ([]string, error)
 
 // TagValues lists at most limit values of a tag, in order.
 func (c *Client) TagValues(ctx context.Context, measurement, tag string, limit int) ([]string, error) {
-	return c.list(ctx, "SHOW TAG VALUES FROM "+name(measurement)+" WITH KEY = "+name(tag)+" LIMIT "+strconv.Itoa(max(1, limit)), "value")
+	return c.list(ctx, "SHOW TAG VALUES FROM "+name(measurement)+" WITH KEY = "+name(tag)+" LIMIT "+
+		strconv.Itoa(max(1, limit)), "value")
 }
 
 func (c *Client) list(ctx context.Context, statement, column string) ([]string, error) {
@@ -59,7 +60,9 @@ func (c *Client) show(ctx context.Context, statements []string, columns ...strin
 // receive sends one request by itself and hands the answer to a receiver, which
 // is made anew when it is asked for once more, in chunks: one that is called
 // partial may be whole. It returns what the server says against the whole request.
-func (c *Client) receive(ctx context.Context, text []byte, accept string, begin func() receiver) (said string, err error) {
+func (c *Client) receive(ctx context.Context, text []byte, accept string, begin func() receiver) (said string,
+	err error,
+) {
 	for _, chunked := range []bool{c.longWhole.Load(), true} {
 		to := &doubtful{receiver: begin()}
 		if said, err = c.once(ctx, text, form{accept, chunked}, to); err != nil || chunked || !to.cut {

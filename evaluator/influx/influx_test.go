@@ -134,13 +134,15 @@ func TestManyStepsOfATextAreItsTexts(t *testing.T) {
 	server := sourcetest.Influxd(t)
 	var lines []string
 	for minute := range 400 {
-		lines = append(lines, point("a", fmt.Sprintf("state=%q", []string{"idle", "busy"}[minute/100%2]), time.Duration(minute)*time.Minute))
+		lines = append(lines,
+			point("a", fmt.Sprintf("state=%q", []string{"idle", "busy"}[minute/100%2]), time.Duration(minute)*time.Minute))
 	}
 	server.Write(lines...)
 	c := open(t, influx.Options{URL: server.URL, Database: server.DB})
 	q := evaluator.Query{
-		Measurement: "cpu", Columns: []evaluator.Column{{Field: "state", Aggregation: rules.Latest}}, GroupBy: []string{"host"},
-		From: noon.Add(-400 * time.Minute), To: noon, Step: time.Minute,
+		Measurement: "cpu", Columns: []evaluator.Column{{Field: "state", Aggregation: rules.Latest}},
+		GroupBy: []string{"host"},
+		From:    noon.Add(-400 * time.Minute), To: noon, Step: time.Minute,
 	}
 	seen := map[string]int{}
 	errs := c.Query(t.Context(), []evaluator.Query{q}, func(_ int, row evaluator.Row) {
@@ -164,7 +166,11 @@ func TestAServerThatWantsAPasswordGetsIt(t *testing.T) {
 	}{
 		{"username and password", influx.Options{Username: "reader", Password: rules.NewSecret("canary:secret")}, ""},
 		{"a token of both", influx.Options{Token: rules.NewSecret("reader:canary:secret")}, ""},
-		{"both in the address", influx.Options{URL: strings.Replace(server.URL, "http://", "http://reader:canary%3Asecret@", 1)}, ""},
+		{
+			"both in the address",
+			influx.Options{URL: strings.Replace(server.URL, "http://", "http://reader:canary%3Asecret@", 1)},
+			"",
+		},
 		{"nothing", influx.Options{}, rules.Unavailable},
 		{"a wrong password", influx.Options{Username: "reader", Password: rules.NewSecret("canary")}, rules.Unavailable},
 		{"a wrong token", influx.Options{Token: rules.NewSecret("reader:canary")}, rules.Unavailable},
@@ -178,7 +184,8 @@ func TestAServerThatWantsAPasswordGetsIt(t *testing.T) {
 			if rules.CodeOf(errs[0]) != tt.code || tt.code == "" && values[0]["host=a"] != 7 {
 				t.Errorf("got %v, %v; want code %q", values, errs, tt.code)
 			}
-			if err := errs[0]; err != nil && (strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "token_file")) {
+			if err := errs[0]; err != nil && (strings.Contains(err.Error(), "canary") ||
+				!strings.Contains(err.Error(), "token_file")) {
 				t.Errorf("the error shows a secret or no cure: %v", err)
 			}
 		})
@@ -190,14 +197,16 @@ func TestWhatExplainWritesCanBeRun(t *testing.T) {
 	server.Write(point("a", "usage=7,on=true", time.Minute))
 	c := open(t, influx.Options{URL: server.URL, Database: server.DB})
 	q := last5m(rules.Mean)
-	q.Columns = append(q.Columns, evaluator.Column{Field: "on", Aggregation: rules.Mean}, evaluator.Column{Field: "usage", Aggregation: rules.Rate})
+	q.Columns = append(q.Columns, evaluator.Column{Field: "on", Aggregation: rules.Mean},
+		evaluator.Column{Field: "usage", Aggregation: rules.Rate})
 	q.Where = rules.Filter{"host": {"a", `it's "b"`}}
 	q.Step = time.Minute
 	if _, errs := ask(t, c, q); errs[0] != nil {
 		t.Fatalf("query: %v", errs[0])
 	}
 	text := c.Explain(q)
-	if answer := server.Do(text); strings.Count(answer, `"name":"cpu"`) != 3 || !strings.Contains(text, "2026-03-02T11:55:00Z") {
+	if answer := server.Do(text); strings.Count(answer, `"name":"cpu"`) != 3 ||
+		!strings.Contains(text, "2026-03-02T11:55:00Z") {
 		t.Errorf("%s\nanswers %s", text, answer)
 	}
 }
@@ -249,7 +258,9 @@ func TestAnAnswerToSomethingElseIsNone(t *testing.T) {
 		"of another measurement": fmt.Sprintf(about, 0, "other"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }))
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_, _ = io.WriteString(w, body)
+			}))
 			defer server.Close()
 			c, err := influx.New(influx.Options{URL: server.URL, Database: "db"})
 			if err != nil {
@@ -257,15 +268,24 @@ func TestAnAnswerToSomethingElseIsNone(t *testing.T) {
 			}
 			to := time.Unix(1_800_000_000, 0)
 			rows := 0
-			q := evaluator.Query{Measurement: "m", Columns: []evaluator.Column{{Field: "v", Aggregation: rules.Count}}, From: to.Add(-time.Minute), To: to}
-			if errs := c.Query(t.Context(), []evaluator.Query{q}, func(int, evaluator.Row) { rows++ }); rules.CodeOf(errs[0]) != rules.Unavailable || rows > 0 {
+			q := evaluator.Query{
+				Measurement: "m", Columns: []evaluator.Column{{Field: "v", Aggregation: rules.Count}},
+				From: to.Add(-time.Minute), To: to,
+			}
+			if errs := c.Query(t.Context(), []evaluator.Query{q}, func(int, evaluator.Row) {
+				rows++
+			}); rules.CodeOf(errs[0]) != rules.Unavailable || rows > 0 {
 				t.Errorf("a query: %d rows, %v", rows, errs)
 			}
 			if name == "of another measurement" {
 				return // a user's own statement may be about several
 			}
-			own := evaluator.Statement{Language: "influxql", Text: `SELECT count(v) AS v FROM m WHERE time > $from AND time <= $to`, Column: "v", From: q.From, To: to}
-			if err := c.Read(t.Context(), own, func(evaluator.Row) { rows++ }); rules.CodeOf(err) != rules.Unavailable || rows > 0 {
+			own := evaluator.Statement{
+				Language: "influxql",
+				Text:     `SELECT count(v) AS v FROM m WHERE time > $from AND time <= $to`, Column: "v", From: q.From, To: to,
+			}
+			if err := c.Read(t.Context(), own, func(evaluator.Row) { rows++ }); rules.CodeOf(err) != rules.Unavailable ||
+				rows > 0 {
 				t.Errorf("a statement: %d rows, %v", rows, err)
 			}
 		})

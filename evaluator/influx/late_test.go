@@ -20,7 +20,8 @@ func TestAnAnswerThatIsLateIsNone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := fake(t, "", func(w http.ResponseWriter, r *http.Request) {
 				if q := r.FormValue("q"); strings.HasPrefix(q, "SHOW") {
-					_, _ = io.WriteString(w, `{"results":[`+strings.TrimSuffix(strings.Repeat(`{},`, strings.Count(q, "SHOW ")), ",")+`]}`)
+					_, _ = io.WriteString(w, `{"results":[`+strings.TrimSuffix(strings.Repeat(`{},`, strings.Count(q, "SHOW ")), ",")+
+						`]}`)
 					return
 				}
 				if _, err := io.WriteString(w, begun); err != nil {

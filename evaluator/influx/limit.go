@@ -56,6 +56,7 @@ func (c *Client) relieve(read int) {
 // tooLarge is the error for an answer that is not read to its end.
 func (c *Client) tooLarge() error {
 	return evaluator.TooMuch(rules.Errorf(rules.Invalid,
-		"the answer of InfluxDB at %s is larger than %d MB; narrow the query with where, fewer tags in group_by or a shorter window, or raise max_answer of the source",
+		"the answer of InfluxDB at %s is larger than %d MB; narrow the query with where, fewer tags in group_by or a "+
+			"shorter window, or raise max_answer of the source",
 		c.base.String(), c.options.MaxAnswer>>20))
 }

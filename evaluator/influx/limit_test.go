@@ -21,7 +21,8 @@ import (
 func endless(head, again string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.FormValue("q"), "SHOW FIELD KEYS") {
-			_, _ = io.WriteString(w, `{"results":[{"series":[{"columns":["fieldKey","fieldType"],"values":[["usage","float"]]}]}]}`)
+			_, _ = io.WriteString(w,
+				`{"results":[{"series":[{"columns":["fieldKey","fieldType"],"values":[["usage","float"]]}]}]}`)
 			return
 		}
 		_, _ = io.WriteString(w, head)
@@ -64,13 +65,18 @@ func TestAnEndlessAnswerIsCutOff(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := fake(t, "", answer)
 			c := open(t, influx.Options{URL: server.URL, Database: "db", Timeout: time.Minute, MaxAnswer: most})
-			for what, q := range map[string]evaluator.Query{"the latest": last5m(rules.Latest), "a rate": last5m(rules.Rate), "steps": stepped(last5m(rules.Latest), time.Second)} {
+			for what, q := range map[string]evaluator.Query{
+				"the latest": last5m(rules.Latest), "a rate": last5m(rules.Rate),
+				"steps": stepped(last5m(rules.Latest), time.Second),
+			} {
 				if used := allocated(func() {
 					_, errs := ask(t, c, q)
-					if err := errs[0]; err == nil || !evaluator.IsTooMuch(err) && !strings.Contains(err.Error(), "not asked for") && !strings.Contains(err.Error(), "more behind") {
+					if err := errs[0]; err == nil || !evaluator.IsTooMuch(err) && !strings.Contains(err.Error(), "not asked for") &&
+						!strings.Contains(err.Error(), "more behind") {
 						t.Errorf("%s: %v, want a refusal of what is endless", what, err)
 					} else if evaluator.IsTooMuch(err) && (rules.CodeOf(err) != rules.Invalid ||
-						!strings.Contains(err.Error(), "larger than 1 MB; narrow the query") || !strings.Contains(err.Error(), "raise max_answer")) {
+						!strings.Contains(err.Error(), "larger than 1 MB; narrow the query") ||
+						!strings.Contains(err.Error(), "raise max_answer")) {
 						t.Errorf("%s: %v, want invalid, with the cure", what, err)
 					}
 				}); used > 128*most {

@@ -26,7 +26,8 @@ func TestALongAnswerIsWhole(t *testing.T) {
 	server := sourcetest.Influxd(t)
 	lines, begin := []string{}, noon.Add(-longPoints*time.Second)
 	for i := range longPoints {
-		lines = append(lines, fmt.Sprintf("cpu,host=a usage=%d,on=%t %d", i%100, i%3 == 0, begin.Add(time.Duration(i+1)*time.Second).UnixNano()))
+		lines = append(lines, fmt.Sprintf("cpu,host=a usage=%d,on=%t %d", i%100, i%3 == 0,
+			begin.Add(time.Duration(i+1)*time.Second).UnixNano()))
 	}
 	server.Write(lines...)
 	server.Write(`cpu,host=b usage=1 `+fmt.Sprint(noon.UnixNano()-1e9), `cpu,host=b usage=3 `+fmt.Sprint(noon.UnixNano()))
@@ -43,7 +44,8 @@ func TestALongAnswerIsWhole(t *testing.T) {
 	for range 2 {
 		up := float64(longPoints/100*99) / (longPoints - 1)
 		got, errs := ask(t, c, long(rules.Rate, 0), long(rules.Latest, 0))
-		if errs[0] != nil || errs[1] != nil || math.Abs(got[0]["host=a"]-up) > 1e-9 || got[0]["host=b"] != 2 || got[1]["host=a"] != 99 {
+		if errs[0] != nil || errs[1] != nil || math.Abs(got[0]["host=a"]-up) > 1e-9 || got[0]["host=b"] != 2 ||
+			got[1]["host=a"] != 99 {
 			t.Errorf("rate over all, and the latest: %v, %v, want %v of a and 2 of b, and 99", got, errs, up)
 		}
 		for _, how := range []rules.Aggregation{rules.Rate, rules.First, rules.Max, "p50"} {
@@ -57,7 +59,8 @@ func TestALongAnswerIsWhole(t *testing.T) {
 	}
 	var last float64
 	err := c.Read(t.Context(), evaluator.Statement{
-		Language: "influxql", Text: `SELECT usage AS v FROM cpu WHERE time > $from AND time <= $to AND host = 'a'`, Column: "v", From: begin, To: noon,
+		Language: "influxql", Text: `SELECT usage AS v FROM cpu WHERE time > $from AND time <= $to AND host = 'a'`,
+		Column: "v", From: begin, To: noon,
 	}, func(row evaluator.Row) { last = row.Values[0] })
 	if err != nil || last != float64((longPoints-1)%100) {
 		t.Errorf("a statement of its own: %v (%v), want the last of all rows", last, err)
@@ -147,7 +150,8 @@ func TestRequestsAreCutByWhatTheyCost(t *testing.T) {
 					}
 					var results []string
 					for i := range n {
-						results = append(results, fmt.Sprintf(`{"statement_id":%d,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[%d,2]]}]}`, i, noon.UnixNano()))
+						results = append(results,
+							fmt.Sprintf(`{"statement_id":%d,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[%d,2]]}]}`, i, noon.UnixNano()))
 					}
 					_, _ = io.WriteString(w, `{"results":[`+strings.Join(results, ",")+`]}`)
 				})

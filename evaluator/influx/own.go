@@ -55,7 +55,8 @@ func refuse(format string, args ...any) error {
 
 func (c *Client) readOwn(s evaluator.Statement) (*own, error) {
 	if s.Language != "influxql" {
-		return nil, rules.FieldErrorf("condition.language", "must be influxql: this source is asked in InfluxQL; got %q", s.Language)
+		return nil, rules.FieldErrorf("condition.language", "must be influxql: this source is asked in InfluxQL; got %q",
+			s.Language)
 	}
 	tree, err := parse(s.Text)
 	if err != nil {
@@ -64,7 +65,8 @@ func (c *Client) readOwn(s evaluator.Statement) (*own, error) {
 	o := &own{s, tree}
 	for _, check := range []func() error{
 		o.checkNames, o.checkFaithful, func() error { return checkSources(tree, c.options.Database) },
-		func() error { return checkBounds(tree, bounds{window: s.To.Sub(s.From), most: s.Reach()}) }, o.checkColumn, o.checkGroups,
+		func() error { return checkBounds(tree, bounds{window: s.To.Sub(s.From), most: s.Reach()}) }, o.checkColumn,
+		o.checkGroups,
 	} {
 		if err := check(); err != nil {
 			return nil, err
@@ -89,7 +91,8 @@ func parse(text string) (*influxql.SelectStatement, error) {
 		return nil, refuse("is no InfluxQL: %v; the only parameters are $from and $to", err)
 	}
 	if tok, pos, _ := p.ScanIgnoreWhitespace(); tok != influxql.EOF {
-		return nil, refuse("must be one statement, without a ; behind it; something follows at line %d, character %d", pos.Line+1, pos.Char+1)
+		return nil, refuse("must be one statement, without a ; behind it; something follows at line %d, character %d",
+			pos.Line+1, pos.Char+1)
 	}
 	tree, ok := read.(*influxql.SelectStatement)
 	if !ok {
@@ -106,7 +109,9 @@ func checkText(text string) error {
 		return refuse("must not nest brackets deeper than %d levels", rules.MostNesting)
 	case !utf8.ValidString(text):
 		return refuse("must be UTF-8 text")
-	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f }):
+	case strings.ContainsFunc(text, func(r rune) bool {
+		return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f
+	}):
 		return refuse("must not contain control characters")
 	}
 	return nil
@@ -220,7 +225,8 @@ func checkRegex(r *influxql.RegexLiteral) error {
 func (o *own) checkFaithful() error {
 	again, err := parse(printable(o.tree.String()))
 	if err != nil || !reflect.DeepEqual(again, o.tree) {
-		return refuse("cannot be repeated to the server without a doubt; write it simpler: parentheses behind a minus, plain names, no numbers in fill() with decimals")
+		return refuse("cannot be repeated to the server without a doubt; write it simpler: parentheses behind a minus, " +
+			"plain names, no numbers in fill() with decimals")
 	}
 	return nil
 }
@@ -238,7 +244,8 @@ func checkSources(tree *influxql.SelectStatement, database string) (err error) {
 		}
 		for _, source := range one.Sources {
 			if m, ok := source.(*influxql.Measurement); ok && m.Database != "" && m.Database != database {
-				err = refuse("must not leave the database %q of the source; got %q; make a source for the other one", database, m.Database)
+				err = refuse("must not leave the database %q of the source; got %q; make a source for the other one", database,
+					m.Database)
 			}
 		}
 	})
@@ -260,8 +267,10 @@ type bounds struct {
 // far from it; what limits a SELECT limits what it selects from.
 func checkBounds(tree *influxql.SelectStatement, b bounds) error {
 	b.limit(tree.Condition)
-	if every, err := tree.GroupByInterval(); err == nil && every > 0 && b.from && b.to && (b.back+b.ahead)/float64(every) > mostOwnRows {
-		return refuse("must not cut so much time into steps of %s, which makes more than %d rows; group by a longer time", rules.Duration(every), mostOwnRows)
+	if every, err := tree.GroupByInterval(); err == nil && every > 0 && b.from && b.to &&
+		(b.back+b.ahead)/float64(every) > mostOwnRows {
+		return refuse("must not cut so much time into steps of %s, which makes more than %d rows; group by a longer time",
+			rules.Duration(every), mostOwnRows)
 	}
 	for _, source := range tree.Sources {
 		sub, nested := source.(*influxql.SubQuery)
@@ -271,7 +280,8 @@ func checkBounds(tree *influxql.SelectStatement, b bounds) error {
 				return err
 			}
 		case (!b.from || !b.to) && b.far:
-			return refuse("must not look back or ahead further than %s; write a time nearer to $from and $to, or give the rule a longer window", rules.Duration(b.most))
+			return refuse("must not look back or ahead further than %s; write a time nearer to $from and $to, or give the "+
+				"rule a longer window", rules.Duration(b.most))
 		case !b.from || !b.to:
 			return refuse("must be limited to the window; add WHERE time > $from AND time <= $to, not under an OR")
 		}
@@ -349,10 +359,14 @@ func (o *own) checkColumn() error {
 	if o.Column == "" {
 		return rules.FieldErrorf("condition.column", "is missing; one of %s", strings.Join(names, ", "))
 	}
-	if open || slices.ContainsFunc(names, func(name string) bool { return o.Column == name || strings.HasPrefix(o.Column, name+"_") }) {
+	if open || slices.ContainsFunc(names, func(name string) bool {
+		return o.Column == name || strings.HasPrefix(o.Column, name+"_")
+	}) {
 		return nil
 	}
-	return rules.FieldErrorf("condition.column", "%q is not in the answer, which has %s; name it in the text: mean(x) AS %s", o.Column, strings.Join(names, ", "), o.Column)
+	return rules.FieldErrorf("condition.column",
+		"%q is not in the answer, which has %s; name it in the text: mean(x) AS %s", o.Column, strings.Join(names, ", "),
+		o.Column)
 }
 
 // columns lists the names that the statement gives to its columns; open says
@@ -388,7 +402,8 @@ func (o *own) checkGroups() error {
 	}
 	for _, tag := range o.GroupBy {
 		if !open && !slices.Contains(names, tag) {
-			return rules.FieldErrorf("group_by", "%q is not in the answer of the query; add GROUP BY %s to its text", tag, name(tag))
+			return rules.FieldErrorf("group_by", "%q is not in the answer of the query; add GROUP BY %s to its text", tag,
+				name(tag))
 		}
 	}
 	return nil
@@ -399,7 +414,9 @@ func (o *own) checkGroups() error {
 func (o *own) checkSeries() error {
 	for _, d := range o.tree.Dimensions {
 		if e, ok := d.Expr.(*influxql.VarRef); ok && !slices.Contains(o.GroupBy, e.Val) {
-			return rules.FieldErrorf("group_by", "lacks %q, by which the query groups, so that only one of its series would be judged; add it, or take it out of the query", e.Val)
+			return rules.FieldErrorf("group_by",
+				"lacks %q, by which the query groups, so that only one of its series would be judged; add it, or take it out of "+
+					"the query", e.Val)
 		}
 	}
 	return nil

@@ -21,7 +21,10 @@ import (
 
 // own is a statement over the 5 min to noon, its value in v.
 func own(text string, groupBy ...string) evaluator.Statement {
-	return evaluator.Statement{Language: "influxql", Text: text, Column: "v", GroupBy: groupBy, From: noon.Add(-5 * time.Minute), To: noon}
+	return evaluator.Statement{
+		Language: "influxql", Text: text, Column: "v", GroupBy: groupBy,
+		From: noon.Add(-5 * time.Minute), To: noon,
+	}
 }
 
 // readAll returns the value or text of each series.
@@ -63,24 +66,75 @@ func TestOwnStatements(t *testing.T) {
 		want map[string]any
 	}{
 		{"the window is exact", own(`SELECT sum(usage) AS v FROM cpu` + window), map[string]any{"": 14.00012}},
-		{"one row for each series", own(`SELECT max("usage") AS "v" FROM "cpu"`+window+` GROUP BY "host"`, "host"), map[string]any{"host=a": 4.0, "host=b": 8.0}},
-		{"the last row counts", own(`SELECT usage AS v FROM cpu`+window+` GROUP BY host`, "host"), map[string]any{"host=a": 4.0, "host=b": 8.0}},
-		{"the last in time, whatever the order", own(`SELECT usage AS v FROM cpu`+window+` GROUP BY host ORDER BY time DESC`, "host"), map[string]any{"host=a": 4.0, "host=b": 8.0}},
-		{"bounds turned around", own(`select count(usage) as v from cpu where $from < time and ($to >= time)`), map[string]any{"": 4.0}},
-		{"a bound a while before", own(`SELECT count(usage) AS v FROM cpu WHERE time > $from - 1m AND time <= $to`), map[string]any{"": 5.0}},
-		{"text", own(`SELECT last(mode) AS v FROM cpu`+window+` GROUP BY host`, "host"), map[string]any{"host=a": "down", "host=b": "idle"}},
+		{
+			"one row for each series", own(`SELECT max("usage") AS "v" FROM "cpu"`+window+` GROUP BY "host"`, "host"),
+			map[string]any{"host=a": 4.0, "host=b": 8.0},
+		},
+		{
+			"the last row counts", own(`SELECT usage AS v FROM cpu`+window+` GROUP BY host`, "host"),
+			map[string]any{"host=a": 4.0, "host=b": 8.0},
+		},
+		{
+			"the last in time, whatever the order",
+			own(`SELECT usage AS v FROM cpu`+window+` GROUP BY host ORDER BY time DESC`, "host"),
+			map[string]any{"host=a": 4.0, "host=b": 8.0},
+		},
+		{
+			"bounds turned around", own(`select count(usage) as v from cpu where $from < time and ($to >= time)`),
+			map[string]any{"": 4.0},
+		},
+		{
+			"a bound a while before", own(`SELECT count(usage) AS v FROM cpu WHERE time > $from - 1m AND time <= $to`),
+			map[string]any{"": 5.0},
+		},
+		{
+			"text", own(`SELECT last(mode) AS v FROM cpu`+window+` GROUP BY host`, "host"),
+			map[string]any{"host=a": "down", "host=b": "idle"},
+		},
 		{"booleans are 0 and 1", own(`SELECT last(ok) AS v FROM cpu` + window), map[string]any{"": 0.0}},
-		{"a null is no number", own(`SELECT stddev(usage) AS v FROM cpu` + window + ` AND usage < 0.001`), map[string]any{"": "NaN"}},
-		{"small numbers keep their digits", own(`SELECT count(usage) AS v FROM cpu` + window + ` AND usage < 0.000121 AND usage > 0.000119`), map[string]any{"": 1.0}},
-		{"a subquery in the window of the whole", own(`SELECT max(m) AS v FROM (SELECT mean(usage) AS m FROM cpu GROUP BY host)` + window), map[string]any{"": 4.00006}},
-		{"tags that a subquery made columns", own(`SELECT m AS v, host FROM (SELECT mean(usage) AS m FROM cpu`+window+` GROUP BY host)`, "host"), map[string]any{"host=a": 3.0, "host=b": 4.00006}},
-		{"a tag that is missing is empty", own(`SELECT count(usage) AS v FROM cpu`+window+` GROUP BY rack, host`, "rack", "host"), map[string]any{"host=a,rack=": 2.0, "host=b,rack=": 2.0}},
-		{"steps, of which the last counts", own(`SELECT mean(usage) AS v FROM cpu` + window + ` GROUP BY time(1m) fill(none)`), map[string]any{"": 8.0}},
-		{"a regular expression", own(`SELECT sum(usage) AS v FROM /^c.u$/` + window + ` AND host =~ /^(a|x\/y)$/`), map[string]any{"": 6.0}},
+		{
+			"a null is no number", own(`SELECT stddev(usage) AS v FROM cpu` + window + ` AND usage < 0.001`),
+			map[string]any{"": "NaN"},
+		},
+		{
+			"small numbers keep their digits",
+			own(`SELECT count(usage) AS v FROM cpu` + window + ` AND usage < 0.000121 AND usage > 0.000119`),
+			map[string]any{"": 1.0},
+		},
+		{
+			"a subquery in the window of the whole",
+			own(`SELECT max(m) AS v FROM (SELECT mean(usage) AS m FROM cpu GROUP BY host)` + window),
+			map[string]any{"": 4.00006},
+		},
+		{
+			"tags that a subquery made columns",
+			own(`SELECT m AS v, host FROM (SELECT mean(usage) AS m FROM cpu`+window+` GROUP BY host)`, "host"),
+			map[string]any{"host=a": 3.0, "host=b": 4.00006},
+		},
+		{"a tag that is missing is empty", own(`SELECT count(usage) AS v FROM cpu`+window+` GROUP BY rack, host`, "rack",
+			"host"), map[string]any{"host=a,rack=": 2.0, "host=b,rack=": 2.0}},
+		{
+			"steps, of which the last counts",
+			own(`SELECT mean(usage) AS v FROM cpu` + window + ` GROUP BY time(1m) fill(none)`),
+			map[string]any{"": 8.0},
+		},
+		{
+			"a regular expression", own(`SELECT sum(usage) AS v FROM /^c.u$/` + window + ` AND host =~ /^(a|x\/y)$/`),
+			map[string]any{"": 6.0},
+		},
 		{"names that need quoting", own(`SELECT sum("value") AS v FROM "\"odd name\""` + window), map[string]any{"": 3.0}},
-		{"its own database by name", own(`SELECT count(usage) AS v FROM "` + server.DB + `"."autogen".cpu` + window), map[string]any{"": 4.0}},
-		{"comments are left out", own("SELECT count(usage) /* ; DROP */ AS v -- ; DROP DATABASE test\nFROM cpu" + window), map[string]any{"": 4.0}},
-		{"a wildcard", evaluator.Statement{Language: "influxql", Text: `SELECT max(*) FROM cpu` + window, Column: "max_usage", From: noon.Add(-5 * time.Minute), To: noon}, map[string]any{"": 8.0}},
+		{
+			"its own database by name", own(`SELECT count(usage) AS v FROM "` + server.DB + `"."autogen".cpu` + window),
+			map[string]any{"": 4.0},
+		},
+		{
+			"comments are left out", own("SELECT count(usage) /* ; DROP */ AS v -- ; DROP DATABASE test\nFROM cpu" + window),
+			map[string]any{"": 4.0},
+		},
+		{"a wildcard", evaluator.Statement{
+			Language: "influxql", Text: `SELECT max(*) FROM cpu` + window, Column: "max_usage",
+			From: noon.Add(-5 * time.Minute), To: noon,
+		}, map[string]any{"": 8.0}},
 		{"nothing in the window", own(`SELECT sum(usage) AS v FROM cpu` + window + ` AND host = 'nobody'`), map[string]any{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -115,7 +169,10 @@ func TestOwnStatementsThatAreRefused(t *testing.T) {
 		{"SHOW MEASUREMENTS", "must be one SELECT"},
 		{"EXPLAIN SELECT mean(x) AS v" + inWindow, "must be one SELECT"},
 		{"/* SELECT */ DROP DATABASE home", "must be one SELECT"},
-		{"CREATE CONTINUOUS QUERY q ON home BEGIN SELECT mean(x) AS v INTO y" + inWindow + " GROUP BY time(1m) END", "must be one SELECT"},
+		{
+			"CREATE CONTINUOUS QUERY q ON home BEGIN SELECT mean(x) AS v INTO y" + inWindow + " GROUP BY time(1m) END",
+			"must be one SELECT",
+		},
 		{"SELECT mean(x) AS v" + inWindow + ";", "without a ;"},
 		{"SELECT mean(x) AS v" + inWindow + "; DROP DATABASE home", "something follows"},
 		{"SELECT mean(x) AS v" + inWindow + "\n;\nSELECT mean(x) AS v" + inWindow, "something follows"},
@@ -133,20 +190,33 @@ func TestOwnStatementsThatAreRefused(t *testing.T) {
 		{"SELECT mean(x) AS v INTO home.autogen.:MEASUREMENT FROM /.*/ WHERE time > $from AND time <= $to", "INTO"},
 		{"SELECT max(v) AS v FROM (SELECT mean(x) AS v INTO copy FROM cpu) WHERE time > $from AND time <= $to", "INTO"},
 		{`SELECT "mean(x) FROM cpu; DROP DATABASE home; SELECT y"(x) AS v` + inWindow, "no function"},
-		{`SELECT mean(x) AS v FROM other.autogen.cpu WHERE time > $from AND time <= $to`, `must not leave the database "home"`},
+		{
+			`SELECT mean(x) AS v FROM other.autogen.cpu WHERE time > $from AND time <= $to`,
+			`must not leave the database "home"`,
+		},
 		{`SELECT mean(x) AS v FROM other..cpu WHERE time > $from AND time <= $to`, `must not leave the database`},
 		{`SELECT mean(x) AS v FROM other.autogen./.*/ WHERE time > $from AND time <= $to`, `must not leave the database`},
-		{`SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM "other"."autogen"."cpu") WHERE time > $from AND time <= $to`, `must not leave the database`},
-		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 100000w AND time <= $to", "must not look back or ahead further than 31d"},
+		{
+			`SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM "other"."autogen"."cpu") WHERE time > $from AND time <= $to`,
+			`must not leave the database`,
+		},
+		{
+			"SELECT mean(x) AS v FROM cpu WHERE time > $from - 100000w AND time <= $to",
+			"must not look back or ahead further than 31d",
+		},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 15000w - 15000w AND time <= $to", "further than 31d"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 30d - 1d AND time <= $to", "further than 31d"},
 		{"SELECT mean(x) AS v FROM cpu WHERE $from - 32d < time AND (time <= $to)", "further than 31d"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from AND time <= $to + 32d", "further than 31d"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from + -100000w AND time <= $to", "further than 31d"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from - 9999999999999999999 AND time <= $to", "add WHERE time > $from"},
-		{"SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM cpu WHERE time > $from - 32d) WHERE time <= $to", "further than 31d"},
+		{
+			"SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM cpu WHERE time > $from - 32d) WHERE time <= $to",
+			"further than 31d",
+		},
 		{"SELECT mean(x) AS v" + inWindow + " GROUP BY time(1ms)", "more than 100000 rows"},
-		{"SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM cpu GROUP BY time(1u))" + " WHERE time > $from - 1d AND time <= $to", "more than 100000 rows"},
+		{"SELECT max(v) AS v FROM (SELECT mean(x) AS v FROM cpu GROUP BY time(1u))" +
+			" WHERE time > $from - 1d AND time <= $to", "more than 100000 rows"},
 		{"SELECT mean(x) AS v FROM cpu", "add WHERE time > $from AND time <= $to"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from", "add WHERE"},
 		{"SELECT mean(x) AS v FROM cpu WHERE time > $from OR time <= $to", "not under an OR"},
@@ -179,12 +249,14 @@ func TestOwnStatementsThatAreRefused(t *testing.T) {
 			t.Errorf("%s\nwas asked: %v", tt.text, read)
 		}
 	}
-	if err := c.CheckStatement(own("SELECT mean(x) AS v"+inWindow+" GROUP BY rack, host, time(1m)", "rack")); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), `group_by: lacks "host"`) {
+	if err := c.CheckStatement(own("SELECT mean(x) AS v"+inWindow+" GROUP BY rack, host, time(1m)",
+		"rack")); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), `group_by: lacks "host"`) {
 		t.Errorf("series that group_by does not tell apart: %v", err)
 	}
 	sql := own("SELECT mean(x) AS v" + inWindow)
 	sql.Language = "sql"
-	if err := c.CheckStatement(sql); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "must be influxql") {
+	if err := c.CheckStatement(sql); rules.CodeOf(err) != rules.Invalid ||
+		!strings.Contains(err.Error(), "must be influxql") {
 		t.Errorf("SQL: %v", err)
 	}
 }
@@ -207,7 +279,8 @@ func TestWhatIsSentIsWhatWasRead(t *testing.T) {
 		"select mean( x ) AS v from cpu where time>$from and time<=$to": "SELECT mean(x) AS v FROM cpu " + bounds,
 		"SELECT x * 0.00012 + 2.0 AS v" + inWindow:                      "SELECT x * 0.00012 + 2.0 AS v FROM cpu " + bounds,
 		`SELECT DISTINCT "a b; DROP" ` + inWindow:                       `SELECT DISTINCT "a b; DROP" FROM cpu ` + bounds,
-		`SELECT (a + b) * 3 AS v` + inWindow + ` AND h =~ /a\/b;c/ --x`: `SELECT (a + b) * 3 AS v FROM cpu ` + bounds + ` AND h =~ /a\/b;c/`,
+		`SELECT (a + b) * 3 AS v` + inWindow + ` AND h =~ /a\/b;c/ --x`: `SELECT (a + b) * 3 AS v FROM cpu ` + bounds +
+			` AND h =~ /a\/b;c/`,
 		`SELECT last(x) AS v FROM home..cpu WHERE time > $from - 1h AND time <= $to AND h = 'it\'s; -- "x"' GROUP BY time(1m), * fill(0) ORDER BY time DESC LIMIT 1 SLIMIT 5 TZ('Europe/Berlin')`: `SELECT last(x) AS v FROM home..cpu WHERE time > '2026-03-02T11:55:00Z' - 1h AND time <= '2026-03-02T12:00:00Z' AND h = 'it\'s; -- "x"' GROUP BY time(1m), * fill(0) ORDER BY time DESC LIMIT 1 SLIMIT 5 TZ('Europe/Berlin')`,
 	} {
 		if err := c.Read(t.Context(), own(text), func(evaluator.Row) {}); err != nil {
@@ -219,9 +292,11 @@ func TestWhatIsSentIsWhatWasRead(t *testing.T) {
 }
 
 func TestAnAnswerWithTooManyRowsTellsTheCure(t *testing.T) {
-	answer := `{"results":[{"series":[{"name":"cpu","columns":["time","v"],"values":[[1,2]` + strings.Repeat(`,[1,2]`, 100_000) + `]}]}]}`
+	answer := `{"results":[{"series":[{"name":"cpu","columns":["time","v"],"values":[[1,2]` +
+		strings.Repeat(`,[1,2]`, 100_000) + `]}]}]}`
 	c := open(t, influx.Options{URL: fake(t, "", says(http.StatusOK, answer)).URL, Database: "home"})
-	if _, err := readAll(t, c, own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "LIMIT 1") {
+	if _, err := readAll(t, c, own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
+		!strings.Contains(err.Error(), "LIMIT 1") {
 		t.Errorf("error = %v, want invalid with a cure", err)
 	}
 }
@@ -229,7 +304,8 @@ func TestAnAnswerWithTooManyRowsTellsTheCure(t *testing.T) {
 func TestAColumnThatDidNotComeIsNamed(t *testing.T) {
 	answer := `{"results":[{"series":[{"name":"cpu","columns":["time","max_a","max_b"],"values":[[1,2,3]]}]}]}`
 	c := open(t, influx.Options{URL: fake(t, "", says(http.StatusOK, answer)).URL, Database: "home"})
-	if _, err := readAll(t, c, own("SELECT max(*)"+inWindow)); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "max_a, max_b") {
+	if _, err := readAll(t, c, own("SELECT max(*)"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
+		!strings.Contains(err.Error(), "max_a, max_b") {
 		t.Errorf("error = %v, want the names of the columns", err)
 	}
 }
@@ -264,11 +340,15 @@ func TestReadKeepsTheTokenAndTellsOutagesApart(t *testing.T) {
 func FuzzCheckStatement(f *testing.F) {
 	c, asked := recorder(f)
 	for _, text := range []string{
-		"SELECT mean(x) AS v" + inWindow, `SELECT DISTINCT "a;b"` + inWindow, `SELECT a / -b AS v` + inWindow, "SELECT x INTO y" + inWindow,
-		`SELECT "f(x); DROP DATABASE y"(x) AS v` + inWindow, `SELECT -x * 1e3 AS v FROM (SELECT * FROM /a\/;b/)` + " WHERE time > $from AND time <= $to TZ('UTC')",
+		"SELECT mean(x) AS v" + inWindow, `SELECT DISTINCT "a;b"` + inWindow, `SELECT a / -b AS v` + inWindow,
+		"SELECT x INTO y" + inWindow,
+		`SELECT "f(x); DROP DATABASE y"(x) AS v` + inWindow, `SELECT -x * 1e3 AS v FROM (SELECT * FROM /a\/;b/)` +
+			" WHERE time > $from AND time <= $to TZ('UTC')",
 		`SELECT top(x, h, 3), 0.1 AS v, a::tag, *::field FROM "a""b".."c" WHERE ((time >= $from - 5m AND time < $to)) AND h = 'x\'y' GROUP BY time(1m, 1s), /r/ fill(0.5)`,
-		"SELECT x -- y\n" + inWindow + "/*;*/", "SELECT x\r\n" + inWindow + ";", `SELECT x AS "v"` + inWindow + ` AND h != '` + "\u2028" + `' LIMIT 1`,
-		"SELECT -9223372036854775808 + 18446744073709551615 AS v" + inWindow, "SELECT x - - 3d AS v" + inWindow, "SELECT percentile(x, 1.5), y.z AS v" + inWindow,
+		"SELECT x -- y\n" + inWindow + "/*;*/", "SELECT x\r\n" + inWindow + ";", `SELECT x AS "v"` + inWindow +
+			` AND h != '` + "\u2028" + `' LIMIT 1`,
+		"SELECT -9223372036854775808 + 18446744073709551615 AS v" + inWindow, "SELECT x - - 3d AS v" + inWindow,
+		"SELECT percentile(x, 1.5), y.z AS v" + inWindow,
 	} {
 		f.Add(text)
 	}
@@ -285,7 +365,8 @@ func FuzzCheckStatement(f *testing.F) {
 			t.Fatalf("%q was sent as %q, which is %v, %v", text, asked(), query, err)
 		}
 		readsOnly(t, query.Statements[0])
-		if again, err := influxql.ParseQuery(query.String()); err == nil && reflect.TypeOf(again.Statements[0]) != reflect.TypeOf(query.Statements[0]) {
+		if again, err := influxql.ParseQuery(query.String()); err == nil &&
+			reflect.TypeOf(again.Statements[0]) != reflect.TypeOf(query.Statements[0]) {
 			t.Fatalf("%q is printed as %q", asked(), query)
 		}
 	})

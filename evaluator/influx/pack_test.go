@@ -55,13 +55,21 @@ func TestAPackedAnswerSaysWhatJSONSays(t *testing.T) {
 }
 
 func TestABrokenPackedAnswerIsAnError(t *testing.T) {
-	whole := packed(t, map[string]any{"results": []any{map[string]any{"series": []any{map[string]any{"values": []any{[]any{int64(1), 2.5}}}}}}})
+	whole := packed(t,
+		map[string]any{"results": []any{map[string]any{"series": []any{map[string]any{"values": []any{[]any{
+			int64(1),
+			2.5,
+		}}}}}}})
 	for n := range whole {
 		if _, err := unpack(bytes.NewReader(whole[:n]), mostAnswer, false, &script{}); err == nil {
 			t.Errorf("%d of %d bytes were taken for an answer", n, len(whole))
 		}
 	}
-	wrong := packed(t, map[string]any{"results": []any{map[string]any{"series": []any{map[string]any{"values": []any{[]any{"yesterday", 2.5}}}}}}})
+	wrong := packed(t,
+		map[string]any{"results": []any{map[string]any{"series": []any{map[string]any{"values": []any{[]any{
+			"yesterday",
+			2.5,
+		}}}}}}})
 	if _, err := unpack(bytes.NewReader(wrong), mostAnswer, false, &script{}); err == nil {
 		t.Error("a time that is a word was taken")
 	}
@@ -70,7 +78,8 @@ func TestABrokenPackedAnswerIsAnError(t *testing.T) {
 func FuzzUnpack(f *testing.F) {
 	var b bytes.Buffer
 	w := msgp.NewWriter(&b)
-	_ = w.WriteIntf(map[string]any{"results": []any{map[string]any{"series": []any{map[string]any{"tags": map[string]any{"a": "b"}, "values": []any{[]any{int64(1), 2.5}}}}}}})
+	series := map[string]any{"tags": map[string]any{"a": "b"}, "values": []any{[]any{int64(1), 2.5}}}
+	_ = w.WriteIntf(map[string]any{"results": []any{map[string]any{"series": []any{series}}}})
 	_ = w.Flush() // into memory
 	f.Add(b.Bytes())
 	f.Fuzz(func(_ *testing.T, body []byte) {

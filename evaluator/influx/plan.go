@@ -13,7 +13,8 @@ import (
 
 // function is the InfluxQL of the aggregations that the server computes.
 var function = map[rules.Aggregation]string{
-	rules.Latest: "last", rules.First: "first", rules.Count: "count", rules.Mean: "mean", rules.Min: "min", rules.Max: "max",
+	rules.Latest: "last", rules.First: "first", rules.Count: "count", rules.Mean: "mean", rules.Min: "min",
+	rules.Max: "max",
 	rules.Sum: "sum", rules.Stddev: "stddev", rules.Spread: "spread",
 }
 
@@ -54,7 +55,8 @@ func newPlan(query int, q evaluator.Query, known types) (plan, error) {
 	p := plan{query: query, q: q}
 	for _, c := range q.Columns {
 		if known[c.Field] == text && !slices.Contains(onText, c.Aggregation) {
-			return p, rules.Errorf(rules.Invalid, "the field %q of %q is text, which has no %s; use latest, first or count", c.Field, q.Measurement, c.Aggregation)
+			return p, rules.Errorf(rules.Invalid, "the field %q of %q is text, which has no %s; use latest, first or count",
+				c.Field, q.Measurement, c.Aggregation)
 		}
 	}
 	var main statement
@@ -68,7 +70,8 @@ func newPlan(query int, q evaluator.Query, known types) (plan, error) {
 	if len(main.slots) > 0 || main.everything {
 		p.statements = slices.Insert(p.statements, 0, main)
 	}
-	p.tellsTime = q.Step == 0 && len(p.statements) == 1 && len(main.slots) == 1 && !main.everything && strings.HasPrefix(main.expressions[0], "last(")
+	p.tellsTime = q.Step == 0 && len(p.statements) == 1 && len(main.slots) == 1 && !main.everything &&
+		strings.HasPrefix(main.expressions[0], "last(")
 	return p, nil
 }
 
@@ -83,7 +86,8 @@ func (p *plan) column(main *statement, c evaluator.Column, holds string) (column
 		if !ranked && function[c.Aggregation] == "" {
 			return column{}, noSuch(c)
 		}
-		all, yes := p.slot(main, "count("+field+")"), p.beside(selection{expressions: []string{"count(" + field + ")"}, condition: field + " = true"})
+		all, yes := p.slot(main, "count("+field+")"),
+			p.beside(selection{expressions: []string{"count(" + field + ")"}, condition: field + " = true"})
 		return column{all, yes, share(c.Aggregation)}, nil
 	}
 	switch {
@@ -110,7 +114,8 @@ func (p *plan) column(main *statement, c evaluator.Column, holds string) (column
 // a field counts from its first value on.
 func (p *plan) anyField(main *statement, c evaluator.Column) (column, error) {
 	if c.Aggregation != rules.Count {
-		return column{}, rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field", c.Aggregation)
+		return column{}, rules.Errorf(rules.Invalid,
+			"%s needs a field; without one there is only count, of the values of any field", c.Aggregation)
 	}
 	if !main.everything {
 		main.everything, main.total = true, p.slots
@@ -120,7 +125,8 @@ func (p *plan) anyField(main *statement, c evaluator.Column) (column, error) {
 }
 
 func noSuch(c evaluator.Column) error {
-	return rules.Errorf(rules.Invalid, "there is no aggregation %q; one of %s", c.Aggregation, strings.Join(rules.Aggregations, ", "))
+	return rules.Errorf(rules.Invalid, "there is no aggregation %q; one of %s", c.Aggregation,
+		strings.Join(rules.Aggregations, ", "))
 }
 
 // slot has the main statement compute an expression, once.

@@ -50,7 +50,9 @@ func reducible(q evaluator.Query) bool {
 	if q.Step <= 0 || int(q.To.Sub(q.From)/q.Step) < leastSteps || impossible(q) || q.Columns[0].Field == "" {
 		return false
 	}
-	return !slices.ContainsFunc(q.Columns, func(c evaluator.Column) bool { return c.Field != q.Columns[0].Field || reduced[c.Aggregation] == nil })
+	return !slices.ContainsFunc(q.Columns, func(c evaluator.Column) bool {
+		return c.Field != q.Columns[0].Field || reduced[c.Aggregation] == nil
+	})
 }
 
 // sample counts points in three places. It returns how many there are in the
@@ -65,7 +67,9 @@ func (c *Client) sample(ctx context.Context, q evaluator.Query) (perStep float64
 		places = append(places, q)
 	}
 	points, rows := 0.0, 0.0
-	for _, err := range c.Query(ctx, places, func(_ int, row evaluator.Row) { points, rows = points+row.Values[0], rows+1 }) {
+	for _, err := range c.Query(ctx, places, func(_ int, row evaluator.Row) {
+		points, rows = points+row.Values[0], rows+1
+	}) {
 		if err != nil {
 			return 0, false // who asks next gets to know it
 		}
@@ -158,7 +162,10 @@ type reducedRow struct {
 }
 
 func newSums(q evaluator.Query, l *labels) *sums {
-	s := &sums{q: q, from: q.From.UnixNano(), to: q.To.UnixNano(), labels: l, rows: make([]reducedRow, 0, partPoints), values: make([]float64, 0, partPoints*len(q.Columns))}
+	s := &sums{
+		q: q, from: q.From.UnixNano(), to: q.To.UnixNano(), labels: l, rows: make([]reducedRow, 0, partPoints),
+		values: make([]float64, 0, partPoints*len(q.Columns)),
+	}
 	for _, c := range q.Columns {
 		s.reduce = append(s.reduce, reduced[c.Aggregation])
 	}
@@ -182,7 +189,8 @@ func (s *sums) row(_ int, cells []cell) error {
 		return errNotAsked
 	}
 	if len(cells) != 2 || cells[1].kind == word {
-		return rules.Errorf(rules.Invalid, "the field %q of %q is not a number everywhere", s.q.Columns[0].Field, s.q.Measurement)
+		return rules.Errorf(rules.Invalid, "the field %q of %q is not a number everywhere", s.q.Columns[0].Field,
+			s.q.Measurement)
 	}
 	if cells[1].kind == null {
 		return nil
@@ -222,7 +230,10 @@ func (s *sums) failed(_ int, text string) error {
 func (s *sums) hand(each func(evaluator.Row)) {
 	width := len(s.reduce)
 	for i, row := range s.rows {
-		each(evaluator.Row{Series: s.series[row.series], At: time.Unix(0, row.at).UTC(), Values: s.values[i*width : (i+1)*width]})
+		each(evaluator.Row{
+			Series: s.series[row.series], At: time.Unix(0, row.at).UTC(),
+			Values: s.values[i*width : (i+1)*width],
+		})
 	}
 }
 

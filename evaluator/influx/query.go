@@ -42,7 +42,9 @@ func (p *plan) write(b []byte, at clock) []byte {
 const mostAtOnce = 500
 
 // Query asks the queries in as few requests as the limits allow.
-func (c *Client) Query(ctx context.Context, queries []evaluator.Query, each func(query int, row evaluator.Row)) []error {
+func (c *Client) Query(ctx context.Context, queries []evaluator.Query,
+	each func(query int, row evaluator.Row),
+) []error {
 	if len(queries) == 1 {
 		if done, err := c.fromPoints(ctx, queries[0], func(row evaluator.Row) { each(0, row) }); done {
 			return []error{err}
@@ -91,7 +93,9 @@ func cut(queries []evaluator.Query) (parts []evaluator.Query, whole []int) {
 	return parts, whole
 }
 
-func (c *Client) query(ctx context.Context, queries []evaluator.Query, each func(query int, row evaluator.Row)) []error {
+func (c *Client) query(ctx context.Context, queries []evaluator.Query,
+	each func(query int, row evaluator.Row),
+) []error {
 	errs := make([]error, len(queries))
 	down := c.learn(ctx, queries)
 	slab := make([]progress, min(len(queries), mostAtOnce))
@@ -125,7 +129,8 @@ func (c *Client) prepare(ctx context.Context, queries []evaluator.Query, slab []
 		p, err := newPlan(i, q, c.known(q.Measurement))
 		if errs[i] = err; err == nil {
 			slab[i].plan = p
-			slab[i].chunked = long(q) || c.longWhole.Load() && slices.ContainsFunc(p.statements, func(s statement) bool { return s.raw })
+			slab[i].chunked = long(q) || c.longWhole.Load() &&
+				slices.ContainsFunc(p.statements, func(s statement) bool { return s.raw })
 			plans = append(plans, &slab[i])
 		}
 	}

@@ -38,7 +38,8 @@ func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(eval
 	case !l.answer:
 		return c.statementError(orNotExecuted(""))
 	case len(l.found) > 0 && !l.told:
-		return rules.FieldErrorf("condition.column", "%q is not in the answer, which has %s", s.Column, strings.Join(l.names, ", "))
+		return rules.FieldErrorf("condition.column", "%q is not in the answer, which has %s", s.Column,
+			strings.Join(l.names, ", "))
 	}
 	for _, series := range slices.Sorted(maps.Keys(l.found)) {
 		r := l.found[series]

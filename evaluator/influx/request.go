@@ -35,7 +35,8 @@ func (c *Client) post(ctx context.Context, statements []byte, as form) (*http.Re
 	if c.options.Retention != "" {
 		form.Set("rp", c.options.Retention)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/query", bytes.NewReader(appendForm(form, statements)))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/query",
+		bytes.NewReader(appendForm(form, statements)))
 	if err != nil {
 		return nil, c.unavailable(err)
 	}
@@ -84,7 +85,8 @@ func appendForm(form url.Values, statements []byte) []byte {
 
 // plain reports whether a byte stands for itself in a form.
 func plain(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~'
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' ||
+		c == '~'
 }
 
 // authorize adds the credential in the form that the version takes. Only a
@@ -126,12 +128,16 @@ func (c *Client) refusal(resp *http.Response) error {
 	switch {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return c.locked(said)
-	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnprocessableEntity:
+	case status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge ||
+		status == http.StatusUnprocessableEntity:
 		return c.refused(said)
 	case status >= 300 && status < 400:
-		return rules.Errorf(rules.Unavailable, "InfluxDB at %s sends the query elsewhere (%s); set url of the source to the final address", c.base.String(), resp.Status)
+		return rules.Errorf(rules.Unavailable,
+			"InfluxDB at %s sends the query elsewhere (%s); set url of the source to the final address", c.base.String(),
+			resp.Status)
 	case status == http.StatusNotFound:
-		return c.with(said, "InfluxDB at %s has no /query for database %q; check url and database of the source (InfluxDB 2 needs a DBRP mapping for the bucket)", c.base.String(), c.options.Database)
+		return c.with(said, "InfluxDB at %s has no /query for database %q; check url and database of the source (InfluxDB "+
+			"2 needs a DBRP mapping for the bucket)", c.base.String(), c.options.Database)
 	}
 	c.forget()
 	return c.with(said, "InfluxDB at %s cannot answer now (%s)", c.base.String(), http.StatusText(status))
@@ -164,9 +170,12 @@ func (c *Client) unavailable(err error) error {
 	c.forget()
 	switch {
 	case errors.Is(err, context.Canceled):
-		return rules.Errorf(rules.Unavailable, "InfluxDB at %s was not asked to the end: the call was given up", c.base.String())
+		return rules.Errorf(rules.Unavailable, "InfluxDB at %s was not asked to the end: the call was given up",
+			c.base.String())
 	case errors.Is(err, context.DeadlineExceeded):
-		return evaluator.TooMuch(rules.Errorf(rules.Unavailable, "InfluxDB at %s did not answer in time; a longer timeout of the source or a shorter window may help", c.base.String()))
+		return evaluator.TooMuch(rules.Errorf(rules.Unavailable,
+			"InfluxDB at %s did not answer in time; a longer timeout of the source or a shorter window may help",
+			c.base.String()))
 	}
 	return c.with(err.Error(), "InfluxDB at %s does not answer", c.base.String())
 }
@@ -181,7 +190,8 @@ func (c *Client) locked(said string) error {
 	case !c.options.Token.IsZero():
 		given = "the token"
 	}
-	return c.with(said, "InfluxDB at %s refuses %s; set token_file, or username and password_file, of the source to a credential that may read database %q",
+	return c.with(said, "InfluxDB at %s refuses %s; set token_file, or username and password_file, of the source to a "+
+		"credential that may read database %q",
 		c.base.String(), given, c.options.Database)
 }
 
@@ -203,11 +213,13 @@ func (c *Client) statementError(said string) error {
 	}
 	switch {
 	case has("database not found", "retention policy not found"):
-		return c.with(said, "InfluxDB at %s has no database %q with the retention policy asked for; set database and retention of the source", c.base.String(), c.options.Database)
+		return c.with(said, "InfluxDB at %s has no database %q with the retention policy asked for; set database and "+
+			"retention of the source", c.base.String(), c.options.Database)
 	case has("not authorized", "authoriz", "unauthorized"):
 		return c.locked(said)
 	case said == partialText:
-		return c.with(said, "InfluxDB at %s cut its answer at a limit of its own; set max-row-limit to 0 in its configuration, or ask for less", c.base.String())
+		return c.with(said, "InfluxDB at %s cut its answer at a limit of its own; set max-row-limit to 0 in its "+
+			"configuration, or ask for less", c.base.String())
 	case has("timeout"):
 		return evaluator.TooMuch(c.with(said, "InfluxDB at %s could not finish the query", c.base.String()))
 	case has("interrupted", "max-concurrent", "not executed", "closed", "shutdown"):
@@ -235,7 +247,10 @@ func (c *Client) clean(said string) string {
 	token, password := c.options.Token.Reveal(), c.options.Password.Reveal()
 	_, tail, _ := strings.Cut(token, ":")
 	basic := base64.StdEncoding.EncodeToString([]byte(c.options.Username + ":" + password))
-	for _, secret := range []string{basic, base64.StdEncoding.EncodeToString([]byte(token)), token, tail, password, url.QueryEscape(token), url.QueryEscape(password)} {
+	for _, secret := range []string{
+		basic, base64.StdEncoding.EncodeToString([]byte(token)), token, tail, password,
+		url.QueryEscape(token), url.QueryEscape(password),
+	} {
 		if secret != "" && secret != "Og==" {
 			said = strings.ReplaceAll(said, secret, "[set]")
 		}

@@ -53,10 +53,12 @@ func TestStatements(t *testing.T) {
 	var asked string
 	server := fake(t, "", func(w http.ResponseWriter, r *http.Request) {
 		if q := r.FormValue("q"); strings.HasPrefix(q, "SHOW FIELD KEYS") {
-			_, _ = io.WriteString(w, `{"results":[{"series":[{"columns":["fieldKey","fieldType"],"values":[["on","boolean"],["usage","float"],["mode","string"]]}]}]}`)
+			_, _ = io.WriteString(w,
+				`{"results":[{"series":[{"columns":["fieldKey","fieldType"],"values":[["on","boolean"],["usage","float"],["mode","string"]]}]}]}`)
 		} else {
 			asked = q
-			_, _ = io.WriteString(w, `{"results":[`+strings.TrimSuffix(strings.Repeat(`{},`, strings.Count(q, "SELECT ")), ",")+`]}`)
+			_, _ = io.WriteString(w, `{"results":[`+strings.TrimSuffix(strings.Repeat(`{},`, strings.Count(q, "SELECT ")), ",")+
+				`]}`)
 		}
 	})
 	c := open(t, influx.Options{URL: server.URL, Database: "home"})
@@ -100,11 +102,14 @@ func statements() []statementCase {
 		{"a rate asks for the points", last5m(rules.Rate)},
 		{"a high percentile", last5m("p95")},
 		{"a low percentile of few points is the lowest", last5m("p5")},
-		{"several of one field, each once", columns(evaluator.Column{Field: "usage", Aggregation: rules.Mean}, evaluator.Column{Field: "usage", Aggregation: rules.Stddev},
+		{"several of one field, each once", columns(evaluator.Column{Field: "usage", Aggregation: rules.Mean},
+			evaluator.Column{Field: "usage", Aggregation: rules.Stddev},
 			evaluator.Column{Field: "usage", Aggregation: rules.Mean}, evaluator.Column{Field: "idle", Aggregation: rules.Max})},
-		{"a boolean is counted", columns(evaluator.Column{Field: "on", Aggregation: rules.Mean}, evaluator.Column{Field: "on", Aggregation: rules.Max}, evaluator.Column{Field: "on", Aggregation: rules.Latest})},
+		{"a boolean is counted", columns(evaluator.Column{Field: "on", Aggregation: rules.Mean},
+			evaluator.Column{Field: "on", Aggregation: rules.Max}, evaluator.Column{Field: "on", Aggregation: rules.Latest})},
 		{"any field", columns(evaluator.Column{Aggregation: rules.Count})},
-		{"any field beside others", columns(evaluator.Column{Field: "usage", Aggregation: rules.Latest}, evaluator.Column{Aggregation: rules.Count},
+		{"any field beside others", columns(evaluator.Column{Field: "usage", Aggregation: rules.Latest},
+			evaluator.Column{Aggregation: rules.Count},
 			evaluator.Column{Field: "on", Aggregation: rules.Mean}, evaluator.Column{Field: "usage", Aggregation: rules.Rate})},
 		{"text", columns(evaluator.Column{Field: "mode", Aggregation: rules.Latest})},
 		{"steps begin one nanosecond after From", with(func(q *evaluator.Query) { q.Step = 90 * time.Second })},
@@ -117,7 +122,8 @@ func statements() []statementCase {
 		})},
 		{"quoting", evaluator.Query{
 			Measurement: `m"; DROP DATABASE x --`, Columns: []evaluator.Column{{Field: "f\"\\\n", Aggregation: rules.Max}},
-			Where: rules.Filter{`t"g`: {`'; DROP DATABASE x --`, `back\`, "two\nlines", `"double"`}}, GroupBy: []string{`g"\`}, From: noon, To: noon.Add(1),
+			Where: rules.Filter{`t"g`: {`'; DROP DATABASE x --`, `back\`, "two\nlines", `"double"`}}, GroupBy: []string{`g"\`},
+			From: noon, To: noon.Add(1),
 		}},
 		{"nothing can match", with(func(q *evaluator.Query) { q.Where = rules.Filter{"host": {}} })},
 	}
@@ -161,13 +167,26 @@ func TestWhatRefusalsMean(t *testing.T) {
 		code   rules.Code
 		says   string
 	}{
-		{200, `{"results":[{"statement_id":0,"error":"unsupported mean iterator type"}]}`, rules.Invalid, "refuses the query: unsupported"},
+		{
+			200, `{"results":[{"statement_id":0,"error":"unsupported mean iterator type"}]}`, rules.Invalid,
+			"refuses the query: unsupported",
+		},
 		{200, `{"results":[{"statement_id":0,"error":"timeout"}]}`, rules.Unavailable, "could not finish"},
 		{200, `{"results":[{"statement_id":0,"error":"database not found: db"}]}`, rules.Unavailable, "set database"},
 		{200, `{"results":[{"statement_id":0,"partial":true}]}`, rules.Unavailable, "set max-row-limit"},
-		{200, `{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[1,2]],"partial":true}]}]}`, rules.Unavailable, "not whole"},
-		{200, `{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[1,2]]}]`, rules.Unavailable, "ends in the middle"},
-		{200, `{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time"],"values":[[1]]}]}]}`, rules.Unavailable, "columns"},
+		{
+			200,
+			`{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[1,2]],"partial":true}]}]}`, rules.Unavailable, "not whole",
+		},
+		{
+			200,
+			`{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[1,2]]}]`, rules.Unavailable, "ends in the middle",
+		},
+		{
+			200,
+			`{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time"],"values":[[1]]}]}]}`,
+			rules.Unavailable, "columns",
+		},
 		{200, `{"results":[{"statement_id":7}]}`, rules.Unavailable, "statement 7"},
 		{200, `{"results":[]}`, rules.Unavailable, "could not finish"},
 		{200, `<html>log in first</html>`, rules.Unavailable, "not JSON"},
@@ -203,7 +222,8 @@ func TestNoErrorShowsASecret(t *testing.T) {
 	}
 	dead := httptest.NewServer(nil)
 	dead.Close()
-	servers = append(servers, dead.URL, "http://host.invalid:1", "ftp://u:"+canary+"@x", "http://u:"+canary+"@", "://"+canary, "http://u:"+canary+"@h:port", "http://h/?p="+canary)
+	servers = append(servers, dead.URL, "http://host.invalid:1", "ftp://u:"+canary+"@x", "http://u:"+canary+"@",
+		"://"+canary, "http://u:"+canary+"@h:port", "http://h/?p="+canary)
 	for _, url := range servers {
 		for _, o := range []influx.Options{
 			{Token: rules.NewSecret(canary)},
@@ -234,11 +254,15 @@ func everyError(t *testing.T, o influx.Options) []error {
 	}
 	defer func() { _ = c.Close() }()
 	_, fields := c.Fields(t.Context(), "cpu")
-	return append(c.Query(t.Context(), []evaluator.Query{last5m(rules.Mean), last5m(rules.Latest)}, func(int, evaluator.Row) {}), fields)
+	return append(c.Query(t.Context(), []evaluator.Query{last5m(rules.Mean), last5m(rules.Latest)},
+		func(int, evaluator.Row) {}), fields)
 }
 
 func TestPingTellsWhatAnswers(t *testing.T) {
-	for version, want := range map[string]string{"1.8.10": "InfluxDB 1.8.10", "v2.7.1": "InfluxDB 2.7.1", "": "InfluxDB", "secret proxy": "InfluxDB"} {
+	for version, want := range map[string]string{
+		"1.8.10": "InfluxDB 1.8.10", "v2.7.1": "InfluxDB 2.7.1", "": "InfluxDB",
+		"secret proxy": "InfluxDB",
+	} {
 		server := fake(t, version, says(200, ""))
 		if got, err := open(t, influx.Options{URL: server.URL, Database: "db"}).Ping(t.Context()); err != nil || got != want {
 			t.Errorf("version %q: ping = %q, %v; want %q", version, got, err, want)
@@ -246,7 +270,8 @@ func TestPingTellsWhatAnswers(t *testing.T) {
 	}
 	three := httptest.NewServer(says(200, `{"version":"3.2.0","revision":"x"}`))
 	defer three.Close()
-	if got, err := open(t, influx.Options{URL: three.URL, Database: "db"}).Ping(t.Context()); err != nil || got != "InfluxDB 3.2.0" {
+	if got, err := open(t, influx.Options{URL: three.URL, Database: "db"}).Ping(t.Context()); err != nil ||
+		got != "InfluxDB 3.2.0" {
 		t.Errorf("version in the body: ping = %q, %v", got, err)
 	}
 }
@@ -291,7 +316,8 @@ func blanking(statements []string) string {
 		case bad:
 			results = append(results, fmt.Sprintf(`{"statement_id":%d,"error":"not executed"}`, i))
 		default:
-			results = append(results, fmt.Sprintf(`{"statement_id":%d,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[1,2]]}]}`, i))
+			results = append(results,
+				fmt.Sprintf(`{"statement_id":%d,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[1,2]]}]}`, i))
 			continue
 		}
 		return `{"results":[` + strings.Join(results, ",") + `]}`
@@ -305,7 +331,8 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 	server := fake(t, "2.7.1", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
 	})
-	_, errs := ask(t, open(t, influx.Options{URL: server.URL, Database: "db", Token: rules.NewSecret("canary")}), last5m(rules.Latest))
+	_, errs := ask(t, open(t, influx.Options{URL: server.URL, Database: "db", Token: rules.NewSecret("canary")}),
+		last5m(rules.Latest))
 	if rules.CodeOf(errs[0]) != rules.Unavailable || followed.Load() != 0 {
 		t.Errorf("error = %v after %d requests elsewhere, want unavailable after none", errs[0], followed.Load())
 	}
@@ -322,7 +349,8 @@ func TestASlowServerIsUnavailable(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := fake(t, "", slow)
-			_, errs := ask(t, open(t, influx.Options{URL: server.URL, Database: "db", Timeout: 30 * time.Millisecond}), last5m(rules.Latest))
+			_, errs := ask(t, open(t, influx.Options{URL: server.URL, Database: "db", Timeout: 30 * time.Millisecond}),
+				last5m(rules.Latest))
 			if rules.CodeOf(errs[0]) != rules.Unavailable || !strings.Contains(errs[0].Error(), "in time") {
 				t.Errorf("error = %v, want unavailable, not in time", errs[0])
 			}
@@ -375,7 +403,8 @@ func TestACallThatIsGivenUpEndsAtOnce(t *testing.T) {
 		hang(r)
 	})
 	c := open(t, influx.Options{URL: server.URL, Database: "db", Timeout: time.Hour})
-	for i, err := range c.Query(ctx, []evaluator.Query{last5m(rules.Latest), last5m(rules.Mean)}, func(int, evaluator.Row) {}) {
+	for i, err := range c.Query(ctx, []evaluator.Query{last5m(rules.Latest), last5m(rules.Mean)},
+		func(int, evaluator.Row) {}) {
 		if rules.CodeOf(err) != rules.Unavailable {
 			t.Errorf("query %d: %v, want unavailable", i, err)
 		}
@@ -384,7 +413,8 @@ func TestACallThatIsGivenUpEndsAtOnce(t *testing.T) {
 
 func TestManyCallersShareAClient(t *testing.T) {
 	server := fake(t, "", func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, `{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"`+r.FormValue("q")[13:14]+`"},"columns":["time","v0"],"values":[[1,2]]}]}]}`)
+		_, _ = io.WriteString(w, `{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"`+
+			r.FormValue("q")[13:14]+`"},"columns":["time","v0"],"values":[[1,2]]}]}]}`)
 	})
 	c := open(t, influx.Options{URL: server.URL, Database: "db"})
 	var callers sync.WaitGroup

@@ -321,7 +321,8 @@ func (s *scanner) numeral() (text []byte, whole bool) {
 // checked refuses what Go takes for a number and JSON does not.
 func (s *scanner) checked(text []byte) []byte {
 	digits := bytes.TrimPrefix(text, []byte("-"))
-	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' || digits[0] == '0' && len(digits) > 1 && digits[1] >= '0' && digits[1] <= '9' {
+	if len(digits) == 0 || digits[0] < '0' || digits[0] > '9' || digits[0] == '0' && len(digits) > 1 && digits[1] >= '0' &&
+		digits[1] <= '9' {
 		s.failf("a value is due, or %q is no number", text)
 	}
 	return text
@@ -369,7 +370,8 @@ func (s *scanner) shortNumber() (x float64, n int64, whole, ok bool) {
 			return 0, 0, false, false
 		}
 	}
-	if i == s.end || i == first || s.buf[i] != ',' && s.buf[i] != ']' || s.buf[first] == '0' && i > first+1 && point != first+1 {
+	if i == s.end || i == first || s.buf[i] != ',' && s.buf[i] != ']' || s.buf[first] == '0' && i > first+1 &&
+		point != first+1 {
 		return 0, 0, false, false
 	}
 	if minus {
@@ -387,7 +389,10 @@ func (s *scanner) shortNumber() (x float64, n int64, whole, ok bool) {
 }
 
 // powers of ten, which float64 holds exactly.
-var powers = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19}
+var powers = [...]float64{
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+	1e17, 1e18, 1e19,
+}
 
 // appendText appends the string that raw is the escaped text of.
 func appendText(to, raw []byte) []byte {

@@ -78,8 +78,11 @@ func New(o Options) (*Client, error) {
 		return nil, rules.FieldErrorf("database", "is missing; name the InfluxDB 3 database to read, for example telegraf")
 	}
 	token := o.Token.Reveal()
-	if strings.ContainsFunc(token, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII }) {
-		return nil, rules.FieldErrorf("token", "contains a space, a line break or a character that no token has; copy it again, without what surrounds it")
+	if strings.ContainsFunc(token, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || r > unicode.MaxASCII
+	}) {
+		return nil, rules.FieldErrorf("token",
+			"contains a space, a line break or a character that no token has; copy it again, without what surrounds it")
 	}
 	if token == "" {
 		token = noToken
@@ -162,11 +165,15 @@ func address(text string) (*url.URL, error) {
 	case u.User != nil:
 		return nil, rules.FieldErrorf("url", "must not carry a user or password; give the token as token")
 	case strings.Trim(u.Path, "/") != "":
-		return nil, rules.FieldErrorf("url", "must not have a path: InfluxDB 3 answers SQL over gRPC, which cannot live under one; give the address of the server itself, %s", example)
+		return nil, rules.FieldErrorf("url",
+			"must not have a path: InfluxDB 3 answers SQL over gRPC, which cannot live under one; give the address of the "+
+				"server itself, %s", example)
 	case u.RawQuery != "" || u.Fragment != "":
 		return nil, rules.FieldErrorf("url", "must not have anything behind the host and port; %s", example)
 	case net.ParseIP(u.Hostname()) != nil && strings.Contains(u.Host, "["):
-		return nil, rules.FieldErrorf("url", "must not be a bare IPv6 address, which the InfluxDB 3 client cannot dial; give the host a name, for example localhost for ::1 or an entry in /etc/hosts")
+		return nil, rules.FieldErrorf("url",
+			"must not be a bare IPv6 address, which the InfluxDB 3 client cannot dial; give the host a name, for example "+
+				"localhost for ::1 or an entry in /etc/hosts")
 	}
 	return &url.URL{Scheme: u.Scheme, Host: u.Host}, nil
 }

@@ -40,9 +40,17 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		{"an IPv6 literal", influx3.Options{URL: "http://[::1]:8181", Database: database}, "give the host a name"},
 		{"a base path", influx3.Options{URL: url + "/influx", Database: database}, "give the address of the server itself"},
 		{"a query", influx3.Options{URL: url + "?token=" + token, Database: database}, "anything behind the host and port"},
-		{"a password", influx3.Options{URL: "http://me:" + token + "@localhost", Database: database}, "give the token as token"},
+		{
+			"a password",
+			influx3.Options{URL: "http://me:" + token + "@localhost", Database: database},
+			"give the token as token",
+		},
 		{"no database", influx3.Options{URL: url}, "database: is missing"},
-		{"a token with its line break", influx3.Options{URL: url, Database: database, Token: rules.NewSecret(token + "\n")}, "copy it again"},
+		{
+			"a token with its line break",
+			influx3.Options{URL: url, Database: database, Token: rules.NewSecret(token + "\n")},
+			"copy it again",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := influx3.New(tt.o)
@@ -126,7 +134,10 @@ func TestRefusals(t *testing.T) {
 		{codes.ResourceExhausted, "", rules.Unavailable, "in trouble"},
 		{codes.Internal, "", rules.Unavailable, "in trouble"},
 		{codes.Internal, "Query would exceed file limit of 432 parquet files", rules.Invalid, "a shorter time"},
-		{codes.ResourceExhausted, "grpc: received message larger than max (300000000 vs. 268435456)", rules.Invalid, "narrow the query"},
+		{
+			codes.ResourceExhausted, "grpc: received message larger than max (300000000 vs. 268435456)", rules.Invalid,
+			"narrow the query",
+		},
 	} {
 		t.Run(tt.code.String()+" "+tt.text, func(t *testing.T) {
 			s := serve(t, func(string) ([]arrow.RecordBatch, error) { return nil, status.Error(tt.code, tt.text) })
@@ -144,10 +155,12 @@ func TestNobodyAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if _, err := one(c, cpu(rules.Mean)); rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "cannot be reached") {
+	if _, err := one(c, cpu(rules.Mean)); rules.CodeOf(err) != rules.Unavailable ||
+		!strings.Contains(err.Error(), "cannot be reached") {
 		t.Errorf("query error = %v, want unavailable", err)
 	}
-	if _, err := c.Ping(t.Context()); rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "cannot be reached") {
+	if _, err := c.Ping(t.Context()); rules.CodeOf(err) != rules.Unavailable ||
+		!strings.Contains(err.Error(), "cannot be reached") {
 		t.Errorf("ping error = %v, want unavailable", err)
 	}
 }
@@ -182,7 +195,8 @@ func TestASlowServerTimesOut(t *testing.T) {
 	defer close(over)
 	s := serve(t, func(string) ([]arrow.RecordBatch, error) { <-over; return nil, nil })
 	c := s.client(t, func(o *influx3.Options) { o.Timeout = 20 * time.Millisecond })
-	if _, err := one(c, cpu(rules.Mean)); rules.CodeOf(err) != rules.Unavailable || !strings.Contains(err.Error(), "did not answer in time") {
+	if _, err := one(c, cpu(rules.Mean)); rules.CodeOf(err) != rules.Unavailable ||
+		!strings.Contains(err.Error(), "did not answer in time") {
 		t.Errorf("error = %v, want that it did not answer in time", err)
 	}
 }
@@ -231,7 +245,8 @@ func TestEveryTypeIsRead(t *testing.T) {
 				t.Fatalf("got %d rows, %v", len(got), err)
 			}
 			row := got[0]
-			if text := append(row.Texts, "")[0]; text != tt.text || row.Values[0] != tt.number && !(math.IsNaN(tt.number) && math.IsNaN(row.Values[0])) {
+			if text := append(row.Texts, "")[0]; text != tt.text || row.Values[0] != tt.number &&
+				!(math.IsNaN(tt.number) && math.IsNaN(row.Values[0])) {
 				t.Errorf("got %v and %q, want %v and %q", row.Values[0], text, tt.number, tt.text)
 			}
 			if row.Series != "host=a" || !row.At.Equal(noon) || !row.Last.Equal(noon.Add(-time.Second)) {
@@ -245,7 +260,8 @@ func TestAnUnknownTypeIsRefused(t *testing.T) {
 	answer := usage(arrow.FixedWidthTypes.Date32, "2026-03-02")
 	s := serve(t, func(sql string) ([]arrow.RecordBatch, error) {
 		if strings.Contains(sql, "information_schema") {
-			return texts([]string{"column_name", "data_type"}, []string{"host", "Dictionary(Int32, Utf8)"}, []string{"usage", "Date32"}), nil
+			return texts([]string{"column_name", "data_type"}, []string{"host", "Dictionary(Int32, Utf8)"},
+				[]string{"usage", "Date32"}), nil
 		}
 		return answer(sql)
 	})
@@ -324,8 +340,12 @@ func TestPing(t *testing.T) {
 		{"the header tells", header("3.4.1"), "InfluxDB 3.4.1"},
 		{"with a letter in front", header("v3.0.0-beta"), "InfluxDB 3.0.0-beta"},
 		{"a name is no version", header("cloud2"), "InfluxDB 3"},
-		{"the body tells", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"version":"3.2.0","revision":"x"}`) }, "InfluxDB 3.2.0"},
-		{"it is not allowed to tell", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusUnauthorized) }, "InfluxDB 3"},
+		{"the body tells", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, `{"version":"3.2.0","revision":"x"}`)
+		}, "InfluxDB 3.2.0"},
+		{"it is not allowed to tell", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no", http.StatusUnauthorized)
+		}, "InfluxDB 3"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := serve(t, usage(arrow.PrimitiveTypes.Int64, "1"))
@@ -338,7 +358,8 @@ func TestPing(t *testing.T) {
 	t.Run("older ones have no SQL", func(t *testing.T) {
 		s := serve(t, usage(arrow.PrimitiveTypes.Int64, "1"))
 		s.ping = header("2.7.11")
-		if _, err := s.client(t).Ping(t.Context()); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "InfluxQL") {
+		if _, err := s.client(t).Ping(t.Context()); rules.CodeOf(err) != rules.Invalid ||
+			!strings.Contains(err.Error(), "InfluxQL") {
 			t.Errorf("error = %v, want invalid that tells of InfluxQL", err)
 		}
 	})
@@ -357,7 +378,10 @@ func one(c *influx3.Client, q evaluator.Query) (rows []evaluator.Row, err error)
 func usage(kind arrow.DataType, cells ...string) func(string) ([]arrow.RecordBatch, error) {
 	return func(string) ([]arrow.RecordBatch, error) {
 		b := array.NewRecordBuilder(memory.NewGoAllocator(), arrow.NewSchema([]arrow.Field{
-			{Name: "host", Type: &arrow.DictionaryType{IndexType: arrow.PrimitiveTypes.Int32, ValueType: arrow.BinaryTypes.String}, Nullable: true},
+			{Name: "host", Type: &arrow.DictionaryType{
+				IndexType: arrow.PrimitiveTypes.Int32,
+				ValueType: arrow.BinaryTypes.String,
+			}, Nullable: true},
 			{Name: "usage", Type: kind, Nullable: true},
 			{Name: "last", Type: &arrow.TimestampType{Unit: arrow.Nanosecond}, Nullable: true},
 		}, nil))

@@ -296,7 +296,8 @@ func (m *measurement) view(name string) string {
 		}
 		rows = append(rows, "("+strings.Join(cells, ", ")+")")
 	}
-	return fmt.Sprintf("CREATE OR REPLACE VIEW iox.%s AS SELECT %s FROM (VALUES %s)", quoted(name), strings.Join(selected, ", "), strings.Join(rows, ", "))
+	return fmt.Sprintf("CREATE OR REPLACE VIEW iox.%s AS SELECT %s FROM (VALUES %s)", quoted(name),
+		strings.Join(selected, ", "), strings.Join(rows, ", "))
 }
 
 func quoted(name string) string  { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }

@@ -37,7 +37,8 @@ func TestAnAnswerThatIsTooLargeIsCutOff(t *testing.T) {
 			s := serve(t, tt.answer)
 			s.packed = tt.packed
 			_, err := one(s.client(t, func(o *influx3.Options) { o.MaxAnswer = tt.most }), cpu(rules.Latest))
-			if rules.CodeOf(err) != rules.Invalid || !evaluator.IsTooMuch(err) || !strings.Contains(err.Error(), "MB; narrow the query") || !strings.Contains(err.Error(), "raise max_answer") {
+			if rules.CodeOf(err) != rules.Invalid || !evaluator.IsTooMuch(err) ||
+				!strings.Contains(err.Error(), "MB; narrow the query") || !strings.Contains(err.Error(), "raise max_answer") {
 				t.Errorf("error %v, want invalid, with the cure", err)
 			}
 		})

@@ -22,7 +22,10 @@ import (
 
 // own is a statement over the five minutes to noon, its value in v.
 func own(text string, groupBy ...string) evaluator.Statement {
-	return evaluator.Statement{Language: "sql", Text: text, Column: "v", GroupBy: groupBy, From: noon.Add(-5 * time.Minute), To: noon}
+	return evaluator.Statement{
+		Language: "sql", Text: text, Column: "v", GroupBy: groupBy,
+		From: noon.Add(-5 * time.Minute), To: noon,
+	}
 }
 
 // readAll returns the value or text of each series.
@@ -75,15 +78,38 @@ func TestOwnStatementsOverDataFusion(t *testing.T) {
 		want map[string]any
 	}{
 		{"the window is exact", own(`SELECT sum(usage) AS v` + inWindow), map[string]any{"": 14.5}},
-		{"one row for each series", own(`select host, max("usage") as "v"`+inWindow+` GROUP BY host;`, "host"), map[string]any{"host=a": 4.0, "host=b": 8.0}},
-		{"the last row in time counts", own(`SELECT time, host, usage AS v`+inWindow+` ORDER BY time DESC`, "host"), map[string]any{"host=a": 4.0, "host=b": 8.0}},
-		{"a bound a while before", own(`SELECT count(*) AS v FROM cpu WHERE time > $from - INTERVAL '1 minute' AND time <= $to`), map[string]any{"": 5.0}},
-		{"text", own(`SELECT last_value(mode ORDER BY time) AS v` + inWindow + ` AND mode IS NOT NULL AND host = 'a'`), map[string]any{"": "it's; --"}},
-		{"booleans are 0 and 1", own(`SELECT ok AS v` + inWindow + ` AND ok IS NOT NULL ORDER BY time LIMIT 1`), map[string]any{"": 1.0}},
+		{
+			"one row for each series", own(`select host, max("usage") as "v"`+inWindow+` GROUP BY host;`, "host"),
+			map[string]any{"host=a": 4.0, "host=b": 8.0},
+		},
+		{
+			"the last row in time counts", own(`SELECT time, host, usage AS v`+inWindow+` ORDER BY time DESC`, "host"),
+			map[string]any{"host=a": 4.0, "host=b": 8.0},
+		},
+		{
+			"a bound a while before",
+			own(`SELECT count(*) AS v FROM cpu WHERE time > $from - INTERVAL '1 minute' AND time <= $to`),
+			map[string]any{"": 5.0},
+		},
+		{
+			"text", own(`SELECT last_value(mode ORDER BY time) AS v` + inWindow + ` AND mode IS NOT NULL AND host = 'a'`),
+			map[string]any{"": "it's; --"},
+		},
+		{
+			"booleans are 0 and 1", own(`SELECT ok AS v` + inWindow + ` AND ok IS NOT NULL ORDER BY time LIMIT 1`),
+			map[string]any{"": 1.0},
+		},
 		{"a null is no number", own(`SELECT sum(usage) AS v` + inWindow + ` AND host = 'nobody'`), map[string]any{"": "NaN"}},
-		{"a tag that is null is empty", own(`SELECT dc, host, count(*) AS v`+inWindow+` GROUP BY dc, host`, "host", "dc"), map[string]any{"dc=x,host=a": 2.0, "dc=,host=b": 2.0}},
-		{"a number as label", own(`SELECT cores, max(usage) AS v`+inWindow+` AND cores > 0 GROUP BY cores`, "cores"), map[string]any{"cores=4": 0.5}},
-		{"a WITH, comments and quotes", own("WITH \"odd ; name\" AS (SELECT usage /* ; DROP /* nested */ */" + inWindow + ") -- ; DROP\n SELECT max(usage) AS v FROM \"odd ; name\""), map[string]any{"": 8.0}},
+		{
+			"a tag that is null is empty", own(`SELECT dc, host, count(*) AS v`+inWindow+` GROUP BY dc, host`, "host", "dc"),
+			map[string]any{"dc=x,host=a": 2.0, "dc=,host=b": 2.0},
+		},
+		{
+			"a number as label", own(`SELECT cores, max(usage) AS v`+inWindow+` AND cores > 0 GROUP BY cores`, "cores"),
+			map[string]any{"cores=4": 0.5},
+		},
+		{"a WITH, comments and quotes", own("WITH \"odd ; name\" AS (SELECT usage /* ; DROP /* nested */ */" + inWindow +
+			") -- ; DROP\n SELECT max(usage) AS v FROM \"odd ; name\""), map[string]any{"": 8.0}},
 		{"a small integer", own(`SELECT CAST(max(usage) AS INT) AS v` + inWindow), map[string]any{"": 8.0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -179,7 +205,10 @@ func TestOwnStatementsThatAreRefused(t *testing.T) {
 	if len(s.asked) > 0 {
 		t.Errorf("the server was asked %q", s.asked)
 	}
-	for _, st := range []evaluator.Statement{{Language: "influxql", Text: "SELECT 1", Column: "v"}, {Language: "sql", Text: "SELECT v" + inWindow}} {
+	for _, st := range []evaluator.Statement{
+		{Language: "influxql", Text: "SELECT 1", Column: "v"},
+		{Language: "sql", Text: "SELECT v" + inWindow},
+	} {
 		if err := c.CheckStatement(st); rules.CodeOf(err) != rules.Invalid {
 			t.Errorf("%+v: error = %v, want invalid", st, err)
 		}
@@ -204,13 +233,15 @@ func TestWhatIsSentIsWhatWasRead(t *testing.T) {
 }
 
 func TestAnAnswerWithTooManyRowsTellsTheCure(t *testing.T) {
-	b := array.NewRecordBuilder(memory.DefaultAllocator, arrow.NewSchema([]arrow.Field{{Name: "v", Type: arrow.PrimitiveTypes.Float64}}, nil))
+	b := array.NewRecordBuilder(memory.DefaultAllocator,
+		arrow.NewSchema([]arrow.Field{{Name: "v", Type: arrow.PrimitiveTypes.Float64}}, nil))
 	for range 50_001 {
 		b.Field(0).(*array.Float64Builder).Append(1)
 	}
 	half := b.NewRecordBatch()
 	s := serve(t, func(string) ([]arrow.RecordBatch, error) { return []arrow.RecordBatch{half, half}, nil })
-	if _, err := readAll(t, s.client(t), own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), "LIMIT") {
+	if _, err := readAll(t, s.client(t), own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
+		!strings.Contains(err.Error(), "LIMIT") {
 		t.Errorf("error = %v, want invalid with a cure", err)
 	}
 }
@@ -234,8 +265,10 @@ func FuzzCheckStatement(f *testing.F) {
 	s := serve(f, nothing)
 	c := s.client(f)
 	for _, text := range []string{
-		"SELECT avg(x) AS v" + inWindow + ";", "WITH a AS (SELECT 1) SELECT '--''' AS v" + inWindow + " /* /* ; */ */", `SELECT "a""b;" AS v` + inWindow + "--\n",
-		"SELECT 1/**//1, 1-/*-*/-1 AS v" + inWindow, "SELECT '\\' AS v" + inWindow, "SELECT E'' AS v" + inWindow, "SELECT $from$to AS v" + inWindow, "SELECT\t1.e5 AS v\r" + inWindow,
+		"SELECT avg(x) AS v" + inWindow + ";", "WITH a AS (SELECT 1) SELECT '--''' AS v" + inWindow + " /* /* ; */ */",
+		`SELECT "a""b;" AS v` + inWindow + "--\n",
+		"SELECT 1/**//1, 1-/*-*/-1 AS v" + inWindow, "SELECT '\\' AS v" + inWindow, "SELECT E'' AS v" + inWindow,
+		"SELECT $from$to AS v" + inWindow, "SELECT\t1.e5 AS v\r" + inWindow,
 	} {
 		f.Add(text)
 	}

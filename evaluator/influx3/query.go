@@ -11,7 +11,9 @@ import (
 )
 
 // Query asks one statement for each query, several at a time.
-func (c *Client) Query(ctx context.Context, queries []evaluator.Query, each func(query int, row evaluator.Row)) []error {
+func (c *Client) Query(ctx context.Context, queries []evaluator.Query,
+	each func(query int, row evaluator.Row),
+) []error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // also when each panics
 	errs := make([]error, len(queries))
@@ -84,7 +86,8 @@ func (c *Client) askOne(ctx context.Context, i int, q evaluator.Query, to chan<-
 func check(q evaluator.Query) error {
 	for _, c := range q.Columns {
 		if c.Field == "" && c.Aggregation != rules.Count {
-			return rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field", c.Aggregation)
+			return rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field",
+				c.Aggregation)
 		}
 	}
 	return nil

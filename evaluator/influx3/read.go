@@ -90,15 +90,18 @@ func (l *lastRows) add(rows arrow.RecordBatch) error {
 func (l *lastRows) columns(rows arrow.RecordBatch) (ownBatch, error) {
 	b := ownBatch{value: byName(rows, l.column), time: clockOf(rows)}
 	if b.value == nil {
-		return b, rules.FieldErrorf("condition.column", "%q is not in the answer, which has %s; name it in the text: avg(x) AS %s", l.column, names(rows), quoted(l.column))
+		return b, rules.FieldErrorf("condition.column",
+			"%q is not in the answer, which has %s; name it in the text: avg(x) AS %s", l.column, names(rows), quoted(l.column))
 	}
 	if kind := b.value.DataType(); !readable(kind) || kind.ID() == arrow.TIMESTAMP {
-		return b, rules.FieldErrorf("condition.column", "%q is of a type that is no value: %s; write CAST(... AS DOUBLE)", l.column, kind)
+		return b, rules.FieldErrorf("condition.column", "%q is of a type that is no value: %s; write CAST(... AS DOUBLE)",
+			l.column, kind)
 	}
 	for _, tag := range l.groupBy {
 		column := byName(rows, tag)
 		if column == nil {
-			return b, rules.FieldErrorf("group_by", "%q is not in the answer of the query, which has %s; select it and add it to its GROUP BY", tag, names(rows))
+			return b, rules.FieldErrorf("group_by",
+				"%q is not in the answer of the query, which has %s; select it and add it to its GROUP BY", tag, names(rows))
 		}
 		b.labels = append(b.labels, column)
 	}

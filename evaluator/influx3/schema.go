@@ -143,7 +143,8 @@ func (c *Client) believed(measurement string) (known kinds, fresh bool) {
 // none, and nothing is remembered, when there is no such measurement.
 func (c *Client) learn(ctx context.Context, measurement string) (kinds, error) {
 	known := kinds{}
-	sql := "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'iox' AND table_name = " + literal(measurement)
+	sql := "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = 'iox' AND table_name = " +
+		literal(measurement)
 	if err := c.list(ctx, sql, func(row []string) { known[row[0]] = kindOf(row[1]) }); err != nil {
 		return nil, err
 	}

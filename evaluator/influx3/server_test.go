@@ -44,7 +44,9 @@ func serve(t testing.TB, answer func(sql string) ([]arrow.RecordBatch, error)) *
 
 func serveAt(t testing.TB, address string, answer func(sql string) ([]arrow.RecordBatch, error)) *server {
 	t.Helper()
-	s := &server{answer: answer, ping: func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-Influxdb-Version", "3.4.1") }}
+	s := &server{answer: answer, ping: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Influxdb-Version", "3.4.1")
+	}}
 	flights := grpc.NewServer()
 	flight.RegisterFlightServiceServer(flights, s)
 	listener, err := net.Listen("tcp", address)
@@ -52,13 +54,16 @@ func serveAt(t testing.TB, address string, answer func(sql string) ([]arrow.Reco
 		t.Fatal(err)
 	}
 	s.url = "http://" + listener.Addr().String()
-	front := &http.Server{Protocols: new(http.Protocols), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ProtoMajor == 2 {
-			flights.ServeHTTP(w, r)
-			return
-		}
-		s.ping(w, r)
-	})}
+	front := &http.Server{
+		Protocols: new(http.Protocols),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.ProtoMajor == 2 {
+				flights.ServeHTTP(w, r)
+				return
+			}
+			s.ping(w, r)
+		}),
+	}
 	front.Protocols.SetHTTP1(true)
 	front.Protocols.SetUnencryptedHTTP2(true)
 	ended := make(chan error, 1)
@@ -89,7 +94,10 @@ func (s *server) DoGet(ticket *flight.Ticket, stream flight.FlightService_DoGetS
 	s.mu.Unlock()
 	batches, err := s.answer(asked.SQL)
 	if len(batches) > 0 {
-		options := []ipc.Option{ipc.WithSchema(batches[0].Schema()), ipc.WithDictionaryDeltas(false), ipc.WithAllocator(memory.NewGoAllocator())}
+		options := []ipc.Option{
+			ipc.WithSchema(batches[0].Schema()), ipc.WithDictionaryDeltas(false),
+			ipc.WithAllocator(memory.NewGoAllocator()),
+		}
 		if s.packed {
 			options = append(options, ipc.WithZstd())
 		}

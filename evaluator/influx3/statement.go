@@ -348,5 +348,6 @@ func nearestRank(number string, p, field int) string {
 // rate adds up the steps upwards, each divided by the time between the first
 // and the last point of its series; null where no point has one before it.
 func rate(number string, field int) string {
-	return fmt.Sprintf("sum(CASE WHEN %s > p%d THEN %[1]s - p%[2]d WHEN p%[2]d IS NOT NULL THEN 0 END / nullif(e%[2]d, 0)) * 1e9", number, field)
+	return fmt.Sprintf("sum(CASE WHEN %s > p%d THEN %[1]s - p%[2]d WHEN p%[2]d IS NOT NULL THEN 0 END / nullif(e%[2]d, "+
+		"0)) * 1e9", number, field)
 }

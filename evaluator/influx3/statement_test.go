@@ -45,12 +45,16 @@ func TestStatements(t *testing.T) {
 		{"plain aggregates", cpu(rules.Mean, rules.Min, rules.Max, rules.Sum, rules.Count, rules.Stddev, rules.Spread)},
 		{"latest and first of one field", cpu(rules.Latest, rules.First)},
 		{"latest of fields with other gaps", with(cpu(rules.Latest), func(q *evaluator.Query) {
-			q.Columns = append(q.Columns, evaluator.Column{Field: "idle", Aggregation: rules.Latest}, evaluator.Column{Field: "idle", Aggregation: rules.First})
+			q.Columns = append(q.Columns, evaluator.Column{Field: "idle", Aggregation: rules.Latest},
+				evaluator.Column{Field: "idle", Aggregation: rules.First})
 		})},
 		{"percentile", cpu("p95", "p50")},
 		{"rate", cpu(rules.Rate)},
 		{"steps", with(cpu(rules.Mean), func(q *evaluator.Query) { q.Step = 30 * time.Second })},
-		{"steps of less than a second, in order", with(cpu(rules.Rate, "p1"), func(q *evaluator.Query) { q.Step = 1500 * time.Millisecond })},
+		{
+			"steps of less than a second, in order",
+			with(cpu(rules.Rate, "p1"), func(q *evaluator.Query) { q.Step = 1500 * time.Millisecond }),
+		},
 		{"no group", with(cpu(rules.Mean), func(q *evaluator.Query) { q.GroupBy = nil })},
 		{"several tags", with(cpu("p99"), func(q *evaluator.Query) { q.GroupBy = []string{"dc", "host"} })},
 		{"where", with(cpu(rules.Mean), func(q *evaluator.Query) {

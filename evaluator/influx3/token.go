@@ -66,7 +66,9 @@ func checkText(text string) error {
 		return refuse("must be at most %d bytes; got %d", longestOwn, len(text))
 	case !utf8.ValidString(text):
 		return refuse("must be UTF-8 text")
-	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f }):
+	case strings.ContainsFunc(text, func(r rune) bool {
+		return r < ' ' && !strings.ContainsRune("\t\r\n", r) || r == 0x7f
+	}):
 		return refuse("must not contain control characters")
 	}
 	return nil
@@ -141,7 +143,8 @@ func (l *lexer) quoted(k tokenKind) (token, error) {
 		switch {
 		case rest[i] != rest[0]:
 		case rest[i-1] == '\\':
-			return token{}, refuse("must not have a backslash before a quote, which servers read differently; write chr(92) for it")
+			return token{},
+				refuse("must not have a backslash before a quote, which servers read differently; write chr(92) for it")
 		case i+1 < len(rest) && rest[i+1] == rest[0]:
 			i++
 		default:

@@ -131,7 +131,8 @@ func (o own) readsTable(views []string) bool {
 			inFrom = false
 		}
 		begins := w == "FROM" || w == "JOIN" || w == "TABLE" || inFrom && o[i].text == ","
-		if next := o[i+1]; begins && (next.kind == tokenWord || next.kind == tokenName) && !slices.Contains(views, nameOf(next)) {
+		if next := o[i+1]; begins && (next.kind == tokenWord || next.kind == tokenName) &&
+			!slices.Contains(views, nameOf(next)) {
 			return true
 		}
 	}
@@ -153,9 +154,11 @@ func (s span) checkSelect(o own) error {
 	case from && to:
 		return nil
 	case far:
-		return refuse("must not look back or ahead further than %s; write a time nearer to $from and $to, or give the rule a longer window", rules.Duration(s.most))
+		return refuse("must not look back or ahead further than %s; write a time nearer to $from and $to, or give the rule "+
+			"a longer window", rules.Duration(s.most))
 	}
-	return refuse("must be limited to the window wherever it reads a table; add WHERE time > $from AND time <= $to, not under an OR; nothing but - INTERVAL '1 day' and the like may stand beside them")
+	return refuse("must be limited to the window wherever it reads a table; add WHERE time > $from AND time <= $to, not " +
+		"under an OR; nothing but - INTERVAL '1 day' and the like may stand beside them")
 }
 
 // limits finds the limits in conditions that always hold; far says that there
@@ -274,8 +277,9 @@ func (o own) beside(param string) (off float64, ok bool) {
 
 // intervalUnits are those of SQL, at their longest.
 var intervalUnits = map[string]rules.Duration{
-	"nanosecond": 1, "microsecond": 1000, "millisecond": 1000 * 1000, "second": rules.Second, "minute": rules.Minute, "hour": rules.Hour,
-	"day": rules.Day, "week": rules.Week, "month": 31 * rules.Day, "year": 366 * rules.Day,
+	"nanosecond": 1, "microsecond": 1000, "millisecond": 1000 * 1000, "second": rules.Second, "minute": rules.Minute,
+	"hour": rules.Hour,
+	"day":  rules.Day, "week": rules.Week, "month": 31 * rules.Day, "year": 366 * rules.Day,
 }
 
 // intervalOf reads the nanoseconds of an interval such as '1 hour 30 minutes'.

@@ -12,23 +12,25 @@ import (
 // always holds, and no further off than the rule says.
 func TestAStatementKeepsToTheWindow(t *testing.T) {
 	c := serve(t, nothing).client(t)
-	const far, loose = "must not look back or ahead further than 31d", "must be limited to the window wherever it reads a table"
+	const far, loose = "must not look back or ahead further than 31d",
+		"must be limited to the window wherever it reads a table"
 	for text, cure := range map[string]string{
-		`SELECT max(x) AS v FROM cpu WHERE time > $from AND time <= $to`:                                                         "",
-		`select max(x) as v from cpu where $to >= "time" and $from < time group by host order by 1 limit 1`:                      "",
-		`SELECT max(x) AS v FROM cpu WHERE time BETWEEN $from AND $to AND x > 3`:                                                 "",
-		`SELECT max(x) AS v FROM cpu WHERE (time >= $from AND (time < $to)) AND (host = 'a' OR host = 'b')`:                      "",
-		`SELECT max(x) AS v FROM cpu AS c WHERE c.time > $from - INTERVAL '30 days' AND c.time <= $to + INTERVAL '1 hour'`:       "",
-		`SELECT max(x) AS v FROM cpu WHERE time > $from - INTERVAL '100 days' + INTERVAL '90 days' AND time <= $to`:              "",
-		`WITH a AS (SELECT x FROM cpu WHERE time > $from AND time <= $to) SELECT max(x) AS v FROM a`:                             "",
-		`SELECT max(x) AS v FROM (SELECT x FROM cpu WHERE time > $from AND time <= $to) AS a WHERE x > 1 OR x < 0`:               "",
-		`SELECT max(extract(EPOCH FROM time)) AS v FROM cpu WHERE time > $from AND time <= $to`:                                  "",
-		`SELECT a.x AS v FROM cpu a JOIN mem b ON a.time = b.time WHERE a.time > $from AND a.time <= $to`:                        "",
-		`SELECT max(x) AS v FROM cpu WHERE time > $from AND time <= $to AND time > $from - INTERVAL '100000 weeks'`:              "",
-		`SELECT x AS v FROM cpu WHERE time > $from AND time <= $to UNION SELECT x FROM mem WHERE time > $from AND time <= $to`:   "",
-		`SELECT max(x) AS v FROM cpu WHERE time > $from - INTERVAL '100000 weeks' AND time <= $to`:                               far,
-		`SELECT max(x) AS v FROM cpu WHERE time > $from - INTERVAL '99999999999999 weeks 1 day' AND time <= $to`:                 far,
-		`SELECT max(x) AS v FROM cpu WHERE time > $from` + strings.Repeat(` - INTERVAL '20 years'`, 30) + ` AND time <= $to`:     far,
+		`SELECT max(x) AS v FROM cpu WHERE time > $from AND time <= $to`:                                                       "",
+		`select max(x) as v from cpu where $to >= "time" and $from < time group by host order by 1 limit 1`:                    "",
+		`SELECT max(x) AS v FROM cpu WHERE time BETWEEN $from AND $to AND x > 3`:                                               "",
+		`SELECT max(x) AS v FROM cpu WHERE (time >= $from AND (time < $to)) AND (host = 'a' OR host = 'b')`:                    "",
+		`SELECT max(x) AS v FROM cpu AS c WHERE c.time > $from - INTERVAL '30 days' AND c.time <= $to + INTERVAL '1 hour'`:     "",
+		`SELECT max(x) AS v FROM cpu WHERE time > $from - INTERVAL '100 days' + INTERVAL '90 days' AND time <= $to`:            "",
+		`WITH a AS (SELECT x FROM cpu WHERE time > $from AND time <= $to) SELECT max(x) AS v FROM a`:                           "",
+		`SELECT max(x) AS v FROM (SELECT x FROM cpu WHERE time > $from AND time <= $to) AS a WHERE x > 1 OR x < 0`:             "",
+		`SELECT max(extract(EPOCH FROM time)) AS v FROM cpu WHERE time > $from AND time <= $to`:                                "",
+		`SELECT a.x AS v FROM cpu a JOIN mem b ON a.time = b.time WHERE a.time > $from AND a.time <= $to`:                      "",
+		`SELECT max(x) AS v FROM cpu WHERE time > $from AND time <= $to AND time > $from - INTERVAL '100000 weeks'`:            "",
+		`SELECT x AS v FROM cpu WHERE time > $from AND time <= $to UNION SELECT x FROM mem WHERE time > $from AND time <= $to`: "",
+		`SELECT max(x) AS v FROM cpu WHERE time > $from - INTERVAL '100000 weeks' AND time <= $to`:                             far,
+		`SELECT max(x) AS v FROM cpu WHERE time > $from - INTERVAL '99999999999999 weeks 1 day' AND time <= $to`:               far,
+		`SELECT max(x) AS v FROM cpu WHERE time > $from` + strings.Repeat(` - INTERVAL '20 years'`, 30) +
+			` AND time <= $to`: far,
 		`SELECT max(x) AS v FROM cpu WHERE time > $from - INTERVAL '30 days' - INTERVAL '1 day' AND time <= $to`:                 far,
 		`SELECT max(x) AS v FROM cpu WHERE time > $from AND time <= $to + INTERVAL '2 months'`:                                   far,
 		`SELECT max(x) AS v FROM cpu WHERE time BETWEEN $from - INTERVAL '1 year' AND $to`:                                       far,
@@ -47,7 +49,8 @@ func TestAStatementKeepsToTheWindow(t *testing.T) {
 		`SELECT max(x) AS v FROM cpu WHERE host = 'time > $from AND time <= $to' AND $from < $to`:                                loose,
 	} {
 		err := c.CheckStatement(own(text))
-		if (err == nil) != (cure == "") || err != nil && (rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), cure)) {
+		if (err == nil) != (cure == "") || err != nil &&
+			(rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), cure)) {
 			t.Errorf("%s\nerror %v, want %q", text, err, cure)
 		}
 	}

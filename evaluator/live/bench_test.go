@@ -27,7 +27,8 @@ func BenchmarkQuery(b *testing.B) {
 	b.Run("five", func(b *testing.B) { benchmarkQuery(b, s, q, 1000) })
 	q.Columns, q.GroupBy = columns("usage", "p95"), nil
 	b.Run("p95_of_all", func(b *testing.B) { benchmarkQuery(b, s, q, 1) })
-	q.Columns, q.GroupBy, q.From, q.Step = columns("usage", rules.Mean), []string{"host"}, noon.Add(-time.Hour), time.Minute
+	q.Columns, q.GroupBy, q.From, q.Step = columns("usage", rules.Mean), []string{"host"}, noon.Add(-time.Hour),
+		time.Minute
 	b.Run("steps", func(b *testing.B) { benchmarkQuery(b, s, q, 60_000) })
 }
 
@@ -35,7 +36,8 @@ func benchmarkQuery(b *testing.B, s *live.Store, q evaluator.Query, want int) {
 	b.ReportAllocs()
 	for b.Loop() {
 		rows := 0
-		if err := s.Query(context.Background(), []evaluator.Query{q}, func(int, evaluator.Row) { rows++ })[0]; err != nil || rows != want {
+		if err := s.Query(context.Background(), []evaluator.Query{q}, func(int, evaluator.Row) { rows++ })[0]; err != nil ||
+			rows != want {
 			b.Fatalf("%d rows, error %v; want %d", rows, err, want)
 		}
 	}

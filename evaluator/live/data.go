@@ -108,7 +108,8 @@ func (t *table) load(measurement string, stamps *stamps) (*evaluator.Data, error
 		}
 	}
 	if len(d.Fields) == 0 {
-		return nil, rules.Errorf(rules.Invalid, "the CSV has no column of numbers; its columns are %s", strings.Join(t.header, ", "))
+		return nil, rules.Errorf(rules.Invalid, "the CSV has no column of numbers; its columns are %s",
+			strings.Join(t.header, ", "))
 	}
 	var encoder lineprotocol.Encoder
 	encoder.SetPrecision(lineprotocol.Nanosecond)
@@ -191,7 +192,8 @@ func readLines(r io.Reader, stamps *stamps) (*evaluator.Data, error) {
 			return nil, rules.Errorf(rules.Invalid, "line %d: %v", n+1, err)
 		}
 		if err != nil {
-			return nil, rules.Errorf(rules.Invalid, "line %d is neither line protocol with a time stamp nor a CSV with a column timestamp or time: %v", n+1, err)
+			return nil, rules.Errorf(rules.Invalid,
+				"line %d is neither line protocol with a time stamp nor a CSV with a column timestamp or time: %v", n+1, err)
 		}
 		d.Rows = append(d.Rows, row)
 	}

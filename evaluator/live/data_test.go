@@ -52,12 +52,21 @@ func TestTimesThatCannotBeToldApartAreAskedFor(t *testing.T) {
 		precision time.Duration
 		want      string
 	}{
-		"two kinds in lines":  {"m v=1 1795687200\nm v=2 1795687260000\n", 0, "line 2: the time 1795687260000 looks like milliseconds, and those before it like seconds; --precision"},
-		"two kinds in a CSV":  {"time,v\n1795687200000000000,1\n1795687200,2\n", 0, "line 3: the time 1795687200 looks like seconds, and those before it like nanoseconds; --precision"},
-		"a year of no people": {"m v=1 95687200000\n", 0, "line 1: the time 95687200000 lies in no year from 1900 to 2150; --precision"},
-		"given wrong":         {"m v=1 1795687200000000000\n", time.Second, "lies in no year from 1900 to 2150"},
-		"no number":           {"time,v\nNaN,1\n", 0, `line 2: "NaN" is no time`},
-		"endless":             {"time,v\n+Inf,1\n", 0, `line 2: "+Inf" is no time`},
+		"two kinds in lines": {
+			"m v=1 1795687200\nm v=2 1795687260000\n", 0,
+			"line 2: the time 1795687260000 looks like milliseconds, and those before it like seconds; --precision",
+		},
+		"two kinds in a CSV": {
+			"time,v\n1795687200000000000,1\n1795687200,2\n", 0,
+			"line 3: the time 1795687200 looks like seconds, and those before it like nanoseconds; --precision",
+		},
+		"a year of no people": {
+			"m v=1 95687200000\n", 0,
+			"line 1: the time 95687200000 lies in no year from 1900 to 2150; --precision",
+		},
+		"given wrong": {"m v=1 1795687200000000000\n", time.Second, "lies in no year from 1900 to 2150"},
+		"no number":   {"time,v\nNaN,1\n", 0, `line 2: "NaN" is no time`},
+		"endless":     {"time,v\n+Inf,1\n", 0, `line 2: "+Inf" is no time`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := live.ReadData(strings.NewReader(tt.file), "m", tt.precision)
@@ -72,7 +81,9 @@ func TestTimesThatCannotBeToldApartAreAskedFor(t *testing.T) {
 func valueOf(t *testing.T, s evaluator.Querier, how rules.Aggregation, from, to time.Time) (got float64) {
 	t.Helper()
 	q := evaluator.Query{Measurement: "m", Columns: []evaluator.Column{{Field: "v", Aggregation: how}}, From: from, To: to}
-	if err := evaluator.Ask(t.Context(), s, []evaluator.Query{q}, func(_ int, row evaluator.Row) { got = row.Values[0] }); err != nil {
+	if err := evaluator.Ask(t.Context(), s, []evaluator.Query{q}, func(_ int, row evaluator.Row) {
+		got = row.Values[0]
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return got

@@ -22,7 +22,8 @@ func (s *Store) Explain(q evaluator.Query) string {
 		}
 		columns = append(columns, fmt.Sprintf("%s(%s)", c.Aggregation, field))
 	}
-	text := fmt.Sprintf("SELECT %s FROM %s WHERE time > '%s' AND time <= '%s'", strings.Join(columns, ", "), quoted(q.Measurement),
+	text := fmt.Sprintf("SELECT %s FROM %s WHERE time > '%s' AND time <= '%s'", strings.Join(columns, ", "),
+		quoted(q.Measurement),
 		q.From.UTC().Format(time.RFC3339Nano), q.To.UTC().Format(time.RFC3339Nano))
 	for _, tag := range slices.Sorted(maps.Keys(q.Where)) {
 		text += " AND " + explainFilter(tag, q.Where[tag])

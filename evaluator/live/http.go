@@ -100,7 +100,8 @@ func (o HandlerOptions) sameSite(next http.Handler) http.Handler {
 			return
 		}
 		if !o.Host(hostName(r.Host)) {
-			v1.refuse(w, http.StatusForbidden, "this name is not one of this machine's; write to its address, or add the name to the configuration")
+			v1.refuse(w, http.StatusForbidden,
+				"this name is not one of this machine's; write to its address, or add the name to the configuration")
 			return
 		}
 		w.Header().Set("X-Influxdb-Version", "1.8-tocsin")
@@ -132,7 +133,8 @@ func (o HandlerOptions) guard(d dialect, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		status, sentence := http.StatusUnauthorized, "authorization failed; give a token that may write, as Authorization: Token"
+		status, sentence := http.StatusUnauthorized,
+			"authorization failed; give a token that may write, as Authorization: Token"
 		var ours *rules.Error
 		if errors.As(err, &ours) {
 			sentence = ours.Error()
@@ -173,7 +175,9 @@ func (s *Store) serveWrite(d dialect) http.Handler {
 		case err == nil:
 			w.WriteHeader(http.StatusNoContent)
 		case errors.As(err, &tooLarge):
-			d.refuse(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is too large: at most %d MB, %d MB unzipped; write smaller batches", maxBody>>20, maxUnzipped>>20))
+			d.refuse(w, http.StatusRequestEntityTooLarge,
+				fmt.Sprintf("the body is too large: at most %d MB, %d MB unzipped; write smaller batches", maxBody>>20,
+					maxUnzipped>>20))
 		case rules.CodeOf(err) == rules.Invalid:
 			d.refuse(w, http.StatusBadRequest, err.Error())
 		default:

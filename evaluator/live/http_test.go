@@ -31,29 +31,89 @@ func TestWriteOverHTTP(t *testing.T) {
 	}{
 		{name: "v1", path: "/write?db=home&u=a&p=b", body: "m v=1", status: 204, points: 1},
 		{name: "v1 without points", path: "/write?db=home", body: "", status: 204},
-		{name: "v1 bad line", path: "/write", body: "m v=1\nbad", status: 400, answer: `{"error":"partial write: line 2: unable to parse`, points: 1},
-		{name: "v1 unknown precision", path: "/write?precision=days", body: "m v=1", status: 400, answer: `{"error":"precision: must be one of n, ns, u, us, ms, s, m, h"}`},
-		{name: "v1 too large", path: "/write", body: huge, status: 413, answer: `{"error":"the body is too large: at most 10 MB, 25 MB unzipped`},
+		{
+			name: "v1 bad line", path: "/write", body: "m v=1\nbad", status: 400,
+			answer: `{"error":"partial write: line 2: unable to parse`, points: 1,
+		},
+		{
+			name: "v1 unknown precision", path: "/write?precision=days", body: "m v=1", status: 400,
+			answer: `{"error":"precision: must be one of n, ns, u, us, ms, s, m, h"}`,
+		},
+		{
+			name: "v1 too large", path: "/write", body: huge, status: 413,
+			answer: `{"error":"the body is too large: at most 10 MB, 25 MB unzipped`,
+		},
 		{name: "v2", path: "/api/v2/write?org=o&bucket=b", body: "m v=1", status: 204, points: 1},
-		{name: "v2 bad line", path: "/api/v2/write", body: "bad", status: 400, answer: `{"code":"invalid","message":"partial write: line 1`},
-		{name: "v2 knows no minutes", path: "/api/v2/write?precision=m", body: "m v=1", status: 400, answer: `{"code":"invalid","message":"precision: must be one of ns, us, ms, s"}`},
-		{name: "v2 too large", path: "/api/v2/write", body: huge, status: 413, answer: `{"code":"request too large","message":`},
-		{name: "gzip", path: "/write", body: zipped("m v=1\nm v=2"), header: []string{"Content-Encoding", "gzip"}, status: 204, points: 1},
-		{name: "gzip of 11 MB", path: "/write", body: zipped(huge + "m v=1"), header: []string{"Content-Encoding", "gzip"}, status: 204, points: 1},
-		{name: "gzip of 33 MB", path: "/write", body: zipped("m v=1\n" + huge + huge + huge), header: []string{"Content-Encoding", "gzip"}, status: 413, answer: "too large"},
-		{name: "not gzip", path: "/write", body: "m v=1", header: []string{"Content-Encoding", "gzip"}, status: 400, answer: "cannot be read"},
-		{name: "gzip cut off", path: "/write", body: zipped("m v=1")[:20], header: []string{"Content-Encoding", "gzip"}, status: 400, answer: "cannot be read"},
-		{name: "another encoding", path: "/write", body: "m v=1", header: []string{"Content-Encoding", "br"}, status: 400, answer: "must be gzip"},
-		{name: "from a web page", path: "/write", body: "m v=1", header: []string{"Origin", "https://evil.example"}, status: 403, answer: "web pages"},
-		{name: "from a sandboxed web page", path: "/write", body: "m v=1", header: []string{"Origin", "null"}, status: 403, answer: "web pages"},
-		{name: "to another name", path: "/write", body: "m v=1", header: []string{"Host", "evil.example:8627"}, status: 403, answer: "not one of this machine's"},
-		{name: "to a name that looks local", path: "/write", body: "m v=1", header: []string{"Host", "127.0.0.1.evil.example"}, status: 403, answer: "not one of this machine's"},
-		{name: "to localhost", path: "/write", body: "m v=1", header: []string{"Host", "LocalHost:8627"}, status: 204, points: 1},
-		{name: "to IPv6 loopback", path: "/write", body: "m v=1", header: []string{"Host", "[::1]:8627"}, status: 204, points: 1},
+		{
+			name: "v2 bad line", path: "/api/v2/write", body: "bad", status: 400,
+			answer: `{"code":"invalid","message":"partial write: line 1`,
+		},
+		{
+			name: "v2 knows no minutes", path: "/api/v2/write?precision=m", body: "m v=1", status: 400,
+			answer: `{"code":"invalid","message":"precision: must be one of ns, us, ms, s"}`,
+		},
+		{
+			name: "v2 too large", path: "/api/v2/write", body: huge, status: 413,
+			answer: `{"code":"request too large","message":`,
+		},
+		{
+			name: "gzip", path: "/write", body: zipped("m v=1\nm v=2"), header: []string{"Content-Encoding", "gzip"},
+			status: 204, points: 1,
+		},
+		{
+			name: "gzip of 11 MB", path: "/write", body: zipped(huge + "m v=1"), header: []string{"Content-Encoding", "gzip"},
+			status: 204, points: 1,
+		},
+		{
+			name: "gzip of 33 MB", path: "/write", body: zipped("m v=1\n" + huge + huge + huge),
+			header: []string{"Content-Encoding", "gzip"}, status: 413, answer: "too large",
+		},
+		{
+			name: "not gzip", path: "/write", body: "m v=1", header: []string{"Content-Encoding", "gzip"}, status: 400,
+			answer: "cannot be read",
+		},
+		{
+			name: "gzip cut off", path: "/write", body: zipped("m v=1")[:20], header: []string{"Content-Encoding", "gzip"},
+			status: 400, answer: "cannot be read",
+		},
+		{
+			name: "another encoding", path: "/write", body: "m v=1", header: []string{"Content-Encoding", "br"}, status: 400,
+			answer: "must be gzip",
+		},
+		{
+			name: "from a web page", path: "/write", body: "m v=1", header: []string{"Origin", "https://evil.example"},
+			status: 403, answer: "web pages",
+		},
+		{
+			name: "from a sandboxed web page", path: "/write", body: "m v=1", header: []string{"Origin", "null"}, status: 403,
+			answer: "web pages",
+		},
+		{
+			name: "to another name", path: "/write", body: "m v=1", header: []string{"Host", "evil.example:8627"}, status: 403,
+			answer: "not one of this machine's",
+		},
+		{
+			name: "to a name that looks local", path: "/write", body: "m v=1",
+			header: []string{"Host", "127.0.0.1.evil.example"}, status: 403, answer: "not one of this machine's",
+		},
+		{
+			name: "to localhost", path: "/write", body: "m v=1", header: []string{"Host", "LocalHost:8627"}, status: 204,
+			points: 1,
+		},
+		{
+			name: "to IPv6 loopback", path: "/write", body: "m v=1", header: []string{"Host", "[::1]:8627"}, status: 204,
+			points: 1,
+		},
 		{name: "to 127/8", path: "/write", body: "m v=1", header: []string{"Host", "127.8.9.10"}, status: 204, points: 1},
-		{name: "Telegraf makes its database", path: "/query?q=CREATE+DATABASE+%22telegraf%22", status: 200, answer: `{"results":[{"statement_id":0}]}`},
+		{
+			name: "Telegraf makes its database", path: "/query?q=CREATE+DATABASE+%22telegraf%22", status: 200,
+			answer: `{"results":[{"statement_id":0}]}`,
+		},
 		{name: "no other statement", path: "/query?q=SELECT+1", status: 400, answer: `{"error":"only CREATE DATABASE`},
-		{name: "no second statement", path: "/query?q=CREATE+DATABASE+a;DROP+DATABASE+b", status: 400, answer: `{"error":"only CREATE DATABASE`},
+		{
+			name: "no second statement", path: "/query?q=CREATE+DATABASE+a;DROP+DATABASE+b", status: 400,
+			answer: `{"error":"only CREATE DATABASE`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := live.New(live.Options{})
@@ -71,13 +131,16 @@ func TestWriteOverHTTP(t *testing.T) {
 func TestEveryPrecisionOfAWriter(t *testing.T) {
 	at := time.Now().Truncate(time.Hour)
 	for path, unit := range map[string]time.Duration{
-		"/write": 1, "/write?precision=n": 1, "/write?precision=ns": 1, "/write?precision=u": time.Microsecond, "/write?precision=us": time.Microsecond,
-		"/write?precision=ms": time.Millisecond, "/write?precision=s": time.Second, "/write?precision=m": time.Minute, "/write?precision=h": time.Hour,
-		"/api/v2/write": 1, "/api/v2/write?precision=ns": 1, "/api/v2/write?precision=us": time.Microsecond,
+		"/write": 1, "/write?precision=n": 1, "/write?precision=ns": 1, "/write?precision=u": time.Microsecond,
+		"/write?precision=us": time.Microsecond,
+		"/write?precision=ms": time.Millisecond, "/write?precision=s": time.Second, "/write?precision=m": time.Minute,
+		"/write?precision=h": time.Hour,
+		"/api/v2/write":      1, "/api/v2/write?precision=ns": 1, "/api/v2/write?precision=us": time.Microsecond,
 		"/api/v2/write?precision=ms": time.Millisecond, "/api/v2/write?precision=s": time.Second,
 	} {
 		s := live.New(live.Options{Retention: 2 * time.Hour})
-		if status, answer := send(t, serve(t, s, live.HandlerOptions{}), http.MethodPost, path, fmt.Sprintf("m v=1 %d", at.UnixNano()/int64(unit))); status != 204 {
+		if status, answer := send(t, serve(t, s, live.HandlerOptions{}), http.MethodPost, path,
+			fmt.Sprintf("m v=1 %d", at.UnixNano()/int64(unit))); status != 204 {
 			t.Errorf("%s: %d %s", path, status, answer)
 			continue
 		}
@@ -90,7 +153,8 @@ func TestEveryPrecisionOfAWriter(t *testing.T) {
 }
 
 func TestPing(t *testing.T) {
-	url := serve(t, live.New(live.Options{}), live.HandlerOptions{Allow: func(*http.Request, string) error { return errors.New("nobody") }})
+	url := serve(t, live.New(live.Options{}),
+		live.HandlerOptions{Allow: func(*http.Request, string) error { return errors.New("nobody") }})
 	for _, method := range []string{http.MethodGet, http.MethodHead} {
 		req, err := http.NewRequest(method, url+"/ping", nil)
 		if err != nil {
@@ -133,11 +197,15 @@ func TestWhoMayWrite(t *testing.T) {
 		{"none, to make a database", "/query?q=CREATE+DATABASE+x", nil, 401, `{"error":"authorization failed`},
 		{"a wrong one", "/write?p=wrong", nil, 401, `{"error":"this token may not write; make one`},
 		{"another scheme", "/write", []string{"Authorization", "Digest " + canary}, 401, "authorization failed"},
-		{"not to be known now", "/api/v2/write?p=later", nil, 503, `{"code":"unavailable","message":"tokens cannot be checked now`},
+		{
+			"not to be known now", "/api/v2/write?p=later", nil, 503,
+			`{"code":"unavailable","message":"tokens cannot be checked now`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := live.New(live.Options{})
-			status, answer := send(t, serve(t, s, live.HandlerOptions{Allow: allow}), http.MethodPost, tt.path, "m v=1", tt.header...)
+			status, answer := send(t, serve(t, s, live.HandlerOptions{Allow: allow}), http.MethodPost, tt.path, "m v=1",
+				tt.header...)
 			if status != tt.status || !strings.Contains(answer, tt.answer) {
 				t.Errorf("answer = %d %s, want %d %s", status, answer, tt.status, tt.answer)
 			}
@@ -165,7 +233,8 @@ func TestWithoutAllowOnlyThisMachineWrites(t *testing.T) {
 }
 
 func TestTheNamesOfThisMachineCanBeGiven(t *testing.T) {
-	url := serve(t, live.New(live.Options{}), live.HandlerOptions{Host: func(host string) bool { return host == "pi.lan" }})
+	url := serve(t, live.New(live.Options{}),
+		live.HandlerOptions{Host: func(host string) bool { return host == "pi.lan" }})
 	for host, want := range map[string]int{"pi.lan:8627": 204, "pi.lan": 204, "localhost": 403} {
 		if status, answer := send(t, url, http.MethodPost, "/write", "m v=1", "Host", host); status != want {
 			t.Errorf("to %s: %d %s, want %d", host, status, answer, want)

@@ -80,7 +80,8 @@ func TestWritersAndReadersTogether(t *testing.T) {
 // readWhileWriting fails when a value that was never written is seen.
 func readWhileWriting(t *testing.T, s *live.Store, measurement string) {
 	q := evaluator.Query{
-		Measurement: measurement, GroupBy: []string{"host"}, From: noon.Add(-time.Hour), To: noon.Add(2 * time.Hour), Step: time.Minute,
+		Measurement: measurement, GroupBy: []string{"host"}, From: noon.Add(-time.Hour), To: noon.Add(2 * time.Hour),
+		Step:    time.Minute,
 		Columns: columns("v", rules.Sum, rules.Count, "p50", rules.Rate),
 	}
 	q.Columns = append(q.Columns, columns("state", rules.Latest)...)
@@ -162,7 +163,10 @@ func columns(field string, hows ...rules.Aggregation) (out []evaluator.Column) {
 
 // query asks for the hour before noon and the five minutes after it.
 func query(measurement, field string, hows ...rules.Aggregation) evaluator.Query {
-	return evaluator.Query{Measurement: measurement, Columns: columns(field, hows...), From: noon.Add(-time.Hour), To: noon.Add(5 * time.Minute)}
+	return evaluator.Query{
+		Measurement: measurement, Columns: columns(field, hows...), From: noon.Add(-time.Hour),
+		To: noon.Add(5 * time.Minute),
+	}
 }
 
 func ask(t testing.TB, s *live.Store, q evaluator.Query, each func(evaluator.Row)) {

@@ -83,7 +83,8 @@ func (a *reckoning) begin(q evaluator.Query) error {
 	}
 	// So that no sum of them overflows.
 	if q.From.Year() < firstYear || q.To.Year() > lastYear || q.Step < 0 || q.Step > 36500*24*time.Hour {
-		return rules.Errorf(rules.Invalid, "the window must lie between the years %d and %d, and the step must be from 0 to 100 years", firstYear, lastYear)
+		return rules.Errorf(rules.Invalid, "the window must lie between the years %d and %d, and the step must be from 0 "+
+			"to 100 years", firstYear, lastYear)
 	}
 	a.from, a.to, a.step = q.From.UnixNano(), q.To.UnixNano(), int64(q.Step)
 	a.wanted = a.wanted[:0]
@@ -93,7 +94,8 @@ func (a *reckoning) begin(q evaluator.Query) error {
 			return rules.Errorf(rules.Invalid, "%q is no aggregation; one of %v", c.Aggregation, rules.Aggregations)
 		}
 		if c.Field == "" && how != rules.Count {
-			return rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field", how)
+			return rules.Errorf(rules.Invalid, "%s needs a field; without one there is only count, of the values of any field",
+				how)
 		}
 		percent, _ := how.Percentile()
 		a.wanted = append(a.wanted, wanted{how: how, percent: percent, any: c.Field == ""})
@@ -117,7 +119,8 @@ func (s *Store) find(a *reckoning, q evaluator.Query) error {
 		w := &a.wanted[i]
 		w.field, w.kind = f.id, f.kind
 		if f.kind == kindText && w.how != rules.Latest && w.how != rules.First && w.how != rules.Count {
-			return rules.Errorf(rules.Invalid, "field %q of %q is text, which has no %s; text has latest, first and count", c.Field, q.Measurement, w.how)
+			return rules.Errorf(rules.Invalid, "field %q of %q is text, which has no %s; text has latest, first and count",
+				c.Field, q.Measurement, w.how)
 		}
 	}
 	var key []byte
@@ -245,7 +248,10 @@ func (a *reckoning) tell(series rules.Series, each func(evaluator.Row)) {
 	n := len(a.wanted)
 	text := slices.ContainsFunc(a.wanted, func(w wanted) bool { return w.text() })
 	for i, b := range a.rows {
-		row := evaluator.Row{Series: series, At: time.Unix(0, b.end).UTC(), Last: time.Unix(0, b.last).UTC(), Values: a.values[i*n : (i+1)*n]}
+		row := evaluator.Row{
+			Series: series, At: time.Unix(0, b.end).UTC(), Last: time.Unix(0, b.last).UTC(),
+			Values: a.values[i*n : (i+1)*n],
+		}
 		if text {
 			row.Texts = a.texts[i*n : (i+1)*n]
 		}

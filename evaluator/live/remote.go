@@ -87,18 +87,22 @@ func (r *Remote) ask(ctx context.Context, q question) (a answer, err error) {
 		return a, evaluator.TooMuch(rules.Errorf(rules.Unavailable, "the daemon did not answer for its live source in time"))
 	}
 	if err != nil {
-		return a, rules.Errorf(rules.Unavailable, "the live source is in the daemon, which does not answer; start it with `tocsin serve`, and run this as a user who may use its socket")
+		return a, rules.Errorf(rules.Unavailable,
+			"the live source is in the daemon, which does not answer; start it with `tocsin serve`, and run this as a user "+
+				"who may use its socket")
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mostAnswer+1))
 	if len(text) > mostAnswer {
-		return a, evaluator.TooMuch(rules.Errorf(rules.Invalid, "the answer of the live source is larger than %d MB; ask for a shorter time or fewer series", mostAnswer>>20))
+		return a, evaluator.TooMuch(rules.Errorf(rules.Invalid,
+			"the answer of the live source is larger than %d MB; ask for a shorter time or fewer series", mostAnswer>>20))
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &a)
 	}
 	if err != nil || resp.StatusCode != http.StatusOK {
-		return a, rules.Errorf(rules.Unavailable, "the daemon answers %d for its live source; is it of another version?", resp.StatusCode)
+		return a, rules.Errorf(rules.Unavailable, "the daemon answers %d for its live source; is it of another version?",
+			resp.StatusCode)
 	}
 	if a.Error != nil {
 		return a, a.Error

@@ -41,7 +41,8 @@ func TestARemoteAnswerThatIsTooLargeIsSaidToBe(t *testing.T) {
 	}))
 	defer daemon.Close()
 	_, err := live.NewRemote(daemon.URL, "live", nil).Measurements(t.Context())
-	if rules.CodeOf(err) != rules.Invalid || !evaluator.IsTooMuch(err) || !strings.Contains(err.Error(), "ask for a shorter time") {
+	if rules.CodeOf(err) != rules.Invalid || !evaluator.IsTooMuch(err) ||
+		!strings.Contains(err.Error(), "ask for a shorter time") {
 		t.Errorf("error = %v, want that it is too large", err)
 	}
 }

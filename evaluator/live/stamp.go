@@ -34,7 +34,8 @@ func (s *stamps) read(text string) (time.Time, error) {
 	}
 	x, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-		return time.Time{}, fmt.Errorf("%q is no time; write 2026-11-23T10:00:00Z, 2026-11-23 10:00:00 (UTC) or a unix time", text)
+		return time.Time{}, fmt.Errorf("%q is no time; write 2026-11-23T10:00:00Z, 2026-11-23 10:00:00 (UTC) or a unix time",
+			text)
 	}
 	if err := s.settle(text, x); err != nil {
 		return time.Time{}, err
@@ -53,7 +54,8 @@ func (s *stamps) settle(text string, x float64) error {
 		s.unit = unit
 	}
 	if unit != s.unit {
-		return fmt.Errorf("the time %s looks like %s, and those before it like %s; %w", text, unitName(unit), unitName(s.unit), errPrecision)
+		return fmt.Errorf("the time %s looks like %s, and those before it like %s; %w", text, unitName(unit),
+			unitName(s.unit), errPrecision)
 	}
 	return nil
 }
@@ -74,7 +76,8 @@ func unitOf(x float64) time.Duration {
 
 func unitName(unit time.Duration) string {
 	return map[time.Duration]string{
-		time.Nanosecond: "nanoseconds", time.Microsecond: "microseconds", time.Millisecond: "milliseconds", time.Second: "seconds",
+		time.Nanosecond: "nanoseconds", time.Microsecond: "microseconds", time.Millisecond: "milliseconds",
+		time.Second: "seconds",
 	}[unit]
 }
 

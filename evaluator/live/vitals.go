@@ -131,7 +131,10 @@ func (v *Vitals) cpu(ctx context.Context) error {
 		return err
 	}
 	last, t := v.times, all[0]
-	v.times = times{idle: t.Idle + t.Iowait, sum: t.User + t.Nice + t.System + t.Idle + t.Iowait + t.Irq + t.Softirq + t.Steal}
+	v.times = times{
+		idle: t.Idle + t.Iowait,
+		sum:  t.User + t.Nice + t.System + t.Idle + t.Iowait + t.Irq + t.Softirq + t.Steal,
+	}
 	idle, sum := v.times.idle-last.idle, v.times.sum-last.sum
 	if last.sum == 0 || sum <= 0 {
 		return nil

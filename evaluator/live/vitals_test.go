@@ -44,7 +44,8 @@ func TestTheVitalsOfThisMachineAreReadEverySecond(t *testing.T) {
 			rows := 0
 			ask(t, s, q, func(r evaluator.Row) {
 				if rows++; r.Series.Label(tt.tag) == "" || r.Values[0] < tt.low || r.Values[1] > tt.high || r.Values[2] != 4 {
-					t.Errorf("%s of %s: min, max, count of %q = %v; want 4 within %v..%v", tt.field, tt.measurement, r.Series, r.Values, tt.low, tt.high)
+					t.Errorf("%s of %s: min, max, count of %q = %v; want 4 within %v..%v", tt.field, tt.measurement, r.Series,
+						r.Values, tt.low, tt.high)
 				}
 			})
 			if rows == 0 {
@@ -69,7 +70,10 @@ func TestASensorThatFailsDoesNotHideTheOthers(t *testing.T) {
 			}
 		}
 		got := map[string]float64{}
-		ask(t, s, evaluator.Query{Measurement: "temp", Columns: columns("celsius", rules.Latest, rules.Count), GroupBy: []string{"sensor"}, From: began.Add(-1), To: time.Now()},
+		ask(t, s, evaluator.Query{
+			Measurement: "temp", Columns: columns("celsius", rules.Latest, rules.Count),
+			GroupBy: []string{"sensor"}, From: began.Add(-1), To: time.Now(),
+		},
 			func(r evaluator.Row) { got[r.Series.Label("sensor")] = r.Values[0] })
 		if want := map[string]float64{"nvme": 48.25, "nvme_2": 61}; !maps.Equal(got, want) {
 			t.Errorf("temperatures = %v, want %v", got, want)
@@ -91,7 +95,10 @@ func TestTheProcessorIsSeenToWork(t *testing.T) {
 	}()
 	began, busy := time.Now(), 0.0
 	for busy == 0 && ctx.Err() == nil { // keeps the processor busy as well
-		ask(t, s, evaluator.Query{Measurement: "cpu", Columns: columns("usage_percent", rules.Max), GroupBy: []string{"host"}, From: began.Add(-1), To: time.Now()},
+		ask(t, s, evaluator.Query{
+			Measurement: "cpu", Columns: columns("usage_percent", rules.Max), GroupBy: []string{"host"},
+			From: began.Add(-1), To: time.Now(),
+		},
 			func(r evaluator.Row) { busy = r.Values[0] })
 	}
 	cancel()

@@ -141,7 +141,8 @@ func (b *refusals) error(kept int) error {
 	if n := b.count - len(b.first); n > 0 {
 		more = fmt.Sprintf("; and %d more", n)
 	}
-	return rules.Errorf(rules.Invalid, "partial write: %s%s; kept=%d dropped=%d", strings.Join(b.first, "; "), more, kept, b.count)
+	return rules.Errorf(rules.Invalid, "partial write: %s%s; kept=%d dropped=%d", strings.Join(b.first, "; "), more, kept,
+		b.count)
 }
 
 // insert stores a decoded point, or says why it cannot be.
@@ -152,7 +153,8 @@ func (s *Store) insert(p *point, now time.Time) error {
 			errTooOld, time.Unix(0, p.at).UTC().Format(time.RFC3339), rules.Duration(s.limits.Retention))
 	}
 	if p.at > keep.newest {
-		return fmt.Errorf("the time %s is more than %s ahead of this machine's; set its clock, or give precision= if stamps are not in nanoseconds",
+		return fmt.Errorf("the time %s is more than %s ahead of this machine's; set its clock, or give precision= if "+
+			"stamps are not in nanoseconds",
 			time.Unix(0, p.at).UTC().Format(time.RFC3339), rules.Duration(tolerance))
 	}
 	s.mu.Lock()
@@ -184,14 +186,16 @@ func (m *measurement) settle(p *point) error {
 		switch {
 		case !known && len(m.fields) >= maxFields:
 			m.unsettle(p)
-			return fmt.Errorf("measurement %q has %d fields already and takes no more; make names that vary into tags", p.name, maxFields)
+			return fmt.Errorf("measurement %q has %d fields already and takes no more; make names that vary into tags", p.name,
+				maxFields)
 		case !known:
 			m.lastID++
 			f = field{m.lastID, v.kind}
 			m.fields[string(v.name)], v.fresh = f, true
 		case f.kind != v.kind:
 			m.unsettle(p)
-			return fmt.Errorf("field type conflict: input field %q on measurement %q is type %s, already exists as type %s", v.name, p.name, v.kind, f.kind)
+			return fmt.Errorf("field type conflict: input field %q on measurement %q is type %s, already exists as type %s",
+				v.name, p.name, v.kind, f.kind)
 		}
 		v.field = f.id
 	}
@@ -223,11 +227,14 @@ func (s *Store) admit(sr *series, p *point) error {
 	l := s.limits
 	switch {
 	case s.held.Series+need.Series > l.MaxSeries:
-		return fmt.Errorf("max-series limit exceeded: %d series are held; send fewer tag values, or raise max_series", l.MaxSeries)
+		return fmt.Errorf("max-series limit exceeded: %d series are held; send fewer tag values, or raise max_series",
+			l.MaxSeries)
 	case s.held.Fields+need.Fields > l.MaxFields:
-		return fmt.Errorf("max-fields limit exceeded: the series have %d fields; send fewer, or raise max_fields", l.MaxFields)
+		return fmt.Errorf("max-fields limit exceeded: the series have %d fields; send fewer, or raise max_fields",
+			l.MaxFields)
 	case s.held.Points+need.Points > l.MaxPoints:
-		return fmt.Errorf("max-points limit exceeded: %d points are held; send fewer, shorten retention, or raise max_points", l.MaxPoints)
+		return fmt.Errorf("max-points limit exceeded: %d points are held; send fewer, shorten retention, or raise max_points",
+			l.MaxPoints)
 	}
 	return nil
 }

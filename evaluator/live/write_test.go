@@ -29,7 +29,10 @@ func TestWhenAPointIs(t *testing.T) {
 		{"seconds", fmt.Sprint(ago.Unix()), time.Second, ago},
 		{"minutes", fmt.Sprint(ago.Unix() / 60), time.Minute, ago},
 		{"hours", fmt.Sprint(noon.Unix() / 3600), time.Hour, noon},
-		{"as far ahead as a writer's clock may be", fmt.Sprint(noon.Add(5 * time.Minute).UnixNano()), 0, noon.Add(5 * time.Minute)},
+		{
+			"as far ahead as a writer's clock may be", fmt.Sprint(noon.Add(5 * time.Minute).UnixNano()), 0,
+			noon.Add(5 * time.Minute),
+		},
 		{"as old as the retention", fmt.Sprint(noon.Add(-time.Hour).UnixNano()), 0, noon.Add(-time.Hour)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -58,10 +61,22 @@ func TestABadLineIsRefusedAndTheOthersAreKept(t *testing.T) {
 		{"not UTF-8", "m v=\"\xff\"", []string{"line 5", "unable to parse", "utf-8"}},
 		{"a bad stamp", "m v=1 12x", []string{"line 5", "unable to parse"}},
 		{"a stamp out of range", "m v=1 99999999999999999999", []string{"line 5", "bad timestamp"}},
-		{"too far ahead", fmt.Sprintf("m v=1 %d", noon.Add(5*time.Minute+1).UnixNano()), []string{"line 5", "more than 5m ahead", "clock"}},
-		{"too old", fmt.Sprintf("m v=1 %d", noon.Add(-time.Hour-1).UnixNano()), []string{"line 5", "points beyond retention policy", "1h"}},
-		{"seconds taken for nanoseconds", fmt.Sprintf("m v=1 %d", noon.Unix()), []string{"line 5", "points beyond retention policy"}},
-		{"another type", `good v="text"`, []string{"line 5", `field type conflict: input field "v" on measurement "good" is type string, already exists as type float`}},
+		{
+			"too far ahead", fmt.Sprintf("m v=1 %d", noon.Add(5*time.Minute+1).UnixNano()),
+			[]string{"line 5", "more than 5m ahead", "clock"},
+		},
+		{
+			"too old", fmt.Sprintf("m v=1 %d", noon.Add(-time.Hour-1).UnixNano()),
+			[]string{"line 5", "points beyond retention policy", "1h"},
+		},
+		{
+			"seconds taken for nanoseconds", fmt.Sprintf("m v=1 %d", noon.Unix()),
+			[]string{"line 5", "points beyond retention policy"},
+		},
+		{"another type", `good v="text"`, []string{
+			"line 5",
+			`field type conflict: input field "v" on measurement "good" is type string, already exists as type float`,
+		}},
 		{"two types in one line", "m v=1,v=1i", []string{"line 5", "field type conflict"}},
 		{"a tag twice", "m,a=1,b=2,a=3 v=1", []string{"line 5", `duplicate tag "a"`}},
 		{"a field named time", "m time=1", []string{"line 5", "cannot be named time"}},
@@ -83,7 +98,8 @@ func TestABadLineIsRefusedAndTheOthersAreKept(t *testing.T) {
 					t.Errorf("error = %v\nwant %q in it", err, want)
 				}
 			}
-			if names, _ := s.Measurements(t.Context()); !slices.Equal(names, []string{"good"}) || latest(t, s, "good", "v") != 2 {
+			if names, _ := s.Measurements(t.Context()); !slices.Equal(names, []string{"good"}) ||
+				latest(t, s, "good", "v") != 2 {
 				t.Errorf("measurements = %v, latest = %v; want the good lines alone", names, latest(t, s, "good", "v"))
 			}
 		})
@@ -94,7 +110,8 @@ func TestAnErrorNamesTheFirstBadLinesOnly(t *testing.T) {
 	s := live.New(live.Options{})
 	lines := strings.Repeat("bad "+strings.Repeat("y", 900)+"\n", 1000) + "m v=1"
 	err := s.Write([]byte(lines), 0, noon)
-	if err == nil || len(err.Error()) > 1500 || !strings.Contains(err.Error(), "line 5:") || strings.Contains(err.Error(), "line 6:") ||
+	if err == nil || len(err.Error()) > 1500 || !strings.Contains(err.Error(), "line 5:") ||
+		strings.Contains(err.Error(), "line 6:") ||
 		!strings.Contains(err.Error(), "and 995 more; kept=1 dropped=1000") {
 		t.Errorf("error = %v\nwant the first 5 lines and how many more", err)
 	}
@@ -156,11 +173,41 @@ func TestBoundsHold(t *testing.T) {
 		want   live.Counts
 		reason string
 	}{
-		{"series", live.Options{MaxSeries: 7}, "m,a=%d v=1", live.Counts{Series: 7, Fields: 7, Points: 7}, "max-series limit exceeded"},
-		{"series over measurements", live.Options{MaxSeries: 7}, "m%d v=1", live.Counts{Series: 7, Fields: 7, Points: 7}, "max-series limit exceeded"},
-		{"fields", live.Options{MaxFields: 7}, "m f%d=1", live.Counts{Series: 1, Fields: 7, Points: 7}, "max-fields limit exceeded"},
-		{"fields of one measurement", live.Options{}, "m f%d=1", live.Counts{Series: 1, Fields: 1000, Points: 1000}, "make names that vary into tags"},
-		{"points", live.Options{MaxPoints: 7}, "m v=%[1]d 1772452700%09[1]d", live.Counts{Series: 1, Fields: 1, Points: 7}, "max-points limit exceeded"},
+		{
+			"series",
+			live.Options{MaxSeries: 7},
+			"m,a=%d v=1",
+			live.Counts{Series: 7, Fields: 7, Points: 7},
+			"max-series limit exceeded",
+		},
+		{
+			"series over measurements",
+			live.Options{MaxSeries: 7},
+			"m%d v=1",
+			live.Counts{Series: 7, Fields: 7, Points: 7},
+			"max-series limit exceeded",
+		},
+		{
+			"fields",
+			live.Options{MaxFields: 7},
+			"m f%d=1",
+			live.Counts{Series: 1, Fields: 7, Points: 7},
+			"max-fields limit exceeded",
+		},
+		{
+			"fields of one measurement",
+			live.Options{},
+			"m f%d=1",
+			live.Counts{Series: 1, Fields: 1000, Points: 1000},
+			"make names that vary into tags",
+		},
+		{
+			"points",
+			live.Options{MaxPoints: 7},
+			"m v=%[1]d 1772452700%09[1]d",
+			live.Counts{Series: 1, Fields: 1, Points: 7},
+			"max-points limit exceeded",
+		},
 		{
 			"text counts by its size",
 			live.Options{MaxPoints: 70},
@@ -216,7 +263,8 @@ func TestArrivalIsSignalledOnce(t *testing.T) {
 // for, and that writing the same again changes nothing.
 func FuzzWrite(f *testing.F) {
 	for _, seed := range []string{
-		"m,a=1,b=2 v=1,i=2i,u=3u,ok=t,s=\"x\\\"y\" 1772452740000000000\nm v=2", "m v=1\nm v=\"a\"\nn v=1e300", "#\n\r\n m\\ ,t\\,=\\= v=\"\n\"",
+		"m,a=1,b=2 v=1,i=2i,u=3u,ok=t,s=\"x\\\"y\" 1772452740000000000\nm v=2", "m v=1\nm v=\"a\"\nn v=1e300",
+		"#\n\r\n m\\ ,t\\,=\\= v=\"\n\"",
 		"m v=1,v=2,v=3", "m,a=\\ v=1 -1", "m v=1 1772452740", "\x00", "m v=\"", "m,b=1,a=2 v=1\nm,a=2,b=1 v=2",
 	} {
 		f.Add([]byte(seed))
@@ -228,11 +276,13 @@ func FuzzWrite(f *testing.F) {
 			t.Fatalf("error = %v, want one with code invalid", first)
 		}
 		held := s.Held()
-		if got := recount(t, s, noon.Add(-time.Hour)); got.Series != held.Series || got.Fields != held.Fields || got.Points > held.Points {
+		if got := recount(t, s, noon.Add(-time.Hour)); got.Series != held.Series || got.Fields != held.Fields ||
+			got.Points > held.Points {
 			t.Fatalf("held = %+v, but %+v can be asked for", held, got)
 		}
 		second := s.Write(lines, 0, noon)
-		if first == nil && (second != nil && !strings.Contains(second.Error(), "limit exceeded") || s.Held().Series != held.Series) {
+		if first == nil && (second != nil && !strings.Contains(second.Error(), "limit exceeded") ||
+			s.Held().Series != held.Series) {
 			t.Fatalf("writing again: error = %v, held = %+v, was %+v", second, s.Held(), held)
 		}
 	})

@@ -13,13 +13,17 @@ import (
 )
 
 func climateQuery(groupBy []string, columns ...evaluator.Column) evaluator.Query {
-	return evaluator.Query{Measurement: "climate", Columns: columns, GroupBy: groupBy, From: start.Add(time.Minute), To: start.Add(9 * time.Minute)}
+	return evaluator.Query{
+		Measurement: "climate", Columns: columns, GroupBy: groupBy, From: start.Add(time.Minute),
+		To: start.Add(9 * time.Minute),
+	}
 }
 
 func edgeQuery(hows ...rules.Aggregation) evaluator.Query {
 	q := evaluator.Query{Measurement: "edges", GroupBy: []string{"host"}, From: start, To: start.Add(time.Minute)}
 	for _, how := range hows {
-		q.Columns = append(q.Columns, evaluator.Column{Field: "v", Aggregation: how}, evaluator.Column{Field: "flag", Aggregation: how})
+		q.Columns = append(q.Columns, evaluator.Column{Field: "v", Aggregation: how},
+			evaluator.Column{Field: "flag", Aggregation: how})
 	}
 	return q
 }

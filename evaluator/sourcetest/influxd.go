@@ -153,7 +153,8 @@ store-enabled = false
 enabled = false
 [subscriber]
 enabled = false
-`, filepath.Join(s.dir, "meta"), filepath.Join(s.dir, "data"), filepath.Join(s.dir, "wal"), strings.TrimPrefix(s.URL, "http://"), s.auth)
+`, filepath.Join(s.dir, "meta"), filepath.Join(s.dir, "data"), filepath.Join(s.dir, "wal"),
+		strings.TrimPrefix(s.URL, "http://"), s.auth)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		s.t.Fatalf("write the configuration of influxd: %v", err)
 	}

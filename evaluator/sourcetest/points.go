@@ -50,7 +50,8 @@ func climate() []point {
 			if random.IntN(9) == 0 {
 				turns[key] = random.Int64N(3) // a counter that starts again
 			}
-			points = append(points, point{"climate", tags, reading(random, n, i, turns[key]), start.Add(time.Duration(i) * 10 * time.Second)})
+			points = append(points,
+				point{"climate", tags, reading(random, n, i, turns[key]), start.Add(time.Duration(i) * 10 * time.Second)})
 		}
 	}
 	return points
@@ -83,7 +84,10 @@ func reading(random *rand.Rand, sensor, i int, turns int64) map[string]any {
 // nanosecond beside them, each with a value of its own.
 func edges() []point {
 	var points []point
-	for i, at := range []time.Duration{-1, 0, 1, 30*time.Second - 1, 30 * time.Second, 30*time.Second + 1, time.Minute - 1, time.Minute, time.Minute + 1} {
+	for i, at := range []time.Duration{
+		-1, 0, 1, 30*time.Second - 1, 30 * time.Second, 30*time.Second + 1, time.Minute - 1,
+		time.Minute, time.Minute + 1,
+	} {
 		points = append(points, point{
 			"edges",
 			map[string]string{"host": "h"},
@@ -136,7 +140,8 @@ const (
 
 // weirdValues are tag values that break what does not quote.
 var weirdValues = []string{
-	`'; DROP DATABASE x`, `" OR 1=1; --`, `a"b'c`, `back\slash`, `comma, space = equals`, `<html>&amp;`, "grün ☃ 東京 𝄞", `%s ${x} $1 {{.}}`,
+	`'; DROP DATABASE x`, `" OR 1=1; --`, `a"b'c`, `back\slash`, `comma, space = equals`, `<html>&amp;`,
+	"grün ☃ 東京 𝄞", `%s ${x} $1 {{.}}`,
 }
 
 func weird() []point {

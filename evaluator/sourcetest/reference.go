@@ -38,7 +38,8 @@ type sample struct {
 func answer(points []point, q evaluator.Query) map[place]row {
 	found := map[place][][]sample{}
 	for _, p := range points {
-		if p.measurement != q.Measurement || !p.at.After(q.From) || p.at.After(q.To) || !q.Where.Keeps(func(tag string) string { return p.tags[tag] }) {
+		if p.measurement != q.Measurement || !p.at.After(q.From) || p.at.After(q.To) ||
+			!q.Where.Keeps(func(tag string) string { return p.tags[tag] }) {
 			continue
 		}
 		for i, c := range q.Columns {
@@ -100,7 +101,10 @@ func sampleOf(at time.Time, value any) sample {
 }
 
 func reduceAll(q evaluator.Query, columns [][]sample) row {
-	r := row{values: make([]float64, len(columns)), texts: make([]string, len(columns)), ties: make([][]sample, len(columns))}
+	r := row{
+		values: make([]float64, len(columns)), texts: make([]string, len(columns)),
+		ties: make([][]sample, len(columns)),
+	}
 	for i, samples := range columns {
 		slices.SortFunc(samples, func(a, b sample) int {
 			return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.num, b.num), cmp.Compare(a.text, b.text))
@@ -221,7 +225,8 @@ func (r row) differs(q evaluator.Query, want row) string {
 		got := sample{num: r.values[i], text: append(r.texts, make([]string, len(want.texts))...)[i]}
 		right := got.same(sample{num: want.values[i], text: want.texts[i]}) || slices.ContainsFunc(want.ties[i], got.same)
 		if !right {
-			return fmt.Sprintf("%s of %s = %v %q, want %v %q", c.Aggregation, c.Field, got.num, got.text, want.values[i], want.texts[i])
+			return fmt.Sprintf("%s of %s = %v %q, want %v %q", c.Aggregation, c.Field, got.num, got.text, want.values[i],
+				want.texts[i])
 		}
 	}
 	if !r.last.IsZero() && !r.last.Equal(want.last) {

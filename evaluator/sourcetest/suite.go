@@ -76,7 +76,8 @@ func Run(t *testing.T, open func(t *testing.T, lines []string) evaluator.Source)
 }
 
 var everyAggregation = []rules.Aggregation{
-	rules.Latest, rules.Mean, rules.Min, rules.Max, rules.Sum, rules.Count, rules.First, rules.Stddev, rules.Spread, rules.Rate,
+	rules.Latest, rules.Mean, rules.Min, rules.Max, rules.Sum, rules.Count, rules.First, rules.Stddev, rules.Spread,
+	rules.Rate,
 	"p1", "p10", "p50", "p90", "p95", "p99",
 }
 
@@ -101,7 +102,8 @@ func (s suite) together(t *testing.T) {
 		}
 		all = append(all, columns...)
 		columns = append(columns, anyField)
-		s.check(t, climateQuery([]string{"room", "sensor"}, columns...), stepped(climateQuery([]string{"room"}, columns...), time.Minute))
+		s.check(t, climateQuery([]string{"room", "sensor"}, columns...),
+			stepped(climateQuery([]string{"room"}, columns...), time.Minute))
 	}
 	s.check(t, climateQuery([]string{"room"}, all...))
 }
@@ -120,7 +122,10 @@ func (s suite) bounds(t *testing.T) {
 
 func (s suite) steps(t *testing.T) {
 	var queries []evaluator.Query
-	for _, step := range []time.Duration{10 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 7 * time.Second, 2 * time.Second / 3} {
+	for _, step := range []time.Duration{
+		10 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute,
+		7 * time.Second, 2 * time.Second / 3,
+	} {
 		for _, shift := range []time.Duration{0, -time.Second, 3*time.Second + 1} {
 			q := stepped(edgeQuery(rules.Sum, rules.Count, rules.First, rules.Latest, rules.Rate, "p50"), step)
 			q.From, q.To = start.Add(shift-time.Minute), start.Add(shift+2*time.Minute)
@@ -133,7 +138,8 @@ func (s suite) steps(t *testing.T) {
 				stepped(climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: "celsius", Aggregation: how}), step),
 				stepped(climateQuery(nil, evaluator.Column{Field: "open", Aggregation: how}), step))
 		}
-		queries = append(queries, stepped(climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest}), step))
+		queries = append(queries,
+			stepped(climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest}), step))
 	}
 	s.check(t, queries...)
 }
@@ -154,12 +160,16 @@ func (s suite) long(t *testing.T) {
 			}
 		}
 		for _, field := range []string{"celsius", "mode", "turns"} {
-			q := stepped(climateQuery(groupBy, evaluator.Column{Field: field, Aggregation: rules.Latest}, evaluator.Column{Field: field, Aggregation: rules.First}), 2*time.Second)
+			q := stepped(climateQuery(groupBy, evaluator.Column{Field: field, Aggregation: rules.Latest},
+				evaluator.Column{Field: field, Aggregation: rules.First}), 2*time.Second)
 			q.Where = rules.Filter{"site": {"home"}}
 			s.check(t, q)
 		}
 	}
-	edges := evaluator.Query{Measurement: "edges", GroupBy: []string{"host"}, From: start.Add(-time.Minute), To: start.Add(2 * time.Minute), Step: time.Second / 4}
+	edges := evaluator.Query{
+		Measurement: "edges", GroupBy: []string{"host"}, From: start.Add(-time.Minute),
+		To: start.Add(2 * time.Minute), Step: time.Second / 4,
+	}
 	for _, how := range []rules.Aggregation{rules.First, rules.Latest, rules.Sum} {
 		edges.Columns = append(edges.Columns, evaluator.Column{Field: "v", Aggregation: how})
 	}
@@ -179,7 +189,8 @@ func (s suite) where(t *testing.T) {
 		{"nobody": {"x"}},
 		{"nobody": {""}},
 	} {
-		q := climateQuery([]string{"room"}, evaluator.Column{Field: "celsius", Aggregation: rules.Sum}, evaluator.Column{Field: "open", Aggregation: rules.Mean})
+		q := climateQuery([]string{"room"}, evaluator.Column{Field: "celsius", Aggregation: rules.Sum},
+			evaluator.Column{Field: "open", Aggregation: rules.Mean})
 		q.Where = filter
 		queries = append(queries, q)
 	}
@@ -188,7 +199,15 @@ func (s suite) where(t *testing.T) {
 
 func (s suite) groups(t *testing.T) {
 	var queries []evaluator.Query
-	for _, tags := range [][]string{nil, {"room"}, {"sensor"}, {"room", "sensor"}, {"room", "sensor", "site"}, {"nobody"}, {"nobody", "room"}} {
+	for _, tags := range [][]string{
+		nil,
+		{"room"},
+		{"sensor"},
+		{"room", "sensor"},
+		{"room", "sensor", "site"},
+		{"nobody"},
+		{"nobody", "room"},
+	} {
 		queries = append(queries, climateQuery(tags, evaluator.Column{Field: "celsius", Aggregation: rules.Mean}),
 			climateQuery(tags, evaluator.Column{Field: "celsius", Aggregation: rules.Latest}))
 	}
@@ -197,17 +216,21 @@ func (s suite) groups(t *testing.T) {
 
 func (s suite) gaps(t *testing.T) {
 	q := climateQuery([]string{"room", "sensor"},
-		evaluator.Column{Field: "celsius", Aggregation: rules.Count}, evaluator.Column{Field: "turns", Aggregation: rules.Count},
+		evaluator.Column{Field: "celsius", Aggregation: rules.Count},
+		evaluator.Column{Field: "turns", Aggregation: rules.Count},
 		evaluator.Column{Field: "open", Aggregation: rules.Count}, evaluator.Column{Field: "mode", Aggregation: rules.Count},
 		evaluator.Column{Field: "turns", Aggregation: rules.Max}, evaluator.Column{Field: "open", Aggregation: rules.Mean},
-		evaluator.Column{Field: "mode", Aggregation: rules.Latest}, evaluator.Column{Field: "nothing", Aggregation: rules.Mean})
+		evaluator.Column{Field: "mode", Aggregation: rules.Latest},
+		evaluator.Column{Field: "nothing", Aggregation: rules.Mean})
 	s.check(t, q, stepped(q, 100*time.Second))
 }
 
 func (s suite) text(t *testing.T) {
 	latest := climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest})
-	all := climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest}, evaluator.Column{Field: "mode", Aggregation: rules.First},
-		evaluator.Column{Field: "mode", Aggregation: rules.Count}, evaluator.Column{Field: "celsius", Aggregation: rules.Latest})
+	all := climateQuery([]string{"room"}, evaluator.Column{Field: "mode", Aggregation: rules.Latest},
+		evaluator.Column{Field: "mode", Aggregation: rules.First},
+		evaluator.Column{Field: "mode", Aggregation: rules.Count},
+		evaluator.Column{Field: "celsius", Aggregation: rules.Latest})
 	s.check(t, latest, all, climateQuery(nil, all.Columns...))
 	for _, how := range everyAggregation {
 		if how == rules.Latest || how == rules.First || how == rules.Count {
@@ -225,7 +248,10 @@ func (s suite) anyField(t *testing.T) {
 	filtered := climateQuery([]string{"sensor"}, anyField)
 	filtered.Where = rules.Filter{"room": {"kitchen", "attic"}}
 	whole := climateQuery(nil, anyField)
-	lonely := evaluator.Query{Measurement: "lonely", Columns: []evaluator.Column{anyField}, GroupBy: []string{"host"}, From: start, To: start.Add(time.Minute)}
+	lonely := evaluator.Query{
+		Measurement: "lonely", Columns: []evaluator.Column{anyField}, GroupBy: []string{"host"},
+		From: start, To: start.Add(time.Minute),
+	}
 	mixed := lonely
 	mixed.Columns = []evaluator.Column{
 		{Field: "v", Aggregation: rules.Mean},
@@ -240,7 +266,8 @@ func (s suite) anyField(t *testing.T) {
 	nowhere.Measurement = "no such measurement"
 	never.From, never.To = start.Add(-time.Hour), start.Add(-time.Minute)
 	s.check(t, alone, filtered, whole, lonely, mixed, nowhere, never, weirdAny())
-	s.check(t, stepped(alone, time.Minute), stepped(whole, 7*time.Second), stepped(mixed, 15*time.Second), stepped(nowhere, time.Minute), stepped(never, time.Minute))
+	s.check(t, stepped(alone, time.Minute), stepped(whole, 7*time.Second), stepped(mixed, 15*time.Second),
+		stepped(nowhere, time.Minute), stepped(never, time.Minute))
 	for _, how := range everyAggregation {
 		if how == rules.Count {
 			continue
@@ -253,7 +280,10 @@ func (s suite) anyField(t *testing.T) {
 
 // rate asks for numbers that can be checked by hand.
 func (s suite) rate(t *testing.T) {
-	q := evaluator.Query{Measurement: "counters", Columns: []evaluator.Column{{Field: "total", Aggregation: rules.Rate}}, From: start, To: start.Add(time.Minute)}
+	q := evaluator.Query{
+		Measurement: "counters", Columns: []evaluator.Column{{Field: "total", Aggregation: rules.Rate}},
+		From: start, To: start.Add(time.Minute),
+	}
 	byHost, halves := q, stepped(q, 30*time.Second)
 	byHost.GroupBy = []string{"host"}
 	for i, want := range []map[place]float64{
@@ -277,16 +307,21 @@ func (s suite) rate(t *testing.T) {
 func (s suite) few(t *testing.T) {
 	var columns []evaluator.Column
 	for _, how := range everyAggregation {
-		columns = append(columns, evaluator.Column{Field: "v", Aggregation: how}, evaluator.Column{Field: "on", Aggregation: how})
+		columns = append(columns, evaluator.Column{Field: "v", Aggregation: how},
+			evaluator.Column{Field: "on", Aggregation: how})
 	}
-	q := evaluator.Query{Measurement: "lonely", Columns: columns, GroupBy: []string{"host"}, From: start, To: start.Add(time.Minute)}
+	q := evaluator.Query{
+		Measurement: "lonely", Columns: columns, GroupBy: []string{"host"}, From: start,
+		To: start.Add(time.Minute),
+	}
 	s.check(t, q, stepped(q, 30*time.Second))
 }
 
 func (s suite) quoting(t *testing.T) {
 	queries := []evaluator.Query{weirdQuery(nil)}
 	for i, value := range weirdValues {
-		queries = append(queries, weirdQuery(rules.Filter{weirdTag: {value}}), weirdQuery(rules.Filter{weirdTag: {value, weirdValues[(i+3)%len(weirdValues)]}}))
+		queries = append(queries, weirdQuery(rules.Filter{weirdTag: {value}}),
+			weirdQuery(rules.Filter{weirdTag: {value, weirdValues[(i+3)%len(weirdValues)]}}))
 	}
 	s.check(t, queries...)
 	s.check(t, weirdQuery(rules.Filter{weirdTag: {"line\nbreak", "tab\t", "nul", `\`, `'`, `"`}}))
@@ -301,7 +336,8 @@ func (s suite) unknown(t *testing.T) {
 	}
 	noPoints := edgeQuery(rules.Mean, rules.Count)
 	noPoints.From, noPoints.To = start.Add(-time.Hour), start.Add(-time.Minute)
-	s.check(t, noMeasurement, noField, noPoints, stepped(noMeasurement, time.Minute), stepped(noField, time.Minute), stepped(noPoints, time.Minute))
+	s.check(t, noMeasurement, noField, noPoints, stepped(noMeasurement, time.Minute), stepped(noField, time.Minute),
+		stepped(noPoints, time.Minute))
 }
 
 func (s suite) bad(t *testing.T) {
@@ -322,7 +358,8 @@ func (s suite) bad(t *testing.T) {
 func (s suite) many(t *testing.T) {
 	var queries []evaluator.Query
 	for i := range 130 {
-		q := climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: "celsius", Aggregation: rules.Max}, evaluator.Column{Field: "celsius", Aggregation: rules.Count})
+		q := climateQuery([]string{"room", "sensor"}, evaluator.Column{Field: "celsius", Aggregation: rules.Max},
+			evaluator.Column{Field: "celsius", Aggregation: rules.Count})
 		q.To = q.From.Add(time.Duration(i) * 3 * time.Second)
 		queries = append(queries, q)
 	}
@@ -332,7 +369,8 @@ func (s suite) many(t *testing.T) {
 func (s suite) cancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	errs := s.source.Query(ctx, []evaluator.Query{edgeQuery(rules.Mean), edgeQuery(rules.Latest)}, func(int, evaluator.Row) {})
+	errs := s.source.Query(ctx, []evaluator.Query{edgeQuery(rules.Mean), edgeQuery(rules.Latest)},
+		func(int, evaluator.Row) {})
 	if len(errs) != 2 {
 		t.Fatalf("got %d errors for 2 queries", len(errs))
 	}

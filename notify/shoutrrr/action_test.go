@@ -17,7 +17,10 @@ const (
 // answerable is a message that can be answered from where it is read.
 func answerable() notify.Message {
 	m := ordinary()
-	m.Actions = []notify.Action{{Label: "Acknowledge", URL: ackURL, POST: true}, {Label: "Snooze 1 h", URL: snoozeURL, POST: true}}
+	m.Actions = []notify.Action{
+		{Label: "Acknowledge", URL: ackURL, POST: true},
+		{Label: "Snooze 1 h", URL: snoozeURL, POST: true},
+	}
 	return m
 }
 
@@ -25,14 +28,21 @@ func answerable() notify.Message {
 // that open a page, else as a link.
 func TestEveryServiceShowsWhatCanBeDone(t *testing.T) {
 	shows := map[string][]string{
-		"slack":      {`"text":"<` + ackURL + `|Acknowledge>"`, `"text":"<` + snoozeURL + `|Snooze 1 h>"`},
-		"discord":    {`"value":"[Acknowledge](` + ackURL + `) · [Snooze 1 h](` + snoozeURL + `)"`},
-		"teams":      {`{"title":"Acknowledge","type":"Action.OpenUrl","url":"` + ackURL + `"}`, `"url":"` + snoozeURL + `"`, `"title":"Runbook"`},
-		"telegram":   {`<a href=\"` + ackURL + `\">Acknowledge</a>\n<a href=\"` + snoozeURL + `\">Snooze 1 h</a>`},
-		"matrix":     {`<a href=\"` + ackURL + `\">Acknowledge</a>`, "Acknowledge: " + ackURL},
-		"gotify":     {"Acknowledge: " + ackURL + `\nSnooze 1 h: ` + snoozeURL},
-		"pushover":   {`"url":"` + ackURL + `","url_title":"Acknowledge"`, "Snooze 1 h: " + snoozeURL, "Runbook: https://wiki.example/"},
-		"generic":    {`"actions":[{"label":"Acknowledge","url":"` + ackURL + `"},{"label":"Snooze 1 h","url":"` + snoozeURL + `"}]`},
+		"slack":   {`"text":"<` + ackURL + `|Acknowledge>"`, `"text":"<` + snoozeURL + `|Snooze 1 h>"`},
+		"discord": {`"value":"[Acknowledge](` + ackURL + `) · [Snooze 1 h](` + snoozeURL + `)"`},
+		"teams": {
+			`{"title":"Acknowledge","type":"Action.OpenUrl","url":"` + ackURL + `"}`, `"url":"` + snoozeURL + `"`,
+			`"title":"Runbook"`,
+		},
+		"telegram": {`<a href=\"` + ackURL + `\">Acknowledge</a>\n<a href=\"` + snoozeURL + `\">Snooze 1 h</a>`},
+		"matrix":   {`<a href=\"` + ackURL + `\">Acknowledge</a>`, "Acknowledge: " + ackURL},
+		"gotify":   {"Acknowledge: " + ackURL + `\nSnooze 1 h: ` + snoozeURL},
+		"pushover": {
+			`"url":"` + ackURL + `","url_title":"Acknowledge"`, "Snooze 1 h: " + snoozeURL,
+			"Runbook: https://wiki.example/",
+		},
+		"generic": {`"actions":[{"label":"Acknowledge","url":"` + ackURL + `"},{"label":"Snooze 1 h","url":"` + snoozeURL +
+			`"}]`},
 		"mattermost": {"[Acknowledge](" + ackURL + ")"},
 		"rocketchat": {"[Acknowledge](" + ackURL + ")"},
 		"googlechat": {"<" + ackURL + "|Acknowledge>"},
@@ -64,12 +74,14 @@ func TestEveryServiceShowsWhatCanBeDone(t *testing.T) {
 func TestNtfyActsAtAPress(t *testing.T) {
 	in := newInbox(t, says(200, "{}"))
 	wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(), channel("ntfy://ntfy.sh/topic"), answerable()))
-	want := "http, Acknowledge, '" + ackURL + "', method=POST, clear=true; http, Snooze 1 h, '" + snoozeURL + "', method=POST, clear=true"
+	want := "http, Acknowledge, '" + ackURL + "', method=POST, clear=true; http, Snooze 1 h, '" + snoozeURL +
+		"', method=POST, clear=true"
 	if got := in.one(t).header.Get("Actions"); got != want {
 		t.Errorf("Actions = %q, want %q", got, want)
 	}
 	in = newInbox(t, says(200, "{}"))
-	wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(), channel("ntfy://ntfy.sh/topic?actions=view,+Camera,+http://cam.lan"), answerable()))
+	wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(),
+		channel("ntfy://ntfy.sh/topic?actions=view,+Camera,+http://cam.lan"), answerable()))
 	if got := in.one(t).header.Get("Actions"); got != "view, Camera, http://cam.lan" {
 		t.Errorf("a channel's own actions became %q", got)
 	}
@@ -84,7 +96,10 @@ func TestNtfyActsAtAPress(t *testing.T) {
 
 func TestActionsThatAreNoLinksAreLeftOut(t *testing.T) {
 	m := ordinary()
-	m.Actions = []notify.Action{{Label: "Evil", URL: "javascript:alert(1)"}, {Label: "Quoted", URL: "https://bell.example/a/x', method=GET"}}
+	m.Actions = []notify.Action{
+		{Label: "Evil", URL: "javascript:alert(1)"},
+		{Label: "Quoted", URL: "https://bell.example/a/x', method=GET"},
+	}
 	in := newInbox(t, says(200, "{}"))
 	wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(), channel("ntfy://ntfy.sh/topic"), m))
 	got := in.one(t).header.Get("Actions")

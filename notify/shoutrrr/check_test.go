@@ -98,7 +98,8 @@ func TestCheckLeavesAloneWhatIsNotUsed(t *testing.T) {
 	for _, url := range []string{
 		"discord://tok@123?color=ff0000", "discord://tok@123?colorError=red", "discord://tok@123?colorWarn=x&colorInfo=x",
 		"discord://tok@123?colorDebug=x&json=x", "discord://tok@123?splitlines=on", "discord://tok@123/slack",
-		"discord://tok@123/raw", "telegram://1:A@telegram?chats=1&preview=off", "telegram://1:A@telegram?chats=1&parsemode=html5",
+		"discord://tok@123/raw", "telegram://1:A@telegram?chats=1&preview=off",
+		"telegram://1:A@telegram?chats=1&parsemode=html5",
 		"smtp://h/?from=a@b&to=c@d&usehtml=html&subject=x&title=y", "bark://:k@h/?badge=x", "gotify://h/T?priority=08",
 	} {
 		if _, err := s.Check(rules.NewSecret(url)); err != nil {

@@ -57,13 +57,17 @@ func TestOnlyWhatMayHaveLeftIsUnknown(t *testing.T) {
 		{"all of it left", nil, 1 << 20, rules.Outcome{State: rules.Owed, Class: "server", Unknown: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s := New(Options{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
-				if tt.dial != nil {
-					return nil, tt.dial
-				}
-				return &counted{Conn: &brittle{room: tt.room, broken: make(chan struct{})}}, nil
-			}}})
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://h/", strings.NewReader(strings.Repeat("x", 10_000)))
+			s := New(Options{Transport: &http.Transport{
+				DisableKeepAlives: true,
+				DialContext: func(context.Context, string, string) (net.Conn, error) {
+					if tt.dial != nil {
+						return nil, tt.dial
+					}
+					return &counted{Conn: &brittle{room: tt.room, broken: make(chan struct{})}}, nil
+				},
+			}})
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://h/",
+				strings.NewReader(strings.Repeat("x", 10_000)))
 			if err != nil {
 				t.Fatal(err)
 			}

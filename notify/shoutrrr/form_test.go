@@ -52,7 +52,8 @@ func TestNoSpecialCharacterBreaksABuiltURL(t *testing.T) {
 			map[string]string{"server": "http://gotify.lan/below", "token": "A-" + strings.ReplaceAll(odd, "/", "")},
 			"{}",
 			func(g got) bool {
-				return g.meant == "http://gotify.lan" && g.path == "/below/message" && g.header.Get("X-Gotify-Key") == "A-"+strings.ReplaceAll(odd, "/", "")
+				return g.meant == "http://gotify.lan" && g.path == "/below/message" && g.header.Get("X-Gotify-Key") == "A-"+
+					strings.ReplaceAll(odd, "/", "")
 			},
 		},
 		{
@@ -66,7 +67,8 @@ func TestNoSpecialCharacterBreaksABuiltURL(t *testing.T) {
 			map[string]string{"server": "matrix.lan", "token": odd, "rooms": "!id+x:matrix.lan"},
 			`{"event_id":"$1"}`,
 			func(g got) bool {
-				return g.header.Get("Authorization") == "Bearer "+odd && strings.Contains(g.path, url.PathEscape("!id+x:matrix.lan"))
+				return g.header.Get("Authorization") == "Bearer "+odd &&
+					strings.Contains(g.path, url.PathEscape("!id+x:matrix.lan"))
 			},
 		},
 		{
@@ -77,9 +79,15 @@ func TestNoSpecialCharacterBreaksABuiltURL(t *testing.T) {
 				return strings.Contains(g.body, `"user":"ukey"`) && strings.Contains(g.body, "p@ss:w/o#r?d%41")
 			},
 		},
-		{"pushbullet", map[string]string{"token": "o.abc"}, "{}", func(g got) bool { return g.header.Get("Access-Token") == "o.abc" }},
-		{"bark", map[string]string{"key": odd}, `{"code":200}`, func(g got) bool { return strings.Contains(g.body, "p@ss:w/o#r?d%41") }},
-		{"join", map[string]string{"key": odd, "devices": "a,b"}, `{"success":true}`, func(g got) bool { return g.query.Get("apikey") == odd }},
+		{"pushbullet", map[string]string{"token": "o.abc"}, "{}", func(g got) bool {
+			return g.header.Get("Access-Token") == "o.abc"
+		}},
+		{"bark", map[string]string{"key": odd}, `{"code":200}`, func(g got) bool {
+			return strings.Contains(g.body, "p@ss:w/o#r?d%41")
+		}},
+		{"join", map[string]string{"key": odd, "devices": "a,b"}, `{"success":true}`, func(g got) bool {
+			return g.query.Get("apikey") == odd
+		}},
 		{"opsgenie", map[string]string{"key": "k-1"}, "{}", func(g got) bool {
 			return g.header.Get("Authorization") == "GenieKey k-1" && g.meant == "https://api.opsgenie.com"
 		}},
@@ -91,13 +99,33 @@ func TestNoSpecialCharacterBreaksABuiltURL(t *testing.T) {
 				return g.header.Get("Authorization") == basic && strings.Contains(g.body, "to=a+%26+b")
 			},
 		},
-		{"mattermost", map[string]string{"webhook": "https://mm.lan:8065/hooks/abc"}, "ok", func(g got) bool { return g.meant == "https://mm.lan:8065" && g.path == "/hooks/abc" }},
-		{"rocketchat", map[string]string{"webhook": "http://rc.lan/hooks/a/b"}, "{}", func(g got) bool { return g.path == "/hooks/a/b" }},
-		{"googlechat", map[string]string{"webhook": "https://chat.googleapis.com/v1/spaces/x/messages?key=k&token=t"}, "{}", func(g got) bool { return g.query.Get("token") == "t" }},
-		{"discord", map[string]string{"webhook": "https://discord.com/api/webhooks/1/abc"}, "", func(g got) bool { return g.path == "/api/webhooks/1/abc" }},
-		{"slack", map[string]string{"webhook": "https://hooks.slack.com/services/T/B/X"}, "ok", func(g got) bool { return g.path == "/services/T/B/X" }},
-		{"teams", map[string]string{"webhook": "https://prod-1.logic.azure.com/workflows/1?sig=a%2Fb"}, "", func(g got) bool { return g.query.Get("sig") == "a/b" }},
-		{"generic", map[string]string{"webhook": "http://ha.lan:8123/api/webhook/x"}, "", func(g got) bool { return g.meant == "http://ha.lan:8123" && g.path == "/api/webhook/x" }},
+		{"mattermost", map[string]string{"webhook": "https://mm.lan:8065/hooks/abc"}, "ok", func(g got) bool {
+			return g.meant == "https://mm.lan:8065" && g.path == "/hooks/abc"
+		}},
+		{"rocketchat", map[string]string{"webhook": "http://rc.lan/hooks/a/b"}, "{}", func(g got) bool {
+			return g.path == "/hooks/a/b"
+		}},
+		{
+			"googlechat",
+			map[string]string{"webhook": "https://chat.googleapis.com/v1/spaces/x/messages?key=k&token=t"},
+			"{}",
+			func(g got) bool { return g.query.Get("token") == "t" },
+		},
+		{"discord", map[string]string{"webhook": "https://discord.com/api/webhooks/1/abc"}, "", func(g got) bool {
+			return g.path == "/api/webhooks/1/abc"
+		}},
+		{"slack", map[string]string{"webhook": "https://hooks.slack.com/services/T/B/X"}, "ok", func(g got) bool {
+			return g.path == "/services/T/B/X"
+		}},
+		{
+			"teams",
+			map[string]string{"webhook": "https://prod-1.logic.azure.com/workflows/1?sig=a%2Fb"},
+			"",
+			func(g got) bool { return g.query.Get("sig") == "a/b" },
+		},
+		{"generic", map[string]string{"webhook": "http://ha.lan:8123/api/webhook/x"}, "", func(g got) bool {
+			return g.meant == "http://ha.lan:8123" && g.path == "/api/webhook/x"
+		}},
 	} {
 		t.Run(tt.kind, func(t *testing.T) {
 			in := newInbox(t, says(http.StatusOK, tt.answer))
@@ -125,7 +153,8 @@ func TestAMailURLIsBuilt(t *testing.T) {
 	s := shoutrrr.New(shoutrrr.Options{})
 	for _, server := range []string{"mail.example.org", "mail.example.org:465"} {
 		built, err := s.Build("smtp", secrets(map[string]string{
-			"server": server, "user": "me@example.org", "password": "a:b/c@d#e", "from": "me+tocsin@example.org", "to": "a@example.org, b+c@example.org",
+			"server": server, "user": "me@example.org", "password": "a:b/c@d#e", "from": "me+tocsin@example.org",
+			"to": "a@example.org, b+c@example.org",
 		}))
 		if err != nil {
 			t.Fatal(err)
@@ -135,7 +164,8 @@ func TestAMailURLIsBuilt(t *testing.T) {
 			t.Fatal(err)
 		}
 		password, _ := u.User.Password()
-		if kind, err := s.Check(built); err != nil || kind != "smtp" || password != "a:b/c@d#e" || u.Query().Get("from") != "me+tocsin@example.org" || u.Port() == "" {
+		if kind, err := s.Check(built); err != nil || kind != "smtp" || password != "a:b/c@d#e" ||
+			u.Query().Get("from") != "me+tocsin@example.org" || u.Port() == "" {
 			t.Errorf("%s: %s, %v, %v", server, kind, err, u)
 		}
 	}
@@ -149,11 +179,13 @@ func TestEveryFormCanBeAnswered(t *testing.T) {
 			t.Errorf("%s has no title or no field", f.Kind)
 		}
 		for _, field := range f.Fields {
-			if field.Name == "" || field.Help == "" || field.Example == "" || field.Optional && field.Otherwise == "" && field.Name == "server" {
+			if field.Name == "" || field.Help == "" || field.Example == "" || field.Optional && field.Otherwise == "" &&
+				field.Name == "server" {
 				t.Errorf("%s: %+v is not whole", f.Kind, field)
 			}
 		}
-		if _, err := s.Build(f.Kind, nil); err == nil || !strings.Contains(err.Error(), "is missing") || !strings.Contains(err.Error(), "for example") {
+		if _, err := s.Build(f.Kind, nil); err == nil || !strings.Contains(err.Error(), "is missing") ||
+			!strings.Contains(err.Error(), "for example") {
 			t.Errorf("%s without fields: %v", f.Kind, err)
 		}
 	}
@@ -181,7 +213,8 @@ func TestBuildShowsNoSecret(t *testing.T) {
 		{"smtp", map[string]string{"server": "h", "from": canary, "to": "c@d"}, "must say who writes"},
 	} {
 		_, err := s.Build(tt.kind, secrets(tt.fields))
-		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), canary) || rules.CodeOf(err) != rules.Invalid {
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), canary) ||
+			rules.CodeOf(err) != rules.Invalid {
 			t.Errorf("%s %v: error = %v, want %q", tt.kind, tt.want, err, tt.want)
 		}
 	}
@@ -190,7 +223,8 @@ func TestBuildShowsNoSecret(t *testing.T) {
 func TestATopicWithoutALoginIsPublic(t *testing.T) {
 	s := shoutrrr.New(shoutrrr.Options{})
 	for address, want := range map[string]bool{
-		"ntfy://ntfy.sh/t": true, "ntfy://u:p@ntfy.sh/t": false, "ntfy://:tk_x@ntfy.sh/t": false, "https://example.org/hook": false, "nonsense": false,
+		"ntfy://ntfy.sh/t": true, "ntfy://u:p@ntfy.sh/t": false, "ntfy://:tk_x@ntfy.sh/t": false,
+		"https://example.org/hook": false, "nonsense": false,
 	} {
 		if got := s.Public(rules.NewSecret(address)); got != want {
 			t.Errorf("%s: public = %v", address, got)
@@ -203,10 +237,12 @@ func TestTelegramTellsWhoWroteToTheBot(t *testing.T) {
 		{"message":{"chat":{"id":42,"first_name":"Ann"}}},{"message":{"chat":{"id":42,"first_name":"Ann"}}},
 		{"channel_post":{"chat":{"id":-1001,"title":"Alarms"}}},{"my_chat_member":{"chat":{"id":-7,"title":"Home"}}},{"poll":{}}]}`))
 	chats, err := toward(t, in.URL, time.Minute).Chats(t.Context(), rules.NewSecret("123:abc"))
-	if err != nil || len(chats) != 3 || chats[0].ID != "42" || chats[0].Name != "Ann" || chats[1].ID != "-1001" || chats[2].Name != "Home" {
+	if err != nil || len(chats) != 3 || chats[0].ID != "42" || chats[0].Name != "Ann" || chats[1].ID != "-1001" ||
+		chats[2].Name != "Home" {
 		t.Errorf("chats = %+v, %v", chats, err)
 	}
-	if g := in.one(t); g.path != "/bot123:abc/getUpdates" && g.path != "/bot123%3Aabc/getUpdates" || g.meant != "https://api.telegram.org" {
+	if g := in.one(t); g.path != "/bot123:abc/getUpdates" && g.path != "/bot123%3Aabc/getUpdates" ||
+		g.meant != "https://api.telegram.org" {
 		t.Errorf("asked %+v", g)
 	}
 }
@@ -218,7 +254,10 @@ func TestTelegramsRefusalsShowNoToken(t *testing.T) {
 		body   string
 		want   string
 	}{
-		{401, "{}", "none that Telegram knows"}, {409, "{}", "@userinfobot"}, {502, "<html>", "try again later"}, {200, "<html>", "try again later"},
+		{401, "{}", "none that Telegram knows"},
+		{409, "{}", "@userinfobot"},
+		{502, "<html>", "try again later"},
+		{200, "<html>", "try again later"},
 	} {
 		in := newInbox(t, says(tt.status, tt.body))
 		_, err := toward(t, in.URL, time.Minute).Chats(t.Context(), rules.NewSecret(token))

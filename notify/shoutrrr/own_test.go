@@ -20,24 +20,44 @@ import (
 // wires says for each service who reads its URL, with a URL that its own sender
 // in shoutrrr takes and the answer of the real service.
 var wires = map[string]struct{ reader, url, answer string }{
-	"bark":       {"shoutrrr", "bark://:" + canary + "@bark.example/", `{"code":200}`},
-	"discord":    {"shoutrrr; `thread_id` tocsin", "discord://" + canary + "@1234", ""},
-	"generic":    {"options shoutrrr; headers and keys tocsin, as shoutrrr's type hides them", "generic://hooks.example/" + canary, ""},
-	"googlechat": {"tocsin: shoutrrr's type drops `threadKey` and the like", "googlechat://chat.googleapis.com/v1/spaces/S/messages?key=k&token=" + canary, "{}"},
-	"gotify":     {"shoutrrr", "gotify://push.example/A" + canary + "0000", `{"id":1}`},
-	"join":       {"shoutrrr", "join://shoutrrr:" + canary + "@join/?devices=d1", `{"success":true}`},
-	"matrix":     {"shoutrrr", "matrix://:" + canary + "@matrix.example/?rooms=!room:matrix.example", `{"room_id":"!room:matrix.example"}`},
-	"mattermost": {"shoutrrr; the port, which its type drops, and `disabletls` tocsin", "mattermost://bot@chat.example/" + canary, "ok"},
-	"ntfy":       {"shoutrrr", "ntfy://:tk_" + canary + "@ntfy.example/alerts", `{}`},
-	"opsgenie":   {"shoutrrr; `responders` tocsin, as schedules and escalations are refused", "opsgenie://api.opsgenie.com/" + canary, `{"result":"Request will be processed"}`},
-	"pushbullet": {"options shoutrrr; the token tocsin, as only one of 34 bytes is taken", "pushbullet://o." + canary + strings.Repeat("0", 22), `{"active":true,"type":"note","title":"The title"}`},
-	"pushover":   {"shoutrrr; `retry`, `expire` and `sound` tocsin", "pushover://shoutrrr:" + canary + "@user/", `{"status":1}`},
+	"bark":    {"shoutrrr", "bark://:" + canary + "@bark.example/", `{"code":200}`},
+	"discord": {"shoutrrr; `thread_id` tocsin", "discord://" + canary + "@1234", ""},
+	"generic": {"options shoutrrr; headers and keys tocsin, as shoutrrr's type hides them", "generic://hooks.example/" +
+		canary, ""},
+	"googlechat": {
+		"tocsin: shoutrrr's type drops `threadKey` and the like",
+		"googlechat://chat.googleapis.com/v1/spaces/S/messages?key=k&token=" + canary, "{}",
+	},
+	"gotify": {"shoutrrr", "gotify://push.example/A" + canary + "0000", `{"id":1}`},
+	"join":   {"shoutrrr", "join://shoutrrr:" + canary + "@join/?devices=d1", `{"success":true}`},
+	"matrix": {
+		"shoutrrr", "matrix://:" + canary + "@matrix.example/?rooms=!room:matrix.example",
+		`{"room_id":"!room:matrix.example"}`,
+	},
+	"mattermost": {"shoutrrr; the port, which its type drops, and `disabletls` tocsin", "mattermost://bot@chat.example/" +
+		canary, "ok"},
+	"ntfy": {"shoutrrr", "ntfy://:tk_" + canary + "@ntfy.example/alerts", `{}`},
+	"opsgenie": {
+		"shoutrrr; `responders` tocsin, as schedules and escalations are refused",
+		"opsgenie://api.opsgenie.com/" + canary, `{"result":"Request will be processed"}`,
+	},
+	"pushbullet": {
+		"options shoutrrr; the token tocsin, as only one of 34 bytes is taken",
+		"pushbullet://o." + canary + strings.Repeat("0", 22), `{"active":true,"type":"note","title":"The title"}`,
+	},
+	"pushover": {
+		"shoutrrr; `retry`, `expire` and `sound` tocsin", "pushover://shoutrrr:" + canary + "@user/",
+		`{"status":1}`,
+	},
 	"rocketchat": {"shoutrrr; `disabletls` tocsin", "rocketchat://chat.example/tokA/" + canary, `{"success":true}`},
-	"slack":      {"options shoutrrr; the token tocsin, as rotated ones are refused", "slack://hook:T12345678-B12345678-" + canary + strings.Repeat("0", 14) + "@webhook", "ok"},
-	"smtp":       {"shoutrrr; `auth` tocsin, as LOGIN is not known", "", ""},
-	"teams":      {"tocsin: shoutrrr knows the retired connectors only", "", ""},
-	"telegram":   {"options shoutrrr; the token tocsin, as it is for pasted addresses", "telegram://123456:" + canary + "@telegram?chats=-100123", `{"ok":true,"result":{}}`},
-	"zulip":      {"shoutrrr; the port, which its type drops, and `disabletls` tocsin", "zulip://bot%40z.example:" + canary + "@z.example/?stream=ops&topic=alerts", `{"result":"success"}`},
+	"slack": {"options shoutrrr; the token tocsin, as rotated ones are refused", "slack://hook:T12345678-B12345678-" +
+		canary + strings.Repeat("0", 14) + "@webhook", "ok"},
+	"smtp":  {"shoutrrr; `auth` tocsin, as LOGIN is not known", "", ""},
+	"teams": {"tocsin: shoutrrr knows the retired connectors only", "", ""},
+	"telegram": {"options shoutrrr; the token tocsin, as it is for pasted addresses", "telegram://123456:" + canary +
+		"@telegram?chats=-100123", `{"ok":true,"result":{}}`},
+	"zulip": {"shoutrrr; the port, which its type drops, and `disabletls` tocsin", "zulip://bot%40z.example:" +
+		canary + "@z.example/?stream=ops&topic=alerts", `{"result":"success"}`},
 }
 
 const deliveryIntro = `# How messages leave
@@ -74,7 +94,8 @@ func TestWhatShoutrrrGetsWrong(t *testing.T) {
 		case wire.url != "":
 			faults = ownFaults(t, form.Kind, wire.url, wire.answer)
 		}
-		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", form.Title, wire.reader, sender, cmp.Or(strings.Join(faults, "; "), "nothing more"))
+		fmt.Fprintf(&table, "| %s | %s | %s | %s |\n", form.Title, wire.reader, sender,
+			cmp.Or(strings.Join(faults, "; "), "nothing more"))
 	}
 	const file = "../../packaging/docs/delivery.md"
 	if *update {

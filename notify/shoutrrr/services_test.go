@@ -55,7 +55,8 @@ func TestTaken(t *testing.T) {
 	bare := ordinary()
 	bare.Link, bare.Fields = "javascript:alert(1)", []notify.Field{{Name: "n"}, {Value: "v"}, {}}
 	messages := map[string]notify.Message{
-		"answerable": answerable(), "ordinary": ordinary(), "hostile": hostile(), "empty": empty, "long": long, "wide": wide, "relief": relief, "bare": bare,
+		"answerable": answerable(), "ordinary": ordinary(), "hostile": hostile(), "empty": empty, "long": long, "wide": wide,
+		"relief": relief, "bare": bare,
 	}
 	for _, c := range channels {
 		valid := validators[c.kind]
@@ -108,7 +109,8 @@ func slackValid(_ *http.Request, body []byte) error {
 	if err := json.Unmarshal(body, &sent); err != nil {
 		return err
 	}
-	if len(sent.Attachments) != 1 || len(sent.Attachments[0].Blocks) > 50 || !regexp.MustCompile(`^#[0-9A-F]{6}$`).MatchString(sent.Attachments[0].Color) {
+	if len(sent.Attachments) != 1 || len(sent.Attachments[0].Blocks) > 50 ||
+		!regexp.MustCompile(`^#[0-9A-F]{6}$`).MatchString(sent.Attachments[0].Color) {
 		return errors.New("invalid_attachments")
 	}
 	if f := sent.Attachments[0].Fallback; f == "" || strings.ContainsAny(f, "<>") {
@@ -203,8 +205,10 @@ func teamsValid(_ *http.Request, body []byte) error {
 	if len(body) > 28<<10 {
 		return errors.New("413, over 28 KB")
 	}
-	if sent.Type != "message" || len(sent.Attachments) != 1 || sent.Attachments[0].ContentType != "application/vnd.microsoft.card.adaptive" ||
-		sent.Attachments[0].Content.Type != "AdaptiveCard" || sent.Attachments[0].Content.Version != "1.4" || len(sent.Attachments[0].Content.Body) == 0 {
+	if sent.Type != "message" || len(sent.Attachments) != 1 ||
+		sent.Attachments[0].ContentType != "application/vnd.microsoft.card.adaptive" ||
+		sent.Attachments[0].Content.Type != "AdaptiveCard" || sent.Attachments[0].Content.Version != "1.4" ||
+		len(sent.Attachments[0].Content.Body) == 0 {
 		return errors.New("TeamsChatBotRequest is malformed")
 	}
 	if strings.Contains(string(body), `"TextBlock"`) || strings.Contains(string(body), `"url":"javascript`) {
@@ -292,7 +296,8 @@ func pushoverValid(_ *http.Request, body []byte) error {
 	if err := json.Unmarshal(body, &sent); err != nil {
 		return err
 	}
-	if sent.Token == "" || sent.User == "" || sent.Message == "" || len(sent.Message) > 1024 || len(sent.Title) > 250 || len(sent.URL) > 512 {
+	if sent.Token == "" || sent.User == "" || sent.Message == "" || len(sent.Message) > 1024 || len(sent.Title) > 250 ||
+		len(sent.URL) > 512 {
 		return errors.New("message cannot be blank, or too long")
 	}
 	if sent.Priority < -2 || sent.Priority > 1 {
@@ -312,7 +317,8 @@ func matrixValid(r *http.Request, body []byte) error {
 		return err
 	}
 	switch {
-	case r.Method != http.MethodPut || !strings.HasPrefix(r.URL.Path, "/_matrix/client/v3/rooms/!room:matrix.example/send/m.room.message/"):
+	case r.Method != http.MethodPut || !strings.HasPrefix(r.URL.Path,
+		"/_matrix/client/v3/rooms/!room:matrix.example/send/m.room.message/"):
 		return errors.New("M_UNRECOGNIZED")
 	case r.Header.Get("Authorization") != "Bearer "+canary || r.URL.RawQuery != "":
 		return errors.New("M_MISSING_TOKEN")
@@ -348,7 +354,8 @@ func opsgenieValid(r *http.Request, body []byte) error {
 	if err := json.Unmarshal(body, &sent); err != nil {
 		return err
 	}
-	if sent.Message == "" || units(sent.Message) > 130 || units(sent.Description) > 15000 || r.Header.Get("Authorization") != "GenieKey "+canary {
+	if sent.Message == "" || units(sent.Message) > 130 || units(sent.Description) > 15000 ||
+		r.Header.Get("Authorization") != "GenieKey "+canary {
 		return errors.New("422")
 	}
 	return nil
@@ -391,18 +398,31 @@ func TestPriorities(t *testing.T) {
 		want      string
 	}{
 		{"a critical alarm is high at Pushover", "pushover://x:T@U/", ordinary(), `"priority":1`},
-		{"with retry and expire it is an emergency", "pushover://x:T@U/?retry=60&expire=3600", ordinary(), `"expire":3600,"message":"kitchen`},
+		{
+			"with retry and expire it is an emergency", "pushover://x:T@U/?retry=60&expire=3600", ordinary(),
+			`"expire":3600,"message":"kitchen`,
+		},
 		{"what is over is no emergency", "pushover://x:T@U/?retry=60&expire=3600&priority=2", relief, `"priority":0`},
 		{"low is quiet", "pushover://x:T@U/", low, `"priority":-1`},
 		{"the channel's priority goes before the severity's", "gotify://h/T?priority=2", ordinary(), `"priority":2`},
-		{"extra keys and other names reach a webhook", "generic://h/x?template=json&messagekey=text&titlekey=head&$room=kitchen", ordinary(), `"head":"Freezer too warm"`},
-		{"Opsgenie gets what is given for every alert", "opsgenie://h/K?details=room:attic&visibleTo=team:ops&actions=Look&priority=P5", ordinary(), `{"actions":["Look"],"alias":"n1"`},
+		{
+			"extra keys and other names reach a webhook",
+			"generic://h/x?template=json&messagekey=text&titlekey=head&$room=kitchen", ordinary(), `"head":"Freezer too warm"`,
+		},
+		{
+			"Opsgenie gets what is given for every alert",
+			"opsgenie://h/K?details=room:attic&visibleTo=team:ops&actions=Look&priority=P5", ordinary(),
+			`{"actions":["Look"],"alias":"n1"`,
+		},
 		{"as pairs", "opsgenie://h/K?details=room:attic", ordinary(), `"details":{"room":"attic"}`},
 		{"for whom it shows", "opsgenie://h/K?visibleTo=team:ops", ordinary(), `"visibleTo":[{"type":"team","name":"ops"}]`},
 		{"a text for a badge", "bark://:k@h/?badge=x", ordinary(), `"badge":"x"`},
 		{"a number with a zero before it", "gotify://h/T?priority=08", ordinary(), `"priority":8`},
 		{"a number for a badge", "bark://:k@h/?badge=3", ordinary(), `"badge":3`},
-		{"a webhook that wants text gets text", "generic://h/x?contenttype=text/plain", ordinary(), "Freezer too warm\nkitchen is at"},
+		{
+			"a webhook that wants text gets text", "generic://h/x?contenttype=text/plain", ordinary(),
+			"Freezer too warm\nkitchen is at",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			in := newInbox(t, says(200, `{"status":1,"id":1,"code":200}`))
@@ -432,7 +452,8 @@ func TestHeadersOfWebhooks(t *testing.T) {
 
 func TestNtfyKnowsWhatComesAgain(t *testing.T) {
 	in := newInbox(t, says(200, "{}"))
-	wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(), channel("ntfy://u:p@h/sub/topic?scheme=http&tags=home&priority=max&cache=no"), ordinary()))
+	wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(),
+		channel("ntfy://u:p@h/sub/topic?scheme=http&tags=home&priority=max&cache=no"), ordinary()))
 	g := in.one(t)
 	for name, want := range map[string]string{
 		"X-Sequence-Id": "n1", "Tags": "rotating_light,home", "Priority": "5", "Cache": "no", "Authorization": "Basic dTpw",

@@ -72,7 +72,10 @@ func toward(t *testing.T, address string, timeout time.Duration) *shoutrrr.Sende
 	if err != nil {
 		t.Fatal(err)
 	}
-	return shoutrrr.New(shoutrrr.Options{Timeout: timeout, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
+	return shoutrrr.New(shoutrrr.Options{
+		Timeout:   timeout,
+		Transport: astray{to, &http.Transport{DisableKeepAlives: true}},
+	})
 }
 
 // got is a request as it arrived.
@@ -106,7 +109,8 @@ func (in *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	in.mu.Lock()
-	in.all = append(in.all, got{r.Method, r.URL.EscapedPath(), r.Header.Get("X-Meant-For"), r.URL.Query(), r.Header.Clone(), string(body)})
+	in.all = append(in.all,
+		got{r.Method, r.URL.EscapedPath(), r.Header.Get("X-Meant-For"), r.URL.Query(), r.Header.Clone(), string(body)})
 	in.mu.Unlock()
 	r.Body = io.NopCloser(strings.NewReader(string(body)))
 	in.next(w, r)
@@ -151,19 +155,25 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func ordinary() notify.Message {
 	return notify.Message{
 		ID: "n1", Threads: []string{"a1"}, Title: "Freezer too warm", Text: "kitchen is at -9 °C\nshould be below -15 °C",
-		Fields:   []notify.Field{{Name: "sensor", Value: "kitchen"}, {Name: "Recent", Value: "-18 to -9", Graph: "▁▃█"}},
+		Fields: []notify.Field{
+			{Name: "sensor", Value: "kitchen"},
+			{Name: "Recent", Value: "-18 to -9", Graph: "▁▃█"},
+		},
 		Severity: rules.Critical, Tone: notify.Alarm, Link: "https://wiki.example/freezer?a=1&b=2", At: noon,
 	}
 }
 
 // hostile tries to break out of its text in every way that a tag value could.
 func hostile() notify.Message {
-	nasty := "x\r\nBcc: eve@evil.example\r\n\r\n@everyone @here <!channel> <b>bold</b> </b> &amp; *s* _e_ ~t~ `c` ```\n[click](https://evil.example/x) <https://evil.example|ok> |a| # h {{.title}} \x00\x1b[31m \u202edrawkcab é 🔥 \xff\xfe"
+	nasty := "x\r\nBcc: eve@evil.example\r\n\r\n@everyone @here <!channel> <b>bold</b> </b> &amp; *s* _e_ ~t~ `c` " +
+		"```\n[click](https://evil.example/x) <https://evil.example|ok> |a| # h {{.title}} \x00\x1b[31m \u202edrawkcab é " +
+		"🔥 \xff\xfe"
 	m := ordinary()
 	m.Title = nasty + strings.Repeat("é", 10<<10)
 	m.Text = nasty + strings.Repeat("🔥<&>\"*é\n", 1<<10)
 	for range 40 {
-		m.Fields = append(m.Fields, notify.Field{Name: nasty, Value: nasty + strings.Repeat("&", 2000)}, notify.Field{Value: "nameless"})
+		m.Fields = append(m.Fields, notify.Field{Name: nasty, Value: nasty + strings.Repeat("&", 2000)},
+			notify.Field{Value: "nameless"})
 	}
 	return m
 }
@@ -181,10 +191,16 @@ var channels = []struct {
 	{"slack pasted", "slack", "https://hooks.slack.com/services/T1/B1/" + canary, "ok", 200},
 	{"discord", "discord", "discord://" + canary + "@1234", `{"id":"99"}`, 200},
 	{"discord pasted", "discord", "https://discordapp.com/api/webhooks/1234/" + canary, "", 204},
-	{"teams pasted", "teams", "https://prod-01.westeurope.logic.azure.com:443/workflows/w/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=" + canary, "", 202},
+	{
+		"teams pasted", "teams",
+		"https://prod-01.westeurope.logic.azure.com:443/workflows/w/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Ftriggers%2Fmanual%2Frun&sv=1.0&sig=" + canary, "", 202,
+	},
 	{"teams own host", "teams", "teams+https://flow.example/workflows/w?sig=" + canary, "", 202},
 	{"telegram", "telegram", "telegram://123456:" + canary + "@telegram?chats=-100123", `{"ok":true,"result":{}}`, 200},
-	{"telegram pasted", "telegram", "https://api.telegram.org/bot123456:" + canary + "/sendMessage?chat_id=@ops", `{"ok":true,"result":{}}`, 200},
+	{
+		"telegram pasted", "telegram", "https://api.telegram.org/bot123456:" + canary + "/sendMessage?chat_id=@ops",
+		`{"ok":true,"result":{}}`, 200,
+	},
 	{"ntfy", "ntfy", "ntfy://:tk_" + canary + "@ntfy.example/alerts", `{"id":"a","event":"message"}`, 200},
 	{"ntfy pasted", "ntfy", "https://ntfy.sh/" + canary, `{"id":"a","event":"message"}`, 200},
 	{"gotify", "gotify", "gotify://push.example/sub/" + canary, `{"id":1}`, 200},
@@ -194,8 +210,14 @@ var channels = []struct {
 	{"generic pasted", "generic", "https://user:" + canary + "@hooks.example/alerts?title=keep", "", 204},
 	{"mattermost", "mattermost", "mattermost://bot@chat.example:8443/" + canary + "/town", "ok", 200},
 	{"rocketchat", "rocketchat", "rocketchat://chat.example/tokA/" + canary + "/general", `{"success":true}`, 200},
-	{"googlechat", "googlechat", "googlechat://chat.googleapis.com/v1/spaces/S/messages?key=k&token=" + canary, `{"name":"x"}`, 200},
-	{"zulip", "zulip", "zulip://bot%40z.example:" + canary + "@z.example/?stream=ops&topic=alerts", `{"result":"success"}`, 200},
+	{
+		"googlechat", "googlechat", "googlechat://chat.googleapis.com/v1/spaces/S/messages?key=k&token=" + canary,
+		`{"name":"x"}`, 200,
+	},
+	{
+		"zulip", "zulip", "zulip://bot%40z.example:" + canary + "@z.example/?stream=ops&topic=alerts", `{"result":"success"}`,
+		200,
+	},
 	{"bark", "bark", "bark://:" + canary + "@bark.example/", `{"code":200}`, 200},
 	{"join", "join", "join://shoutrrr:" + canary + "@join/?devices=d1", `{"success":true}`, 200},
 	{"pushbullet", "pushbullet", "pushbullet://" + canary + "/device1", `{"iden":"x"}`, 200},

@@ -50,7 +50,8 @@ func readSlack(a address) (service, error) {
 		return s, nil
 	}
 	if !strings.HasPrefix(kind, "xox") || token == "" || a.Host == "" {
-		return nil, wrong("must be slack://hook:T…-B…-X…@webhook for a webhook, or slack://xoxb:TOKEN@CHANNEL-ID for a bot")
+		return nil,
+			wrong("must be slack://hook:T…-B…-X…@webhook for a webhook, or slack://xoxb:TOKEN@CHANNEL-ID for a bot")
 	}
 	s.url, s.token = "https://slack.com/api/chat.postMessage", kind+"-"+token
 	s.common["channel"] = a.Host

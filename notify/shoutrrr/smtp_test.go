@@ -203,12 +203,16 @@ func mailChannel(host, port, login, options string) notify.Channel {
 }
 
 func TestMail(t *testing.T) {
-	for name, m := range map[string]notify.Message{"ordinary": ordinary(), "answerable": answerable(), "hostile": hostile()} {
+	for name, m := range map[string]notify.Message{
+		"ordinary": ordinary(), "answerable": answerable(),
+		"hostile": hostile(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			quiet(t)
 			p := openPostOffice(t, &postOffice{})
 			s := shoutrrr.New(options())
-			wantSent(t, mustCode(t, 250, s.Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", "&fromname=T%C3%B6csin,+%22x%22"), m)))
+			wantSent(t, mustCode(t, 250,
+				s.Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", "&fromname=T%C3%B6csin,+%22x%22"), m)))
 			if len(p.mails) != 1 {
 				t.Fatalf("%d mails", len(p.mails))
 			}
@@ -221,7 +225,8 @@ func TestMail(t *testing.T) {
 			}
 			if name != "hostile" {
 				golden(t, t.Name(), parsed.String())
-			} else if strings.Contains(parsed.html, "<b>bold") || !strings.Contains(parsed.html, "&lt;b&gt;bold") || strings.Contains(parsed.html, "://evil") {
+			} else if strings.Contains(parsed.html, "<b>bold") || !strings.Contains(parsed.html, "&lt;b&gt;bold") ||
+				strings.Contains(parsed.html, "://evil") {
 				t.Errorf("html = %.2000s", parsed.html)
 			}
 		})
@@ -252,7 +257,10 @@ func (m parsedMail) Get(name string) string {
 
 func (m parsedMail) String() string {
 	var b strings.Builder
-	for _, name := range []string{"From", "To", "Subject", "Message-Id", "References", "Auto-Submitted", "Importance", "Mime-Version"} {
+	for _, name := range []string{
+		"From", "To", "Subject", "Message-Id", "References", "Auto-Submitted", "Importance",
+		"Mime-Version",
+	} {
 		fmt.Fprintf(&b, "%s: %s\n", name, m.Get(name))
 	}
 	return b.String() + "\n" + strings.ReplaceAll(m.plain, "\r\n", "\n") + "\n" + strings.ReplaceAll(m.html, "\r\n", "\n")
@@ -313,35 +321,141 @@ func TestMailSessions(t *testing.T) {
 		secure, hidden bool // STARTTLS was asked for; no login was heard
 	}{
 		{"login over STARTTLS", &postOffice{offers: all}, "127.0.0.1", good, "", sent, true, false},
-		{"only LOGIN is offered", &postOffice{offers: []string{"STARTTLS", "AUTH LOGIN"}}, "127.0.0.1", good, "", sent, true, false},
+		{
+			"only LOGIN is offered", &postOffice{offers: []string{"STARTTLS", "AUTH LOGIN"}}, "127.0.0.1", good, "", sent, true,
+			false,
+		},
 		{"CRAM-MD5 by the URL", &postOffice{offers: all}, "127.0.0.1", good, "&auth=CRAMMD5", sent, true, false},
-		{"login, offered in small letters", &postOffice{offers: []string{"STARTTLS", "AUTH login cram-md5"}}, "127.0.0.1", good, "", sent, true, false},
+		{
+			"login, offered in small letters", &postOffice{offers: []string{"STARTTLS", "AUTH login cram-md5"}}, "127.0.0.1",
+			good, "", sent, true, false,
+		},
 		{"over IPv6", &postOffice{host: "::1"}, "[::1]", "", "", sent, false, true},
-		{"over IPv6, TLS from the start", &postOffice{host: "::1", inTLS: true}, "[::1]", "", "&encryption=ImplicitTLS", sent, false, true},
-		{"asks on after PLAIN", &postOffice{offers: []string{"STARTTLS", "AUTH PLAIN"}, answers: map[string]string{"AUTH": "334 ", "": "535 no"}}, "127.0.0.1", good, "", rules.Outcome{State: rules.Dead, Class: "auth", Code: 535}, true, false},
-		{"no EHLO, and busy", &postOffice{answers: map[string]string{"EHLO": "500 what", "HELO": "421 busy"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "server", Code: 421}, false, true},
-		{"no EHLO, and gone", &postOffice{answers: map[string]string{"EHLO": "502 no", "HELO": "reset"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "refused"}, false, true},
-		{"TLS from the start", &postOffice{offers: all[1:], inTLS: true}, "127.0.0.1", good, "&encryption=ImplicitTLS", sent, false, false},
-		{"in the clear, when the URL says so", &postOffice{offers: all}, "localhost", good, "&starttls=no", sent, false, false},
-		{"a wrong password", &postOffice{offers: all}, "127.0.0.1", bad, "", rules.Outcome{State: rules.Dead, Class: "auth", Code: 535}, true, false},
-		{"a login that fails for now", &postOffice{offers: all, answers: map[string]string{"AUTH": "454 later"}}, "127.0.0.1", good, "", rules.Outcome{State: rules.Owed, Class: "server", Code: 454}, true, false},
-		{"a certificate of another host", &postOffice{offers: all}, "localhost", good, "", rules.Outcome{State: rules.Owed, Class: "tls"}, true, true},
-		{"TLS is required and not offered", &postOffice{offers: all[1:]}, "127.0.0.1", good, "&encryption=ExplicitTLS", rules.Outcome{State: rules.Owed, Class: "tls"}, false, true},
-		{"TLS from the start, of a server without", &postOffice{}, "127.0.0.1", good, "&encryption=ImplicitTLS", rules.Outcome{State: rules.Owed, Class: "tls"}, false, true},
-		{"a login is wanted", &postOffice{answers: map[string]string{"MAIL": "530 log in"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Dead, Class: "auth", Code: 530}, false, true},
-		{"busy at once", &postOffice{answers: map[string]string{"connect": "421 busy"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "server", Code: 421}, false, true},
-		{"no such user", &postOffice{answers: map[string]string{"me@home.example": "550 " + canary}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Dead, Class: "rejected", Code: 550}, false, true},
-		{"greylisted", &postOffice{answers: map[string]string{"me@home.example": "450 later"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "server", Code: 450}, false, true},
-		{"full", &postOffice{answers: map[string]string{"end": "452 full"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "server", Code: 452}, false, true},
-		{"spam", &postOffice{answers: map[string]string{"end": "554 spam"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Dead, Class: "rejected", Code: 554}, false, true},
-		{"a bad goodbye is no failure", &postOffice{answers: map[string]string{"QUIT": "500 what"}}, "127.0.0.1", "", "", sent, false, true},
-		{"no goodbye is no failure", &postOffice{answers: map[string]string{"QUIT": "reset"}}, "127.0.0.1", "", "", sent, false, true},
-		{"hangs at once", &postOffice{answers: map[string]string{"connect": "hang"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "timeout"}, false, true},
-		{"hangs at the recipient", &postOffice{answers: map[string]string{"me@home.example": "hang"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "timeout"}, false, true},
-		{"hangs after the letter", &postOffice{answers: map[string]string{"end": "hang"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, false, true},
-		{"reset before the letter", &postOffice{answers: map[string]string{"DATA": "reset"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "refused"}, false, true},
-		{"reset after the letter", &postOffice{answers: map[string]string{"end": "reset"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"}, false, true},
-		{"never stops talking", &postOffice{answers: map[string]string{"connect": "endless"}}, "127.0.0.1", "", "", rules.Outcome{State: rules.Owed, Class: "refused"}, false, true},
+		{
+			"over IPv6, TLS from the start", &postOffice{host: "::1", inTLS: true}, "[::1]", "", "&encryption=ImplicitTLS", sent,
+			false, true,
+		},
+		{
+			"asks on after PLAIN", &postOffice{
+				offers:  []string{"STARTTLS", "AUTH PLAIN"},
+				answers: map[string]string{"AUTH": "334 ", "": "535 no"},
+			}, "127.0.0.1", good, "",
+			rules.Outcome{State: rules.Dead, Class: "auth", Code: 535},
+			true, false,
+		},
+		{
+			"no EHLO, and busy", &postOffice{answers: map[string]string{"EHLO": "500 what", "HELO": "421 busy"}}, "127.0.0.1",
+			"", "",
+			rules.Outcome{State: rules.Owed, Class: "server", Code: 421},
+			false, true,
+		},
+		{
+			"no EHLO, and gone", &postOffice{answers: map[string]string{"EHLO": "502 no", "HELO": "reset"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "refused"},
+			false, true,
+		},
+		{
+			"TLS from the start", &postOffice{offers: all[1:], inTLS: true}, "127.0.0.1", good, "&encryption=ImplicitTLS", sent,
+			false, false,
+		},
+		{
+			"in the clear, when the URL says so", &postOffice{offers: all}, "localhost", good, "&starttls=no", sent, false,
+			false,
+		},
+		{
+			"a wrong password", &postOffice{offers: all}, "127.0.0.1", bad, "",
+			rules.Outcome{State: rules.Dead, Class: "auth", Code: 535},
+			true, false,
+		},
+		{
+			"a login that fails for now", &postOffice{offers: all, answers: map[string]string{"AUTH": "454 later"}}, "127.0.0.1",
+			good, "",
+			rules.Outcome{State: rules.Owed, Class: "server", Code: 454},
+			true, false,
+		},
+		{
+			"a certificate of another host", &postOffice{offers: all}, "localhost", good, "",
+			rules.Outcome{State: rules.Owed, Class: "tls"},
+			true, true,
+		},
+		{
+			"TLS is required and not offered", &postOffice{offers: all[1:]}, "127.0.0.1", good, "&encryption=ExplicitTLS",
+			rules.Outcome{State: rules.Owed, Class: "tls"},
+			false, true,
+		},
+		{
+			"TLS from the start, of a server without", &postOffice{}, "127.0.0.1", good, "&encryption=ImplicitTLS",
+			rules.Outcome{State: rules.Owed, Class: "tls"},
+			false, true,
+		},
+		{
+			"a login is wanted", &postOffice{answers: map[string]string{"MAIL": "530 log in"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Dead, Class: "auth", Code: 530},
+			false, true,
+		},
+		{
+			"busy at once", &postOffice{answers: map[string]string{"connect": "421 busy"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "server", Code: 421},
+			false, true,
+		},
+		{
+			"no such user", &postOffice{answers: map[string]string{"me@home.example": "550 " + canary}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Dead, Class: "rejected", Code: 550},
+			false, true,
+		},
+		{
+			"greylisted", &postOffice{answers: map[string]string{"me@home.example": "450 later"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "server", Code: 450},
+			false, true,
+		},
+		{
+			"full", &postOffice{answers: map[string]string{"end": "452 full"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "server", Code: 452},
+			false, true,
+		},
+		{
+			"spam", &postOffice{answers: map[string]string{"end": "554 spam"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Dead, Class: "rejected", Code: 554},
+			false, true,
+		},
+		{
+			"a bad goodbye is no failure", &postOffice{answers: map[string]string{"QUIT": "500 what"}}, "127.0.0.1", "", "",
+			sent, false, true,
+		},
+		{
+			"no goodbye is no failure", &postOffice{answers: map[string]string{"QUIT": "reset"}}, "127.0.0.1", "", "", sent,
+			false, true,
+		},
+		{
+			"hangs at once", &postOffice{answers: map[string]string{"connect": "hang"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "timeout"},
+			false, true,
+		},
+		{
+			"hangs at the recipient", &postOffice{answers: map[string]string{"me@home.example": "hang"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "timeout"},
+			false, true,
+		},
+		{
+			"hangs after the letter", &postOffice{answers: map[string]string{"end": "hang"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"},
+			false, true,
+		},
+		{
+			"reset before the letter", &postOffice{answers: map[string]string{"DATA": "reset"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "refused"},
+			false, true,
+		},
+		{
+			"reset after the letter", &postOffice{answers: map[string]string{"end": "reset"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"},
+			false, true,
+		},
+		{
+			"never stops talking", &postOffice{answers: map[string]string{"connect": "endless"}}, "127.0.0.1", "", "",
+			rules.Outcome{State: rules.Owed, Class: "refused"},
+			false, true,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			quiet(t)
@@ -410,9 +524,11 @@ func TestAMailAboutSeveralAlertsIsInAllTheirThreads(t *testing.T) {
 		m.Threads = append(m.Threads, fmt.Sprint("a", i, strings.Repeat("x", 64)))
 	}
 	m.Threads = append(m.Threads, "<\r\n>")
-	wantSent(t, mustCode(t, 250, shoutrrr.New(options()).Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", ""), m)))
+	wantSent(t, mustCode(t, 250,
+		shoutrrr.New(options()).Send(context.Background(), mailChannel("127.0.0.1", p.port(), "", ""), m)))
 	references := strings.Fields(parseMail(t, p.mails[0]).Header.Get("References"))
-	if len(references) != 20 || references[19] != "<"+m.Threads[0]+"@home.example>" || references[0] != "<"+m.Threads[19]+"@home.example>" {
+	if len(references) != 20 || references[19] != "<"+m.Threads[0]+"@home.example>" || references[0] != "<"+m.Threads[19]+
+		"@home.example>" {
 		t.Errorf("References = %v", references)
 	}
 }

@@ -34,12 +34,14 @@ var several = []struct {
 		[]string{`"chat_id":"-100123","disable_notification":false,"disable_web_page_preview":true,"link_preview_options":{"is_disabled":true},"parse_mode"`, `"chat_id":"@ops"`, `"message_thread_id":45`},
 	},
 	{
-		"telegram pasted", "https://api.telegram.org/bot123456:" + canary + "/sendMessage?chat_id=1,2", `{"ok":true}`, `{"ok":false}`,
+		"telegram pasted", "https://api.telegram.org/bot123456:" + canary + "/sendMessage?chat_id=1,2", `{"ok":true}`,
+		`{"ok":false}`,
 		[]string{"1", "2"},
 		[]string{`"chat_id":"1"`, `"chat_id":"2"`},
 	},
 	{
-		"matrix", "matrix://:" + canary + "@matrix.example/?rooms=!a:matrix.example,!b:matrix.example", `{"event_id":"$e"}`, `{"errcode":"M_FORBIDDEN"}`,
+		"matrix", "matrix://:" + canary + "@matrix.example/?rooms=!a:matrix.example,!b:matrix.example", `{"event_id":"$e"}`,
+		`{"errcode":"M_FORBIDDEN"}`,
 		[]string{"!a:matrix.example", "!b:matrix.example"},
 		[]string{"rooms/%21a:matrix.example/", "rooms/%21b:matrix.example/"},
 	},
@@ -49,17 +51,21 @@ var several = []struct {
 		[]string{`"device_iden":"ujpah72o0sjAoRtnM0jc"`, `"email":"you@home.example"`, `"channel_tag":"news"`},
 	},
 	{
-		"join", "join://shoutrrr:" + canary + "@join/?devices=0123456789abcdef0123456789abcdef,d2,group.phone", `{"success":true}`, `{"success":false}`,
+		"join", "join://shoutrrr:" + canary + "@join/?devices=0123456789abcdef0123456789abcdef,d2,group.phone",
+		`{"success":true}`, `{"success":false}`,
 		[]string{"device …cdef #3eb1bd43", "device #e788103e", "group.phone"},
 		[]string{"deviceId=0123456789abcdef", "deviceId=d2&", "deviceId=group.phone"},
 	},
 	{
-		"join, ids that end alike", "join://shoutrrr:" + canary + "@join/?devices=0123456789abcdef0123456789abcdef,ffffffffffffffffffffffffffffcdef", `{"success":true}`, `{"success":false}`,
+		"join, ids that end alike", "join://shoutrrr:" + canary +
+			"@join/?devices=0123456789abcdef0123456789abcdef,ffffffffffffffffffffffffffffcdef", `{"success":true}`,
+		`{"success":false}`,
 		[]string{"device …cdef #3eb1bd43", "device …cdef #8e64f3e9"},
 		[]string{"deviceId=0123456789abcdef", "deviceId=ffff"},
 	},
 	{
-		"pushover", "pushover://shoutrrr:" + canary + "@uQiRzpo4DXghDmr9QzzfQu27cmVRsG,gznej3rKEVAvPUxu9vvNnqpmZpokzF/?devices=a,b", `{"status":1}`, `{"status":0}`,
+		"pushover", "pushover://shoutrrr:" + canary +
+			"@uQiRzpo4DXghDmr9QzzfQu27cmVRsG,gznej3rKEVAvPUxu9vvNnqpmZpokzF/?devices=a,b", `{"status":1}`, `{"status":0}`,
 		[]string{"user …VRsG #3119f2b3", "user …okzF #a2e6c485"},
 		[]string{`"user":"uQiRzpo4DXghDmr9QzzfQu27cmVRsG"`, `"user":"gznej3rKEVAvPUxu9vvNnqpmZpokzF"`},
 	},
@@ -100,7 +106,8 @@ func TestEveryTargetIsSentToByItsName(t *testing.T) {
 				}
 			}
 			for _, name := range []string{"", "nobody"} {
-				if out := s.Send(context.Background(), at(to, name), ordinary()); out.State != rules.Owed || out.Class != "invalid" {
+				if out := s.Send(context.Background(), at(to, name), ordinary()); out.State != rules.Owed ||
+					out.Class != "invalid" {
 					t.Errorf("to target %q: outcome = %+v, want owed", name, out)
 				}
 			}
@@ -203,11 +210,37 @@ func TestEachRecipientOfAMailHasItsOwnOutcome(t *testing.T) {
 		answers map[string]string
 		want    []rules.Outcome
 	}{
-		{"one is refused", map[string]string{"b@x.example": "550 5.1.1 no"}, []rules.Outcome{good, {State: rules.Dead, Class: "rejected", Code: 550}}},
-		{"one is refused for now", map[string]string{"b@x.example": "450 4.2.1 later"}, []rules.Outcome{good, {State: rules.Owed, Class: "server", Code: 450}}},
-		{"the first is refused for now", map[string]string{"a@x.example": "450 later"}, []rules.Outcome{{State: rules.Owed, Class: "server", Code: 450}, good}},
-		{"all are refused", map[string]string{"a@x.example": "550 no", "b@x.example": "553 no"}, []rules.Outcome{{State: rules.Dead, Class: "rejected", Code: 550}, {State: rules.Dead, Class: "rejected", Code: 553}}},
-		{"refused after the letter", map[string]string{"end": "554 spam"}, []rules.Outcome{{State: rules.Dead, Class: "rejected", Code: 554}, {State: rules.Dead, Class: "rejected", Code: 554}}},
+		{
+			"one is refused",
+			map[string]string{"b@x.example": "550 5.1.1 no"},
+			[]rules.Outcome{good, {State: rules.Dead, Class: "rejected", Code: 550}},
+		},
+		{
+			"one is refused for now",
+			map[string]string{"b@x.example": "450 4.2.1 later"},
+			[]rules.Outcome{good, {State: rules.Owed, Class: "server", Code: 450}},
+		},
+		{
+			"the first is refused for now",
+			map[string]string{"a@x.example": "450 later"},
+			[]rules.Outcome{{State: rules.Owed, Class: "server", Code: 450}, good},
+		},
+		{
+			"all are refused",
+			map[string]string{"a@x.example": "550 no", "b@x.example": "553 no"},
+			[]rules.Outcome{
+				{State: rules.Dead, Class: "rejected", Code: 550},
+				{State: rules.Dead, Class: "rejected", Code: 553},
+			},
+		},
+		{
+			"refused after the letter",
+			map[string]string{"end": "554 spam"},
+			[]rules.Outcome{
+				{State: rules.Dead, Class: "rejected", Code: 554},
+				{State: rules.Dead, Class: "rejected", Code: 554},
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := openPostOffice(t, &postOffice{answers: tt.answers})
@@ -225,7 +258,8 @@ func TestEachRecipientOfAMailHasItsOwnOutcome(t *testing.T) {
 			defer p.mu.Unlock()
 			for _, text := range p.mails {
 				m := parseMail(t, text)
-				if to := m.Header.Get("To"); to != "<a@x.example>" && to != "<b@x.example>" || m.Header.Get("Message-Id") != "<n1@x.example>" {
+				if to := m.Header.Get("To"); to != "<a@x.example>" && to != "<b@x.example>" ||
+					m.Header.Get("Message-Id") != "<n1@x.example>" {
 					t.Errorf("a mail to %s with Message-ID %s", to, m.Header.Get("Message-Id"))
 				}
 			}

@@ -59,7 +59,10 @@ func quiet(t *testing.T) {
 
 func noCanary(t *testing.T, text string) {
 	t.Helper()
-	for _, c := range []string{canary, url.QueryEscape(canary), base64.StdEncoding.EncodeToString([]byte(canary))[:12], "NhTmFyeTdROX"} {
+	for _, c := range []string{
+		canary, url.QueryEscape(canary), base64.StdEncoding.EncodeToString([]byte(canary))[:12],
+		"NhTmFyeTdROX",
+	} {
 		if strings.Contains(text, c) {
 			t.Errorf("a credential is in %q", text)
 		}
@@ -107,14 +110,18 @@ var troubles = []struct {
 	want   rules.Outcome
 }{
 	{"refused", nil, rules.Outcome{State: rules.Owed, Class: "refused"}},
-	{"hangs", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}},
+	{"hangs", func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}},
 	{"hangs in the body", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		io.WriteString(w, `{"ok":true`)
 		http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout", Code: 200}},
-	{"reset after the request", func(w http.ResponseWriter, _ *http.Request) { hijack(w, reset) }, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"}},
+	{"reset after the request", func(w http.ResponseWriter, _ *http.Request) {
+		hijack(w, reset)
+	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"}},
 	{"reset in the body", func(w http.ResponseWriter, _ *http.Request) {
 		hijack(w, func(c net.Conn) {
 			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"ok\":true")
@@ -280,7 +287,10 @@ const awkward = "ca/N+a=r&y%7Q #9@x?é"
 // it, nor of what it is escaped or encoded to, is in an outcome, an error or a
 // log, whatever goes wrong.
 func TestAwkwardCredentialsShowNowhere(t *testing.T) {
-	traces := []string{awkward, "a=r&y%7Q", url.QueryEscape(awkward), url.PathEscape(awkward), url.UserPassword("", awkward).String()}
+	traces := []string{
+		awkward, "a=r&y%7Q", url.QueryEscape(awkward), url.PathEscape(awkward),
+		url.UserPassword("", awkward).String(),
+	}
 	for shift := range 3 { // base64 has three ways to write it, by what stands before
 		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat(":", shift) + awkward))
 		traces = append(traces, text[4:16], strings.NewReplacer("+", "-", "/", "_").Replace(text[4:16]))
@@ -325,7 +335,8 @@ func TestAwkwardCredentialsShowNowhere(t *testing.T) {
 					if f.Secret && f.Name != "webhook" {
 						fields[f.Name] = rules.NewSecret(awkward)
 					} else if f.Name == "webhook" {
-						fields[f.Name] = rules.NewSecret("https://u:" + url.QueryEscape(awkward) + "@hooks.example/" + url.PathEscape(awkward) + "?k=" + url.QueryEscape(awkward))
+						fields[f.Name] = rules.NewSecret("https://u:" + url.QueryEscape(awkward) + "@hooks.example/" +
+							url.PathEscape(awkward) + "?k=" + url.QueryEscape(awkward))
 					}
 				}
 				credential, err := s.Build(form.Kind, fields)
@@ -334,7 +345,8 @@ func TestAwkwardCredentialsShowNowhere(t *testing.T) {
 					continue
 				}
 				sent++
-				clean(t, fmt.Sprintf("%+v %v", s.Send(context.Background(), notify.Channel{Name: "ops", URL: credential}, ordinary()), credential))
+				clean(t, fmt.Sprintf("%+v %v",
+					s.Send(context.Background(), notify.Channel{Name: "ops", URL: credential}, ordinary()), credential))
 			}
 			if sent < 6 {
 				t.Errorf("only %d services took the credential", sent)
@@ -353,7 +365,8 @@ func TestNeverFalselySent(t *testing.T) {
 		}
 		t.Run(c.name, func(t *testing.T) {
 			s := toward(t, newInbox(t, page).URL, time.Minute)
-			if out := s.Send(context.Background(), channel(c.url), ordinary()); out.State != rules.Owed || out.Class != "server" {
+			if out := s.Send(context.Background(), channel(c.url), ordinary()); out.State != rules.Owed ||
+				out.Class != "server" {
 				t.Errorf("outcome = %+v, want owed", out)
 			}
 		})
@@ -368,19 +381,57 @@ func TestAnswers(t *testing.T) {
 		status          int
 		want            rules.Outcome
 	}{
-		{"Slack's bot is limited", bot, `{"ok":false,"error":"ratelimited"}`, 200, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 200}},
-		{"Slack's bot is revoked", bot, `{"ok":false,"error":"token_revoked"}`, 200, rules.Outcome{State: rules.Dead, Class: "auth", Code: 200}},
-		{"Slack has no such channel", bot, `{"ok":false,"error":"channel_not_found"}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
-		{"Slack is ill", bot, `{"ok":false,"error":"internal_error"}`, 200, rules.Outcome{State: rules.Owed, Class: "server", Code: 200}},
-		{"Telegram says how long", telegram, `{"ok":false,"error_code":429,"parameters":{"retry_after":33}}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 33 * time.Second}},
-		{"Telegram's gateway is ill", telegram, `<html>502</html>`, 502, rules.Outcome{State: rules.Owed, Class: "server", Code: 502}},
-		{"Discord says how long, in parts of a second", "discord://" + canary + "@1", `{"retry_after":0.5,"global":false}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 500 * time.Millisecond}},
-		{"Matrix says how long", matrix, `{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2000}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 2 * time.Second}},
+		{
+			"Slack's bot is limited", bot, `{"ok":false,"error":"ratelimited"}`, 200,
+			rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 200},
+		},
+		{
+			"Slack's bot is revoked", bot, `{"ok":false,"error":"token_revoked"}`, 200,
+			rules.Outcome{State: rules.Dead, Class: "auth", Code: 200},
+		},
+		{
+			"Slack has no such channel", bot, `{"ok":false,"error":"channel_not_found"}`, 200,
+			rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200},
+		},
+		{
+			"Slack is ill", bot, `{"ok":false,"error":"internal_error"}`, 200,
+			rules.Outcome{State: rules.Owed, Class: "server", Code: 200},
+		},
+		{
+			"Telegram says how long", telegram, `{"ok":false,"error_code":429,"parameters":{"retry_after":33}}`, 429,
+			rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 33 * time.Second},
+		},
+		{
+			"Telegram's gateway is ill", telegram, `<html>502</html>`, 502,
+			rules.Outcome{State: rules.Owed, Class: "server", Code: 502},
+		},
+		{
+			"Discord says how long, in parts of a second", "discord://" + canary + "@1", `{"retry_after":0.5,"global":false}`,
+			429,
+			rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 500 * time.Millisecond},
+		},
+		{
+			"Matrix says how long", matrix, `{"errcode":"M_LIMIT_EXCEEDED","retry_after_ms":2000}`, 429,
+			rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 2 * time.Second},
+		},
 		{"Matrix made no event", matrix, `{}`, 200, rules.Outcome{State: rules.Owed, Class: "server", Code: 200}},
-		{"Pushover refuses", "pushover://x:" + canary + "@u/", `{"status":0,"errors":["x"]}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
-		{"Bark refuses", "bark://:" + canary + "@h/", `{"code":400}`, 200, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200}},
-		{"nobody waits for a year", telegram, `{"parameters":{"retry_after":1e300}}`, 429, rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 24 * time.Hour}},
-		{"an answer too long to be read is not trusted", telegram, `{"ok":true,"x":"` + strings.Repeat("x", 100<<10) + `"}`, 200, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server", Code: 200}},
+		{
+			"Pushover refuses", "pushover://x:" + canary + "@u/", `{"status":0,"errors":["x"]}`, 200,
+			rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200},
+		},
+		{
+			"Bark refuses", "bark://:" + canary + "@h/", `{"code":400}`, 200,
+			rules.Outcome{State: rules.Dead, Class: "rejected", Code: 200},
+		},
+		{
+			"nobody waits for a year", telegram, `{"parameters":{"retry_after":1e300}}`, 429,
+			rules.Outcome{State: rules.Owed, Class: "rate_limited", Code: 429, Retry: 24 * time.Hour},
+		},
+		{
+			"an answer too long to be read is not trusted", telegram, `{"ok":true,"x":"` + strings.Repeat("x", 100<<10) + `"}`,
+			200,
+			rules.Outcome{State: rules.Owed, Unknown: true, Class: "server", Code: 200},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s := toward(t, newInbox(t, says(tt.status, tt.body)).URL, time.Minute)
@@ -476,7 +527,10 @@ func TestServicesHaveSlotsOfTheirOwn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := shoutrrr.New(shoutrrr.Options{MaxInFlight: 1, Timeout: time.Minute, Transport: astray{to, &http.Transport{DisableKeepAlives: true}}})
+	s := shoutrrr.New(shoutrrr.Options{
+		MaxInFlight: 1, Timeout: time.Minute,
+		Transport: astray{to, &http.Transport{DisableKeepAlives: true}},
+	})
 	slow := make(chan rules.Outcome)
 	send := func() { slow <- s.Send(context.Background(), channel("https://slow.example/t"), ordinary()) }
 	go send()

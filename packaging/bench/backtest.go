@@ -39,7 +39,8 @@ func (s settings) backtest(ctx context.Context) (err error) {
 	if err := db.load(ctx, from.Add(-10*time.Minute), to, backtestStep, month); err != nil {
 		return fmt.Errorf("load points: %w", err)
 	}
-	h, err := newHouse(dir, backtestStep, fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s, timeout: 60s}\n", db.url, databaseName))
+	h, err := newHouse(dir, backtestStep,
+		fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s, timeout: 60s}\n", db.url, databaseName))
 	if err != nil {
 		return err
 	}
@@ -72,7 +73,8 @@ func month(w io.Writer, at time.Time) {
 func (s settings) backtestOnce(ctx context.Context, h house, window string, from, to time.Time) error {
 	var out, trouble bytes.Buffer
 	cmd := exec.CommandContext(ctx, s.tocsin, "backtest", "--json", "--config", filepath.Join(h.dir, "config.yaml"),
-		"--measurement", "m", "--field", "f0", "--aggregation", "mean", "--window", window, "--operator", ">", "--value", "90", "--group-by", "host", "--every", backtestStep.String(),
+		"--measurement", "m", "--field", "f0", "--aggregation", "mean", "--window", window, "--operator", ">", "--value",
+		"90", "--group-by", "host", "--every", backtestStep.String(),
 		"--from", from.Format(time.RFC3339), "--to", to.Format(time.RFC3339))
 	cmd.Stdout, cmd.Stderr = &out, &trouble
 	began := time.Now()
@@ -86,7 +88,9 @@ func (s settings) backtestOnce(ctx context.Context, h house, window string, from
 	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
 		return err
 	}
-	fmt.Printf("backtest, %d days x %d series every %s, window %s: %s s, %.1f s of CPU, %d ticks, %d episodes\n", backtestDays, answer.Backtest.Series, backtestStep, window,
-		verdict(took.Seconds(), took.Seconds(), backtestMost.Seconds()), (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), answer.Backtest.Ticks, answer.Backtest.Count)
+	fmt.Printf("backtest, %d days x %d series every %s, window %s: %s s, %.1f s of CPU, %d ticks, %d episodes\n",
+		backtestDays, answer.Backtest.Series, backtestStep, window,
+		verdict(took.Seconds(), took.Seconds(), backtestMost.Seconds()),
+		(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(), answer.Backtest.Ticks, answer.Backtest.Count)
 	return nil
 }

@@ -63,7 +63,9 @@ enabled = false
 }
 
 // load writes what lines makes for every stamp from..to, step apart.
-func (d *database) load(ctx context.Context, from, to time.Time, step time.Duration, lines func(w io.Writer, at time.Time)) error {
+func (d *database) load(ctx context.Context, from, to time.Time, step time.Duration,
+	lines func(w io.Writer, at time.Time),
+) error {
 	return loadInto(from, to, step, lines, func(body []byte) error {
 		return d.post(ctx, "/write", url.Values{"db": {databaseName}, "precision": {"s"}}, body)
 	})
@@ -72,7 +74,9 @@ func (d *database) load(ctx context.Context, from, to time.Time, step time.Durat
 const batchBytes = 4 << 20
 
 // loadInto hands on what lines makes in batches.
-func loadInto(from, to time.Time, step time.Duration, lines func(w io.Writer, at time.Time), write func([]byte) error) error {
+func loadInto(from, to time.Time, step time.Duration, lines func(w io.Writer, at time.Time),
+	write func([]byte) error,
+) error {
 	var batch bytes.Buffer
 	for at := from.Truncate(step); !at.After(to); at = at.Add(step) {
 		lines(&batch, at)

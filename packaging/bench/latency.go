@@ -41,7 +41,8 @@ func (h *hook) channels(n int) string {
 	var b strings.Builder
 	b.WriteString("channels:\n")
 	for i := range n {
-		fmt.Fprintf(&b, "  c%d: {url: \"generic://%s/c%d?disabletls=yes&template=json\"}\n", i, strings.TrimPrefix(h.URL, "http://"), i)
+		fmt.Fprintf(&b, "  c%d: {url: \"generic://%s/c%d?disabletls=yes&template=json\"}\n", i,
+			strings.TrimPrefix(h.URL, "http://"), i)
 	}
 	return b.String()
 }
@@ -54,7 +55,9 @@ func toChannel(n int) rules.Doc {
 }
 
 // delays writes a point for one rule after the other and times the webhook.
-func (h *hook) delays(ctx context.Context, samples int, pause func() time.Duration, write func(line string) error) (out []time.Duration, err error) {
+func (h *hook) delays(ctx context.Context, samples int, pause func() time.Duration,
+	write func(line string) error,
+) (out []time.Duration, err error) {
 	for i := range samples {
 		if err := until(ctx, time.Now().Add(pause())); err != nil {
 			return nil, err
@@ -103,18 +106,21 @@ func (s settings) polling(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.stop()) }()
-	if err := db.load(ctx, time.Now().Add(-time.Minute), time.Now(), 10*time.Second, hostLines("m", samples, 1)); err != nil {
+	if err := db.load(ctx, time.Now().Add(-time.Minute), time.Now(), 10*time.Second,
+		hostLines("m", samples, 1)); err != nil {
 		return err
 	}
 	source := fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s}\n", db.url, databaseName)
-	all, err := s.timed(ctx, dir, source, every, samples, func() time.Duration { return rand.N(every) }, func(house) string {
-		return db.url + "/write?db=" + databaseName
-	})
+	all, err := s.timed(ctx, dir, source, every, samples, func() time.Duration { return rand.N(every) },
+		func(house) string {
+			return db.url + "/write?db=" + databaseName
+		})
 	if err != nil {
 		return err
 	}
 	most := all[len(all)-1]
-	fmt.Printf("point to webhook, polling every %s: median %.0f ms, at most %.0f ms, that is the interval and %s ms more\n",
+	fmt.Printf("point to webhook, polling every %s: median %.0f ms, at most %.0f ms, "+
+		"that is the interval and %s ms more\n",
 		every, ms(all[len(all)/2]), ms(most), verdict(ms(most-every), ms(most-every), 100))
 	return nil
 }
@@ -139,7 +145,9 @@ func (s settings) live(ctx context.Context) error {
 }
 
 // timed runs a daemon with a rule and a channel for each sample.
-func (s settings) timed(ctx context.Context, dir, source string, every time.Duration, samples int, pause func() time.Duration, to func(house) string) (all []time.Duration, err error) {
+func (s settings) timed(ctx context.Context, dir, source string, every time.Duration, samples int,
+	pause func() time.Duration, to func(house) string,
+) (all []time.Duration, err error) {
 	hook := newHook(samples)
 	defer hook.Close()
 	h, err := newHouse(dir, every, source+hook.channels(samples))
@@ -175,7 +183,8 @@ func (s settings) storm(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.stop()) }()
-	h, err := newHouse(dir, every, fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s}\n", db.url, databaseName))
+	h, err := newHouse(dir, every,
+		fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s}\n", db.url, databaseName))
 	if err != nil {
 		return err
 	}
@@ -194,7 +203,8 @@ func (s settings) storm(ctx context.Context) (err error) {
 		return errors.Join(err, p.stop())
 	}
 	now := time.Now()
-	if err := db.load(ctx, now.Add(-5*time.Second), now.Add(-4*time.Second), time.Second, hostLines("m", alerts, 1)); err != nil {
+	if err := db.load(ctx, now.Add(-5*time.Second), now.Add(-4*time.Second), time.Second,
+		hostLines("m", alerts, 1)); err != nil {
 		return errors.Join(err, p.stop())
 	}
 	if err := until(ctx, now.Add(2*every)); err != nil {
@@ -223,6 +233,7 @@ func (h house) countCommits(ctx context.Context, written int64) error {
 			return true
 		})
 	}
-	fmt.Printf("storm: %d alerts fired, %s commits, %d KB written\n", firing, verdict(float64(len(revisions)), float64(len(revisions)), 1), written/1024)
+	fmt.Printf("storm: %d alerts fired, %s commits, %d KB written\n", firing,
+		verdict(float64(len(revisions)), float64(len(revisions)), 1), written/1024)
 	return nil
 }

@@ -24,7 +24,8 @@ type reading struct {
 const lineFormat = "%-7s %-58s %14s %14s %14s %14s %14s %14s\n"
 
 func header() {
-	fmt.Printf(lineFormat, "rules", "shape", "queries/tick", "requests/tick", "CPU ms/tick", "RSS MB", "ready ms", "written/tick")
+	fmt.Printf(lineFormat, "rules", "shape", "queries/tick", "requests/tick", "CPU ms/tick", "RSS MB", "ready ms",
+		"written/tick")
 }
 
 // contender is a program that can be measured with a workload, more than once.
@@ -114,8 +115,11 @@ func (w workload) step() time.Duration {
 const warm = 3
 
 // once starts a daemon with fresh rules and measures it over some ticks.
-func (s settings) once(ctx context.Context, w workload, db *database, dir string, every time.Duration) (r reading, err error) {
-	h, err := newHouse(dir, every, fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s}\n", db.url, databaseName))
+func (s settings) once(ctx context.Context, w workload, db *database, dir string, every time.Duration) (r reading,
+	err error,
+) {
+	h, err := newHouse(dir, every,
+		fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s}\n", db.url, databaseName))
 	if err != nil {
 		return r, err
 	}
@@ -137,7 +141,8 @@ func (s settings) once(ctx context.Context, w workload, db *database, dir string
 	}
 	r.queries = float64(stats.Queries)
 	if stats.Missed > 0 || stats.Failures > 0 || stats.Rules != w.rules {
-		return r, fmt.Errorf("%d ticks missed, %d rules failed, %d of %d judged: no fair measurement", stats.Missed, stats.Failures, stats.Rules, w.rules)
+		return r, fmt.Errorf("%d ticks missed, %d rules failed, %d of %d judged: no fair measurement", stats.Missed,
+			stats.Failures, stats.Rules, w.rules)
 	}
 	return r, nil
 }
@@ -151,7 +156,8 @@ func (r *reading) watch(ctx context.Context, p *process, db *database, every tim
 	if err != nil {
 		return err
 	}
-	for at, last := time.Now(), first.Add(time.Duration(ticks)*every); at.Before(last); at = at.Add(100 * time.Millisecond) {
+	last := first.Add(time.Duration(ticks) * every)
+	for at := time.Now(); at.Before(last); at = at.Add(100 * time.Millisecond) {
 		if err := until(ctx, at); err != nil {
 			return err
 		}

@@ -20,7 +20,8 @@ func (s settings) peer(ctx context.Context, w workload, dir string) (*contender,
 		return nil, err
 	}
 	url := "http://" + address
-	db, err := start(ctx, dir, url+"/health", s.victoria, "-storageDataPath", filepath.Join(dir, "victoria"), "-httpListenAddr", address)
+	db, err := start(ctx, dir, url+"/health", s.victoria, "-storageDataPath", filepath.Join(dir, "victoria"),
+		"-httpListenAddr", address)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +46,8 @@ func (s settings) oncePeer(ctx context.Context, dir, url string, every time.Dura
 		return r, err
 	}
 	began := time.Now()
-	p, err := start(ctx, dir, "http://"+address+"/health", s.vmalert, "-rule", filepath.Join(dir, "rules.yml"), "-datasource.url", url,
+	p, err := start(ctx, dir, "http://"+address+"/health", s.vmalert, "-rule", filepath.Join(dir, "rules.yml"),
+		"-datasource.url", url,
 		"-notifier.url", "http://127.0.0.1:9", "-httpListenAddr", address, "-evaluationInterval", every.String())
 	if err != nil {
 		return r, err

@@ -111,10 +111,11 @@ func workloads() []workload {
 	byHost := rules.Doc{"group_by": "host"}
 	return []workload{
 		{
-			name: "one per host", rules: 1000, shape: "one per host, same measurement, three thresholds", lines: hostLines("m", 1000, 10),
-			rule: func(n int) rules.Doc { return watch("m", "f0", float64(100+n%3), onHost(n)) },
-			peer: func(n int) string { return fmt.Sprintf(`avg_over_time(m_f0{host="h%d"}[5m]) > %d`, n, 100+n%3) },
-			most: targets{queries: 2, cpu: 8, memory: 40},
+			name: "one per host", rules: 1000, shape: "one per host, same measurement, three thresholds",
+			lines: hostLines("m", 1000, 10),
+			rule:  func(n int) rules.Doc { return watch("m", "f0", float64(100+n%3), onHost(n)) },
+			peer:  func(n int) string { return fmt.Sprintf(`avg_over_time(m_f0{host="h%d"}[5m]) > %d`, n, 100+n%3) },
+			most:  targets{queries: 2, cpu: 8, memory: 40},
 		},
 		{
 			name: "ten fields", rules: 10_000, shape: "1,000 hosts x 10 fields", lines: hostLines("m", 1000, 10),
@@ -129,19 +130,22 @@ func workloads() []workload {
 			most: targets{queries: 10, cpu: 20, memory: 60, ready: 300},
 		},
 		{
-			name: "nothing shared", rules: 10_000, shape: "nothing shared: 10,000 measurements", lines: manyMeasurements(10_000, 1),
-			rule: func(n int) rules.Doc { return watch(fmt.Sprint("m", n), "f0", 100, nil) },
-			peer: func(n int) string { return fmt.Sprintf(`avg_over_time(m%d_f0[5m]) > 100`, n) },
-			most: targets{requests: 200, cpu: 100, memory: 80, ready: 300},
+			name: "nothing shared", rules: 10_000, shape: "nothing shared: 10,000 measurements",
+			lines: manyMeasurements(10_000, 1),
+			rule:  func(n int) rules.Doc { return watch(fmt.Sprint("m", n), "f0", 100, nil) },
+			peer:  func(n int) string { return fmt.Sprintf(`avg_over_time(m%d_f0[5m]) > 100`, n) },
+			most:  targets{requests: 200, cpu: 100, memory: 80, ready: 300},
 		},
 		{
-			name: "grouped", rules: 10, shape: "ten grouped rules over 10,000 series", lines: hostLines("m", 10_000, 1), every: 10 * time.Second,
-			rule: func(n int) rules.Doc { return watch("m", "f0", float64(100+n), byHost) },
-			peer: func(n int) string { return fmt.Sprintf(`avg_over_time(m_f0[5m]) > %d`, 100+n) },
-			most: targets{memory: 150},
+			name: "grouped", rules: 10, shape: "ten grouped rules over 10,000 series", lines: hostLines("m", 10_000, 1),
+			every: 10 * time.Second,
+			rule:  func(n int) rules.Doc { return watch("m", "f0", float64(100+n), byHost) },
+			peer:  func(n int) string { return fmt.Sprintf(`avg_over_time(m_f0[5m]) > %d`, 100+n) },
+			most:  targets{memory: 150},
 		},
 		{
-			name: "80/20", rules: 1000, shape: "800 share a measurement, 200 have their own", lines: both(hostLines("m", 800, 1), manyMeasurements(200, 1)),
+			name: "80/20", rules: 1000, shape: "800 share a measurement, 200 have their own",
+			lines: both(hostLines("m", 800, 1), manyMeasurements(200, 1)),
 			rule: func(n int) rules.Doc {
 				if n%5 == 0 {
 					return watch(fmt.Sprint("m", n/5), "f0", 100, nil)
@@ -162,9 +166,10 @@ func workloads() []workload {
 			rule: func(n int) rules.Doc { return latest(watch("m", "f0", 90, onHost(n))) },
 		},
 		{
-			name: "100,000 series", rules: 100, shape: "100,000 series", lines: manyMeasurements(100, 1000), points: time.Minute, every: 10 * time.Second,
-			rule: func(n int) rules.Doc { return watch(fmt.Sprint("m", n), "f0", 100, byHost) },
-			most: targets{memory: 150},
+			name: "100,000 series", rules: 100, shape: "100,000 series", lines: manyMeasurements(100, 1000), points: time.Minute,
+			every: 10 * time.Second,
+			rule:  func(n int) rules.Doc { return watch(fmt.Sprint("m", n), "f0", 100, byHost) },
+			most:  targets{memory: 150},
 		},
 	}
 }

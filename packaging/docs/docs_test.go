@@ -115,7 +115,9 @@ func anchors(text string) (out []string) {
 
 func TestTextsAreNoWiderThanAScreen(t *testing.T) {
 	for file, text := range texts(t) {
-		for i, line := range strings.Split(fence.ReplaceAllStringFunc(text, func(s string) string { return strings.Repeat("\n", strings.Count(s, "\n")) }), "\n") {
+		for i, line := range strings.Split(fence.ReplaceAllStringFunc(text, func(s string) string {
+			return strings.Repeat("\n", strings.Count(s, "\n"))
+		}), "\n") {
 			if !strings.HasPrefix(line, "|") && len([]rune(line)) > 120 {
 				t.Errorf("%s:%d has %d columns", file, i+1, len([]rune(line)))
 			}

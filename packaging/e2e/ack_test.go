@@ -23,7 +23,8 @@ func (s *site) heat() (stop func()) {
 		defer tick.Stop()
 		for ctx.Err() == nil {
 			now := time.Now().UnixNano()
-			s.influx.Write(fmt.Sprintf("temperature,sensor=a celsius=-2 %d", now), fmt.Sprintf("temperature,sensor=b celsius=-2 %d", now))
+			s.influx.Write(fmt.Sprintf("temperature,sensor=a celsius=-2 %d", now),
+				fmt.Sprintf("temperature,sensor=b celsius=-2 %d", now))
 			select {
 			case <-tick.C:
 			case <-ctx.Done():

@@ -25,7 +25,8 @@ func TestSilenceAndAnswer(t *testing.T) {
 	}
 	operators := newHook(t)
 	operators.come()
-	config = fmt.Appendf(config, "  ops: {url: \"generic://%s/x?disabletls=yes&template=json\"}\nnotify: {default: [hook]}\noperators: [ops]\npublic_url: http://%s\n",
+	config = fmt.Appendf(config, "  ops: {url: \"generic://%s/x?disabletls=yes&template=json\"}\nnotify: {default: "+
+		"[hook]}\noperators: [ops]\npublic_url: http://%s\n",
 		operators.address, s.listen)
 	if err := os.WriteFile(s.config, config, 0o600); err != nil {
 		t.Fatal(err)
@@ -48,13 +49,15 @@ func TestSilenceAndAnswer(t *testing.T) {
 	s.until("it is told", s.hook.heard("Freezer too warm (sensor=a)"))
 
 	link := s.hook.link("Freezer too warm (sensor=a)")
-	if code, page := s.open(http.MethodGet, link); code != http.StatusOK || !strings.Contains(page, "Acknowledge this alert?") {
+	if code, page := s.open(http.MethodGet, link); code != http.StatusOK ||
+		!strings.Contains(page, "Acknowledge this alert?") {
 		t.Fatalf("the page = %d %s", code, page)
 	}
 	if list := s.must("alerts", "list", "--json"); !strings.Contains(list, `"status": "firing"`) {
 		t.Fatalf("looking at the page acted: %s", list)
 	}
-	if code, page := s.open(http.MethodPost, link); code != http.StatusOK || !strings.Contains(page, "<h1>Acknowledged</h1>") {
+	if code, page := s.open(http.MethodPost, link); code != http.StatusOK ||
+		!strings.Contains(page, "<h1>Acknowledged</h1>") {
 		t.Fatalf("the page = %d %s", code, page)
 	}
 	if list := s.must("alerts", "list", "--json"); !strings.Contains(list, `"acknowledged_by": "link via hook"`) {
@@ -64,7 +67,8 @@ func TestSilenceAndAnswer(t *testing.T) {
 	stop = s.feed(-18)
 	defer stop()
 	s.until("the resolve arrives", s.hook.heard("Resolved: Freezer too warm"))
-	if code, page := s.open(http.MethodPost, link); code != http.StatusGone || !strings.Contains(page, "This alert is over") {
+	if code, page := s.open(http.MethodPost, link); code != http.StatusGone ||
+		!strings.Contains(page, "This alert is over") {
 		t.Errorf("after its end the page = %d %s", code, page)
 	}
 	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
@@ -146,7 +150,10 @@ func (s *site) wantKeyHidden(d *daemon) {
 		s.Fatal(err)
 	}
 	for where, text := range texts {
-		for _, form := range []string{string(key), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key), base64.RawURLEncoding.EncodeToString(key)} {
+		for _, form := range []string{
+			string(key), hex.EncodeToString(key), base64.StdEncoding.EncodeToString(key),
+			base64.RawURLEncoding.EncodeToString(key),
+		} {
 			if bytes.Contains(text, []byte(form)) {
 				s.Errorf("the key of the links shows in %s", where)
 			}

@@ -29,7 +29,8 @@ func newQuietSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{T: t, dir: t.TempDir(), listen: freeAddress(t)}
 	s.config = filepath.Join(s.dir, "config.yaml")
-	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\ntoken: %s\nsources:\n  live: {kind: live}\n", s.dir, s.listen, secret))
+	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\ntoken: %s\nsources:\n  live: {kind: live}\n", s.dir,
+		s.listen, secret))
 	return s
 }
 
@@ -44,7 +45,10 @@ type agreeing struct{ asked *int }
 
 func (a agreeing) Elicit(context.Context, mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
 	*a.asked++
-	return &mcp.ElicitationResult{ElicitationResponse: mcp.ElicitationResponse{Action: mcp.ElicitationResponseActionAccept, Content: map[string]any{}}}, nil
+	return &mcp.ElicitationResult{ElicitationResponse: mcp.ElicitationResponse{
+		Action:  mcp.ElicitationResponseActionAccept,
+		Content: map[string]any{},
+	}}, nil
 }
 
 // model is a client of a revision of the protocol, on a `tocsin mcp` with these
@@ -59,7 +63,8 @@ type model struct {
 func (s *site) model(version string, env []string, args ...string) *model {
 	s.Helper()
 	m := &model{s: s, stderr: &logbook{}}
-	stdio := transport.NewStdioWithOptions(binary, append(env, "RUNTIME_DIRECTORY="+s.dir), append([]string{"mcp"}, args...), transport.WithCommandStderrWriter(m.stderr))
+	stdio := transport.NewStdioWithOptions(binary, append(env, "RUNTIME_DIRECTORY="+s.dir),
+		append([]string{"mcp"}, args...), transport.WithCommandStderrWriter(m.stderr))
 	m.Client = client.NewClient(stdio, client.WithElicitationHandler(agreeing{&m.asked}))
 	if err := m.Start(s.Context()); err != nil {
 		s.Fatal(err)
@@ -84,7 +89,10 @@ func (m *model) ask(tool string, args map[string]any) string {
 	return string(text)
 }
 
-var aRule = map[string]any{"title": "Too warm", "measurement": "temperature", "field": "celsius", "allow_unknown": true, "condition": map[string]any{"operator": ">", "value": 8}}
+var aRule = map[string]any{
+	"title": "Too warm", "measurement": "temperature", "field": "celsius", "allow_unknown": true,
+	"condition": map[string]any{"operator": ">", "value": 8},
+}
 
 const noDaemon = "no daemon runs"
 
@@ -178,7 +186,11 @@ func TestConnectToADaemonElsewhere(t *testing.T) {
 			}
 		})
 	}
-	for _, args := range [][]string{{"--connect", url, "--token-file", file}, {"--connect", "unix:" + s.dir + "/tocsin.sock"}, {"--config", s.config}} {
+	for _, args := range [][]string{
+		{"--connect", url, "--token-file", file},
+		{"--connect", "unix:" + s.dir + "/tocsin.sock"},
+		{"--config", s.config},
+	} {
 		m := s.model("2025-11-25", nil, append(args, "--read-only")...)
 		list, err := m.ListTools(t.Context(), mcp.ListToolsRequest{})
 		if err != nil {
@@ -188,7 +200,8 @@ func TestConnectToADaemonElsewhere(t *testing.T) {
 		for _, tool := range list.Tools {
 			names = append(names, tool.Name)
 		}
-		if text := strings.Join(names, " "); strings.Contains(text, "create_alert_rule") || !strings.Contains(text, "list_alerts") {
+		if text := strings.Join(names, " "); strings.Contains(text, "create_alert_rule") ||
+			!strings.Contains(text, "list_alerts") {
 			t.Errorf("%v --read-only lists %s", args, text)
 		}
 	}
@@ -199,7 +212,8 @@ func TestConnectToADaemonElsewhere(t *testing.T) {
 func TestWhatIsWrongWithConnect(t *testing.T) {
 	s := newQuietSite(t)
 	s.serve()
-	const asks = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}` + "\n" + `{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"list_alerts"}}`
+	const asks = `{"jsonrpc":"2.0","id":1,"method":"tools/list"}` + "\n" +
+		`{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"list_alerts"}}`
 	for _, tt := range []struct {
 		name, url, want string
 	}{
@@ -277,7 +291,9 @@ func TestASocketThatIsNoProblem(t *testing.T) {
 		t.Fatal(err)
 	}
 	d = s.serve()
-	s.until("a warning tells why there is none", func() bool { return strings.Contains(d.log.String(), "too long for a socket") })
+	s.until("a warning tells why there is none", func() bool {
+		return strings.Contains(d.log.String(), "too long for a socket")
+	})
 	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
 		t.Error(err)
 	}
@@ -354,7 +370,8 @@ func TestMCPOverHTTPOnlyReadsWithoutAToken(t *testing.T) {
 	s.call(c, "list_alert_rules", nil)
 	var create mcp.CallToolRequest
 	create.Params.Name, create.Params.Arguments = "create_alert_rule", aRule
-	if made, err := c.CallTool(t.Context(), create); err != nil || !made.IsError || !strings.Contains(fmt.Sprint(made.Content), "may only read") {
+	if made, err := c.CallTool(t.Context(), create); err != nil || !made.IsError ||
+		!strings.Contains(fmt.Sprint(made.Content), "may only read") {
 		t.Errorf("a rule was made: %v, %v", made, err)
 	}
 	if out, code := s.run("rules", "show", "too_warm"); code != 3 {

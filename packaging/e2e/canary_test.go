@@ -52,12 +52,17 @@ func shapes(secret []byte) map[string]string {
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(string(secret))
 	out := map[string]string{
-		"plain": string(secret), "escaped for a query": url.QueryEscape(string(secret)), "escaped for a path": url.PathEscape(string(secret)),
-		"JSON": string(quoted[1 : len(quoted)-1]), "JSON for people": strings.Trim(strings.TrimSpace(plain.String()), `"`),
-		"quoted twice": strings.Trim(fmt.Sprintf("%q", string(quoted[1:len(quoted)-1])), `"`),
-		"hex":          hex.EncodeToString(secret), "HEX": strings.ToUpper(hex.EncodeToString(secret)),
+		"plain": string(secret), "escaped for a query": url.QueryEscape(string(secret)),
+		"escaped for a path": url.PathEscape(string(secret)),
+		"JSON":               string(quoted[1 : len(quoted)-1]),
+		"JSON for people":    strings.Trim(strings.TrimSpace(plain.String()), `"`),
+		"quoted twice":       strings.Trim(fmt.Sprintf("%q", string(quoted[1:len(quoted)-1])), `"`),
+		"hex":                hex.EncodeToString(secret), "HEX": strings.ToUpper(hex.EncodeToString(secret)),
 	}
-	for name, encoding := range map[string]*base64.Encoding{"base64": base64.RawStdEncoding, "base64 for addresses": base64.RawURLEncoding} {
+	for name, encoding := range map[string]*base64.Encoding{
+		"base64":               base64.RawStdEncoding,
+		"base64 for addresses": base64.RawURLEncoding,
+	} {
 		for place := range 3 {
 			text := encoding.EncodeToString(append(make([]byte, place), secret...))
 			// The first and last letters depend on the neighbours too.
@@ -86,9 +91,12 @@ func TestTheSearchForSecretsFinds(t *testing.T) {
 	secret := c.add("a slot", `+/&"<%x é`)
 	for name, text := range map[string]string{
 		"as it is": "token=" + secret + ";", "in an address": "http://h/?t=" + url.QueryEscape(secret) + "&x=1",
-		"in JSON": fmt.Sprintf(`{"error":%s}`, mustJSON(t, "no "+secret+" here")), "in JSON in JSON": mustJSON(t, mustJSON(t, secret+".")),
-		"in hex": fmt.Sprintf("%x", "a"+secret), "in Basic": "Basic " + base64.StdEncoding.EncodeToString([]byte("u:"+secret+"!")),
-		"in base64": base64.URLEncoding.EncodeToString([]byte("user:" + secret)), "in base64 too": base64.StdEncoding.EncodeToString([]byte("abc" + secret + "d")),
+		"in JSON":         fmt.Sprintf(`{"error":%s}`, mustJSON(t, "no "+secret+" here")),
+		"in JSON in JSON": mustJSON(t, mustJSON(t, secret+".")),
+		"in hex":          fmt.Sprintf("%x", "a"+secret), "in Basic": "Basic " +
+			base64.StdEncoding.EncodeToString([]byte("u:"+secret+"!")),
+		"in base64":     base64.URLEncoding.EncodeToString([]byte("user:" + secret)),
+		"in base64 too": base64.StdEncoding.EncodeToString([]byte("abc" + secret + "d")),
 	} {
 		if len(c.leaks(text)) == 0 {
 			t.Errorf("%s it is not found: %s", name, text)
@@ -134,7 +142,8 @@ func (s *spiteful) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	s.told.Add(1)
 	user, password, _ := r.BasicAuth()
-	all := fmt.Sprintf("%s %s user %s password %s header %v form %v body %s", r.Method, r.URL, user, password, r.Header, r.URL.Query(), body)
+	all := fmt.Sprintf("%s %s user %s password %s header %v form %v body %s", r.Method, r.URL, user, password, r.Header,
+		r.URL.Query(), body)
 	inJSON, err := json.Marshal(all)
 	if err != nil {
 		return
@@ -243,8 +252,10 @@ channels:
   mail: {url: "smtp://reader:%[14]s@127.0.0.1:1/?from=a@example.org&to=b@example.org&auth=Plain"}
 notify: {default: [hook, push, bell, mail, stored]}
 `, c.dir, c.listen, source, c.hook,
-		in("token of the config", `+/&<x`), in("address of the heartbeat", ""), in("token of a source", `+/&<x`), in("password of a source", `+/&<x`), in("token of a source of version 3", ""),
-		in("path of a channel", ""), in("parameter of a channel", ""), esc(in("password of a channel", `+&x`)), gotify(c.secrets), esc(in("password of a mail server", `+&x`))))
+		in("token of the config", `+/&<x`), in("address of the heartbeat", ""), in("token of a source", `+/&<x`),
+		in("password of a source", `+/&<x`), in("token of a source of version 3", ""),
+		in("path of a channel", ""), in("parameter of a channel", ""), esc(in("password of a channel", `+&x`)),
+		gotify(c.secrets), esc(in("password of a mail server", `+&x`))))
 	return c
 }
 
@@ -261,7 +272,8 @@ func (c *cage) note(what, text string) { _, _ = fmt.Fprintf(&c.heard, "\n== %s\n
 func (c *cage) fill() {
 	c.Helper()
 	add := exec.Command(binary, "channels", "add", "stored", "--url-stdin", "--config", c.config)
-	add.Stdin = strings.NewReader("generic://" + c.hook + "/" + c.secrets.add("address of a stored channel", "") + "?disabletls=yes&template=json\n")
+	add.Stdin = strings.NewReader("generic://" + c.hook + "/" + c.secrets.add("address of a stored channel", "") +
+		"?disabletls=yes&template=json\n")
 	out, err := add.CombinedOutput()
 	if err != nil {
 		c.Fatalf("%v\n%s", err, out)
@@ -305,7 +317,9 @@ type declining struct{ c *cage }
 // Elicit declines.
 func (d declining) Elicit(_ context.Context, q mcp.ElicitationRequest) (*mcp.ElicitationResult, error) {
 	d.c.note("question", mustJSON(d.c.T, q))
-	return &mcp.ElicitationResult{ElicitationResponse: mcp.ElicitationResponse{Action: mcp.ElicitationResponseActionDecline}}, nil
+	return &mcp.ElicitationResult{ElicitationResponse: mcp.ElicitationResponse{
+		Action: mcp.ElicitationResponseActionDecline,
+	}}, nil
 }
 
 func (c *cage) told(what string, answer any, err error) {
@@ -339,13 +353,17 @@ var good = map[string]string{
 
 // bad are arguments that no tool takes, most with a credential in them.
 func (c *cage) bad(tool string) []string {
-	all := []string{`{"nonsense":1}`, `{"rule":["hot"],"id":{},"limit":"many","detail":7,"condition":"x","measurement":{}}`, `"text"`}
+	all := []string{
+		`{"nonsense":1}`,
+		`{"rule":["hot"],"id":{},"limit":"many","detail":7,"condition":"x","measurement":{}}`, `"text"`,
+	}
 	for _, slot := range slices.Sorted(maps.Keys(c.secrets)) {
 		if strings.HasPrefix(slot, "bytes of") {
 			continue
 		}
 		all = append(all, fmt.Sprintf(`{"rule":"hot","id":"x","token":%s}`, mustJSON(c.T, string(c.secrets[slot]))),
-			fmt.Sprintf(`{"rule":"hot","id":"x","summary":%s}`, mustJSON(c.T, "https://reader:"+url.QueryEscape(string(c.secrets[slot]))+"@example.org/")))
+			fmt.Sprintf(`{"rule":"hot","id":"x","summary":%s}`,
+				mustJSON(c.T, "https://reader:"+url.QueryEscape(string(c.secrets[slot]))+"@example.org/")))
 	}
 	return all
 }
@@ -406,7 +424,10 @@ func (c *cage) read(m *client.Client, alert string) {
 	ctx := c.Context()
 	list, err := m.ListResources(ctx, mcp.ListResourcesRequest{})
 	c.told("resources/list", list, err)
-	for _, uri := range []string{"tocsin://rules", "tocsin://alerts", "tocsin://alerts/" + alert, "tocsin://reference", "tocsin://alerts/none", "file:///etc/passwd"} {
+	for _, uri := range []string{
+		"tocsin://rules", "tocsin://alerts", "tocsin://alerts/" + alert, "tocsin://reference",
+		"tocsin://alerts/none", "file:///etc/passwd",
+	} {
 		var request mcp.ReadResourceRequest
 		request.Params.URI = uri
 		got, err := m.ReadResource(ctx, request)
@@ -414,7 +435,8 @@ func (c *cage) read(m *client.Client, alert string) {
 	}
 	for _, name := range []string{"set_up_monitoring", "morning_report", "why_was_i_woken", "none"} {
 		var request mcp.GetPromptRequest
-		request.Params.Name, request.Params.Arguments = name, map[string]string{"measurement": "m", "alert": alert, "channel": "hook"}
+		request.Params.Name, request.Params.Arguments = name,
+			map[string]string{"measurement": "m", "alert": alert, "channel": "hook"}
 		got, err := m.GetPrompt(ctx, request)
 		c.told("prompts/get", got, err)
 	}
@@ -444,7 +466,16 @@ func (c *cage) look() {
 		_ = answer.Body.Close()
 		c.note(path, fmt.Sprint(answer.Header, string(body), err))
 	}
-	for _, args := range [][]string{{"status"}, {"status", "--json"}, {"channels", "list", "--json"}, {"sources"}, {"tokens", "list"}, {"doctor"}, {"alerts", "list", "--json"}, {"config", "check"}} {
+	for _, args := range [][]string{
+		{"status"},
+		{"status", "--json"},
+		{"channels", "list", "--json"},
+		{"sources"},
+		{"tokens", "list"},
+		{"doctor"},
+		{"alerts", "list", "--json"},
+		{"config", "check"},
+	} {
 		out, _ := c.run(args...)
 		c.note(strings.Join(args, " "), out)
 	}
@@ -497,7 +528,8 @@ func TestNoSecretLeavesTocsin(t *testing.T) {
 		}
 		c.join(era, remote)
 		for _, args := range [][]string{{"--config", c.config}, {"--connect", address}} {
-			c.join(era, transport.NewStdioWithOptions(binary, []string{"TOCSIN_TOKEN=" + c.api, "RUNTIME_DIRECTORY=" + c.dir}, append([]string{"mcp"}, args...), transport.WithCommandStderrWriter(stderr)))
+			c.join(era, transport.NewStdioWithOptions(binary, []string{"TOCSIN_TOKEN=" + c.api, "RUNTIME_DIRECTORY=" + c.dir},
+				append([]string{"mcp"}, args...), transport.WithCommandStderrWriter(stderr)))
 		}
 	}
 	alert := c.hot()
@@ -521,13 +553,20 @@ func TestNoSecretLeavesTocsin(t *testing.T) {
 	c.clients = c.clients[1:2] // on its own process, without the daemon
 	c.ask(alert, "bearer")
 	heard := c.heard.String()
-	for _, part := range []string{"Over bearer", "internal error", "looks like a credential", "delivered", "nothing was changed"} {
+	for _, part := range []string{
+		"Over bearer", "internal error", "looks like a credential", "delivered",
+		"nothing was changed",
+	} {
 		if !strings.Contains(heard, part) {
 			t.Errorf("nobody heard %q", part)
 		}
 	}
-	c.search(map[string]string{"what clients heard": heard, "the wire": proxy.wire.String(), "the log": d.log.String(), "standard error of tocsin mcp": stderr.String()})
-	t.Logf("searched %d kB heard, %d kB on the wire, %d kB of log for %d secrets", len(heard)/1000, len(proxy.wire.String())/1000, len(d.log.String())/1000, len(c.secrets))
+	c.search(map[string]string{
+		"what clients heard": heard, "the wire": proxy.wire.String(), "the log": d.log.String(),
+		"standard error of tocsin mcp": stderr.String(),
+	})
+	t.Logf("searched %d kB heard, %d kB on the wire, %d kB of log for %d secrets", len(heard)/1000,
+		len(proxy.wire.String())/1000, len(d.log.String())/1000, len(c.secrets))
 }
 
 // influxes are the sources that ask upstream.
@@ -554,7 +593,8 @@ func (c *cage) askUpstreams(alert string) {
 // hot makes a rule that fires, and returns its alert.
 func (c *cage) hot() (alert string) {
 	c.Helper()
-	request, err := http.NewRequestWithContext(c.Context(), http.MethodPost, "http://"+c.listen+"/write", strings.NewReader("m,sensor=a f=9\n"))
+	request, err := http.NewRequestWithContext(c.Context(), http.MethodPost, "http://"+c.listen+"/write",
+		strings.NewReader("m,sensor=a f=9\n"))
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -613,7 +653,8 @@ func (c *cage) breakDatabase(alert string) {
 func TestAnAddressWithAPasswordIsRefusedWithoutShowingIt(t *testing.T) {
 	s := newQuietSite(t)
 	c := canaries{}
-	s.write(s.read() + "  home: {kind: influxdb, url: \"http://reader:" + c.add("address of a source", "") + "@127.0.0.1:1\", database: d}\n")
+	s.write(s.read() + "  home: {kind: influxdb, url: \"http://reader:" + c.add("address of a source", "") +
+		"@127.0.0.1:1\", database: d}\n")
 	for _, args := range [][]string{{"config", "check"}, {"serve"}, {"mcp"}, {"doctor"}, {"status", "--json"}} {
 		out, code := s.run(args...)
 		if found := c.leaks(out); found != nil || code == 0 || !strings.Contains(out, "url") {

@@ -57,7 +57,8 @@ func wantNode(version int) error {
 	}
 	var major int
 	if _, err := fmt.Sscanf(string(out), "v%d", &major); err != nil || major < version {
-		return fmt.Errorf("node is %s, and %d or newer is needed: packaging/test.sh brings it", strings.TrimSpace(string(out)), version)
+		return fmt.Errorf("node is %s, and %d or newer is needed: packaging/test.sh brings it",
+			strings.TrimSpace(string(out)), version)
 	}
 	return nil
 }
@@ -121,15 +122,37 @@ var inspected = []struct {
 	wants []string
 }{
 	{"tools", []string{"--method", "tools/list", "--strict"}, 0, []string{`"create_alert_rule"`, `"outputSchema"`}},
-	{"a tool", []string{"--method", "tools/call", "--tool-name", "list_alerts", "--tool-args-json", `{"status":"resolved"}`}, 0, []string{"No alerts match"}},
-	{"a tool with repaired arguments", []string{"--method", "tools/call", "--tool-name", "list_alert_rules", "--tool-args-json", `{"limit":"5"}`}, 0, []string{`"rules":[]`}},
-	{"a tool that is refused", []string{"--method", "tools/call", "--tool-name", "list_alerts", "--tool-args-json", `{"status":"resolvd"}`}, 5, []string{"did you mean", "tool_is_error"}},
-	{"resources", []string{"--method", "resources/list"}, 0, []string{"tocsin://rules", "tocsin://alerts", "tocsin://reference"}},
+	{"a tool", []string{
+		"--method", "tools/call", "--tool-name", "list_alerts", "--tool-args-json",
+		`{"status":"resolved"}`,
+	}, 0, []string{"No alerts match"}},
+	{"a tool with repaired arguments", []string{
+		"--method", "tools/call", "--tool-name", "list_alert_rules",
+		"--tool-args-json", `{"limit":"5"}`,
+	}, 0, []string{`"rules":[]`}},
+	{"a tool that is refused", []string{
+		"--method", "tools/call", "--tool-name", "list_alerts", "--tool-args-json",
+		`{"status":"resolvd"}`,
+	}, 5, []string{"did you mean", "tool_is_error"}},
+	{
+		"resources",
+		[]string{"--method", "resources/list"},
+		0,
+		[]string{"tocsin://rules", "tocsin://alerts", "tocsin://reference"},
+	},
 	{"templates of resources", []string{"--method", "resources/templates/list"}, 0, []string{"tocsin://alerts/{id}"}},
 	{"a resource", []string{"--method", "resources/read", "--uri", "tocsin://alerts"}, 0, []string{"No open alerts"}},
-	{"no resource", []string{"--method", "resources/read", "--uri", "tocsin://nothing"}, 1, []string{"not found", "tocsin://reference"}},
+	{
+		"no resource",
+		[]string{"--method", "resources/read", "--uri", "tocsin://nothing"},
+		1,
+		[]string{"not found", "tocsin://reference"},
+	},
 	{"prompts", []string{"--method", "prompts/list"}, 0, []string{"morning_report", "why_was_i_woken"}},
-	{"a prompt", []string{"--method", "prompts/get", "--prompt-name", "set_up_monitoring", "--prompt-args", "measurement=cpu"}, 0, []string{`measurement \"cpu\"`}},
+	{"a prompt", []string{
+		"--method", "prompts/get", "--prompt-name", "set_up_monitoring", "--prompt-args",
+		"measurement=cpu",
+	}, 0, []string{`measurement \"cpu\"`}},
 }
 
 // TestTheInspectorFindsNoFault: both transports, both eras of the protocol.
@@ -176,7 +199,8 @@ func (s *site) inspect(t *testing.T, tools npm, way, token string, args []string
 	if way == "stdio" {
 		args = append(args, "--", binary, "mcp", "--config", s.config)
 	} else {
-		args = append(args, "--transport", "http", "--server-url", "http://"+s.listen+"/mcp", "--header", "Authorization: Bearer "+token)
+		args = append(args, "--transport", "http", "--server-url", "http://"+s.listen+"/mcp", "--header",
+			"Authorization: Bearer "+token)
 	}
 	cmd := tools.command(t.Context(), "mcp-inspector", args...)
 	cmd.Env = append(os.Environ(), "HOME="+s.dir, "RUNTIME_DIRECTORY="+s.dir)
@@ -289,7 +313,10 @@ func TestClientsOfBothSDKsDoTheWholeJob(t *testing.T) {
 				t.Parallel()
 				slots <- struct{}{}
 				defer func() { <-slots }()
-				task := map[string]any{"name": "Job of " + name, "era": j.era, "slow": "slow_" + name, "patience": address + "/slow/slow_" + name}
+				task := map[string]any{
+					"name": "Job of " + name, "era": j.era, "slow": "slow_" + name,
+					"patience": address + "/slow/slow_" + name,
+				}
 				if j.way == "http" {
 					task["url"] = "http://" + s.listen + "/mcp"
 				} else {
@@ -406,7 +433,8 @@ func (s *site) oneShot(in string) error {
 		return fmt.Errorf("%w: %s", err, &errOut)
 	}
 	text := out.String()
-	if strings.Count(text, `"result"`) != 4 || strings.Count(text, "\n") != 4 || !strings.HasPrefix(text, `{"jsonrpc":"2.0","id":1,`) || errOut.Len() > 0 {
+	if strings.Count(text, `"result"`) != 4 || strings.Count(text, "\n") != 4 ||
+		!strings.HasPrefix(text, `{"jsonrpc":"2.0","id":1,`) || errOut.Len() > 0 {
 		return fmt.Errorf("answered %.2000s\n%s", text, &errOut)
 	}
 	return nil
@@ -424,7 +452,8 @@ func TestTheBundlePacks(t *testing.T) {
 			t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
 		}
 	}
-	run(exec.CommandContext(t.Context(), "node", "packaging/mcpb/fill.mjs", "manifest", "packaging/mcpb/manifest.json", filepath.Join(dir, "manifest.json"), "1.2.3", "linux"))
+	run(exec.CommandContext(t.Context(), "node", "packaging/mcpb/fill.mjs", "manifest", "packaging/mcpb/manifest.json",
+		filepath.Join(dir, "manifest.json"), "1.2.3", "linux"))
 	if err := os.Mkdir(filepath.Join(dir, "server"), 0o755); err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ func TestConformance(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				cmd := tools.command(ctx, "conformance", "server", "--url", url, "--requirements", revision, "--expected-failures", baseline, "-o", "results")
+				cmd := tools.command(ctx, "conformance", "server", "--url", url, "--requirements", revision, "--expected-failures",
+					baseline, "-o", "results")
 				cmd.Dir = t.TempDir()
 				out, err := cmd.CombinedOutput()
 				if err != nil {
@@ -84,7 +85,8 @@ func failures(t *testing.T, dir string) string {
 		}
 		for _, check := range checks {
 			if check.Status == "FAILURE" || check.Status == "WARNING" {
-				fmt.Fprintf(&out, "%s %s %s: %s %.1000s\n", filepath.Base(filepath.Dir(file)), check.Status, check.ID, check.ErrorMessage, check.Details)
+				fmt.Fprintf(&out, "%s %s %s: %s %.1000s\n", filepath.Base(filepath.Dir(file)), check.Status, check.ID,
+					check.ErrorMessage, check.Details)
 			}
 		}
 	}
@@ -95,7 +97,10 @@ func failures(t *testing.T, dir string) string {
 func conformant(t *testing.T) string {
 	t.Helper()
 	store, book := booktest.Open(t, "", evaluator.BookOptions{})
-	a := app.New(app.App{Config: &app.Config{}, Store: store, Book: book, Sources: map[string]evaluator.Source{"live": live.New(live.Options{})}, Version: "1"})
+	a := app.New(app.App{
+		Config: &app.Config{}, Store: store, Book: book,
+		Sources: map[string]evaluator.Source{"live": live.New(live.Options{})}, Version: "1",
+	})
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	models := mcp.New(a, mcp.Options{Log: log})
 	fixtures{models.Protocol()}.add()
@@ -104,9 +109,12 @@ func conformant(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	front := web.New(a, web.Options{Loopback: true, Log: log, MCP: func(w http.ResponseWriter, r *http.Request, name string, scope app.Scope) {
-		door.ServeHTTP(w, r.WithContext(mcp.WithCaller(r.Context(), mcp.Caller{Name: name, Scope: scope})))
-	}})
+	front := web.New(a, web.Options{
+		Loopback: true, Log: log,
+		MCP: func(w http.ResponseWriter, r *http.Request, name string, scope app.Scope) {
+			door.ServeHTTP(w, r.WithContext(mcp.WithCaller(r.Context(), mcp.Caller{Name: name, Scope: scope})))
+		},
+	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	go func() { ended <- door.Run(ctx) }()
@@ -161,7 +169,9 @@ func embedded(uri, kind, text string) protocol.EmbeddedResource {
 
 func (f fixtures) addTools() {
 	// tocsin lists no tools but its own.
-	f.GetHooks().AddAfterListTools(func(_ context.Context, _ any, _ *protocol.ListToolsRequest, result *protocol.ListToolsResult) {
+	f.GetHooks().AddAfterListTools(func(_ context.Context, _ any, _ *protocol.ListToolsRequest,
+		result *protocol.ListToolsResult,
+	) {
 		all := f.ListTools()
 		for _, name := range slices.Sorted(maps.Keys(all)) {
 			if !slices.ContainsFunc(result.Tools, func(t protocol.Tool) bool { return t.Name == name }) {
@@ -173,33 +183,47 @@ func (f fixtures) addTools() {
 	f.says("test_simple_text", protocol.NewToolResultText("This is a simple text response for testing."))
 	f.says("test_image_content", contents(image))
 	f.says("test_audio_content", contents(protocol.NewAudioContent(silent, "audio/wav")))
-	f.says("test_embedded_resource", contents(embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")))
-	f.says("test_multiple_content_types", contents(protocol.NewTextContent("Multiple content types test:"), image, embedded("test://mixed-content-resource", "application/json", `{"test":"data","value":123}`)))
+	f.says("test_embedded_resource",
+		contents(embedded("test://embedded-resource", "text/plain", "This is an embedded resource content.")))
+	f.says("test_multiple_content_types",
+		contents(protocol.NewTextContent("Multiple content types test:"), image,
+			embedded("test://mixed-content-resource", "application/json", `{"test":"data","value":123}`)))
 	f.says("test_error_handling", protocol.NewToolResultError("This tool intentionally returns an error for testing"))
 	f.says("test_logging_tool", protocol.NewToolResultText("nothing was logged"))
-	f.tool("test_tool_with_logging", func(ctx context.Context, _ protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+	f.tool("test_tool_with_logging", func(ctx context.Context, _ protocol.CallToolRequest) (*protocol.CallToolResult,
+		error,
+	) {
 		return f.notifies(ctx, "notifications/message", []map[string]any{
-			{"level": "info", "data": "Tool execution started"}, {"level": "info", "data": "Tool processing data"}, {"level": "info", "data": "Tool execution completed"},
+			{"level": "info", "data": "Tool execution started"},
+			{"level": "info", "data": "Tool processing data"},
+			{"level": "info", "data": "Tool execution completed"},
 		})
 	})
-	f.tool("test_tool_with_progress", func(ctx context.Context, request protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+	f.tool("test_tool_with_progress", func(ctx context.Context,
+		request protocol.CallToolRequest,
+	) (*protocol.CallToolResult, error) {
 		if request.Params.Meta == nil {
 			return protocol.NewToolResultText("nobody wants to hear of progress"), nil
 		}
 		var steps []map[string]any
 		for _, progress := range []int{0, 50, 100} {
-			steps = append(steps, map[string]any{"progressToken": request.Params.Meta.ProgressToken, "progress": progress, "total": 100})
+			steps = append(steps,
+				map[string]any{"progressToken": request.Params.Meta.ProgressToken, "progress": progress, "total": 100})
 		}
 		return f.notifies(ctx, "notifications/progress", steps)
 	})
-	f.tool("test_missing_capability", func(ctx context.Context, _ protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+	f.tool("test_missing_capability", func(ctx context.Context, _ protocol.CallToolRequest) (*protocol.CallToolResult,
+		error,
+	) {
 		// What the library makes of it is in the baseline.
 		return nil, protocol.MissingRequiredClientCapabilityError{Capability: "sampling"}
 	})
 }
 
 // notifies sends the notifications with a pause between them.
-func (f fixtures) notifies(ctx context.Context, method string, list []map[string]any) (*protocol.CallToolResult, error) {
+func (f fixtures) notifies(ctx context.Context, method string, list []map[string]any) (*protocol.CallToolResult,
+	error,
+) {
 	pause := time.NewTicker(50 * time.Millisecond)
 	defer pause.Stop()
 	for _, params := range list {
@@ -213,7 +237,10 @@ func (f fixtures) notifies(ctx context.Context, method string, list []map[string
 
 // form is a question for the user.
 func form(message string, properties map[string]any) protocol.ElicitationParams {
-	return protocol.ElicitationParams{Message: message, RequestedSchema: map[string]any{"type": "object", "properties": properties}}
+	return protocol.ElicitationParams{
+		Message:         message,
+		RequestedSchema: map[string]any{"type": "object", "properties": properties},
+	}
 }
 
 func titled(pairs ...string) []any {
@@ -232,23 +259,34 @@ func (f fixtures) addAsking() {
 	values := titled("value1", "Value One", "value2", "Value Two")
 	asks := func(name string, properties map[string]any, options ...protocol.ToolOption) {
 		f.tool(name, func(ctx context.Context, _ protocol.CallToolRequest) (*protocol.CallToolResult, error) {
-			result, err := f.RequestElicitation(ctx, protocol.ElicitationRequest{Request: protocol.Request{Method: string(protocol.MethodElicitationCreate)}, Params: form("Tell me", properties)})
+			result, err := f.RequestElicitation(ctx,
+				protocol.ElicitationRequest{
+					Request: protocol.Request{Method: string(protocol.MethodElicitationCreate)},
+					Params:  form("Tell me", properties),
+				})
 			if err != nil {
 				return nil, err
 			}
-			return protocol.NewToolResultText(fmt.Sprintf("Elicitation completed: action=%s, content=%v", result.Action, result.Content)), nil
+			return protocol.NewToolResultText(fmt.Sprintf("Elicitation completed: action=%s, content=%v", result.Action,
+				result.Content)), nil
 		}, options...)
 	}
 	asks("test_elicitation", map[string]any{"username": text, "email": text}, protocol.WithString("message"))
 	asks("test_elicitation_sep1034_defaults", map[string]any{
-		"name": map[string]any{"type": "string", "default": "John Doe"}, "age": map[string]any{"type": "integer", "default": 30},
-		"score": map[string]any{"type": "number", "default": 95.5}, "verified": map[string]any{"type": "boolean", "default": true},
-		"status": map[string]any{"type": "string", "enum": []string{"active", "inactive", "pending"}, "default": "active"},
+		"name":     map[string]any{"type": "string", "default": "John Doe"},
+		"age":      map[string]any{"type": "integer", "default": 30},
+		"score":    map[string]any{"type": "number", "default": 95.5},
+		"verified": map[string]any{"type": "boolean", "default": true},
+		"status":   map[string]any{"type": "string", "enum": []string{"active", "inactive", "pending"}, "default": "active"},
 	})
 	asks("test_elicitation_sep1330_enums", map[string]any{
 		"untitledSingle": options, "titledSingle": map[string]any{"type": "string", "oneOf": values},
-		"legacyEnum":    map[string]any{"type": "string", "enum": []string{"opt1", "opt2"}, "enumNames": []string{"Option One", "Option Two"}},
-		"untitledMulti": map[string]any{"type": "array", "items": options}, "titledMulti": map[string]any{"type": "array", "items": map[string]any{"anyOf": values}},
+		"legacyEnum": map[string]any{
+			"type": "string", "enum": []string{"opt1", "opt2"},
+			"enumNames": []string{"Option One", "Option Two"},
+		},
+		"untitledMulti": map[string]any{"type": "array", "items": options},
+		"titledMulti":   map[string]any{"type": "array", "items": map[string]any{"anyOf": values}},
 	})
 	f.tool("test_sampling", func(_ context.Context, request protocol.CallToolRequest) (*protocol.CallToolResult, error) {
 		answer := server.SamplingResponse(request.Params.InputResponses, "prompt")
@@ -260,14 +298,19 @@ func (f fixtures) addAsking() {
 }
 
 func sample(prompt string) protocol.CreateMessageParams {
-	return protocol.CreateMessageParams{MaxTokens: 100, Messages: []protocol.SamplingMessage{{Role: protocol.RoleUser, Content: protocol.NewTextContent(prompt)}}}
+	return protocol.CreateMessageParams{
+		MaxTokens: 100,
+		Messages:  []protocol.SamplingMessage{{Role: protocol.RoleUser, Content: protocol.NewTextContent(prompt)}},
+	}
 }
 
 // addRounds adds the tools that are called again with the answers of the
 // client, as the newer protocol does.
 func (f fixtures) addRounds() {
 	name := form("What is your name?", map[string]any{"name": map[string]any{"type": "string"}})
-	asks := func(tool, state string, needs func(context.Context, protocol.MultiRoundTripParams) *server.InputRequestBuilder) {
+	asks := func(tool, state string,
+		needs func(context.Context, protocol.MultiRoundTripParams) *server.InputRequestBuilder,
+	) {
 		f.tool(tool, func(ctx context.Context, request protocol.CallToolRequest) (*protocol.CallToolResult, error) {
 			if given := request.Params.RequestState; given != "" && !strings.HasPrefix(given, state+":") {
 				return nil, fmt.Errorf("the state is not ours")
@@ -279,7 +322,9 @@ func (f fixtures) addRounds() {
 		})
 	}
 	// once asks for everything until all of it is answered.
-	once := func(tool, state string, fill func(context.Context, *server.InputRequestBuilder), answered func(protocol.InputResponses) bool) {
+	once := func(tool, state string, fill func(context.Context, *server.InputRequestBuilder),
+		answered func(protocol.InputResponses) bool,
+	) {
 		asks(tool, state, func(ctx context.Context, round protocol.MultiRoundTripParams) *server.InputRequestBuilder {
 			if answered(round.InputResponses) && (round.RequestState == "" || round.RequestState == state+":1") {
 				return nil
@@ -300,12 +345,18 @@ func (f fixtures) addRounds() {
 	}
 	sampled := func(r protocol.InputResponses) bool { return server.SamplingResponse(r, "capital_question") != nil }
 	rooted := func(r protocol.InputResponses) bool { return server.RootsResponse(r, "client_roots") != nil }
-	once("test_input_required_result_elicitation", "", func(_ context.Context, b *server.InputRequestBuilder) { b.Elicit("user_name", name) }, elicited("user_name"))
-	once("test_streaming_elicitation", "", func(_ context.Context, b *server.InputRequestBuilder) { b.Elicit("user_name", name) }, elicited("user_name"))
+	once("test_input_required_result_elicitation", "", func(_ context.Context, b *server.InputRequestBuilder) {
+		b.Elicit("user_name", name)
+	}, elicited("user_name"))
+	once("test_streaming_elicitation", "", func(_ context.Context, b *server.InputRequestBuilder) {
+		b.Elicit("user_name", name)
+	}, elicited("user_name"))
 	once("test_input_required_result_sampling", "", func(_ context.Context, b *server.InputRequestBuilder) {
 		b.Sample("capital_question", sample("What is the capital of France?"))
 	}, sampled)
-	once("test_input_required_result_list_roots", "", func(_ context.Context, b *server.InputRequestBuilder) { b.Roots("client_roots") }, rooted)
+	once("test_input_required_result_list_roots", "", func(_ context.Context, b *server.InputRequestBuilder) {
+		b.Roots("client_roots")
+	}, rooted)
 	once("test_input_required_result_request_state", "request", func(_ context.Context, b *server.InputRequestBuilder) {
 		b.Elicit("confirm", form("Please confirm", map[string]any{"ok": map[string]any{"type": "boolean"}}))
 	}, elicited("confirm"))
@@ -313,7 +364,8 @@ func (f fixtures) addRounds() {
 		b.Elicit("user_name", name).Sample("capital_question", sample("Generate a greeting")).Roots("client_roots")
 	}, func(r protocol.InputResponses) bool { return elicited("user_name")(r) && sampled(r) && rooted(r) })
 	once("test_input_required_result_capabilities", "", func(ctx context.Context, b *server.InputRequestBuilder) {
-		if info := server.RequestProtocolInfoFromContext(ctx); info != nil && info.ClientCapabilities != nil && info.ClientCapabilities.Elicitation != nil {
+		if info := server.RequestProtocolInfoFromContext(ctx); info != nil && info.ClientCapabilities != nil &&
+			info.ClientCapabilities.Elicitation != nil {
 			b.Elicit("user_name", name)
 			return
 		}
@@ -323,25 +375,31 @@ func (f fixtures) addRounds() {
 }
 
 // addSealed adds the tools for which the state decides.
-func (f fixtures) addSealed(asks func(tool, state string, needs func(context.Context, protocol.MultiRoundTripParams) *server.InputRequestBuilder), name protocol.ElicitationParams) {
-	asks("test_input_required_result_multi_round", "round", func(_ context.Context, round protocol.MultiRoundTripParams) *server.InputRequestBuilder {
-		switch {
-		case server.ElicitationResponse(round.InputResponses, "step1") != nil && round.RequestState == "round:1":
-			return server.NewInputRequestBuilder("round:2").Elicit("step2", form("Which colour?", map[string]any{"color": map[string]any{"type": "string"}}))
-		case server.ElicitationResponse(round.InputResponses, "step2") != nil && round.RequestState == "round:2":
-			return nil
-		}
-		return server.NewInputRequestBuilder("round:1").Elicit("step1", name)
-	})
-	f.tool("test_input_required_result_tampered_state", func(_ context.Context, request protocol.CallToolRequest) (*protocol.CallToolResult, error) {
-		switch request.Params.RequestState {
-		case "":
-			return server.NewInputRequestBuilder("sealed").Elicit("confirm", name).ToolResult(), nil
-		case "sealed":
-			return protocol.NewToolResultText("done"), nil
-		}
-		return nil, fmt.Errorf("the state is not ours")
-	})
+func (f fixtures) addSealed(asks func(tool, state string,
+	needs func(context.Context, protocol.MultiRoundTripParams) *server.InputRequestBuilder),
+	name protocol.ElicitationParams,
+) {
+	asks("test_input_required_result_multi_round", "round",
+		func(_ context.Context, round protocol.MultiRoundTripParams) *server.InputRequestBuilder {
+			switch {
+			case server.ElicitationResponse(round.InputResponses, "step1") != nil && round.RequestState == "round:1":
+				return server.NewInputRequestBuilder("round:2").Elicit("step2",
+					form("Which colour?", map[string]any{"color": map[string]any{"type": "string"}}))
+			case server.ElicitationResponse(round.InputResponses, "step2") != nil && round.RequestState == "round:2":
+				return nil
+			}
+			return server.NewInputRequestBuilder("round:1").Elicit("step1", name)
+		})
+	f.tool("test_input_required_result_tampered_state",
+		func(_ context.Context, request protocol.CallToolRequest) (*protocol.CallToolResult, error) {
+			switch request.Params.RequestState {
+			case "":
+				return server.NewInputRequestBuilder("sealed").Elicit("confirm", name).ToolResult(), nil
+			case "sealed":
+				return protocol.NewToolResultText("done"), nil
+			}
+			return nil, fmt.Errorf("the state is not ours")
+		})
 }
 
 func (f fixtures) addResources() {
@@ -350,7 +408,8 @@ func (f fixtures) addResources() {
 	ours := hooks.OnBeforeReadResource
 	hooks.OnBeforeReadResource = nil
 	hooks.AddBeforeReadResource(func(ctx context.Context, id any, request *protocol.ReadResourceRequest) {
-		if strings.HasPrefix(request.Params.URI, "test://static-") || strings.HasPrefix(request.Params.URI, "test://template/") {
+		if strings.HasPrefix(request.Params.URI, "test://static-") ||
+			strings.HasPrefix(request.Params.URI, "test://template/") {
 			return
 		}
 		for _, hook := range ours {
@@ -358,17 +417,27 @@ func (f fixtures) addResources() {
 		}
 	})
 	add := func(uri, kind string, body protocol.ResourceContents) {
-		f.AddResource(protocol.NewResource(uri, uri, protocol.WithMIMEType(kind)), func(context.Context, protocol.ReadResourceRequest) ([]protocol.ResourceContents, error) {
-			return []protocol.ResourceContents{body}, nil
-		})
+		f.AddResource(protocol.NewResource(uri, uri, protocol.WithMIMEType(kind)),
+			func(context.Context, protocol.ReadResourceRequest) ([]protocol.ResourceContents, error) {
+				return []protocol.ResourceContents{body}, nil
+			})
 	}
-	add("test://static-text", "text/plain", protocol.TextResourceContents{URI: "test://static-text", MIMEType: "text/plain", Text: "This is the content of the static text resource."})
-	add("test://static-binary", "image/png", protocol.BlobResourceContents{URI: "test://static-binary", MIMEType: "image/png", Blob: pixel})
-	f.AddResourceTemplate(protocol.NewResourceTemplate("test://template/{id}/data", "template", protocol.WithTemplateMIMEType("application/json")),
+	add("test://static-text", "text/plain",
+		protocol.TextResourceContents{
+			URI: "test://static-text", MIMEType: "text/plain",
+			Text: "This is the content of the static text resource.",
+		})
+	add("test://static-binary", "image/png",
+		protocol.BlobResourceContents{URI: "test://static-binary", MIMEType: "image/png", Blob: pixel})
+	f.AddResourceTemplate(protocol.NewResourceTemplate("test://template/{id}/data", "template",
+		protocol.WithTemplateMIMEType("application/json")),
 		func(_ context.Context, request protocol.ReadResourceRequest) ([]protocol.ResourceContents, error) {
 			id := strings.Split(request.Params.URI, "/")[3]
 			text, err := json.Marshal(map[string]any{"id": id, "templateTest": true, "data": "Data for ID: " + id})
-			return []protocol.ResourceContents{protocol.TextResourceContents{URI: request.Params.URI, MIMEType: "application/json", Text: string(text)}}, err
+			return []protocol.ResourceContents{protocol.TextResourceContents{
+				URI:      request.Params.URI,
+				MIMEType: "application/json", Text: string(text),
+			}}, err
 		})
 }
 
@@ -389,23 +458,34 @@ func says(list ...protocol.Content) *protocol.GetPromptResult {
 }
 
 func (f fixtures) addPrompts() {
-	f.prompt("test_simple_prompt", nil, func(context.Context, protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
-		return says(protocol.NewTextContent("This is a simple prompt for testing.")), nil
-	})
-	f.prompt("test_prompt_with_arguments", []string{"arg1", "arg2"}, func(_ context.Context, request protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
-		given := request.Params.Arguments
-		return says(protocol.NewTextContent(fmt.Sprintf("Prompt with arguments: arg1='%s', arg2='%s'", given["arg1"], given["arg2"]))), nil
-	})
-	f.prompt("test_prompt_with_embedded_resource", []string{"resourceUri"}, func(_ context.Context, request protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
-		return says(embedded(request.Params.Arguments["resourceUri"], "text/plain", "Embedded resource content for testing."), protocol.NewTextContent("Please process it.")), nil
-	})
-	f.prompt("test_prompt_with_image", nil, func(context.Context, protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
-		return says(protocol.NewImageContent(pixel, "image/png"), protocol.NewTextContent("Please analyze the image above.")), nil
-	})
-	f.prompt("test_input_required_result_prompt", nil, func(_ context.Context, request protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
-		if answer := server.ElicitationResponse(request.Params.InputResponses, "user_context"); answer != nil {
-			return says(protocol.NewTextContent(fmt.Sprint(answer.Content))), nil
-		}
-		return server.NewInputRequestBuilder("").Elicit("user_context", form("What context?", map[string]any{"context": map[string]any{"type": "string"}})).PromptResult(), nil
-	})
+	f.prompt("test_simple_prompt", nil,
+		func(context.Context, protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
+			return says(protocol.NewTextContent("This is a simple prompt for testing.")), nil
+		})
+	f.prompt("test_prompt_with_arguments", []string{"arg1", "arg2"},
+		func(_ context.Context, request protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
+			given := request.Params.Arguments
+			return says(protocol.NewTextContent(fmt.Sprintf("Prompt with arguments: arg1='%s', arg2='%s'", given["arg1"],
+				given["arg2"]))), nil
+		})
+	f.prompt("test_prompt_with_embedded_resource", []string{"resourceUri"},
+		func(_ context.Context, request protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
+			return says(embedded(request.Params.Arguments["resourceUri"], "text/plain",
+				"Embedded resource content for testing."),
+				protocol.NewTextContent("Please process it.")), nil
+		})
+	f.prompt("test_prompt_with_image", nil,
+		func(context.Context, protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
+			return says(protocol.NewImageContent(pixel, "image/png"),
+					protocol.NewTextContent("Please analyze the image above.")),
+				nil
+		})
+	f.prompt("test_input_required_result_prompt", nil,
+		func(_ context.Context, request protocol.GetPromptRequest) (*protocol.GetPromptResult, error) {
+			if answer := server.ElicitationResponse(request.Params.InputResponses, "user_context"); answer != nil {
+				return says(protocol.NewTextContent(fmt.Sprint(answer.Content))), nil
+			}
+			return server.NewInputRequestBuilder("").Elicit("user_context",
+				form("What context?", map[string]any{"context": map[string]any{"type": "string"}})).PromptResult(), nil
+		})
 }

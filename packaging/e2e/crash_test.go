@@ -130,14 +130,16 @@ func (c *crash) run(parts ...func(context.Context)) (stop func()) {
 }
 
 func (c *crash) writeConfig() {
-	text := fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  home: {kind: influxdb, url: %q, database: %q}\nchannels:\n",
+	text := fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  home: {kind: influxdb, url: %q, "+
+		"database: %q}\nchannels:\n",
 		c.dir, c.listen, c.influx.URL, c.influx.DB)
 	wording, err := json.Marshal(crashWording)
 	if err != nil {
 		c.Fatal(err)
 	}
 	for i, r := range c.receivers {
-		text += fmt.Sprintf("  hook%d: {url: \"generic://%s/?disabletls=yes&template=json\", timeout: 1s, template: {text: %s}}\n", i, r.address, wording)
+		text += fmt.Sprintf("  hook%d: {url: \"generic://%s/?disabletls=yes&template=json\", timeout: 1s, template: {text: "+
+			"%s}}\n", i, r.address, wording)
 	}
 	text += fmt.Sprintf("operators: [hook%d]\n", crashSensors)
 	if err := os.WriteFile(c.config, []byte(text), 0o600); err != nil {
@@ -147,8 +149,10 @@ func (c *crash) writeConfig() {
 
 func (c *crash) createRules() {
 	for i := range crashSensors {
-		out, code := c.site.run("rules", "create", "--allow-unknown", "--title", fmt.Sprint("Hot ", i), "--measurement", "heat", "--field", "v",
-			"--where", fmt.Sprint("sensor=", i), "--aggregation", "latest", "--window", "2s", "--above", "50", "--channel", fmt.Sprint("hook", i))
+		out, code := c.site.run("rules", "create", "--allow-unknown", "--title", fmt.Sprint("Hot ", i), "--measurement",
+			"heat", "--field", "v",
+			"--where", fmt.Sprint("sensor=", i), "--aggregation", "latest", "--window", "2s", "--above", "50", "--channel",
+			fmt.Sprint("hook", i))
 		if code != 0 {
 			c.Fatal(out)
 		}
@@ -257,7 +261,8 @@ func (c *crash) do(args ...string) bool {
 	from := time.Now()
 	out, code := c.site.run(args...)
 	c.remember(func() {
-		c.said = append(c.said, fmt.Sprintf("%s to %s: %q exit %d %q", from.UTC().Format("15:04:05.000"), time.Now().UTC().Format("15:04:05.000"), args, code, out))
+		c.said = append(c.said, fmt.Sprintf("%s to %s: %q exit %d %q", from.UTC().Format("15:04:05.000"),
+			time.Now().UTC().Format("15:04:05.000"), args, code, out))
 	})
 	return code == 0
 }
@@ -316,10 +321,12 @@ func (c *crash) judgeEpisodes() {
 		case c.named(e):
 			away++
 		default:
-			c.Errorf("sensor %d, %d: hot from %s to %s, and nobody was told", e.sensor, e.value, e.from.Format(time.TimeOnly), e.to.Format(time.TimeOnly))
+			c.Errorf("sensor %d, %d: hot from %s to %s, and nobody was told", e.sensor, e.value, e.from.Format(time.TimeOnly),
+				e.to.Format(time.TimeOnly))
 		}
 	}
-	c.Logf("%d episodes: %d told and ended, %d named in a message of tocsin's own, %d ended under a silence", len(c.episodes), told, away, hushed)
+	c.Logf("%d episodes: %d told and ended, %d named in a message of tocsin's own, %d ended under a silence",
+		len(c.episodes), told, away, hushed)
 	if told < len(c.episodes)/4 {
 		c.Errorf("only %d of %d episodes were told: the test shows little", told, len(c.episodes))
 	}
@@ -365,13 +372,15 @@ func (c *crash) judgeActs() {
 	}
 	for sensor, a := range c.edits {
 		c.judgeAct(fmt.Sprint("edit of sensor ", sensor), a, func(text string) bool {
-			return count(`SELECT COUNT(*) FROM rules WHERE name = ? AND body LIKE '%' || ? || '%'`, fmt.Sprint("hot_", sensor), text+`"`) > 0
+			return count(`SELECT COUNT(*) FROM rules WHERE name = ? AND body LIKE '%' || ? || '%'`, fmt.Sprint("hot_", sensor),
+				text+`"`) > 0
 		})
 	}
 	if n := count(`SELECT COUNT(*) FROM silences`); n < len(c.silenced) {
 		c.Errorf("%d silences were accepted, %d are stored", len(c.silenced), n)
 	}
-	c.Logf("%d acknowledgements, %d silences and the edits of %d rules are there", len(c.acks), len(c.silenced), len(c.edits))
+	c.Logf("%d acknowledgements, %d silences and the edits of %d rules are there", len(c.acks), len(c.silenced),
+		len(c.edits))
 }
 
 // judgeAct looks whether an act that was accepted is there still, or a later try.

@@ -33,13 +33,15 @@ func TestWhoMayUseTheSocketNeedsNoSudo(t *testing.T) {
 		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	if out, err := asNobody("channels", "add", "phone", "--url-file", url); err == nil || !strings.Contains(out, "sudo usermod -aG tocsin nobody") {
+	if out, err := asNobody("channels", "add", "phone", "--url-file", url); err == nil ||
+		!strings.Contains(out, "sudo usermod -aG tocsin nobody") {
 		t.Errorf("who may use nothing: %v, %s", err, out)
 	}
 	if err := os.Chmod(filepath.Join(s.dir, "tocsin.sock"), 0o666); err != nil { // as for a member of the group
 		t.Fatal(err)
 	}
-	if out, err := asNobody("channels", "add", "phone", "--url-file", url); err != nil || !strings.Contains(out, "Added channel phone") {
+	if out, err := asNobody("channels", "add", "phone", "--url-file", url); err != nil ||
+		!strings.Contains(out, "Added channel phone") {
 		t.Errorf("%v, %s", err, out)
 	}
 	if out, err := asNobody("channels", "test", "phone"); err != nil || !strings.Contains(out, "Delivered") {

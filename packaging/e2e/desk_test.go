@@ -19,7 +19,8 @@ func newDeskSite(t *testing.T) *site {
 	t.Helper()
 	s := newQuietSite(t)
 	s.hook = newHook(t)
-	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live}\nchannels:\n  hook: {url: \"generic://%s/alerts?disabletls=yes&template=json\"}\n",
+	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live}\nchannels:\n  hook: "+
+		"{url: \"generic://%s/alerts?disabletls=yes&template=json\"}\n",
 		s.dir, s.listen, s.hook.address))
 	return s
 }
@@ -55,7 +56,8 @@ func TestTheDaemonStoresChannelsForThoseWhoMayAsk(t *testing.T) {
 	}
 	s.wants(0, "Added channel before (generic).", "channels", "add", "before", "--url-file", url)
 	d = s.serve()
-	s.wants(0, "Added channel phone (generic). Test it with: tocsin channels test phone", "channels", "add", "phone", "--url-file", url, "--fallback", "hook", "--quiet", "22:00-07:00", "--quiet-zone", "Europe/Berlin")
+	s.wants(0, "Added channel phone (generic). Test it with: tocsin channels test phone", "channels", "add", "phone",
+		"--url-file", url, "--fallback", "hook", "--quiet", "22:00-07:00", "--quiet-zone", "Europe/Berlin")
 	if !strings.Contains(d.log.String(), `msg="channel added" channel=phone kind=generic by=`) {
 		t.Error("the daemon did not store it")
 	}

@@ -87,12 +87,14 @@ func (s *snippets) tryRule() {
 	if !strings.Contains(rule, "name:") {
 		rule += "name: it\n"
 	}
-	if own := strings.Contains(rule, "type: expression") || strings.Contains(rule, "type: query"); !own && !strings.Contains(rule, "measurement:") {
+	if own := strings.Contains(rule, "type: expression") || strings.Contains(rule, "type: query"); !own &&
+		!strings.Contains(rule, "measurement:") {
 		rule += "measurement: temperature\nfield: celsius\n"
 	}
 	s.write("rule.yaml", asList(rule))
-	s.write("it.test.yaml", "rule_files: [rule.yaml]\ntests:\n- series: [{series: other, field: celsius, values: 1x9}]\n  expect: [{rule: "+
-		regexp.MustCompile(`(?m)^name: (.*)`).FindStringSubmatch(rule)[1]+", at: 1m, firing: []}]\n")
+	s.write("it.test.yaml",
+		"rule_files: [rule.yaml]\ntests:\n- series: [{series: other, field: celsius, values: 1x9}]\n  expect: [{rule: "+
+			regexp.MustCompile(`(?m)^name: (.*)`).FindStringSubmatch(rule)[1]+", at: 1m, firing: []}]\n")
 	out, err := s.run("rules", "test", "it.test.yaml")
 	var exit *exec.ExitError
 	judged := err == nil || errors.As(err, &exit) && exit.ExitCode() == 1
@@ -112,7 +114,8 @@ func (s *snippets) checkConfig() {
 	s.Helper()
 	config := s.block
 	if strings.HasPrefix(config, "template:") {
-		config = "channels:\n  phone:\n    url: ntfy://ntfy.sh/t\n    " + strings.ReplaceAll(strings.TrimSpace(config), "\n", "\n    ") + "\n"
+		config = "channels:\n  phone:\n    url: ntfy://ntfy.sh/t\n    " +
+			strings.ReplaceAll(strings.TrimSpace(config), "\n", "\n    ") + "\n"
 	}
 	config = ofAFile.ReplaceAllStringFunc(config, func(found string) string {
 		name := filepath.Base(ofAFile.FindStringSubmatch(found)[1])

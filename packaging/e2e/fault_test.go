@@ -61,7 +61,10 @@ func harmsOf(file string) []harm {
 // faults are the harms that a test tries: of the whole table when TESTS_FULL is
 // set, else one of each kind.
 func faults(full map[string]bool) (out []harm) {
-	for _, file := range []string{"tocsin.db", "tocsin.db-wal", "tocsin.db-shm", "channels.key", "daemon.lock", "tocsin.mark", "backups"} {
+	for _, file := range []string{
+		"tocsin.db", "tocsin.db-wal", "tocsin.db-shm", "channels.key", "daemon.lock",
+		"tocsin.mark", "backups",
+	} {
 		for _, h := range harmsOf(file) {
 			if (os.Getenv("TESTS_FULL") != "" || full[file+" "+h.name]) && !(file == "backups" && h.name != "deleted") {
 				out = append(out, h)
@@ -82,7 +85,10 @@ type stage struct {
 // newStage watches an InfluxDB, or without one a live source.
 func newStage(t *testing.T, influx *sourcetest.Server) *stage {
 	t.Helper()
-	s := &stage{site: &site{T: t, dir: t.TempDir(), listen: freeAddress(t), influx: influx, hook: newHook(t)}, late: newHook(t)}
+	s := &stage{
+		site: &site{T: t, dir: t.TempDir(), listen: freeAddress(t), influx: influx, hook: newHook(t)},
+		late: newHook(t),
+	}
 	source := "{kind: live}"
 	if influx != nil {
 		source = fmt.Sprintf("{kind: influxdb, url: %q, database: %q}", influx.URL, influx.DB)
@@ -115,12 +121,18 @@ func (s *stage) must(want string, args ...string) {
 func (s *stage) play() {
 	s.Helper()
 	url := filepath.Join(s.dir, "phone.url")
-	if err := os.WriteFile(url, []byte("generic://"+s.hook.address+"/phone?disabletls=yes&template=json\n"), 0o600); err != nil {
+	if err := os.WriteFile(url, []byte("generic://"+s.hook.address+"/phone?disabletls=yes&template=json\n"),
+		0o600); err != nil {
 		s.Fatal(err)
 	}
 	s.must("Added", "channels", "add", "phone", "--url-file", url)
-	for _, r := range []struct{ title, above, channel string }{{"Spare", "1000", "hook"}, {"Too warm", "-15", "hook"}, {"Late one", "-15", "late"}} {
-		s.must("Created", "rules", "create", "--title", r.title, "--measurement", "temperature", "--field", "celsius", "--above", r.above, "--channel", r.channel)
+	for _, r := range []struct{ title, above, channel string }{
+		{"Spare", "1000", "hook"},
+		{"Too warm", "-15", "hook"},
+		{"Late one", "-15", "late"},
+	} {
+		s.must("Created", "rules", "create", "--title", r.title, "--measurement", "temperature", "--field", "celsius",
+			"--above", r.above, "--channel", r.channel)
 	}
 	s.must("", "silences", "add", "--rule", "spare", "--for", "2h", "--comment", "kept")
 	s.until("it fires", s.hook.heard("Too warm"))
@@ -168,7 +180,8 @@ func TestAnyFileGoesWrongUnderTheDaemon(t *testing.T) {
 	// What SQLite or the daemon mends by itself is not worth a message.
 	silent := map[string]bool{"daemon.lock": true, "tocsin.mark": true, "backups": true, "tocsin.db-shm garbage": true}
 	for _, h := range faults(map[string]bool{
-		"tocsin.db emptied": true, "tocsin.db-wal deleted": true, "tocsin.db-wal halved": true, "channels.key deleted": true, "daemon.lock deleted": true,
+		"tocsin.db emptied": true, "tocsin.db-wal deleted": true, "tocsin.db-wal halved": true, "channels.key deleted": true,
+		"daemon.lock deleted": true,
 	}) {
 		t.Run(h.file+" "+h.name, func(t *testing.T) {
 			s := newStage(t, influx)
@@ -224,7 +237,8 @@ func TestAnyFileGoesWrongBeforeTheStart(t *testing.T) {
 	site := &site{T: t, influx: influx}
 	defer site.feed(-2)()
 	for _, h := range faults(map[string]bool{
-		"tocsin.db deleted": true, "tocsin.db emptied": true, "tocsin.db-wal deleted": true, "tocsin.db-wal a directory": true, "channels.key emptied": true,
+		"tocsin.db deleted": true, "tocsin.db emptied": true, "tocsin.db-wal deleted": true,
+		"tocsin.db-wal a directory": true, "channels.key emptied": true,
 	}) {
 		t.Run(h.file+" "+h.name, func(t *testing.T) {
 			s := newStage(t, influx)
@@ -258,7 +272,8 @@ func TestAnyFileGoesWrongBeforeTheStart(t *testing.T) {
 			case told():
 				t.Errorf("people were told, and all is there: %q", s.hook.texts())
 			}
-			if out, code := s.run("rules", "list"); code != 0 || !strings.Contains(out, "too_warm") || !strings.Contains(out, "late_one") {
+			if out, code := s.run("rules", "list"); code != 0 || !strings.Contains(out, "too_warm") ||
+				!strings.Contains(out, "late_one") {
 				t.Errorf("the rules: exit %d, %s", code, out)
 			}
 			s.late.come()

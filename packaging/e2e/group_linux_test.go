@@ -38,7 +38,8 @@ func newMachine(t *testing.T, group int) *machine {
 	}
 	m := &machine{site: newDeskSite(t)}
 	m.hook.come()
-	m.write(fmt.Sprintf("listen: %s\nevery: 1s\nsources:\n  live: {kind: live}\nchannels:\n  hook: {url: \"generic://%s/alerts?disabletls=yes&template=json\"}\n", m.listen, m.hook.address))
+	m.write(fmt.Sprintf("listen: %s\nevery: 1s\nsources:\n  live: {kind: live}\nchannels:\n  hook: {url: "+
+		"\"generic://%s/alerts?disabletls=yes&template=json\"}\n", m.listen, m.hook.address))
 	m.home = filepath.Join(m.dir, "home")
 	groups := filepath.Join(m.dir, "group")
 	for _, err := range []error{
@@ -59,7 +60,8 @@ for dir in /run /var/lib; do
 	mount -t tmpfs -o mode=755 tmpfs $dir && mkdir -m 750 $dir/tocsin && chown "$1:$2" $dir/tocsin || exit 1
 done
 exec setpriv --reuid "$1" --regid "$2" --clear-groups "$3" serve --config "$4"`
-	m.daemon = m.start(exec.Command("unshare", "--mount", "sh", "-c", places, "sh", groups, strconv.Itoa(theDaemon), strconv.Itoa(group), binary, m.config), "/run/tocsin")
+	m.daemon = m.start(exec.Command("unshare", "--mount", "sh", "-c", places, "sh", groups, strconv.Itoa(theDaemon),
+		strconv.Itoa(group), binary, m.config), "/run/tocsin")
 	m.until("the socket is there", func() bool { return strings.Contains(m.daemon.log.String(), "local socket opened") })
 	return m
 }
@@ -105,10 +107,12 @@ func TestMembersOfTheGroupAskTheRunningDaemon(t *testing.T) {
 		{[]string{"channels", "test", "hook"}, 0, "Delivered"},
 		{[]string{"silences", "add", "--everything", "--for", "1h"}, 1, "sudo -u tocsin"},
 	} {
-		if out, code := m.as(theDaemon, call, tt.args...); code != tt.code && tt.code != anyCode || !strings.Contains(out, tt.want) || strings.Contains(out, "tocsin serve") {
+		if out, code := m.as(theDaemon, call, tt.args...); code != tt.code && tt.code != anyCode ||
+			!strings.Contains(out, tt.want) || strings.Contains(out, "tocsin serve") {
 			t.Errorf("a member's %q: exit %d, %s; want exit %d and %q", tt.args, code, out, tt.code, tt.want)
 		}
-		if out, code := m.as(aPerson, call, tt.args...); code == 0 && tt.args[0] != "mcp" || !strings.Contains(out, "sudo usermod -aG tocsin") || strings.Contains(out, "Too warm") {
+		if out, code := m.as(aPerson, call, tt.args...); code == 0 && tt.args[0] != "mcp" ||
+			!strings.Contains(out, "sudo usermod -aG tocsin") || strings.Contains(out, "Too warm") {
 			t.Errorf("a stranger's %q: exit %d, %s", tt.args, code, out)
 		}
 	}
@@ -121,13 +125,16 @@ func TestMembersOfTheGroupAskTheRunningDaemon(t *testing.T) {
 func TestAnAlertOfTheDaemonIsAcknowledgedByAMember(t *testing.T) {
 	m := newMachine(t, theDaemon)
 	id := m.fire()
-	if out, code := m.as(theDaemon, "", "alerts", "ack", id[:6], "--note", "seen"); code != 0 || !strings.Contains(out, "Too warm is acknowledged") {
+	if out, code := m.as(theDaemon, "", "alerts", "ack", id[:6], "--note", "seen"); code != 0 ||
+		!strings.Contains(out, "Too warm is acknowledged") {
 		t.Errorf("ack: exit %d, %s", code, out)
 	}
-	if out, code := m.as(theDaemon, "", "alerts", "show", id[:6]); code != 0 || !strings.Contains(out, fmt.Sprintf("by uid %d", aPerson)) || !strings.Contains(out, "seen") {
+	if out, code := m.as(theDaemon, "", "alerts", "show", id[:6]); code != 0 ||
+		!strings.Contains(out, fmt.Sprintf("by uid %d", aPerson)) || !strings.Contains(out, "seen") {
 		t.Errorf("show: exit %d, %s", code, out)
 	}
-	if out, code := m.as(theDaemon, "", "alerts", "show", "nothing"); code != 3 || !strings.Contains(out, "there is no alert") {
+	if out, code := m.as(theDaemon, "", "alerts", "show", "nothing"); code != 3 ||
+		!strings.Contains(out, "there is no alert") {
 		t.Errorf("no such alert: exit %d, %s", code, out)
 	}
 }
@@ -165,7 +172,10 @@ func TestTheServiceGoesBeforeAnOldTrialInTheHome(t *testing.T) {
 func TestADaemonOutsideTheGroupSaysWhoCannotUseItsSocket(t *testing.T) {
 	m := newMachine(t, aPerson)
 	log := m.daemon.log.String()
-	for _, want := range []string{"level=WARN", "may not use the local socket", "operation not permitted", "Group=tocsin", "usermod -aG tocsin"} {
+	for _, want := range []string{
+		"level=WARN", "may not use the local socket", "operation not permitted", "Group=tocsin",
+		"usermod -aG tocsin",
+	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log does not say %q:\n%s", want, log)
 		}
@@ -175,7 +185,8 @@ func TestADaemonOutsideTheGroupSaysWhoCannotUseItsSocket(t *testing.T) {
 // fire makes a rule as the daemon's user and waits for its alert.
 func (m *machine) fire() (id string) {
 	m.Helper()
-	if out, code := m.run(theDaemon, theDaemon, "", "rules", "create", "--title", "Too warm", "--measurement", "room", "--field", "celsius", "--above", "20", "--allow-unknown"); code != 0 {
+	if out, code := m.run(theDaemon, theDaemon, "", "rules", "create", "--title", "Too warm", "--measurement", "room",
+		"--field", "celsius", "--above", "20", "--allow-unknown"); code != 0 {
 		m.Fatalf("rules create: exit %d, %s", code, out)
 	}
 	resp, err := http.Post("http://"+m.listen+"/write", "text/plain", strings.NewReader("room celsius=30"))

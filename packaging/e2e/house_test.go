@@ -103,7 +103,8 @@ func eachHouse(t *testing.T, test func(*testing.T, house)) {
 
 func list(t *testing.T, system string) house {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Standard,Imports,GoFiles,Module", "./...")
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Standard,Imports,GoFiles,Module",
+		"./...")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
@@ -182,7 +183,8 @@ func TestCodeLivesInItsFoldersOnly(t *testing.T) {
 			case path.Dir(r.name()) == documents && suite(r.name()):
 			case r.name() == binaryTests && len(r.GoFiles) == 0:
 			case !centre(top) || !deep || strings.Contains(leaf, "/"):
-				t.Errorf("%s: code lives in main, in %s, in their leaves, in migrations and in packaging/docs", r.name(), slices.Sorted(maps.Keys(mayImport)))
+				t.Errorf("%s: code lives in main, in %s, in their leaves, in migrations and in packaging/docs", r.name(),
+					slices.Sorted(maps.Keys(mayImport)))
 			}
 		}
 	})
@@ -211,7 +213,9 @@ func TestTheCentreKnowsNoDriverAndNoProtocol(t *testing.T) {
 	eachHouse(t, func(t *testing.T, h house) {
 		for folder := range mayImport {
 			for _, imported := range h[module+"/"+folder].Imports {
-				if slices.ContainsFunc(protocols, func(p string) bool { return imported == p || strings.HasPrefix(imported, p+"/") }) {
+				if slices.ContainsFunc(protocols, func(p string) bool {
+					return imported == p || strings.HasPrefix(imported, p+"/")
+				}) {
 					t.Errorf("%s imports %s", folder, imported)
 				}
 			}
@@ -264,7 +268,8 @@ func TestLeavesImportTheCentreAndNoSibling(t *testing.T) {
 				case path.Dir(imported) == parent && h.pure(imported) && !suite(imported):
 				case suite(r.name()) && imported == "rules/sqlite": // tests stand on the real store
 				default:
-					t.Errorf("%s imports %s; a leaf imports the centre, of its rooms below another those of its parent, and its parent's pure sub-packages", r.name(), imported)
+					t.Errorf("%s imports %s; a leaf imports the centre, of its rooms below another those of its parent, and its "+
+						"parent's pure sub-packages", r.name(), imported)
 				}
 			}
 		}
@@ -321,7 +326,8 @@ func TestEachModuleHasItsImporters(t *testing.T) {
 func TestNothingNamesAMachine(t *testing.T) {
 	// Written so that this file does not find itself.
 	foreign := regexp.MustCompile(`(^|[^\w.])/wor[k]/|(^|[^\w/])share[d]/|prox[y]\.golang\.org|su[m]\.golang\.org|registr[y]\.npmjs\.org|de[b]\.debian\.org`)
-	files, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	files, err := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others",
+		"--exclude-standard").Output()
 	if err != nil {
 		t.Fatalf("git ls-files: %v", err)
 	}

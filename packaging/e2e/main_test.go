@@ -306,7 +306,8 @@ func TestMainJob(t *testing.T) {
 	claude := s.claude()
 	made := s.call(claude, "create_alert_rule", map[string]any{
 		"title": "Freezer too warm", "measurement": "temperature", "field": "celsius", "group_by": "sensor",
-		"condition": map[string]any{"aggregation": "avg", "window": "3s", "operator": ">", "value": "-15"}, "cooldown_minutes": 0,
+		"condition":        map[string]any{"aggregation": "avg", "window": "3s", "operator": ">", "value": "-15"},
+		"cooldown_minutes": 0,
 	})
 	rule := made["rule"].(map[string]any)["id"].(string)
 	stop()
@@ -329,7 +330,8 @@ func TestMainJob(t *testing.T) {
 	s.hook.come()
 	d = s.serve()
 	s.until("the message arrives", s.hook.heard("Freezer too warm"))
-	acked := s.call(claude, "acknowledge_alert", map[string]any{"id": alert["id"], "note": "door was open"})["alert"].(map[string]any)
+	acked := s.call(claude, "acknowledge_alert",
+		map[string]any{"id": alert["id"], "note": "door was open"})["alert"].(map[string]any)
 	if acked["status"] != "acknowledged" {
 		t.Fatalf("acknowledged alert = %v", acked)
 	}
@@ -380,7 +382,10 @@ func TestTheDatabaseGoesWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string][]byte{filepath.Join(backups, "tocsin-20260101.db"): whole, database: []byte(strings.Repeat("damaged ", 1000))} {
+	for name, text := range map[string][]byte{
+		filepath.Join(backups, "tocsin-20260101.db"): whole,
+		database: []byte(strings.Repeat("damaged ", 1000)),
+	} {
 		if err := os.WriteFile(name, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -406,12 +411,19 @@ func TestDaemonManners(t *testing.T) {
 	s.influx.Write(fmt.Sprintf("temperature,sensor=a celsius=-18 %d", time.Now().UnixNano()))
 	s.hook.come()
 	d := s.serve()
-	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--above", "-15"); code != 0 {
+	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius",
+		"--above", "-15"); code != 0 {
 		t.Fatal(out)
 	}
 	for _, tt := range []struct{ name, setting, want string }{
-		{"of the same config", "TOCSIN_LOG=info", fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid)},
-		{"on the same data", "TOCSIN_LISTEN=" + freeAddress(t), fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid)},
+		{
+			"of the same config", "TOCSIN_LOG=info",
+			fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid),
+		},
+		{
+			"on the same data", "TOCSIN_LISTEN=" + freeAddress(t),
+			fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid),
+		},
 		{"on the same port", "TOCSIN_DATA_DIR=" + t.TempDir(), "cannot listen on " + s.listen},
 	} {
 		second := exec.Command(binary, "serve", "--config", s.config)
@@ -426,11 +438,14 @@ func TestDaemonManners(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.reload(d, string(text)+"chanels: {}\n", "did you mean channels?")
-	s.reload(d, strings.Replace(string(text), "channels:", "channels:\n  second: {url: \"generic://127.0.0.1:9/x?disabletls=yes\"}", 1), "config reloaded")
+	s.reload(d, strings.Replace(string(text), "channels:",
+		"channels:\n  second: {url: \"generic://127.0.0.1:9/x?disabletls=yes\"}", 1), "config reloaded")
 	s.until("the new channel is there", func() bool { return strings.Contains(s.get("/status"), `"second"`) })
 
 	s.influx.Stop()
-	s.until("status tells that InfluxDB is down", func() bool { return strings.Contains(s.get("/status"), `"down_since"`) })
+	s.until("status tells that InfluxDB is down", func() bool {
+		return strings.Contains(s.get("/status"), `"down_since"`)
+	})
 	if got := s.get("/ready"); !strings.Contains(got, "degraded") {
 		t.Errorf("ready without InfluxDB: %s", got)
 	}

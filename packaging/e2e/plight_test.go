@@ -65,7 +65,8 @@ func (p *plight) open(influx string) {
 		scheme = "https"
 		p.front.Listener = masked{p.front.Listener, keys.TLS, func() bool { return !p.in.Load() }}
 		file := filepath.Join(p.dir, "ca.pem")
-		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: keys.Certificate().Raw}), 0o600); err != nil {
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: keys.Certificate().Raw}),
+			0o600); err != nil {
 			p.Fatal(err)
 		}
 		p.env = []string{"SSL_CERT_FILE=" + file}
@@ -105,7 +106,10 @@ func (p *plight) answer(w http.ResponseWriter, r *http.Request, body []byte, res
 	if p.in.Load() && p.play != nil && r.URL.Path == "/query" {
 		p.met.Add(1)
 		query := form.FormValue("q")
-		p.play(asked{ResponseWriter: w, query: query, statements: strings.Count(query, ";") + 1, real: real, gone: r.Context().Done()})
+		p.play(asked{
+			ResponseWriter: w, query: query, statements: strings.Count(query, ";") + 1, real: real,
+			gone: r.Context().Done(),
+		})
 		return
 	}
 	for _, name := range []string{"Content-Type", "X-Influxdb-Version"} {

@@ -75,7 +75,8 @@ func TestRestoreLooksBeforeItReplaces(t *testing.T) {
 	s := newStage(t, nil)
 	d := s.serve()
 	url := filepath.Join(s.dir, "phone.url")
-	if err := os.WriteFile(url, []byte("generic://"+s.hook.address+"/phone?disabletls=yes&template=json\n"), 0o600); err != nil {
+	if err := os.WriteFile(url, []byte("generic://"+s.hook.address+"/phone?disabletls=yes&template=json\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.must("Added", "channels", "add", "phone", "--url-file", url)
@@ -122,11 +123,23 @@ func TestRestoreLooksBeforeItReplaces(t *testing.T) {
 		{archive(t, in("out.tar"), entry{"../tocsin.db", tar.TypeReg, database}), "which no backup has"},
 		{archive(t, in("twice.tar"), ours, ours), "two tocsin.db"},
 		{archive(t, in("short.tar"), ours, entry{"channels.key", tar.TypeReg, []byte("short")}), "5 bytes instead of 32"},
-		{archive(t, in("big.tar"), ours, entry{"channels.key", tar.TypeReg, make([]byte, 5000)}), "channels.key is too large"},
-		{archive(t, in("wrong.tar"), ours, entry{"channels.key", tar.TypeReg, bytes.Repeat([]byte("k"), 32)}), "opens none of its 1 stored channels"},
+		{
+			archive(t, in("big.tar"), ours, entry{"channels.key", tar.TypeReg, make([]byte, 5000)}),
+			"channels.key is too large",
+		},
+		{
+			archive(t, in("wrong.tar"), ours, entry{"channels.key", tar.TypeReg, bytes.Repeat([]byte("k"), 32)}),
+			"opens none of its 1 stored channels",
+		},
 		{archive(t, in("none.tar"), entry{"tocsin.db", tar.TypeReg, nil}), "is empty"},
-		{spoilt(t, plain, in("spy.db"), `CREATE TRIGGER spy AFTER INSERT ON tokens BEGIN DELETE FROM rules; END`), "trigger spy is not ours"},
-		{spoilt(t, plain, in("view.db"), `DROP TABLE secrets; CREATE VIEW secrets AS SELECT 'a' AS name, x'00' AS value`), "secrets is not ours"},
+		{
+			spoilt(t, plain, in("spy.db"), `CREATE TRIGGER spy AFTER INSERT ON tokens BEGIN DELETE FROM rules; END`),
+			"trigger spy is not ours",
+		},
+		{
+			spoilt(t, plain, in("view.db"), `DROP TABLE secrets; CREATE VIEW secrets AS SELECT 'a' AS name, x'00' AS value`),
+			"secrets is not ours",
+		},
 		{spoilt(t, plain, in("less.db"), `DROP TABLE audit`), "is missing"},
 	} {
 		out, code := s.run("restore", "--yes", tt.file)
@@ -137,8 +150,10 @@ func TestRestoreLooksBeforeItReplaces(t *testing.T) {
 			t.Fatalf("%s: the data directory changed from %s to %s", tt.file, before, now)
 		}
 	}
-	planted := spoilt(t, plain, in("planted.db"), `INSERT INTO tokens (id, name, sum, scope, author, door, created_at) VALUES ('x', 'backdoor', x'00', 'admin', 'eve', 'cli', 0)`)
-	if out, code := s.run("restore", planted); code != 2 || !strings.Contains(out, `token "backdoor" (admin), made by eve`) || !strings.Contains(out, "add --yes") {
+	planted := spoilt(t, plain, in("planted.db"),
+		`INSERT INTO tokens (id, name, sum, scope, author, door, created_at) VALUES ('x', 'backdoor', x'00', 'admin', 'eve', 'cli', 0)`)
+	if out, code := s.run("restore", planted); code != 2 ||
+		!strings.Contains(out, `token "backdoor" (admin), made by eve`) || !strings.Contains(out, "add --yes") {
 		t.Errorf("a planted token: exit %d, %s", code, out)
 	}
 	s.must(`token "laptop" (read)`, "restore", "--yes", whole)
@@ -183,7 +198,8 @@ func TestARestoredStateStands(t *testing.T) {
 	create := func(names ...string) {
 		t.Helper()
 		for _, name := range names {
-			s.must("Created", "rules", "create", "--title", name, "--measurement", "temperature", "--field", "celsius", "--above", "-15", "--channel", "hook")
+			s.must("Created", "rules", "create", "--title", name, "--measurement", "temperature", "--field", "celsius",
+				"--above", "-15", "--channel", "hook")
 			s.until("the daemon knows the rule", func() bool { return strings.Contains(s.hook.texts(), name) })
 		}
 	}

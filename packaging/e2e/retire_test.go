@@ -15,7 +15,8 @@ func TestASeriesIsRetired(t *testing.T) {
 	defer s.feed(-18)()
 	s.hook.come()
 	d := s.serve()
-	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--window", "2s", "--above", "-15", "--group-by", "sensor", "--cooldown", "0s"); code != 0 {
+	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius",
+		"--window", "2s", "--above", "-15", "--group-by", "sensor", "--cooldown", "0s"); code != 0 {
 		t.Fatal(out)
 	}
 	s.influx.Write(fmt.Sprintf("temperature,sensor=attic celsius=-2 %d", time.Now().UnixNano()))
@@ -25,7 +26,8 @@ func TestASeriesIsRetired(t *testing.T) {
 	if out, code := s.run("rules", "series", "too_warm"); code != 0 || !strings.Contains(out, "sensor=attic  firing") {
 		t.Fatalf("exit %d, series: %s", code, out)
 	}
-	if out, code := s.run("rules", "retire", "too_warm", "sensor=cellar"); code != 3 || !strings.Contains(out, "knows no series") {
+	if out, code := s.run("rules", "retire", "too_warm", "sensor=cellar"); code != 3 ||
+		!strings.Contains(out, "knows no series") {
 		t.Errorf("a series that is not known: exit %d, %s", code, out)
 	}
 	if out, code := s.run("rules", "retire", "too_warm", "sensor=attic"); code != 0 {

@@ -97,7 +97,8 @@ func TestTheDiskGoesWrong(t *testing.T) {
 	stop := s.feed(-18)
 	s.hook.come()
 	d := s.serve()
-	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--aggregation", "mean", "--window", "2s", "--above", "-15", "--cooldown", "0s"); code != 0 {
+	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius",
+		"--aggregation", "mean", "--window", "2s", "--above", "-15", "--cooldown", "0s"); code != 0 {
 		t.Fatal(out)
 	}
 
@@ -112,10 +113,12 @@ func TestTheDiskGoesWrong(t *testing.T) {
 	stop = s.feed(-2)
 	s.until("an alert is told from memory", s.hook.heard("Too warm"))
 	s.until("the page shows it", s.statusHas(`"firing":1`))
-	if out, code := s.run("rules", "list"); code == 0 || !strings.Contains(out, onCopy) || !strings.Contains(out, "it alone can act now") {
+	if out, code := s.run("rules", "list"); code == 0 || !strings.Contains(out, onCopy) ||
+		!strings.Contains(out, "it alone can act now") {
 		t.Errorf("another process was not refused: exit %d, %s", code, out)
 	}
-	if out, code := s.run("alerts", "list"); code != 0 || !strings.Contains(out, "Too warm") || !strings.Contains(out, onCopy) {
+	if out, code := s.run("alerts", "list"); code != 0 || !strings.Contains(out, "Too warm") ||
+		!strings.Contains(out, onCopy) {
 		t.Errorf("the daemon's own list: exit %d, %s", code, out)
 	}
 	disk.remount("rw")
@@ -154,7 +157,8 @@ func TestAnotherDatabaseIsPutInPlace(t *testing.T) {
 	d := s.serve()
 	create := func(title string) {
 		t.Helper()
-		if out, code := s.run("rules", "create", "--title", title, "--measurement", "temperature", "--field", "celsius", "--above", "-15"); code != 0 {
+		if out, code := s.run("rules", "create", "--title", title, "--measurement", "temperature", "--field", "celsius",
+			"--above", "-15"); code != 0 {
 			t.Fatal(out)
 		}
 	}
@@ -221,7 +225,8 @@ func TestBackupAndRestore(t *testing.T) {
 	s.hook.come()
 	d := s.serve()
 	url := filepath.Join(s.dir, "phone.url")
-	if err := os.WriteFile(url, []byte("generic://"+s.hook.address+"/phone?disabletls=yes&template=json\n"), 0o600); err != nil {
+	if err := os.WriteFile(url, []byte("generic://"+s.hook.address+"/phone?disabletls=yes&template=json\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	must := func(want string, args ...string) {
@@ -230,7 +235,8 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Fatalf("%q: exit %d, %s; want %q", args, code, out, want)
 		}
 	}
-	must("Created", "rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--above", "-15", "--channel", "hook")
+	must("Created", "rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius",
+		"--above", "-15", "--channel", "hook")
 	must("Added", "channels", "add", "phone", "--url-file", url)
 	plain, whole := filepath.Join(s.dir, "plain.db"), filepath.Join(s.dir, "whole.tar")
 	must("It has no key", "backup", plain)
@@ -282,12 +288,14 @@ func TestTheFirstStartOnAFullDisk(t *testing.T) {
 	// Both troubles are of one moment, and may come in one message.
 	const want = "cannot make the key file"
 	s.until("people are told of the key", func() bool { return strings.Contains(s.hook.texts(), want) })
-	if got := s.hook.texts(); !strings.Contains(got, "no space left on device; free some space") || strings.Contains(got, "(<nil>)") {
+	if got := s.hook.texts(); !strings.Contains(got, "no space left on device; free some space") ||
+		strings.Contains(got, "(<nil>)") {
 		t.Errorf("told: %s", got)
 	}
 	free()
 	s.until("it is over", s.statusLacks("storage:"))
-	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius", "--above", "-15"); code != 0 {
+	if out, code := s.run("rules", "create", "--title", "Too warm", "--measurement", "temperature", "--field", "celsius",
+		"--above", "-15"); code != 0 {
 		t.Error(out)
 	}
 	if err := d.end(t, syscall.SIGKILL, 5*time.Second); err == nil {

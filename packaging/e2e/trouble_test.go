@@ -111,7 +111,8 @@ var brokenAnswers = map[string]func(asked){
 		a.say(200, "\x1f\x8b\x08\x00garbage that is no gzip")
 	},
 	"garbage numbers": func(a asked) {
-		a.say(200, strings.NewReplacer(`"values":[[`, `"values":[[NaN,`, `"results":[{"statement_id":0}`, `"results":[{"statement_id":0x}`).Replace(string(a.real)))
+		a.say(200, strings.NewReplacer(`"values":[[`, `"values":[[NaN,`, `"results":[{"statement_id":0}`,
+			`"results":[{"statement_id":0x}`).Replace(string(a.real)))
 	},
 	"numbers of others": func(a asked) {
 		list := a.results()
@@ -132,7 +133,8 @@ var brokenAnswers = map[string]func(asked){
 // brokenConnections are what is no answer at all.
 var brokenConnections = map[string]func(asked){
 	"cut stream": func(a asked) {
-		a.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(a.real), a.real[:len(a.real)/10]))
+		a.raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(a.real),
+			a.real[:len(a.real)/10]))
 	},
 	"closed":  func(a asked) { a.raw("") },
 	"garbage": func(a asked) { a.raw("\x16\x03\x01 this is no HTTP\r\n\r\n") },
@@ -186,13 +188,16 @@ var bearable = map[string]struct {
 		a.sayResults(list)
 	}, someDo},
 	"fewer results": {func(a asked) {
-		a.sayResults(slices.DeleteFunc(a.results(), func(r json.RawMessage) bool { return bytes.Contains(r, []byte("pressure")) }))
+		a.sayResults(slices.DeleteFunc(a.results(), func(r json.RawMessage) bool {
+			return bytes.Contains(r, []byte("pressure"))
+		}))
 	}, someDo},
 	"a wrong number": {func(a asked) {
 		list := a.results()
 		for i, r := range list {
 			if bytes.Contains(r, []byte("pressure")) {
-				list[i] = bytes.Replace(r, fmt.Appendf(nil, `"statement_id":%d`, i), fmt.Appendf(nil, `"statement_id":%d`, i+len(list)), 1)
+				list[i] = bytes.Replace(r, fmt.Appendf(nil, `"statement_id":%d`, i),
+					fmt.Appendf(nil, `"statement_id":%d`, i+len(list)), 1)
 			}
 		}
 		a.sayResults(list)
@@ -224,8 +229,11 @@ func everyPlight() (list []*plight) {
 // troubled and mended are what is told when a trouble has lasted, and when it is
 // over.
 var (
-	troubled = map[string][]string{isDown: {"Source home does not answer since", "Source home answers with errors since"}, someDo: {": cannot be judged"}}
-	mended   = map[string][]string{isDown: {"Source home is back"}, someDo: {": judged again"}}
+	troubled = map[string][]string{
+		isDown: {"Source home does not answer since", "Source home answers with errors since"},
+		someDo: {": cannot be judged"},
+	}
+	mended = map[string][]string{isDown: {"Source home is back"}, someDo: {": judged again"}}
 )
 
 // waitFor waits until something is true of every plight.
@@ -260,11 +268,15 @@ func TestTroublesOfASource(t *testing.T) {
 		p.open(influx.URL)
 		p.begin()
 	}
-	waitFor(t, list, "the oven and a heartbeat", func(p *plight) bool { return p.count("The oven is hot") > 0 && p.beaten() > 0 })
+	waitFor(t, list, "the oven and a heartbeat", func(p *plight) bool {
+		return p.count("The oven is hot") > 0 && p.beaten() > 0
+	})
 	for _, p := range list {
 		p.in.Store(true)
 	}
-	waitFor(t, list, "word of the trouble", func(p *plight) bool { return p.becomes == isFine || p.count(troubled[p.becomes]...) > 0 })
+	waitFor(t, list, "word of the trouble", func(p *plight) bool {
+		return p.becomes == isFine || p.count(troubled[p.becomes]...) > 0
+	})
 	beats := map[*plight]int{}
 	for _, p := range list {
 		beats[p] = p.beaten()
@@ -299,7 +311,8 @@ func (s *site) fill() (stop func()) {
 		defer tick.Stop()
 		for {
 			now := time.Now().UnixNano()
-			s.influx.Write(fmt.Sprintf("temperature,sensor=a celsius=99 %d", now), fmt.Sprintf("humidity,sensor=a percent=40 %d", now), fmt.Sprintf("pressure,sensor=a hpa=1013 %d", now))
+			s.influx.Write(fmt.Sprintf("temperature,sensor=a celsius=99 %d", now),
+				fmt.Sprintf("humidity,sensor=a percent=40 %d", now), fmt.Sprintf("pressure,sensor=a hpa=1013 %d", now))
 			select {
 			case <-done:
 				return
@@ -312,7 +325,10 @@ func (s *site) fill() (stop func()) {
 
 // saysSo reports whether the probe and the metric say what the trouble does.
 func (p *plight) saysSo() bool {
-	want := map[string]string{isDown: "source home is down", someDo: "of the enabled rules not judged", isFine: `"status":"ok"`}[p.becomes]
+	want := map[string]string{
+		isDown: "source home is down", someDo: "of the enabled rules not judged",
+		isFine: `"status":"ok"`,
+	}[p.becomes]
 	all := strings.Contains(p.get("/metrics"), "tocsin_rules_unjudged 0\n")
 	return strings.Contains(p.get("/ready"), want) && all == (p.becomes == isFine)
 }

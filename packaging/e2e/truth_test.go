@@ -22,7 +22,8 @@ func TestTheDaemonsFindingsAreTheCommands(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(credentials, "channels.phone.url"), []byte(url), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config := fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live}\nchannels:\n  phone: {}\n", s.dir, s.listen)
+	config := fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live}\nchannels:\n  "+
+		"phone: {}\n", s.dir, s.listen)
 	s.write(config)
 	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
 	s.serve()
@@ -35,12 +36,14 @@ func TestTheDaemonsFindingsAreTheCommands(t *testing.T) {
 	status, _ := s.run("status")
 	doctor, _ := s.run("doctor")
 	for line := range strings.Lines(status) {
-		if problem, ok := strings.CutPrefix(strings.TrimSpace(line), "! clock: "); ok && !strings.Contains(doctor, problem[:30]) {
+		if problem, ok := strings.CutPrefix(strings.TrimSpace(line), "! clock: "); ok &&
+			!strings.Contains(doctor, problem[:30]) {
 			t.Errorf("status says %q, the doctor\n%s", problem, doctor)
 		}
 	}
 	s.write(config + "nonsense: 1\nzone: Mars\n")
-	if out, code := s.run("config", "check"); code != 1 || !strings.Contains(out, "nonsense: no such key") || !strings.Contains(out, "zone: must be") || strings.Contains(out, "phone.url") {
+	if out, code := s.run("config", "check"); code != 1 || !strings.Contains(out, "nonsense: no such key") ||
+		!strings.Contains(out, "zone: must be") || strings.Contains(out, "phone.url") {
 		t.Errorf("config check: exit %d, %s", code, out)
 	}
 }
@@ -49,7 +52,8 @@ func TestTheDaemonsFindingsAreTheCommands(t *testing.T) {
 // nobody without a token.
 func TestAProxyIsNotThisMachine(t *testing.T) {
 	s := newDeskSite(t)
-	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live, vitals: true}\npublic_url: https://tocsin.example.org\n", s.dir, s.listen))
+	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live, vitals: "+
+		"true}\npublic_url: https://tocsin.example.org\n", s.dir, s.listen))
 	s.serve()
 	for _, path := range []string{"/status", "/metrics", "/write", "/mcp", "/live/live"} {
 		resp, err := http.Post("http://"+s.listen+path, "text/plain", strings.NewReader("m v=1"))
@@ -65,5 +69,6 @@ func TestAProxyIsNotThisMachine(t *testing.T) {
 	}
 	s.wants(0, "last tick", "status")
 	s.wants(0, "live  live  ok", "sources", "check")
-	s.wants(0, "Created rule", "rules", "create", "--title", "Full", "--measurement", "disk", "--field", "used_percent", "--above", "99", "--allow-unknown")
+	s.wants(0, "Created rule", "rules", "create", "--title", "Full", "--measurement", "disk", "--field", "used_percent",
+		"--above", "99", "--allow-unknown")
 }

@@ -95,7 +95,8 @@ func (s *Store) Alert(ctx context.Context, id string) (row app.AlertRow, err err
 			return err
 		}
 		if len(list) == 0 {
-			return rules.Errorf(rules.NotFound, "no alert %q; list the alerts to see their ids, and note that old ones are deleted after a while", id)
+			return rules.Errorf(rules.NotFound,
+				"no alert %q; list the alerts to see their ids, and note that old ones are deleted after a while", id)
 		}
 		row = list[0]
 		return nil
@@ -120,7 +121,8 @@ func (s *Store) Notification(ctx context.Context, id string) (n rules.Notificati
 // app.Store.
 func (s *Store) Spread(ctx context.Context, id string) (list []rules.Notification, err error) {
 	err = s.read(ctx, "find notifications", func(q querier) error {
-		const query = notificationColumns + `notifications n WHERE n.id = ?1 OR n.origin = ?1 AND n.origin <> '' ORDER BY n.target`
+		const query = notificationColumns +
+			`notifications n WHERE n.id = ?1 OR n.origin = ?1 AND n.origin <> '' ORDER BY n.target`
 		return each(ctx, q, query, []any{id}, func(rows *sql.Rows) error {
 			var n rules.Notification
 			list = append(list, n)
@@ -137,8 +139,9 @@ func (s *Store) Spread(ctx context.Context, id string) (list []rules.Notificatio
 func (s *Store) ChannelHealth(ctx context.Context) (map[rules.Address]app.Health, error) {
 	health := map[rules.Address]app.Health{}
 	const (
-		successes = `SELECT channel, target, MAX(done_at), '' FROM notifications WHERE state = 'sent' GROUP BY channel, target`
-		failures  = `SELECT channel, target, COALESCE(done_at, due) AS failed_at, error FROM notifications
+		successes = `SELECT channel, target, MAX(done_at), '' FROM notifications
+			WHERE state = 'sent' GROUP BY channel, target`
+		failures = `SELECT channel, target, COALESCE(done_at, due) AS failed_at, error FROM notifications
 			WHERE error <> '' AND state <> 'sent' ORDER BY failed_at`
 	)
 	note := func(q querier, query string, set func(h *app.Health, at time.Time, class string)) error {

@@ -47,7 +47,10 @@ func packOne(w *tar.Writer, f Entry) error {
 	if err != nil {
 		return err
 	}
-	if err := w.WriteHeader(&tar.Header{Name: f.Name, Mode: 0o600, Size: info.Size(), ModTime: info.ModTime()}); err != nil {
+	if err := w.WriteHeader(&tar.Header{
+		Name: f.Name, Mode: 0o600, Size: info.Size(),
+		ModTime: info.ModTime(),
+	}); err != nil {
 		return err
 	}
 	_, err = io.CopyN(w, in, info.Size())

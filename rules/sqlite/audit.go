@@ -25,7 +25,9 @@ func (s *Store) AddAudit(ctx context.Context, e app.AuditEntry, most int) error 
 		return fmt.Errorf("write audit entry: %w", err)
 	}
 	return s.write(ctx, "write audit entry", func(ctx context.Context, p *pinned) error {
-		id, err := p.number(ctx, `INSERT INTO audit (at, author, door, client, tool, about, outcome, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING id`,
+		id, err := p.number(ctx,
+			`INSERT INTO audit (at, author, door, client, tool, about, outcome, body) VALUES (?, ?, ?, ?, ?, ?, ?,
+				?) RETURNING id`,
 			millis(e.At), e.By.Name, e.By.Door, e.Client, e.Tool, e.About, e.Outcome, string(body))
 		if err != nil || most <= 0 {
 			return err
@@ -45,11 +47,13 @@ func (s *Store) Audit(ctx context.Context, f app.AuditFilter) (list []app.AuditE
 		if f.Before != 0 {
 			where.add(`id < ?`, f.Before)
 		}
-		query := `SELECT id, at, author, door, client, tool, about, outcome, body FROM audit` + where.String() + ` ORDER BY id DESC LIMIT ?`
+		query := `SELECT id, at, author, door, client, tool, about, outcome, body FROM audit` + where.String() +
+			` ORDER BY id DESC LIMIT ?`
 		return each(ctx, q, query, append(where.args, limit(f.Limit)), func(rows *sql.Rows) error {
 			var e app.AuditEntry
 			var body auditBody
-			if err := rows.Scan(&e.ID, moment(&e.At), &e.By.Name, &e.By.Door, &e.Client, &e.Tool, &e.About, &e.Outcome, document(&body)); err != nil {
+			if err := rows.Scan(&e.ID, moment(&e.At), &e.By.Name, &e.By.Door, &e.Client, &e.Tool, &e.About, &e.Outcome,
+				document(&body)); err != nil {
 				return fmt.Errorf("read an audit entry: %w", err)
 			}
 			e.Text, e.Arguments, e.Changes = body.Text, body.Arguments, body.Changes
@@ -92,7 +96,9 @@ func (s *Store) Secret(ctx context.Context, name string) (key []byte, err error)
 
 func (s *Store) storedSecret(ctx context.Context, name string) (key []byte, err error) {
 	err = s.read(ctx, "read secret", func(q querier) error {
-		return each(ctx, q, `SELECT value FROM secrets WHERE name = ?`, []any{name}, func(rows *sql.Rows) error { return rows.Scan(&key) })
+		return each(ctx, q, `SELECT value FROM secrets WHERE name = ?`, []any{name}, func(rows *sql.Rows) error {
+			return rows.Scan(&key)
+		})
 	})
 	return key, err
 }

@@ -15,14 +15,15 @@ import (
 // app.Store.
 func (s *Store) Silences(ctx context.Context, t time.Time) (list []rules.Silence, err error) {
 	err = s.read(ctx, "list silences", func(q querier) error {
-		return each(ctx, q, `SELECT body FROM silences WHERE until > ? OR until IS NULL ORDER BY until IS NULL, until, id`, []any{t.UnixMilli()}, func(rows *sql.Rows) error {
-			var silence rules.Silence
-			if err := rows.Scan(document(&silence)); err != nil {
-				return fmt.Errorf("read a silence: %w", err)
-			}
-			list = append(list, silence)
-			return nil
-		})
+		return each(ctx, q, `SELECT body FROM silences WHERE until > ? OR until IS NULL ORDER BY until IS NULL, until, id`,
+			[]any{t.UnixMilli()}, func(rows *sql.Rows) error {
+				var silence rules.Silence
+				if err := rows.Scan(document(&silence)); err != nil {
+					return fmt.Errorf("read a silence: %w", err)
+				}
+				list = append(list, silence)
+				return nil
+			})
 	})
 	return list, err
 }
@@ -63,7 +64,8 @@ func (s *Store) Channels(ctx context.Context) (list []app.StoredChannel, err err
 		const query = `SELECT id, name, kind, sealed, settings, author, door, created_at FROM channels ORDER BY name`
 		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
 			var c app.StoredChannel
-			if err := rows.Scan(&c.ID, &c.Name, &c.Kind, &c.Sealed, document(&c.Settings), &c.By.Name, &c.By.Door, moment(&c.CreatedAt)); err != nil {
+			if err := rows.Scan(&c.ID, &c.Name, &c.Kind, &c.Sealed, document(&c.Settings), &c.By.Name, &c.By.Door,
+				moment(&c.CreatedAt)); err != nil {
 				return err
 			}
 			list = append(list, c)
@@ -80,12 +82,15 @@ func (s *Store) PutChannel(ctx context.Context, c app.StoredChannel) error {
 		return fmt.Errorf("write the settings of channel %s: %w", c.Name, err)
 	}
 	return s.put(ctx, "write channel", "channels", func(ctx context.Context, p *pinned) error {
-		_, err := p.exec(ctx, `INSERT INTO channels (id, name, kind, sealed, settings, author, door, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind, sealed = excluded.sealed, settings = excluded.settings,
+		_, err := p.exec(ctx, `INSERT INTO channels (id, name, kind, sealed, settings, author, door,
+			created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind, sealed = excluded.sealed,
+			settings = excluded.settings,
 				author = excluded.author, door = excluded.door, created_at = excluded.created_at`,
 			c.ID, c.Name, c.Kind, c.Sealed, string(settings), c.By.Name, c.By.Door, millis(c.CreatedAt))
 		if taken(err) {
-			return rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name or remove that one first", c.Name)
+			return rules.Errorf(rules.Conflict,
+				"a channel named %q exists already; choose another name or remove that one first", c.Name)
 		}
 		return err
 	})
@@ -107,7 +112,8 @@ func (s *Store) DeleteChannel(ctx context.Context, name string) error {
 func (s *Store) DeadLetters(ctx context.Context, channel string, most int) (list []rules.Notification, err error) {
 	err = s.read(ctx, "list dead letters", func(q querier) error {
 		// The failed ones have a small index, which only error <> '' names.
-		const query = notificationColumns + `notifications n WHERE n.error <> '' AND n.state = 'dead' AND (?1 = '' OR n.channel = ?1)
+		const query = notificationColumns + `notifications n WHERE n.error <> '' AND n.state = 'dead'
+			AND (?1 = '' OR n.channel = ?1)
 			AND n.reason <> 'test' ORDER BY n.done_at DESC, place LIMIT ?2`
 		return each(ctx, q, query, []any{channel, limit(most)}, func(rows *sql.Rows) error {
 			var n rules.Notification

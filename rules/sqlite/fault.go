@@ -107,13 +107,16 @@ func codeFault(path string, err error) error {
 	case lib.SQLITE_READONLY, lib.SQLITE_PERM, lib.SQLITE_AUTH:
 		return readOnly(path, err)
 	case lib.SQLITE_CANTOPEN:
-		return personal(ErrReadOnly, err, "the database %s cannot be opened: this user must be able to write to it and to its directory (ls -l %s)", path, filepath.Dir(path))
+		return personal(ErrReadOnly, err, "the database %s cannot be opened: this user must be able to write to it and to "+
+			"its directory (ls -l %s)", path, filepath.Dir(path))
 	case lib.SQLITE_FULL:
 		return full(path, err)
 	case lib.SQLITE_IOERR:
-		return personal(ErrDisk, err, "the disk that holds %s does not answer as it should: look at dmesg, and replace the SD card or disk if it reports errors", path)
+		return personal(ErrDisk, err, "the disk that holds %s does not answer as it should: look at dmesg, and replace the "+
+			"SD card or disk if it reports errors", path)
 	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED, lib.SQLITE_PROTOCOL:
-		return personal(ErrLocked, err, "the database %s has been locked by another process for too long: try again, or end that process (fuser -v %s names it)", path, path)
+		return personal(ErrLocked, err, "the database %s has been locked by another process for too long: try again, or "+
+			"end that process (fuser -v %s names it)", path, path)
 	}
 	return nil
 }
@@ -124,7 +127,8 @@ func fileFault(path string, err error) error {
 	dir := filepath.Dir(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return personal(ErrGone, err, "there is no directory %s: create it (mkdir -p %s) or set data_dir to another one", dir, dir)
+		return personal(ErrGone, err, "there is no directory %s: create it (mkdir -p %s) or set data_dir to another one", dir,
+			dir)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return readOnly(path, err)
 	case errors.Is(err, syscall.ENOSPC):
@@ -134,15 +138,18 @@ func fileFault(path string, err error) error {
 }
 
 func malformed(path string, err error) error {
-	return personal(ErrMalformed, err, "the file %s is not a sound database: stop tocsin, move that file away, and put the newest backup beside it in its place", path)
+	return personal(ErrMalformed, err, "the file %s is not a sound database: stop tocsin, move that file away, and put "+
+		"the newest backup beside it in its place", path)
 }
 
 func damaged(path string, err error) error {
-	return personal(ErrDamaged, err, "the file %s was damaged while tocsin runs: something else wrote into it or cut it off", path)
+	return personal(ErrDamaged, err,
+		"the file %s was damaged while tocsin runs: something else wrote into it or cut it off", path)
 }
 
 func readOnly(path string, err error) error {
-	return personal(ErrReadOnly, err, "the database %s cannot be written: make %s writable for this user, or set data_dir to a directory that is", path, filepath.Dir(path))
+	return personal(ErrReadOnly, err, "the database %s cannot be written: make %s writable for this user, or set "+
+		"data_dir to a directory that is", path, filepath.Dir(path))
 }
 
 func full(path string, err error) error {

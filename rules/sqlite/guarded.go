@@ -113,7 +113,8 @@ func (g *Guarded) Settle(ctx context.Context) error {
 func (g *Guarded) openCopy(ctx context.Context, why error) error {
 	return g.runOnCopy(ctx, why, func(dir string) error {
 		for _, suffix := range []string{"", "-wal"} {
-			if err := copyFile(g.files.Path+suffix, filepath.Join(dir, DatabaseEntry+suffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			if err := copyFile(g.files.Path+suffix, filepath.Join(dir, DatabaseEntry+suffix)); err != nil &&
+				!errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}

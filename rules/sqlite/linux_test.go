@@ -58,7 +58,8 @@ func TestATickThatChangesNothingWritesNothing(t *testing.T) {
 	before := written(t)
 	for i := range 20 {
 		for _, l := range batch {
-			l.Observe(rules.Setting{Now: noon.Add(time.Duration(i+1) * time.Second)}, []rules.Observation{{Verdict: rules.Bad, Value: 5}}, nil)
+			l.Observe(rules.Setting{Now: noon.Add(time.Duration(i+1) * time.Second)},
+				[]rules.Observation{{Verdict: rules.Bad, Value: 5}}, nil)
 		}
 		if _, err := s.Moved(t.Context()); err != nil {
 			t.Fatal(err)
@@ -107,7 +108,9 @@ func TestADecisionThatBecameMootWritesNothing(t *testing.T) {
 const role, roleArg = "SQLITE_TEST_ROLE", "SQLITE_TEST_PATH"
 
 func TestMain(m *testing.M) {
-	roles := map[string]func(path string) error{"commit": commitForever, "start": startFirst, "denied": openDenied, "full": fillDisk}
+	roles := map[string]func(path string) error{
+		"commit": commitForever, "start": startFirst, "denied": openDenied, "full": fillDisk,
+	}
 	if play := roles[os.Getenv(role)]; play != nil {
 		if err := play(os.Getenv(roleArg)); err != nil {
 			fmt.Println("failed:", err)

@@ -127,7 +127,8 @@ func (s *snapshots) ledgers(ctx context.Context) error {
 	return each(ctx, s.q, s.query(ledgersAll, ledgersListed), s.ids, func(rows *sql.Rows) error {
 		var id, body string
 		snap := &rules.Snapshot{}
-		if err := rows.Scan(&id, &snap.Revision, moment(&snap.Judged), &snap.Matched, document(&snap.Progress), &snap.Deleted, orEmpty(&body)); err != nil {
+		if err := rows.Scan(&id, &snap.Revision, moment(&snap.Judged), &snap.Matched, document(&snap.Progress), &snap.Deleted,
+			orEmpty(&body)); err != nil {
 			return err
 		}
 		s.list, s.bodies = append(s.list, snap), append(s.bodies, body)
@@ -137,7 +138,8 @@ func (s *snapshots) ledgers(ctx context.Context) error {
 }
 
 const (
-	instanceColumns = `SELECT rule_id, series, state, since, quiet_since, stood, cooldown_until, untold, snooze, seen, ok_at,
+	instanceColumns = `SELECT rule_id, series, state, since, quiet_since, stood, cooldown_until, untold, snooze,
+		seen, ok_at,
 		rejudge, value, text, level, recent FROM instances `
 	instancesAll    = instanceColumns + `ORDER BY rule_id, series`
 	instancesListed = instanceColumns + `WHERE rule_id` + listed + `ORDER BY rule_id, series`
@@ -148,8 +150,10 @@ func (s *snapshots) instances(ctx context.Context) error {
 		var rule, series, text string
 		var stood int64
 		in := &rules.Instance{}
-		err := rows.Scan(&rule, &series, state(&in.State), moment(&in.Since), moment(&in.QuietSince), &stood, moment(&in.CooldownUntil),
-			&in.Untold, document(&in.Snooze), moment(&in.Seen), moment(&in.OKAt), &in.Rejudge, measurement(&in.Value), &text, &in.Level, samples(in))
+		err := rows.Scan(&rule, &series, state(&in.State), moment(&in.Since), moment(&in.QuietSince), &stood,
+			moment(&in.CooldownUntil),
+			&in.Untold, document(&in.Snooze), moment(&in.Seen), moment(&in.OKAt), &in.Rejudge, measurement(&in.Value), &text,
+			&in.Level, samples(in))
 		if err != nil {
 			return fmt.Errorf("read instance %s of rule %s: %w", series, rule, err)
 		}
@@ -188,7 +192,8 @@ func (s *snapshots) alerts(ctx context.Context) error {
 
 const (
 	notificationColumns = `SELECT n.id, n.rule_id, n.alert_id, n.channel, n.target, n.origin, n.reason, n.state, n.held_by,
-		n.booked_at, n.due, n.attempts, n.message, n.unknown, n.error, n.code, n.done_at, n.fallback, n.facts, n.rowid AS place FROM `
+		n.booked_at, n.due, n.attempts, n.message, n.unknown, n.error, n.code, n.done_at, n.fallback, n.facts,
+		n.rowid AS place FROM `
 	notificationsOpen = notificationColumns + `open CROSS JOIN notifications n ON n.alert_id = open.id UNION ALL ` +
 		notificationColumns + `notifications n WHERE n.alert_id IS NULL AND n.state IN ('held', 'owed', 'sending')`
 	notificationsAll    = openAll + notificationsOpen + ` ORDER BY booked_at, place`
@@ -229,14 +234,16 @@ type details struct {
 
 func detailsOf(a *rules.Alert) *details {
 	return &details{
-		RuleVersion: a.RuleVersion, Title: a.Title, Text: a.Text, Since: a.Since, Reason: a.Reason, Ack: a.Ack, PastAcks: a.PastAcks,
+		RuleVersion: a.RuleVersion, Title: a.Title, Text: a.Text, Since: a.Since, Reason: a.Reason, Ack: a.Ack,
+		PastAcks: a.PastAcks,
 		Evidence: a.Evidence, Level: a.Level, Told: a.Told, HeldBy: a.HeldBy, DueAt: a.DueAt, RemindAt: a.RemindAt,
 		Reminders: a.Reminders, EscalatedAt: a.EscalatedAt,
 	}
 }
 
 func (d *details) into(a *rules.Alert) {
-	a.RuleVersion, a.Title, a.Text, a.Since, a.Reason, a.Ack, a.PastAcks = d.RuleVersion, d.Title, d.Text, d.Since, d.Reason, d.Ack, d.PastAcks
+	a.RuleVersion, a.Title, a.Text, a.Since, a.Reason, a.Ack, a.PastAcks = d.RuleVersion, d.Title, d.Text, d.Since,
+		d.Reason, d.Ack, d.PastAcks
 	a.Evidence, a.Level, a.Told, a.HeldBy, a.DueAt, a.RemindAt = d.Evidence, d.Level, d.Told, d.HeldBy, d.DueAt, d.RemindAt
 	a.Reminders, a.EscalatedAt = d.Reminders, d.EscalatedAt
 }
@@ -256,8 +263,10 @@ func scanAlert(rows *sql.Rows, a *rules.Alert) error {
 // scanNotification reads the columns of notificationColumns.
 func scanNotification(rows *sql.Rows, n *rules.Notification) error {
 	var place int64
-	err := rows.Scan(&n.ID, &n.RuleID, orEmpty(&n.AlertID), &n.Channel, &n.Target, &n.Origin, &n.Reason, &n.State, &n.HeldBy,
-		moment(&n.BookedAt), moment(&n.Due), &n.Attempts, &n.Message, &n.Unknown, &n.Error, &n.Code, moment(&n.DoneAt), &n.Fallback,
+	err := rows.Scan(&n.ID, &n.RuleID, orEmpty(&n.AlertID), &n.Channel, &n.Target, &n.Origin, &n.Reason, &n.State,
+		&n.HeldBy,
+		moment(&n.BookedAt), moment(&n.Due), &n.Attempts, &n.Message, &n.Unknown, &n.Error, &n.Code, moment(&n.DoneAt),
+		&n.Fallback,
 		document(&n.Facts), &place)
 	if err != nil {
 		return fmt.Errorf("read notification %s: %w", n.ID, err)

@@ -34,7 +34,8 @@ func readMark(path string) (name string, revision int64) {
 	if err != nil {
 		return "", 0
 	}
-	if _, err := fmt.Sscanf(string(text), "tocsin's database belongs here: %8s, revision %d", &name, &revision); err != nil {
+	if _, err := fmt.Sscanf(string(text), "tocsin's database belongs here: %8s, revision %d", &name,
+		&revision); err != nil {
 		return "", 0
 	}
 	return name, revision

@@ -133,7 +133,8 @@ func (s *Store) writable() error {
 		return fmt.Errorf("write: %w", sql.ErrConnDone)
 	}
 	if s.options.ReadOnly {
-		return rules.Errorf(rules.Unavailable, "the database %s was opened for reading only; ask the daemon to make the change", s.path)
+		return rules.Errorf(rules.Unavailable,
+			"the database %s was opened for reading only; ask the daemon to make the change", s.path)
 	}
 	return nil
 }

@@ -53,7 +53,8 @@ func (s *Store) Rules(ctx context.Context, f app.RuleFilter) (list []rules.Rule,
 		if f.After != "" {
 			where.add(`name > ?`, f.After)
 		}
-		list, err = readRules(ctx, q, `SELECT body FROM rules`+where.String()+` ORDER BY name, owner, id LIMIT ?`, append(where.args, limit(f.Limit)))
+		list, err = readRules(ctx, q, `SELECT body FROM rules`+where.String()+` ORDER BY name, owner, id LIMIT ?`,
+			append(where.args, limit(f.Limit)))
 		return err
 	})
 	return list, total, err
@@ -117,10 +118,11 @@ func (s *Store) FindRule(ctx context.Context, owner, nameOrID string) (found rul
 
 func (s *Store) noRule(ctx context.Context, q querier, owner, wanted string) error {
 	var names []string
-	err := each(ctx, q, `SELECT name FROM rules WHERE owner = ? AND deleted_at IS NULL ORDER BY name LIMIT 1000`, []any{owner}, func(rows *sql.Rows) error {
-		names = append(names, "")
-		return rows.Scan(&names[len(names)-1])
-	})
+	err := each(ctx, q, `SELECT name FROM rules WHERE owner = ? AND deleted_at IS NULL ORDER BY name LIMIT 1000`,
+		[]any{owner}, func(rows *sql.Rows) error {
+			names = append(names, "")
+			return rows.Scan(&names[len(names)-1])
+		})
 	if err != nil {
 		return err
 	}
@@ -147,10 +149,12 @@ func (s *Store) Versions(ctx context.Context, f app.VersionFilter) (list []rules
 		if f.BeforeRule != "" {
 			where.add(`id < (SELECT id FROM versions WHERE rule_id = ? AND version = ?)`, f.BeforeRule, f.BeforeVersion)
 		}
-		query := `SELECT rule_id, version, act, author, door, at, body FROM versions` + where.String() + ` ORDER BY id DESC LIMIT ?`
+		query := `SELECT rule_id, version, act, author, door, at, body FROM versions` + where.String() +
+			` ORDER BY id DESC LIMIT ?`
 		return each(ctx, q, query, append(where.args, limit(f.Limit)), func(rows *sql.Rows) error {
 			var v rules.Version
-			if err := rows.Scan(&v.RuleID, &v.Version, &v.Act, &v.By.Name, &v.By.Door, moment(&v.At), document(&v.Rule)); err != nil {
+			if err := rows.Scan(&v.RuleID, &v.Version, &v.Act, &v.By.Name, &v.By.Door, moment(&v.At),
+				document(&v.Rule)); err != nil {
 				return fmt.Errorf("read version %d of rule %s: %w", v.Version, v.RuleID, err)
 			}
 			list = append(list, v)

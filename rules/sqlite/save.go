@@ -109,10 +109,12 @@ func (c *commit) decideAgain(ctx context.Context, l *rules.Ledger) (*rules.Ledge
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, rules.Errorf(rules.Conflict, "rule %q is not in the database any more; was it restored from a backup? Reload the rules", l.Rule.Name)
+		return nil, rules.Errorf(rules.Conflict,
+			"rule %q is not in the database any more; was it restored from a backup? Reload the rules", l.Rule.Name)
 	}
 	if c.again == nil {
-		return nil, rules.Errorf(rules.Conflict, "rule %q was changed by somebody else in the meantime; look at it and try again", l.Rule.Name)
+		return nil, rules.Errorf(rules.Conflict,
+			"rule %q was changed by somebody else in the meantime; look at it and try again", l.Rule.Name)
 	}
 	return found[0], c.again(found[0])
 }
@@ -134,14 +136,16 @@ func (c *commit) claim(ctx context.Context, l *rules.Ledger) (current bool, err 
 		return false, err
 	}
 	if l.Revision == 0 {
-		_, err = c.pinned.exec(ctx, `INSERT INTO ledgers (rule_id, revision, judged, matched, progress) VALUES (?, ?, ?, ?, ?)`,
+		_, err = c.pinned.exec(ctx,
+			`INSERT INTO ledgers (rule_id, revision, judged, matched, progress) VALUES (?, ?, ?, ?, ?)`,
 			l.Rule.ID, c.revision, millis(l.Judged), l.Matched, progress)
 		if taken(err) {
 			err = rules.Errorf(rules.Conflict, "a rule with the id %s exists already", l.Rule.ID)
 		}
 		return true, err
 	}
-	n, err := c.pinned.exec(ctx, `UPDATE ledgers SET revision = ?, judged = ?, matched = ?, progress = ? WHERE rule_id = ? AND revision = ?`,
+	n, err := c.pinned.exec(ctx,
+		`UPDATE ledgers SET revision = ?, judged = ?, matched = ?, progress = ? WHERE rule_id = ? AND revision = ?`,
 		c.revision, millis(l.Judged), l.Matched, progress, l.Rule.ID, l.Revision)
 	return n == 1, err
 }
@@ -172,7 +176,8 @@ func (c *commit) write(ctx context.Context, l *rules.Ledger) error {
 		}
 	}
 	for _, series := range changes.Gone {
-		if _, err := c.pinned.exec(ctx, `DELETE FROM instances WHERE rule_id = ? AND series = ?`, l.Rule.ID, string(series)); err != nil {
+		if _, err := c.pinned.exec(ctx, `DELETE FROM instances WHERE rule_id = ? AND series = ?`, l.Rule.ID,
+			string(series)); err != nil {
 			return err
 		}
 	}
@@ -216,7 +221,8 @@ func (c *commit) rule(ctx context.Context, l *rules.Ledger) error {
 
 func (c *commit) nameTaken(ctx context.Context, r rules.Rule) error {
 	var id string
-	rows, err := c.pinned.QueryContext(ctx, `SELECT id FROM rules WHERE owner = ? AND name = ? AND deleted_at IS NULL`, r.Owner, r.Name)
+	rows, err := c.pinned.QueryContext(ctx, `SELECT id FROM rules WHERE owner = ? AND name = ? AND deleted_at IS NULL`,
+		r.Owner, r.Name)
 	if err != nil {
 		return err
 	}
@@ -229,7 +235,8 @@ func (c *commit) nameTaken(ctx context.Context, r rules.Rule) error {
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	return rules.Errorf(rules.Conflict, "a rule named %q exists already (id %s); choose another name or update that one", r.Name, id)
+	return rules.Errorf(rules.Conflict, "a rule named %q exists already (id %s); choose another name or update that one",
+		r.Name, id)
 }
 
 func (c *commit) version(ctx context.Context, v rules.Version) error {
@@ -237,7 +244,8 @@ func (c *commit) version(ctx context.Context, v rules.Version) error {
 	if err != nil {
 		return fmt.Errorf("write version %d of rule %s: %w", v.Version, v.RuleID, err)
 	}
-	_, err = c.pinned.exec(ctx, `INSERT INTO versions (rule_id, version, act, author, door, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+	_, err = c.pinned.exec(ctx,
+		`INSERT INTO versions (rule_id, version, act, author, door, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		v.RuleID, v.Version, v.Act, v.By.Name, v.By.Door, v.At.UnixMilli(), string(body))
 	return err
 }
@@ -251,11 +259,14 @@ func (c *commit) instance(ctx context.Context, rule string, in *rules.Instance) 
 		}
 		snooze = string(text)
 	}
-	_, err := c.pinned.exec(ctx, `INSERT OR REPLACE INTO instances (rule_id, series, state, since, quiet_since, stood, cooldown_until,
+	_, err := c.pinned.exec(ctx, `INSERT OR REPLACE INTO instances (rule_id, series, state, since, quiet_since,
+		stood, cooldown_until,
 		untold, snooze, seen, ok_at, rejudge, value, text, level, recent)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		rule, string(in.Series), in.State.String(), millis(in.Since), millis(in.QuietSince), int64(in.Stood), millis(in.CooldownUntil),
-		in.Untold, snooze, millis(in.Seen), millis(in.OKAt), in.Rejudge, measured(in.Value), in.Text, in.Level, writeSamples(in.Recent()))
+		rule, string(in.Series), in.State.String(), millis(in.Since), millis(in.QuietSince), int64(in.Stood),
+		millis(in.CooldownUntil),
+		in.Untold, snooze, millis(in.Seen), millis(in.OKAt), in.Rejudge, measured(in.Value), in.Text, in.Level,
+		writeSamples(in.Recent()))
 	return err
 }
 
@@ -264,11 +275,14 @@ func (c *commit) alert(ctx context.Context, a *rules.Alert) error {
 	if err != nil {
 		return fmt.Errorf("write alert %s: %w", a.ID, err)
 	}
-	_, err = c.pinned.exec(ctx, `INSERT INTO alerts (id, rule_id, series, status, severity, started_at, resolved_at, value, peak, body)
+	_, err = c.pinned.exec(ctx, `INSERT INTO alerts (id, rule_id, series, status, severity, started_at,
+		resolved_at, value, peak, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET status = excluded.status, severity = excluded.severity, started_at = excluded.started_at,
+		ON CONFLICT (id) DO UPDATE SET status = excluded.status, severity = excluded.severity,
+		started_at = excluded.started_at,
 			resolved_at = excluded.resolved_at, value = excluded.value, peak = excluded.peak, body = excluded.body`,
-		a.ID, a.RuleID, string(a.Series), string(a.Status()), string(a.Severity), a.StartedAt.UnixMilli(), millis(a.ResolvedAt),
+		a.ID, a.RuleID, string(a.Series), string(a.Status()), string(a.Severity), a.StartedAt.UnixMilli(),
+		millis(a.ResolvedAt),
 		measured(a.Value), measured(a.Peak), string(body))
 	return err
 }
@@ -278,7 +292,8 @@ func (c *commit) notification(ctx context.Context, n *rules.Notification) error 
 	if err != nil {
 		return fmt.Errorf("write notification %s: %w", n.ID, err)
 	}
-	_, err = c.pinned.exec(ctx, `INSERT INTO notifications (id, rule_id, alert_id, channel, target, origin, reason, state, held_by,
+	_, err = c.pinned.exec(ctx, `INSERT INTO notifications (id, rule_id, alert_id, channel, target, origin,
+		reason, state, held_by,
 		booked_at, due, attempts, message, unknown, error, code, done_at, fallback, facts)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET target = excluded.target, state = excluded.state, held_by = excluded.held_by,
@@ -286,6 +301,7 @@ func (c *commit) notification(ctx context.Context, n *rules.Notification) error 
 			unknown = excluded.unknown, error = excluded.error, code = excluded.code, done_at = excluded.done_at,
 			fallback = excluded.fallback, facts = excluded.facts`,
 		n.ID, n.RuleID, orNull(n.AlertID), n.Channel, n.Target, n.Origin, string(n.Reason), string(n.State), n.HeldBy,
-		millis(n.BookedAt), millis(n.Due), n.Attempts, n.Message, n.Unknown, n.Error, n.Code, millis(n.DoneAt), n.Fallback, string(facts))
+		millis(n.BookedAt), millis(n.Due), n.Attempts, n.Message, n.Unknown, n.Error, n.Code, millis(n.DoneAt), n.Fallback,
+		string(facts))
 	return err
 }

@@ -42,14 +42,16 @@ func schema(ctx context.Context, db *sql.DB, path string) (version int64, err er
 }
 
 func foreign(path string) error {
-	return personal(ErrReplaced, nil, "the file %s is a database of another program: set data_dir to a directory of tocsin's own", path)
+	return personal(ErrReplaced, nil,
+		"the file %s is a database of another program: set data_dir to a directory of tocsin's own", path)
 }
 
 // inspect refuses what tocsin must not write into: a damaged file, or one that
 // is not ours.
 func (s *Store) inspect(ctx context.Context, unclean bool) error {
 	var tables, id int64
-	const count = `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name NOT IN ('goose_db_version', 'sqlite_sequence')`
+	const count = `SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name NOT IN ('goose_db_version',
+		'sqlite_sequence')`
 	if err := s.files.QueryRowContext(ctx, count).Scan(&tables); err != nil {
 		return err
 	}
@@ -83,9 +85,12 @@ func (s *Store) checkSchema(ctx context.Context, steps fs.FS) error {
 	case have == 0:
 		return personal(ErrGone, nil, "the database %s is empty: start \"tocsin serve\" first, which fills it", s.path)
 	case have < known:
-		return personal(ErrSchema, nil, "the database has schema %d, this tocsin knows %d: an older daemon is running; restart it (systemctl restart tocsin), it brings the database up to date", have, known)
+		return personal(ErrSchema, nil, "the database has schema %d, this tocsin knows %d: an older daemon is running; "+
+			"restart it (systemctl restart tocsin), it brings the database up to date", have, known)
 	case have > known:
-		return personal(ErrSchema, nil, "the database has schema %d, this tocsin knows only %d: this binary is older than the daemon; restart this one after the upgrade (restart Claude for its MCP server), or install the daemon's version", have, known)
+		return personal(ErrSchema, nil,
+			"the database has schema %d, this tocsin knows only %d: this binary is older than the daemon; restart this one "+
+				"after the upgrade (restart Claude for its MCP server), or install the daemon's version", have, known)
 	}
 	return nil
 }
@@ -120,7 +125,8 @@ func (s *Store) migrate(ctx context.Context, steps fs.FS) error {
 }
 
 func up(ctx context.Context, db *sql.DB, steps fs.FS) error {
-	p, err := goose.NewProvider(goose.DialectSQLite3, db, steps, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, steps, goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return err
 	}
@@ -148,7 +154,8 @@ func (s *Store) dropOldBackups() error {
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), filepath.Base(s.path)+".") && strings.HasSuffix(e.Name(), ".bak") && strings.Contains(e.Name(), ".schema-") {
+		if strings.HasPrefix(e.Name(), filepath.Base(s.path)+".") && strings.HasSuffix(e.Name(), ".bak") &&
+			strings.Contains(e.Name(), ".schema-") {
 			names = append(names, filepath.Join(filepath.Dir(s.path), e.Name()))
 		}
 	}

@@ -91,7 +91,8 @@ func provide(path string, o Options) error {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && !info.Mode().IsRegular():
-		return personal(ErrGone, nil, "%s is a %s, not a database: set data_dir to the directory that holds tocsin.db", path, kindOf(info.Mode()))
+		return personal(ErrGone, nil, "%s is a %s, not a database: set data_dir to the directory that holds tocsin.db", path,
+			kindOf(info.Mode()))
 	case err == nil && info.Size() == 0 && o.Existing:
 		return personal(ErrGone, nil, "the database %s is empty", path)
 	case err == nil:
@@ -103,7 +104,8 @@ func provide(path string, o Options) error {
 		return personal(ErrDisk, nil, "the database %s is a link to %s, which is not there: mount its disk", path, to)
 	}
 	if !o.Migrate || o.Existing {
-		return personal(ErrGone, nil, "no database at %s: start \"tocsin serve\" first, or set data_dir to the directory that holds it", path)
+		return personal(ErrGone, nil,
+			"no database at %s: start \"tocsin serve\" first, or set data_dir to the directory that holds it", path)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {

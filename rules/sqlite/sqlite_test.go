@@ -101,7 +101,10 @@ func wantFault(t *testing.T, err, kind error, code rules.Code, cure string) {
 func TestEveryConnectionHasItsPragmas(t *testing.T) {
 	s, _ := fresh(t)
 	want := map[string]map[string]string{
-		"writer": {"busy_timeout": "5000", "journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "auto_vacuum": "2", "query_only": "0"},
+		"writer": {
+			"busy_timeout": "5000", "journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "auto_vacuum": "2",
+			"query_only": "0",
+		},
 		"reader": {"busy_timeout": "5000", "journal_mode": "wal", "foreign_keys": "1", "auto_vacuum": "2", "query_only": "1"},
 	}
 	seen := 0
@@ -172,8 +175,12 @@ func fill(t testing.TB, s *sqlite.Store, n int) []*rules.Ledger {
 	batch := make([]*rules.Ledger, n)
 	for i := range batch {
 		r, err := rules.Parse(rules.Doc{
-			"name": fmt.Sprintf("r%d", i), "title": "A rule", "source": "home", "measurement": "m", "field": "f", "channels": []any{"phone"},
-			"condition": map[string]any{"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 3.0},
+			"name": fmt.Sprintf("r%d", i), "title": "A rule", "source": "home", "measurement": "m", "field": "f",
+			"channels": []any{"phone"},
+			"condition": map[string]any{
+				"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">",
+				"value": 3.0,
+			},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -190,7 +197,8 @@ func fill(t testing.TB, s *sqlite.Store, n int) []*rules.Ledger {
 
 func TestOpenTellsTheCure(t *testing.T) {
 	dir := t.TempDir()
-	garbage, foreign, empty := filepath.Join(dir, "garbage.db"), filepath.Join(dir, "foreign.db"), filepath.Join(dir, "empty.db")
+	garbage, foreign, empty := filepath.Join(dir, "garbage.db"), filepath.Join(dir, "foreign.db"),
+		filepath.Join(dir, "empty.db")
 	if err := os.WriteFile(garbage, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +213,12 @@ func TestOpenTellsTheCure(t *testing.T) {
 		cure       string
 	}{
 		{"no file", filepath.Join(dir, "none.db"), sqlite.Options{}, sqlite.ErrGone, `start "tocsin serve" first`},
-		{"no file to read", filepath.Join(dir, "none.db"), sqlite.Options{ReadOnly: true}, sqlite.ErrGone, `start "tocsin serve" first`},
+		{
+			"no file to read", filepath.Join(dir, "none.db"),
+			sqlite.Options{ReadOnly: true},
+			sqlite.ErrGone,
+			`start "tocsin serve" first`,
+		},
 		{"no directory", filepath.Join(dir, "no", "none.db"), serve, sqlite.ErrGone, "mkdir -p " + filepath.Join(dir, "no")},
 		{"a directory", dir, serve, sqlite.ErrGone, "set data_dir"},
 		{"a file that is no database", garbage, serve, sqlite.ErrMalformed, "the newest backup"},
@@ -256,7 +269,10 @@ func TestAnotherSchemaIsRefused(t *testing.T) {
 	for _, tt := range []struct {
 		name, change, cure string
 	}{
-		{"newer", `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`, "this binary is older than the daemon"},
+		{
+			"newer", `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99, 1)`,
+			"this binary is older than the daemon",
+		},
 		{"older", `DELETE FROM goose_db_version WHERE version_id = 99`, "an older daemon is running"},
 	} {
 		run(t, raw(t, path), tt.change)
@@ -327,7 +343,8 @@ func TestMigrationsRunFromTheOldestSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	var have int64
-	if err := raw(t, path).QueryRow(`SELECT MAX(version_id) FROM goose_db_version`).Scan(&have); err != nil || have != newest {
+	if err := raw(t, path).QueryRow(`SELECT MAX(version_id) FROM goose_db_version`).Scan(&have); err != nil ||
+		have != newest {
 		t.Errorf("schema = %d, want %d, %v", have, newest, err)
 	}
 }
@@ -336,7 +353,10 @@ func TestMigrationsRunFromTheOldestSchema(t *testing.T) {
 func TestWhatNobodyAnsweredForIsNotShownAsDelivered(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	old := fstest.MapFS{}
-	for _, name := range []string{"0001_init.sql", "0002_delivery.sql", "0003_matched.sql", "0004_tokens.sql", "0005_audit.sql"} {
+	for _, name := range []string{
+		"0001_init.sql", "0002_delivery.sql", "0003_matched.sql", "0004_tokens.sql",
+		"0005_audit.sql",
+	} {
 		text, err := fs.ReadFile(migrations.SQLite(), name)
 		if err != nil {
 			t.Fatal(err)
@@ -348,7 +368,10 @@ func TestWhatNobodyAnsweredForIsNotShownAsDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	db := raw(t, path)
-	for id, was := range map[string][2]string{"lost": {"unknown", "timeout"}, "again": {"owed", "unknown: server"}, "busy": {"owed", "server"}} {
+	for id, was := range map[string][2]string{
+		"lost": {"unknown", "timeout"}, "again": {"owed", "unknown: server"},
+		"busy": {"owed", "server"},
+	} {
 		_, err := db.Exec(`INSERT INTO notifications (id, rule_id, channel, reason, state, held_by, attempts, error, facts)
 			VALUES (?, '', 'phone', 'operational', ?, '', 1, ?, '{}')`, id, was[0], was[1])
 		if err != nil {
@@ -360,8 +383,9 @@ func TestWhatNobodyAnsweredForIsNotShownAsDelivered(t *testing.T) {
 	}
 	now := open(t, path, serve)
 	for id, want := range map[string]rules.Notification{
-		"lost": {State: rules.Dead, Unknown: true, Error: "timeout"}, "again": {State: rules.Owed, Unknown: true, Error: "server"},
-		"busy": {State: rules.Owed, Error: "server"},
+		"lost":  {State: rules.Dead, Unknown: true, Error: "timeout"},
+		"again": {State: rules.Owed, Unknown: true, Error: "server"},
+		"busy":  {State: rules.Owed, Error: "server"},
 	} {
 		n, err := now.Notification(t.Context(), id)
 		if err != nil || n.State != want.State || n.Unknown != want.Unknown || n.Error != want.Error {
@@ -381,7 +405,8 @@ func TestAMigrationIsPrecededByABackup(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 5 {
-		s, err := sqlite.OpenWith(t.Context(), path, serve, withStep(t, `CREATE TABLE IF NOT EXISTS added (id INTEGER) STRICT;`))
+		s, err := sqlite.OpenWith(t.Context(), path, serve,
+			withStep(t, `CREATE TABLE IF NOT EXISTS added (id INTEGER) STRICT;`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -408,7 +433,8 @@ func TestAFailedMigrationLeavesTheOldSchema(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	_, err := sqlite.OpenWith(t.Context(), path, serve, withStep(t, `CREATE TABLE half (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);`))
+	_, err := sqlite.OpenWith(t.Context(), path, serve,
+		withStep(t, `CREATE TABLE half (id INTEGER) STRICT; INSERT INTO nothing VALUES (1);`))
 	newest, newestErr := migrations.Newest(migrations.SQLite())
 	if newestErr != nil {
 		t.Fatal(newestErr)
@@ -539,7 +565,9 @@ func TestSizeFallsWithPruneAndVacuumShrinksTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	var pages, free int64
-	if err := raw(t, path).QueryRow(`SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count`).Scan(&pages, &free); err != nil {
+	if err := raw(t,
+		path).QueryRow(`SELECT page_count, freelist_count FROM pragma_page_count, pragma_freelist_count`).Scan(&pages,
+		&free); err != nil {
 		t.Fatal(err)
 	}
 	if free != 0 || pages*4096 > full/2 {

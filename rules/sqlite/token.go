@@ -30,10 +30,14 @@ func (s *Store) Tokens(ctx context.Context) (list []app.Token, err error) {
 // PutToken stores a token; see app.Store.
 func (s *Store) PutToken(ctx context.Context, t app.Token) error {
 	return s.changeTokens(ctx, "write token", func(ctx context.Context, p *pinned) error {
-		_, err := p.exec(ctx, `INSERT INTO tokens (id, name, sum, scope, author, door, created_at, expires_at, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			t.ID, t.Name, t.Sum, string(t.Scope), t.By.Name, t.By.Door, millis(t.CreatedAt), millis(t.ExpiresAt), millis(t.UsedAt))
+		_, err := p.exec(ctx,
+			`INSERT INTO tokens (id, name, sum, scope, author, door, created_at, expires_at, used_at) VALUES (?, ?, ?,
+				?, ?, ?, ?, ?, ?)`,
+			t.ID, t.Name, t.Sum, string(t.Scope), t.By.Name, t.By.Door, millis(t.CreatedAt), millis(t.ExpiresAt),
+			millis(t.UsedAt))
 		if taken(err) {
-			return rules.Errorf(rules.Conflict, "a token named %q exists already; choose another name or revoke that one first", t.Name)
+			return rules.Errorf(rules.Conflict, "a token named %q exists already; choose another name or revoke that one first",
+				t.Name)
 		}
 		return err
 	})

@@ -67,7 +67,8 @@ func verify(ctx context.Context, db *sql.DB, path string, steps fs.FS) (revision
 	case have == 0:
 		return 0, personal(ErrMalformed, nil, "%s is no database of tocsin", path)
 	case have > known:
-		return 0, personal(ErrSchema, nil, "%s has schema %d, this tocsin knows only %d: install the version that wrote it", path, have, known)
+		return 0, personal(ErrSchema, nil, "%s has schema %d, this tocsin knows only %d: install the version that wrote it",
+			path, have, known)
 	}
 	if err := sameSchema(ctx, db, path, steps, have); err != nil {
 		return 0, err
@@ -86,7 +87,8 @@ func sameSchema(ctx context.Context, db *sql.DB, path string, steps fs.FS, versi
 	}
 	defer func() { err = errors.Join(err, ours.Close()) }()
 	ours.SetMaxOpenConns(1)
-	p, err := goose.NewProvider(goose.DialectSQLite3, ours, steps, goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
+	p, err := goose.NewProvider(goose.DialectSQLite3, ours, steps, goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return err
 	}

@@ -19,17 +19,26 @@ func TestVerifyTakesOurOwnAlone(t *testing.T) {
 		name, sql, want string
 	}{
 		{"a trigger", `CREATE TRIGGER spy AFTER INSERT ON tokens BEGIN DELETE FROM rules; END`, "trigger spy is not ours"},
-		{"a view for a table", `DROP TABLE secrets; CREATE VIEW secrets AS SELECT 'a' AS name, x'00' AS value`, "is not ours"},
+		{
+			"a view for a table", `DROP TABLE secrets; CREATE VIEW secrets AS SELECT 'a' AS name, x'00' AS value`,
+			"is not ours",
+		},
 		{"another table", `CREATE TABLE extra (a)`, "table extra is not ours"},
 		{"another index", `CREATE INDEX extra ON rules (title)`, "index extra is not ours"},
 		{"another column", `ALTER TABLE rules ADD COLUMN extra TEXT`, "table rules is not ours"},
 		{"a missing table", `DROP TABLE audit`, "is missing"},
 		{"a missing index", `DROP INDEX rules_name`, "index rules_name is missing"},
 		{"a missing step", `DELETE FROM goose_db_version WHERE version_id = 2`, "step 2 is missing"},
-		{"a check that is gone", `PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(sql, 'CHECK (id <> '''')', '') WHERE name = 'rules'`, "table rules is not ours"},
+		{
+			"a check that is gone",
+			`PRAGMA writable_schema = 1; UPDATE sqlite_master SET sql = replace(sql, 'CHECK (id <> '''')', '') WHERE name = 'rules'`, "table rules is not ours",
+		},
 		{"another program's", `PRAGMA application_id = 7`, "of another program"},
 		{"a newer schema", `INSERT INTO goose_db_version (version_id, is_applied) VALUES (999, 1)`, "knows only"},
-		{"a row of nothing", `PRAGMA foreign_keys = 0; INSERT INTO versions (rule_id, version, act, author, door, at, body) VALUES ('none', 1, '', '', '', 1, '{}')`, "not a sound database"},
+		{
+			"a row of nothing",
+			`PRAGMA foreign_keys = 0; INSERT INTO versions (rule_id, version, act, author, door, at, body) VALUES ('none', 1, '', '', '', 1, '{}')`, "not a sound database",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, _ := fresh(t)

@@ -139,9 +139,11 @@ func (s *Store) sameFile() error {
 	case err != nil:
 		return fileFault(s.path, err)
 	case !info.Mode().IsRegular():
-		return personal(ErrGone, nil, "a %s was put in the place of the database file %s while tocsin runs", kindOf(info.Mode()), s.path)
+		return personal(ErrGone, nil, "a %s was put in the place of the database file %s while tocsin runs",
+			kindOf(info.Mode()), s.path)
 	case !os.SameFile(info, s.watch.opened[0]):
-		return personal(ErrReplaced, nil, "the database file %s was replaced while tocsin runs: restart tocsin to use the new one", s.path)
+		return personal(ErrReplaced, nil,
+			"the database file %s was replaced while tocsin runs: restart tocsin to use the new one", s.path)
 	}
 	return nil
 }
@@ -259,7 +261,8 @@ func (s *Store) readAnew(ctx context.Context, known seen) (err error) {
 		return damaged(s.path, err)
 	case err != nil:
 		return err
-	case at.ledgers < known.ledgers || at.tokens < known.tokens || at.silences < known.silences || at.channels < known.channels:
+	case at.ledgers < known.ledgers || at.tokens < known.tokens || at.silences < known.silences ||
+		at.channels < known.channels:
 		return damaged(s.path, errors.New("an earlier state was written over it"))
 	}
 	return nil

@@ -64,15 +64,24 @@ func TestCheckNoticesWhatBecomesOfTheFiles(t *testing.T) {
 		{"the log is emptied", false, cut("-wal", 0), sqlite.ErrDamaged},
 		{"the log is cut off within a frame", false, cut("-wal", 5000), sqlite.ErrDamaged},
 		{"the log is cut off between frames", false, cut("-wal", 32+4*(4096+24)), sqlite.ErrDamaged},
-		{"the log gets garbage", false, func(t *testing.T, path string) { overwrite(t, path+"-wal", 9000, garbage) }, sqlite.ErrDamaged},
-		{"the log's head gets garbage", false, func(t *testing.T, path string) { overwrite(t, path+"-wal", 0, garbage[:32]) }, sqlite.ErrDamaged},
+		{
+			"the log gets garbage", false, func(t *testing.T, path string) { overwrite(t, path+"-wal", 9000, garbage) },
+			sqlite.ErrDamaged,
+		},
+		{
+			"the log's head gets garbage", false, func(t *testing.T, path string) { overwrite(t, path+"-wal", 0, garbage[:32]) },
+			sqlite.ErrDamaged,
+		},
 		{"the index is deleted", false, gone("-shm"), sqlite.ErrGone},
 		{"the index is replaced", false, replaced("-shm"), sqlite.ErrGone},
 		{"the file is deleted", false, gone(""), sqlite.ErrGone},
 		{"the file is replaced", true, replaced(""), sqlite.ErrReplaced},
 		{"the file is emptied", true, cut("", 0), sqlite.ErrDamaged},
 		{"the file loses its end", true, cut("", 3*4096), sqlite.ErrDamaged},
-		{"the file gets garbage", true, func(t *testing.T, path string) { overwrite(t, path, 4096, garbage) }, sqlite.ErrDamaged},
+		{
+			"the file gets garbage", true, func(t *testing.T, path string) { overwrite(t, path, 4096, garbage) },
+			sqlite.ErrDamaged,
+		},
 		{"an earlier state is copied over the file", true, func(t *testing.T, path string) {
 			early, err := os.ReadFile(path + ".early")
 			must(t, err)
@@ -157,7 +166,8 @@ func TestWhatIsInNoLedgerIsRemembered(t *testing.T) {
 	must(err)
 	again, err := anew.Secret(t.Context(), "confirm")
 	must(err)
-	if len(silences) != 1 || silences[0].Comment != "ours" || len(channels) != 1 || !bytes.Equal(channels[0].Sealed, []byte{1, 2, 3}) ||
+	if len(silences) != 1 || silences[0].Comment != "ours" || len(channels) != 1 ||
+		!bytes.Equal(channels[0].Sealed, []byte{1, 2, 3}) ||
 		len(tokens) != 1 || tokens[0].Name != "laptop" || !bytes.Equal(secret, again) {
 		t.Errorf("silences %v, channels %v, tokens %v, secret %x for %x", silences, channels, tokens, again, secret)
 	}

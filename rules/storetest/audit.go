@@ -15,8 +15,10 @@ var auditTests = []clause{
 	{"every field of an audit entry survives", func(t *testing.T, open func() app.Store) {
 		s := open()
 		want := app.AuditEntry{
-			ID: 1, At: noon, By: ann, Client: "claude", Tool: "update_alert_rule", About: "id-a", Outcome: app.ActDone, Text: "changed",
-			Arguments: json.RawMessage(`{"rule":"a"}`), Changes: []rules.KeyChange{{Key: "for", From: json.RawMessage(`"5m"`), To: json.RawMessage(`"10m"`)}},
+			ID: 1, At: noon, By: ann, Client: "claude", Tool: "update_alert_rule", About: "id-a", Outcome: app.ActDone,
+			Text:      "changed",
+			Arguments: json.RawMessage(`{"rule":"a"}`),
+			Changes:   []rules.KeyChange{{Key: "for", From: json.RawMessage(`"5m"`), To: json.RawMessage(`"10m"`)}},
 		}
 		put(t, s.AddAudit(t.Context(), want, 0))
 		got, total, err := open().Audit(t.Context(), app.AuditFilter{})
@@ -56,7 +58,8 @@ var auditTests = []clause{
 		other, err := first.Secret(t.Context(), "b")
 		put(t, err)
 		if len(one) != 32 || !bytes.Equal(one, two) || bytes.Equal(one, other) {
-			t.Errorf("secrets of %d, %d and %d bytes; the same: %t, the other: %t", len(one), len(two), len(other), bytes.Equal(one, two), bytes.Equal(one, other))
+			t.Errorf("secrets of %d, %d and %d bytes; the same: %t, the other: %t", len(one), len(two), len(other),
+				bytes.Equal(one, two), bytes.Equal(one, other))
 		}
 	}},
 }
@@ -92,7 +95,12 @@ func testAuditPages(t *testing.T, open func() app.Store) {
 	if !reflect.DeepEqual(seen, []int64{5, 4, 3, 2, 1}) {
 		t.Errorf("pages hold %v", seen)
 	}
-	for _, f := range []app.AuditFilter{{About: "b"}, {Tool: "undo_change"}, {By: "bob"}, {Since: noon.Add(3 * time.Minute)}} {
+	for _, f := range []app.AuditFilter{
+		{About: "b"},
+		{Tool: "undo_change"},
+		{By: "bob"},
+		{Since: noon.Add(3 * time.Minute)},
+	} {
 		if got, total, err := s.Audit(t.Context(), f); err != nil || len(got) != 2 || total != 2 {
 			t.Errorf("%+v picks %d of %d, %v", f, len(got), total, err)
 		}

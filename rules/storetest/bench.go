@@ -83,7 +83,8 @@ func benchList(b *testing.B, s app.Store) {
 	FillHistory(b, s, 20_000)
 	b.ResetTimer()
 	for b.Loop() {
-		if got, total, err := s.Alerts(b.Context(), app.AlertFilter{Limit: 50}); err != nil || len(got) != 50 || total != 20_000 {
+		if got, total, err := s.Alerts(b.Context(), app.AlertFilter{Limit: 50}); err != nil || len(got) != 50 ||
+			total != 20_000 {
 			b.Fatalf("Alerts returned %d of %d, %v", len(got), total, err)
 		}
 	}

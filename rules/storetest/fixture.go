@@ -22,9 +22,12 @@ var (
 func parsed(name string, doc rules.Doc) rules.Rule {
 	whole := rules.Doc{
 		"name": name, "title": "Title of " + name, "source": "home", "measurement": "temperature", "field": "celsius",
-		"group_by":  []any{"sensor"},
-		"condition": map[string]any{"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 3.0},
-		"channels":  []any{"phone"}, "cooldown": "0s",
+		"group_by": []any{"sensor"},
+		"condition": map[string]any{
+			"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">",
+			"value": 3.0,
+		},
+		"channels": []any{"phone"}, "cooldown": "0s",
 	}
 	for key, v := range doc {
 		whole[key] = v
@@ -45,7 +48,10 @@ func simple(name string) rules.Rule { return parsed(name, nil) }
 func roster(name string) rules.Rule {
 	return parsed(name, rules.Doc{
 		"for": "1h", "where": map[string]any{"room": "kitchen"},
-		"condition": map[string]any{"type": "threshold", "aggregation": "count", "window": "5m", "operator": ">", "value": 3.0},
+		"condition": map[string]any{
+			"type": "threshold", "aggregation": "count", "window": "5m", "operator": ">",
+			"value": 3.0,
+		},
 	})
 }
 
@@ -53,7 +59,10 @@ func roster(name string) rules.Rule {
 func whole(name string) rules.Rule {
 	r := parsed(name, rules.Doc{
 		"where": map[string]any{"room": []any{"kitchen", "hall"}}, "group_by": []any{"sensor"},
-		"condition":       map[string]any{"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 3.0, "recover": 2.5},
+		"condition": map[string]any{
+			"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">",
+			"value": 3.0, "recover": 2.5,
+		},
 		"levels":          []any{map[string]any{"value": 10.0, "severity": "critical", "channels": []any{"pager"}}},
 		"keep_firing_for": "5m", "every": "30s", "severity": "high", "cooldown": "15m",
 		"remind":   []any{"30m", "2h"},
@@ -159,7 +168,8 @@ func picture(l *rules.Ledger) string {
 		messages[n.ID] = fields(*n)
 	}
 	return written(map[string]any{
-		"rule": l.Rule, "deleted": l.Deleted, "judged": l.Judged, "progress": l.Progress, "instances": instances, "alerts": alerts, "messages": messages,
+		"rule": l.Rule, "deleted": l.Deleted, "judged": l.Judged, "progress": l.Progress, "instances": instances,
+		"alerts": alerts, "messages": messages,
 	})
 }
 

@@ -55,7 +55,8 @@ var ledgerTests = []clause{
 		l := firing(simple("a"), noon)
 		save(t, s, l)
 		was := l.Revision
-		if err := s.Save(t.Context(), []*rules.Ledger{l}, nil); err != nil || l.Revision != was || load(t, s, l.Rule.ID).Revision != was {
+		if err := s.Save(t.Context(), []*rules.Ledger{l}, nil); err != nil || l.Revision != was ||
+			load(t, s, l.Rule.ID).Revision != was {
 			t.Errorf("Save of nothing: %v, revision %d, was %d", err, l.Revision, was)
 		}
 	}},
@@ -88,7 +89,8 @@ var ledgerTests = []clause{
 	{"ids that do not exist are left out", func(t *testing.T, open func() app.Store) {
 		s := open()
 		save(t, s, firing(simple("a"), noon))
-		if got, err := s.Load(t.Context(), "id-a", "nobody"); err != nil || len(got) != 1 || got[0].Rule.ID != "id-a" || got[0].Size() != 1 {
+		if got, err := s.Load(t.Context(), "id-a", "nobody"); err != nil || len(got) != 1 || got[0].Rule.ID != "id-a" ||
+			got[0].Size() != 1 {
 			t.Errorf("Load returned %d ledgers, %v", len(got), err)
 		}
 	}},
@@ -170,7 +172,10 @@ func testHistoryStays(t *testing.T, open func() app.Store) {
 	deliver(l, noon)
 	save(t, s, l)
 	a := alertOf(t, l)
-	silent := rules.Setting{Now: noon.Add(time.Minute), Silences: []rules.Silence{{ID: "s", From: noon, Until: noon.Add(time.Hour)}}}
+	silent := rules.Setting{
+		Now:      noon.Add(time.Minute),
+		Silences: []rules.Silence{{ID: "s", From: noon, Until: noon.Add(time.Hour)}},
+	}
 	l.Observe(silent, []rules.Observation{{Series: a.Series, Verdict: rules.Good, Value: 1}}, nil)
 	save(t, s, l)
 	got := load(t, s, l.Rule.ID)
@@ -264,7 +269,8 @@ func testThousand(t *testing.T, open func() app.Store) {
 	l := rules.NewLedger(parsed("storm", rules.Doc{"max_series": 2000.0}), ann, noon)
 	var obs []rules.Observation
 	for i := range 1000 {
-		obs = append(obs, rules.Observation{Series: rules.SeriesOf(rules.Labels{"sensor": fmt.Sprint(i)}), Verdict: rules.Bad, Value: 5})
+		obs = append(obs,
+			rules.Observation{Series: rules.SeriesOf(rules.Labels{"sensor": fmt.Sprint(i)}), Verdict: rules.Bad, Value: 5})
 	}
 	l.Observe(setting(noon), obs, nil)
 	save(t, s, l)

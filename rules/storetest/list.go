@@ -44,7 +44,8 @@ var listTests = []clause{
 		l.Take(id, "m7")
 		l.Deliver(id, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, noon, noon)
 		save(t, s, l)
-		if got, err := s.Notification(t.Context(), id); err != nil || got.Message != "m7" || !got.Unknown || got.Error != "timeout" {
+		if got, err := s.Notification(t.Context(), id); err != nil || got.Message != "m7" || !got.Unknown ||
+			got.Error != "timeout" {
 			t.Errorf("Notification returned %+v, %v", got, err)
 		}
 	}},
@@ -87,7 +88,8 @@ func testRuleFilter(t *testing.T, open func() app.Store) {
 	off, gone, theirs, odd := simple("off"), simple("gone"), simple("theirs"), simple("odd")
 	off.Enabled, theirs.Owner, odd.Measurement, odd.Title = false, "bob", "100%_x", "Étage"
 	deleted := rules.NewLedger(gone, ann, noon)
-	save(t, s, rules.NewLedger(simple("on"), ann, noon), rules.NewLedger(off, ann, noon), deleted, rules.NewLedger(theirs, ann, noon), rules.NewLedger(odd, ann, noon))
+	save(t, s, rules.NewLedger(simple("on"), ann, noon), rules.NewLedger(off, ann, noon), deleted,
+		rules.NewLedger(theirs, ann, noon), rules.NewLedger(odd, ann, noon))
 	deleted.Delete(setting(noon), ann)
 	save(t, s, deleted)
 	yes, no := true, false
@@ -153,7 +155,8 @@ func testVersions(t *testing.T, open func() app.Store) {
 	l.Edit(setting(noon.Add(2*time.Minute)), next, ann)
 	save(t, s, l)
 	list, total, err := s.Versions(t.Context(), app.VersionFilter{RuleID: "id-a", Limit: 2})
-	if err != nil || total != 3 || len(list) != 2 || list[0].Rule.Title != "third" || list[0].Act != "disabled" || list[1].Version != 2 {
+	if err != nil || total != 3 || len(list) != 2 || list[0].Rule.Title != "third" || list[0].Act != "disabled" ||
+		list[1].Version != 2 {
 		t.Fatalf("Versions returned %+v, %v", list, err)
 	}
 	if v := list[1]; v.By.Name != "bob" || v.By.Door != "web" || !v.At.Equal(noon.Add(time.Minute)) || v.RuleID != "id-a" {
@@ -212,7 +215,8 @@ func testAlertFilter(t *testing.T, open func() app.Store) {
 	severe := simple("severe")
 	severe.Severity, severe.Owner = rules.Critical, "bob"
 	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
-	fires, acked, over, other := firing(simple("fires"), at(0)), firing(simple("acked"), at(1)), firing(simple("over"), at(2)), firing(severe, at(3))
+	fires, acked, over, other := firing(simple("fires"), at(0)), firing(simple("acked"), at(1)),
+		firing(simple("over"), at(2)), firing(severe, at(3))
 	names := map[string]string{}
 	for _, l := range []*rules.Ledger{fires, acked, over, other} {
 		names[alertOf(t, l).ID] = l.Rule.Name
@@ -257,7 +261,10 @@ func testWatched(t *testing.T, open func() app.Store) {
 	observe(judged, noon.Add(time.Minute), "a", rules.Good, 1)
 	judged.Flush()
 	save(t, s, judged)
-	want := []evaluator.WatchedRule{{ID: "id-judged", Name: "judged", Judged: noon.Add(time.Minute)}, {ID: "id-new", Name: "new", Judged: noon}}
+	want := []evaluator.WatchedRule{
+		{ID: "id-judged", Name: "judged", Judged: noon.Add(time.Minute)},
+		{ID: "id-new", Name: "new", Judged: noon},
+	}
 	if got, err := s.Watched(t.Context()); err != nil || !slices.Equal(got, want) {
 		t.Errorf("watched are %v, %v; want %v", got, err, want)
 	}

@@ -71,7 +71,8 @@ func book(l *rules.Ledger, text string) {
 func wantMoved(t *testing.T, s app.Store, want evaluator.Moved) {
 	t.Helper()
 	got, err := s.Moved(t.Context())
-	if err != nil || !slices.Equal(got.Ledgers, want.Ledgers) || got.Silences != want.Silences || got.Channels != want.Channels {
+	if err != nil || !slices.Equal(got.Ledgers, want.Ledgers) || got.Silences != want.Silences ||
+		got.Channels != want.Channels {
 		t.Fatalf("Moved returned %+v, %v; want %+v", got, err, want)
 	}
 }

@@ -107,7 +107,10 @@ func silence(id string, until time.Time) rules.Silence {
 }
 
 func channel(name string) app.StoredChannel {
-	return app.StoredChannel{ID: "id-" + name, Name: name, Kind: "ntfy", Sealed: []byte("sealed"), By: ann, CreatedAt: noon}
+	return app.StoredChannel{
+		ID: "id-" + name, Name: name, Kind: "ntfy", Sealed: []byte("sealed"), By: ann,
+		CreatedAt: noon,
+	}
 }
 
 func testChannels(t *testing.T, open func() app.Store) {
@@ -122,7 +125,8 @@ func testChannels(t *testing.T, open func() app.Store) {
 	changed.Sealed, changed.Settings = []byte("anew"), notify.Settings{Fallback: "mail", Rate: "10/m"}
 	put(t, s.PutChannel(t.Context(), changed))
 	list, err := s.Channels(t.Context())
-	if err != nil || len(list) != 2 || list[0].Name != "mail" || string(list[1].Sealed) != "anew" || !reflect.DeepEqual(list[1].Settings, changed.Settings) {
+	if err != nil || len(list) != 2 || list[0].Name != "mail" || string(list[1].Sealed) != "anew" ||
+		!reflect.DeepEqual(list[1].Settings, changed.Settings) {
 		t.Fatalf("Channels returned %+v, %v", list, err)
 	}
 	put(t, s.DeleteChannel(t.Context(), "mail"))
@@ -191,7 +195,10 @@ func testTargets(t *testing.T, open func() app.Store) {
 	l.Spread(n.ID, []string{"me", "you"}, noon)
 	for _, m := range spread(l, n) {
 		l.Take(m.ID, m.ID)
-		l.Deliver(m.ID, map[string]rules.Outcome{"me": {State: rules.Sent}, "you": {State: rules.Dead, Class: "rejected", Code: 550}}[m.Target], noon, noon)
+		l.Deliver(m.ID, map[string]rules.Outcome{
+			"me":  {State: rules.Sent},
+			"you": {State: rules.Dead, Class: "rejected", Code: 550},
+		}[m.Target], noon, noon)
 	}
 	save(t, s, l)
 	all, err := s.Spread(t.Context(), n.ID)

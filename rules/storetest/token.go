@@ -65,7 +65,10 @@ var tokenTests = []clause{
 }
 
 func token(name string) app.Token {
-	return app.Token{ID: "id-" + name, Name: name, Sum: []byte("sum of " + name), Scope: app.ScopeRead, By: ann, CreatedAt: noon}
+	return app.Token{
+		ID: "id-" + name, Name: name, Sum: []byte("sum of " + name), Scope: app.ScopeRead, By: ann,
+		CreatedAt: noon,
+	}
 }
 
 func testTokens(t *testing.T, open func() app.Store) {
