@@ -8,7 +8,6 @@ package app
 import (
 	"context"
 	"crypto/rand"
-	"slices"
 	"strings"
 	"time"
 
@@ -56,6 +55,8 @@ type App struct {
 	Version string
 	// Started is when this process did.
 	Started time.Time
+
+	checks *checks
 }
 
 // New returns an App that is ready to be asked.
@@ -83,6 +84,7 @@ func New(a App) *App {
 	if a.Now == nil {
 		a.Now = time.Now
 	}
+	a.checks = &checks{views: map[string]checked{}}
 	return &a
 }
 
@@ -130,93 +132,4 @@ func (a *App) Warnings() []string {
 		out = append(out, NoDaemon)
 	}
 	return append(out, a.Notes()...)
-}
-
-// Source returns the source of a rule, the only one when it names none.
-func (a *App) Source(name string) (string, evaluator.Source, error) {
-	known := a.SourceNames()
-	if name == "" && len(known) == 1 {
-		name = known[0]
-	}
-	s := a.Sources[name]
-	switch {
-	case s != nil:
-		return name, s, nil
-	case len(known) == 0:
-		return "", nil, rules.FieldErrorf("source", "there is none: add one under sources: in the config")
-	case name == "":
-		return "", nil, rules.FieldErrorf("source", "is missing and there are several: %s; for example %s",
-			strings.Join(known, ", "), known[0])
-	}
-	return "", nil, rules.FieldErrorf("source", "there is no source %q; known: %s", name, strings.Join(known, ", "))
-}
-
-// SourceNames lists the configured sources.
-func (a *App) SourceNames() []string {
-	var out []string
-	for name := range a.Sources {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
-}
-
-// SourceView is a source as doors show it.
-type SourceView struct {
-	Name    string                  `json:"name"`
-	Kind    string                  `json:"kind"`
-	Version string                  `json:"version,omitempty"`
-	OK      bool                    `json:"ok"`
-	Error   string                  `json:"error,omitempty"`
-	Health  *evaluator.SourceHealth `json:"health,omitempty"`
-	Took    rules.Duration          `json:"took,omitempty"`
-}
-
-// CheckSources asks each source, or the named one, who it is.
-func (a *App) CheckSources(ctx context.Context, name string) ([]SourceView, error) {
-	names := a.SourceNames()
-	if name != "" {
-		if _, _, err := a.Source(name); err != nil {
-			return nil, err
-		}
-		names = []string{name}
-	}
-	out := []SourceView{}
-	for _, name := range names {
-		view := a.SourceView(name)
-		began := time.Now()
-		version, err := a.Sources[name].Ping(ctx)
-		view.Version, view.OK, view.Took = version, err == nil, rules.Duration(time.Since(began).Round(time.Millisecond))
-		if err != nil {
-			view.Error = err.Error()
-		}
-		out = append(out, view)
-	}
-	return out, nil
-}
-
-// SourceView returns a source without asking it.
-func (a *App) SourceView(name string) SourceView {
-	view := SourceView{Name: name, OK: true}
-	if a.Config != nil {
-		view.Kind = a.Config.Sources[name].Kind
-	}
-	if a.Engine == nil {
-		return view
-	}
-	for _, h := range a.Engine.Health() {
-		if h.Name == name {
-			view.OK, view.Error, view.Health = h.OK, h.Error, &h
-		}
-	}
-	return view
-}
-
-// ListSources lists the sources without asking them.
-func (a *App) ListSources() []SourceView {
-	out := []SourceView{}
-	for _, name := range a.SourceNames() {
-		out = append(out, a.SourceView(name))
-	}
-	return out
 }

@@ -182,7 +182,7 @@ func TestNothingIsWellWhileASourceIsDown(t *testing.T) {
 	found := insight.New(n.daemon).Doctor(t.Context())
 	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
 		return f.What == "source home" && !f.OK &&
-			strings.Contains(f.Text, "answers a ping and fails the rules since 2026-03-14 12:00: InfluxDB refuses the query")
+			strings.Contains(f.Text, "answers the check and fails the rules since 2026-03-14 12:00: InfluxDB refuses the query")
 	}) {
 		t.Errorf("the doctor finds %+v", found)
 	}

@@ -149,7 +149,7 @@ func (l *loader) loginKeys() []document.Key[app.SourceConfig] {
 			Value: document.Plainly(func(s *app.SourceConfig) *string { return &s.URL }, readSourceURL).In("address"),
 		},
 		{
-			Name: "database", Example: "telegraf", Without: "needed", Meaning: "the database; the bucket of InfluxDB 2",
+			Name: "database", Example: "telegraf", Without: "needed", Meaning: "the database; the bucket of InfluxDB 2, be it `home/telegraf`",
 			Value: document.Text(func(s *app.SourceConfig) *string { return &s.Database }, document.AnyText),
 		},
 		{

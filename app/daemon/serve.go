@@ -276,6 +276,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		func(ctx context.Context) error { saveMemory(ctx, engine, d.log); return nil },
 		dispatcher.Run,
 		app.NewSilenceWatch(a, directory.Operators(c), d.log).Run,
+		func(ctx context.Context) error { return a.WatchSources(ctx, d.log) },
 		heart.Run,
 		door.Run,
 		func(ctx context.Context) error { return d.keepHouse(ctx, c, book, engine) },

@@ -1,11 +1,9 @@
 package insight
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -177,7 +175,7 @@ func (a *Analyst) DescribeData(ctx context.Context, source, measurement string, 
 		return v, err
 	}
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
-		v.Fields = append(v.Fields, FieldView{Name: field, Type: fields[field], Unit: unitOf(field)})
+		v.Fields = append(v.Fields, FieldView{Name: field, Type: fields[field], Unit: unitIn(measurement, field)})
 	}
 	tags, err := s.Tags(ctx, measurement)
 	if err != nil {
@@ -287,41 +285,4 @@ func newestValues(ctx context.Context, s evaluator.Source, v *MeasurementView, f
 		}
 	}
 	return newest, err
-}
-
-// enoughPoints is how many points a series needs for a cadence.
-const enoughPoints = 6
-
-// cadence counts the points of each series before the last one. The usual gap
-// is that of the series in the middle.
-func cadence(ctx context.Context, s evaluator.Source, v *MeasurementView, tags []string, field string,
-	last time.Time,
-) error {
-	for _, back := range reaches[:4] {
-		var counts []float64
-		q := evaluator.Query{
-			Measurement: v.Name, Columns: []evaluator.Column{{Field: field, Aggregation: rules.Count}}, GroupBy: tags,
-			From: last.Add(-back.Std()), To: last,
-		}
-		if err := evaluator.Ask(ctx, s, []evaluator.Query{q}, func(_ int, row evaluator.Row) {
-			if n := row.Values[0]; n > 0 {
-				counts = append(counts, n)
-			}
-		}); err != nil {
-			return err
-		}
-		slices.Sort(counts)
-		v.Series = len(counts)
-		if len(counts) == 0 || counts[len(counts)/2] < enoughPoints {
-			continue
-		}
-		v.Cadence = rules.Duration(time.Duration(math.Round(float64(back) / counts[len(counts)/2])))
-		round := 100 * time.Millisecond
-		if v.Cadence > 10*rules.Second {
-			round = time.Second
-		}
-		v.Cadence = cmp.Or(rules.Duration(v.Cadence.Std().Round(round)), v.Cadence)
-		return nil
-	}
-	return nil
 }

@@ -83,7 +83,7 @@ func (a *Analyst) sourceFindings(ctx context.Context) (out []Finding) {
 	for _, v := range views {
 		f := Finding{What: "source " + v.Name, OK: v.OK, Text: fmt.Sprintf("%s answers in %s", v.Version, v.Took)}
 		if h := v.Health; v.OK && h != nil && !h.OK {
-			f.OK, f.Text = false, fmt.Sprintf("answers a ping and fails the rules since %s: %s",
+			f.OK, f.Text = false, fmt.Sprintf("answers the check and fails the rules since %s: %s",
 				h.DownSince.In(a.app.Config.Location()).Format("2006-01-02 15:04"), h.Error)
 		} else if !v.OK {
 			f.Text = v.Error
@@ -103,8 +103,8 @@ func (a *Analyst) emptySource(ctx context.Context, name string) string {
 	case err != nil:
 		return err.Error()
 	case len(list) == 0:
-		return "answers but holds no measurement; is its database " + a.app.Config.Sources[name].Database +
-			" the right one, and does anything write to it?"
+		return "can be read and its database " + a.app.Config.Sources[name].Database +
+			" holds no measurement: does anything write to it, or is another database meant?"
 	}
 	return ""
 }

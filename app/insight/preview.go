@@ -130,8 +130,8 @@ func measured(r rules.Rule) string {
 	return fmt.Sprintf("%s over %s of %s.%s", c.Aggregation, c.Window, r.Measurement, r.Field)
 }
 
-// ruleUnit is the unit of a rule's values, as far as the name of its field
-// tells.
+// ruleUnit is the unit of a rule's values, as far as the names of its field
+// and measurement tell.
 func ruleUnit(r rules.Rule) string {
 	switch c := r.Condition; {
 	case c.Type == rules.Absence:
@@ -141,10 +141,10 @@ func ruleUnit(r rules.Rule) string {
 	case c.Type == rules.Expression, c.Type == rules.Query, c.Aggregation == rules.Count:
 		return ""
 	case c.Aggregation == rules.Rate:
-		if unit := unitOf(r.Field); unit != "" {
+		if unit := unitIn(r.Measurement, r.Field); unit != "" {
 			return unit + "/s"
 		}
 		return ""
 	}
-	return unitOf(r.Field)
+	return unitIn(r.Measurement, r.Field)
 }

@@ -86,7 +86,9 @@ func (a *Analyst) QueryData(ctx context.Context, req DataRequest) (DataAnswer, e
 	if err != nil {
 		return DataAnswer{}, err
 	}
-	out := DataAnswer{Source: source, Type: fields[req.Field], Unit: unitOf(req.Field), Series: []DataSeries{}}
+	out := DataAnswer{
+		Source: source, Type: fields[req.Field], Unit: unitIn(req.Measurement, req.Field), Series: []DataSeries{},
+	}
 	if err := a.settleData(&req, out.Type); err != nil {
 		return out, err
 	}

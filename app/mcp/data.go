@@ -226,7 +226,7 @@ func (s *Server) field(f insight.FieldView) shownField {
 	out := shownField{Name: cleaned(f.Name, dataSize), Type: f.Type, Unit: f.Unit}
 	switch {
 	case f.Latest != nil && f.Type == "boolean":
-		out.Latest = fmt.Sprint(*f.Latest != 0)
+		out.Latest = strconv.FormatBool(*f.Latest != 0)
 	case f.Latest != nil:
 		out.Latest = rules.FormatNumber(*f.Latest)
 	case f.Text != "":
@@ -309,7 +309,7 @@ func (s *Server) queryData(ctx context.Context, a *arguments) (any, error) {
 		Series: []shownSeries{}, Total: v.Total, Note: measuredNote, Warnings: s.app.Warnings(),
 	}
 	for _, one := range v.Series {
-		out.Series = append(out.Series, s.series(one, v.To.Sub(v.From)))
+		out.Series = append(out.Series, s.series(one, v))
 	}
 	if n := len(v.Series); v.More {
 		out.Next = cursor("query_data", string(v.Series[n-1].Series))
@@ -319,12 +319,14 @@ func (s *Server) queryData(ctx context.Context, a *arguments) (any, error) {
 	return out, nil
 }
 
-func (s *Server) series(v insight.DataSeries, span time.Duration) shownSeries {
+func (s *Server) series(v insight.DataSeries, all insight.DataAnswer) shownSeries {
+	span, truth := all.To.Sub(all.From), all.Type == "boolean"
+	own := truth && (all.Aggregation == rules.Latest || all.Aggregation == rules.First)
 	out := shownSeries{
 		Series: cleanLabels(v.Series.Labels()), Points: v.Points, Min: shortened(v.Min),
 		Mean: shortened(v.Mean), Max: shortened(v.Max), Values: []string{},
 	}
-	out.Last = strings.TrimSpace(shownValue(v.Last) + " at " + s.when(v.Last.At))
+	out.Last = strings.TrimSpace(shownValue(v.Last, truth) + " at " + s.when(v.Last.At))
 	layout := "15:04"
 	switch {
 	case span > 300*24*time.Hour:
@@ -335,7 +337,7 @@ func (s *Server) series(v insight.DataSeries, span time.Duration) shownSeries {
 		layout = time.TimeOnly
 	}
 	for _, value := range v.Values {
-		out.Values = append(out.Values, value.At.In(s.zone).Format(layout)+" "+shownValue(value))
+		out.Values = append(out.Values, value.At.In(s.zone).Format(layout)+" "+shownValue(value, own))
 	}
 	return out
 }
@@ -351,8 +353,12 @@ func shortened(x *float64) *float64 {
 	return x
 }
 
-func shownValue(v insight.DataValue) string {
-	if v.Value != nil {
+// shownValue is a value as it was written; what was true or false is a number too.
+func shownValue(v insight.DataValue, truth bool) string {
+	switch {
+	case v.Value != nil && truth:
+		return strconv.FormatBool(*v.Value != 0)
+	case v.Value != nil:
 		return rules.FormatNumber(*v.Value)
 	}
 	return cleaned(v.Text, 60)

@@ -143,6 +143,20 @@ func TestDataIsDescribed(t *testing.T) {
 		})
 }
 
+// TestABooleanReadsTheSameEverywhere: as it was written, but for what is computed.
+func TestABooleanReadsTheSameEverywhere(t *testing.T) {
+	eachSource(t, []string{
+		line("door", "open=true", noon.Add(-time.Minute)), line("door", "open=false", noon.Add(-30*time.Minute)),
+	}, func(t *testing.T, h *house) {
+		m := h.ok("describe_data", `{"measurement":"door"}`)["measurement"].(map[string]any)
+		wants(t, fmt.Sprint(m["fields"]), "type:boolean", "latest:true")
+		latest := h.ok("query_data", `{"measurement":"door","field":"open","aggregation":"latest","since":"1h","step":"10m"}`)
+		wants(t, fmt.Sprint(latest["series"]), "last:true at 2026", "12:30 false", "13:00 true")
+		mean := h.ok("query_data", `{"measurement":"door","field":"open","since":"1h","step":"1h"}`)
+		wants(t, fmt.Sprint(mean["series"]), "last:true at 2026", "13:00 0.5", "mean:0.5")
+	})
+}
+
 func TestDataIsFoundByNamesAndTagValues(t *testing.T) {
 	eachSource(t, climate(), func(t *testing.T, h *house) {
 		for text, want := range map[string]string{

@@ -72,7 +72,7 @@ func (o *oracle) collect(v any) {
 }
 
 // also are the names in queries that are not of the caller.
-var also = []string{"time", "mean", "v", "n"}
+var also = []string{"time", "mean", "v", "n", "tocsin"}
 
 func (o *oracle) known(name string) bool {
 	return o.ever[name] || slices.Contains(also, name) || len(name) > 1 && strings.Trim(name[1:], "0123456789") == ""

@@ -13,21 +13,110 @@ import (
 
 // Measurements lists the measurements of the database.
 func (c *Client) Measurements(ctx context.Context) ([]string, error) {
+	database, policy, err := c.mapped(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case policy != "":
+		return c.list(ctx, "SHOW MEASUREMENTS ON "+name(database)+"."+name(policy), "name")
+	}
 	return c.list(ctx, "SHOW MEASUREMENTS", "name")
 }
 
 // Tags lists the tag names of a measurement.
 func (c *Client) Tags(ctx context.Context, measurement string) ([]string, error) {
+	_, policy, err := c.mapped(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case policy != "":
+		return c.fromSeries(ctx, policy, measurement, func(tag, _ string) string { return tag })
+	}
 	return c.list(ctx, "SHOW TAG KEYS FROM "+name(measurement), "tagKey")
 }
 
 // TagValues lists at most limit values of a tag, in order.
 func (c *Client) TagValues(ctx context.Context, measurement, tag string, limit int) ([]string, error) {
-	return c.list(ctx, "SHOW TAG VALUES FROM "+name(measurement)+" WITH KEY = "+name(tag)+" LIMIT "+
-		strconv.Itoa(max(1, limit)), "value")
+	limit = max(1, limit)
+	_, policy, err := c.mapped(ctx)
+	switch {
+	case err != nil:
+		return nil, err
+	case policy == "":
+		return c.list(ctx, "SHOW TAG VALUES FROM "+name(measurement)+" WITH KEY = "+name(tag)+" LIMIT "+
+			strconv.Itoa(limit), "value")
+	}
+	found, err := c.fromSeries(ctx, policy, measurement, func(key, value string) string {
+		if key == tag {
+			return value
+		}
+		return ""
+	})
+	return found[:min(len(found), limit)], err
 }
 
+// mapped returns the retention policy that statements about the schema have to
+// name: InfluxDB 2 answers most of them for the default one, whatever else is
+// asked for. Empty where there is no need.
+func (c *Client) mapped(ctx context.Context) (database, policy string, err error) {
+	database, policy, err = c.place(ctx)
+	if err != nil || policy == "" {
+		return database, "", err
+	}
+	if major, err := c.version(ctx); err != nil || major != "2" {
+		return database, "", err
+	}
+	return database, policy, nil
+}
+
+// fromSeries lists what pick finds in the tags of the series of a measurement,
+// for InfluxDB 2, which tells those of any retention policy.
+func (c *Client) fromSeries(ctx context.Context, policy, measurement string,
+	pick func(tag, value string) string,
+) ([]string, error) {
+	keys, err := c.list(ctx, "SHOW SERIES FROM "+name(policy)+"."+name(measurement), "key")
+	var out []string
+	for _, key := range keys {
+		for _, pair := range splitKey(key, ',')[1:] {
+			tag := splitKey(pair, '=')
+			if found := pick(bare(tag[0]), bare(strings.Join(tag[1:], "="))); found != "" {
+				out = append(out, found)
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out), err
+}
+
+// splitKey cuts the key of a series where the byte is not escaped.
+func splitKey(key string, at byte) (out []string) {
+	begin := 0
+	for i := 0; i < len(key); i++ {
+		switch key[i] {
+		case '\\':
+			i++
+		case at:
+			out = append(out, key[begin:i])
+			begin = i + 1
+		}
+	}
+	return append(out, key[begin:])
+}
+
+// bare takes the escapes out of a part of the key of a series.
+var bare = strings.NewReplacer(`\,`, `,`, `\=`, `=`, `\ `, ` `).Replace
+
+// list returns one column of text. That there is nothing is not believed before
+// the database is known to be readable.
 func (c *Client) list(ctx context.Context, statement, column string) ([]string, error) {
+	found, err := c.column(ctx, statement, column)
+	if err == nil && len(found) == 0 {
+		err = c.prove(ctx)
+	}
+	return found, err
+}
+
+func (c *Client) column(ctx context.Context, statement, column string) ([]string, error) {
 	found, err := c.show(ctx, []string{statement}, column)
 	if err != nil {
 		return nil, err
@@ -53,6 +142,9 @@ func (c *Client) show(ctx context.Context, statements []string, columns ...strin
 		return nil, err
 	case said+t.refused != "":
 		return nil, c.statementError(said + t.refused)
+	case t.done < len(statements):
+		return nil, c.with("", "what answers at %s is not InfluxDB, or leaves the question out; check host, port and path "+
+			"of url", c.base.String())
 	}
 	return t.rows, nil
 }
@@ -127,6 +219,7 @@ type table struct {
 	at      []int
 	rows    [][][]string
 	count   int
+	done    int // statements
 	refused string
 }
 
@@ -183,4 +276,7 @@ func (t *table) failed(_ int, text string) error {
 	return nil
 }
 
-func (t *table) answered(int) error { return nil }
+func (t *table) answered(int) error {
+	t.done++
+	return nil
+}

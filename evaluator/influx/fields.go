@@ -32,6 +32,9 @@ const (
 // Fields lists the fields of a measurement with their types.
 func (c *Client) Fields(ctx context.Context, measurement string) (map[string]string, error) {
 	found, err := c.show(ctx, []string{fieldKeys(measurement)}, "fieldKey", "fieldType")
+	if err == nil && len(found[0]) == 0 {
+		err = c.prove(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -216,8 +216,8 @@ func TestADatabaseThatIsMissingTellsTheCure(t *testing.T) {
 	for _, o := range []influx.Options{{Database: "nowhere"}, {Database: server.DB, Retention: "nowhere"}} {
 		o.URL = server.URL
 		_, errs := ask(t, open(t, o), last5m(rules.Latest))
-		if rules.CodeOf(errs[0]) != rules.Unavailable || !strings.Contains(errs[0].Error(), "set database") {
-			t.Errorf("%+v: %v, want unavailable with a cure", o, errs[0])
+		if rules.CodeOf(errs[0]) != rules.Unavailable || !strings.Contains(errs[0].Error(), "; set ") {
+			t.Errorf("%s %s: %v, want unavailable with a cure", o.Database, o.Retention, errs[0])
 		}
 	}
 }

@@ -243,13 +243,19 @@ func checkSources(tree *influxql.SelectStatement, database string) (err error) {
 			err = refuse("must only read; leave out INTO")
 		}
 		for _, source := range one.Sources {
-			if m, ok := source.(*influxql.Measurement); ok && m.Database != "" && m.Database != database {
+			if m, ok := source.(*influxql.Measurement); ok && m.Database != "" && !inDatabase(database, m.Database) {
 				err = refuse("must not leave the database %q of the source; got %q; make a source for the other one", database,
 					m.Database)
 			}
 		}
 	})
 	return err
+}
+
+// inDatabase reports whether a name is the database of the source, or that of its
+// bucket home/telegraf.
+func inDatabase(database, name string) bool {
+	return name == database || strings.HasPrefix(database, name+"/")
 }
 
 // bounds tells which ends of the window limit a SELECT, and how far beyond them

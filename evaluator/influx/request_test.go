@@ -189,7 +189,8 @@ func TestWhatRefusalsMean(t *testing.T) {
 		},
 		{200, `{"results":[{"statement_id":7}]}`, rules.Unavailable, "statement 7"},
 		{200, `{"results":[]}`, rules.Unavailable, "could not finish"},
-		{200, `<html>log in first</html>`, rules.Unavailable, "not JSON"},
+		{200, `<html>log in first</html>`, rules.Unavailable, "login page"},
+		{200, `log in first`, rules.Unavailable, "not JSON"},
 		{200, `{"error":"error parsing query: found x"}`, rules.Invalid, "found x"},
 		{400, `{"error":"error parsing query: found x"}`, rules.Invalid, "found x"},
 		{401, `{"error":"authorization failed"}`, rules.Unavailable, "token_file"},
@@ -263,12 +264,12 @@ func TestPingTellsWhatAnswers(t *testing.T) {
 		"1.8.10": "InfluxDB 1.8.10", "v2.7.1": "InfluxDB 2.7.1", "": "InfluxDB",
 		"secret proxy": "InfluxDB",
 	} {
-		server := fake(t, version, says(200, ""))
+		server := fake(t, version, says(200, `{"results":[{}]}`))
 		if got, err := open(t, influx.Options{URL: server.URL, Database: "db"}).Ping(t.Context()); err != nil || got != want {
 			t.Errorf("version %q: ping = %q, %v; want %q", version, got, err, want)
 		}
 	}
-	three := httptest.NewServer(says(200, `{"version":"3.2.0","revision":"x"}`))
+	three := httptest.NewServer(says(200, `{"version":"3.2.0","revision":"x","results":[{}]}`))
 	defer three.Close()
 	if got, err := open(t, influx.Options{URL: three.URL, Database: "db"}).Ping(t.Context()); err != nil ||
 		got != "InfluxDB 3.2.0" {

@@ -12,16 +12,6 @@ import (
 // hidden is the version of a server that does not tell it.
 const hidden = "?"
 
-// Ping asks the server what it is: "InfluxDB 1.8.10", or "InfluxDB" when it
-// does not tell.
-func (c *Client) Ping(ctx context.Context) (string, error) {
-	version, err := c.askVersion(ctx)
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimSpace("InfluxDB " + version), nil
-}
-
 // version returns the first number of the version, asked for once until a
 // failure.
 func (c *Client) version(ctx context.Context) (string, error) {
@@ -78,6 +68,9 @@ func (c *Client) versionIn(resp *http.Response) (string, error) {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, mostErrorText))
 	if closeErr := resp.Body.Close(); err != nil || closeErr != nil {
 		return "", c.unavailable(fmt.Errorf("read the answer to a ping: %w", err))
+	}
+	if resp.StatusCode >= 500 && isPage(resp) {
+		return "", c.stranger(resp, string(body))
 	}
 	if resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests {
 		return "", c.with("", "InfluxDB at %s cannot answer now (%s)", c.base.String(), http.StatusText(resp.StatusCode))
