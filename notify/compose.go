@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -173,8 +172,9 @@ func (c Composer) lines(it item, now time.Time) []string {
 	f := it.Facts
 	over := it.Reason == rules.Resolved
 	var out []string
-	if s := Summary(f); s != "" && !over {
-		out = append(out, s)
+	summary, failed := f.SummaryText()
+	if summary != "" && !over {
+		out = append(out, summary)
 	}
 	switch {
 	case over:
@@ -188,7 +188,15 @@ func (c Composer) lines(it item, now time.Time) []string {
 		out = append(out, fmt.Sprintf("%d short %s before this one %s not told because of the cooldown.",
 			f.Untold, plural(f.Untold, "episode", "episodes"), plural(f.Untold, "was", "were")))
 	}
-	return append(out, c.footnotes([]item{it}, whyNow(it))...)
+	return append(out, c.footnotes([]item{it}, whyNow(it), unwritten(failed))...)
+}
+
+// unwritten says that the rule's own line is missing, and why.
+func unwritten(err error) string {
+	if err == nil {
+		return ""
+	}
+	return "The rule's own summary could not be written: " + err.Error()
 }
 
 // footnotes are the lines under a text, those of more that are not empty first.
@@ -411,50 +419,4 @@ func plural(n int, one, many string) string {
 		return one
 	}
 	return many
-}
-
-// Summary renders the template of the rule with the facts; one that fails
-// gives the text of the template, so that nothing is lost.
-func Summary(f rules.Facts) string {
-	if f.Summary == "" {
-		return ""
-	}
-	t, err := plainTemplate(f.Summary)
-	if err != nil {
-		return f.Summary
-	}
-	text, err := render(t, templateData(f))
-	if err != nil {
-		return f.Summary
-	}
-	return text
-}
-
-// templateData is all that a template can see: plain values, no methods.
-func templateData(f rules.Facts) map[string]any {
-	labels := map[string]string{}
-	maps.Copy(labels, f.Labels)
-	maps.Copy(labels, f.Series.Labels())
-	peak := ""
-	if f.Peak != nil {
-		peak = rules.FormatNumber(*f.Peak)
-	}
-	return map[string]any{
-		"labels": labels, "value": value(f), "peak": peak, "title": f.Title, "rule": f.Rule, "severity": string(f.Severity),
-		"condition": f.Condition, "source": f.Source, "measured": f.Measured,
-	}
-}
-
-var errFull = errors.New("the text is too long")
-
-// bounded is a writer that takes templateLimit bytes and no more.
-type bounded struct{ strings.Builder }
-
-// Write takes what fits.
-func (b *bounded) Write(p []byte) (int, error) {
-	if room := templateLimit - b.Len(); len(p) > room {
-		b.Builder.WriteString(strings.ToValidUTF8(string(p[:room]), ""))
-		return room, errFull
-	}
-	return b.Builder.Write(p)
 }

@@ -77,7 +77,7 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 		{
 			"a summary comes first",
 			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-				n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, {{.nonsense}}peak {{.peak}}"
+				n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, peak {{.peak}}"
 			})},
 			"Freezer too warm (sensor=a)",
 			"a is at -9.25 °C, peak -5.5\ntemperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.",
@@ -460,23 +460,13 @@ func TestADigestCountsByRule(t *testing.T) {
 	}
 }
 
-// TestSummaryIsHarmless: a template sees plain data, writes at most 4 KB and
-// cannot fail a message.
-func TestSummaryIsHarmless(t *testing.T) {
-	for _, tt := range []struct{ template, want string }{
-		{"{{range $i, $e := .labels}}{{$i}}={{$e}} {{end}}", "room=kitchen sensor=a "},
-		{"{{.labels.nope}}-{{.nope}}", "-"},
-		{"{{.value.Nope}}", "{{.value.Nope}}"},
-		{"{{template \"x\"}}", "{{template \"x\"}}"},
-	} {
-		f := rules.Facts{Summary: tt.template, Series: "sensor=a", Labels: rules.Labels{"room": "kitchen"}}
-		if got := notify.Summary(f); got != tt.want {
-			t.Errorf("%s = %q, want %q", tt.template, got, tt.want)
-		}
-	}
-	long := rules.Facts{Summary: strings.Repeat("é{{.value}}", 3000)}
-	if got := notify.Summary(long); len(got) > 4096 || !strings.HasPrefix(got, "éwithout a value") {
-		t.Errorf("a long summary has %d bytes", len(got))
+// TestASummaryThatFailsIsSaid: the message is as without it, and says why.
+func TestASummaryThatFailsIsSaid(t *testing.T) {
+	n := news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Summary = `{{if gt .title 3}}hot{{end}}` })
+	text := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{n}, noon).Text
+	if !strings.HasPrefix(text, "temperature.celsius is ") ||
+		!strings.Contains(text, "The rule's own summary could not be written: <gt .title 3>: text cannot be compared") {
+		t.Errorf("the message is %q", text)
 	}
 }
 

@@ -118,7 +118,7 @@ func TestATemplateSeesPlainData(t *testing.T) {
 			"{{range .alerts}}{{.reason}} {{.title}} {{.labels.sensor}} {{.value}}; {{end}}",
 			"first Freezer too warm a -9.25; resolved Freezer too warm a -9.25;",
 		},
-		{"{{printf \"%5.1f\" 2.25}}|{{.nope}}|{{.labels.nope}}|{{.measured}}", "2.2||| temperature.celsius"},
+		{"{{printf \"%5.1f\" 2.25}}|{{.labels.nope}}|{{.measured}}", "2.2|| temperature.celsius"},
 		{"{{with .link}}see {{.}}{{end}}", "body"}, // empty: as tocsin writes it
 	} {
 		words, err := notify.TemplateTexts{Text: tt.text}.Parse()

@@ -2,14 +2,11 @@ package notify
 
 import (
 	"errors"
-	"fmt"
-	"regexp"
 	"strings"
-	"text/template"
-	"text/template/parse"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/wording"
 )
 
 // TemplateTexts are the Go templates of a channel's title and text; what is
@@ -20,10 +17,7 @@ type TemplateTexts struct {
 }
 
 // Template is a channel's own wording of messages.
-type Template struct{ title, text *template.Template }
-
-// templateLimit bounds a template and what it may write.
-const templateLimit = 4096
+type Template struct{ title, text *wording.Template }
 
 // Parse reads the templates and tries them on a made-up message, so that a
 // fault is found before the first alert.
@@ -33,27 +27,18 @@ func (t TemplateTexts) Parse() (*Template, error) {
 	return &Template{title, text}, errors.Join(err, err2)
 }
 
-func parseTemplate(field, text, example string) (*template.Template, error) {
+func parseTemplate(field, text, example string) (*wording.Template, error) {
 	if text == "" {
 		return nil, nil
 	}
-	if len(text) > templateLimit {
-		return nil, rules.FieldErrorf(field, "must be at most %d bytes; got %d", templateLimit, len(text))
+	if len(text) > wording.Limit {
+		return nil, rules.FieldErrorf(field, "must be at most %d bytes; got %d", wording.Limit, len(text))
 	}
-	t, err := plainTemplate(text)
+	t, err := wording.Parse(text)
 	if err == nil {
-		_, err = render(t, messageData(sampleMessage, []rules.Notification{sample}, nil))
+		err = t.Check(sampleData())
 	}
-	if err != nil {
-		return nil, rules.FieldErrorf(field, "is no template that works: %s; for example %s", oneLine(err), example)
-	}
-	return t, nil
-}
-
-// oneLine takes the line breaks out of an error, and the name that the parser
-// puts in front.
-func oneLine(err error) string {
-	return strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", " "), "template: ")
+	return t, rules.TemplateError(field, example, err)
 }
 
 // sample is what templates are tried on.
@@ -61,85 +46,18 @@ var (
 	sampleMessage = Message{ID: "n1", Title: "Freezer too warm", Text: "It is at -9.", Severity: rules.High, Tone: Alarm}
 	sample        = rules.Notification{ID: "n1", AlertID: "a1", Reason: rules.FirstNews, Facts: rules.Facts{
 		Title: "Freezer too warm", Rule: "freezer", Series: "sensor=a", Severity: rules.High,
+		Value: new(float64), Peak: new(float64),
 	}}
 )
 
-// plainTemplate parses a template that ends in bounded time: it calls no other
-// template, and loops over data alone, at most one loop within another.
-func plainTemplate(text string) (*template.Template, error) {
-	t, err := template.New("").Option("missingkey=zero").Funcs(template.FuncMap{"printf": printf}).Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	if t.Tree == nil || t.Root == nil {
-		return t, nil
-	}
-	if len(t.Templates()) > 1 {
-		return nil, errors.New("define and block are not for these templates")
-	}
-	return t, checkBounds(t.Root, 0)
-}
-
-const deepestLoop = 2
-
-// checkBounds walks a parsed template for what could make it run for long.
-func checkBounds(node parse.Node, loops int) error {
-	switch n := node.(type) {
-	case *parse.ListNode:
-		if n == nil {
-			return nil
-		}
-		for _, child := range n.Nodes {
-			if err := checkBounds(child, loops); err != nil {
-				return err
-			}
-		}
-	case *parse.IfNode:
-		return errors.Join(checkBounds(n.List, loops), checkBounds(n.ElseList, loops))
-	case *parse.WithNode:
-		return errors.Join(checkBounds(n.List, loops), checkBounds(n.ElseList, loops))
-	case *parse.RangeNode:
-		if loops == deepestLoop || !overData(n.Pipe) {
-			return fmt.Errorf("range must be over the data itself, such as .labels, and at most %d deep", deepestLoop)
-		}
-		return errors.Join(checkBounds(n.List, loops+1), checkBounds(n.ElseList, loops))
-	case *parse.TemplateNode:
-		return errors.New("template is not for these templates")
-	}
-	return nil
-}
-
-// overData reports whether a loop is over a value that was handed in: a number
-// would make it as long as one likes.
-func overData(pipe *parse.PipeNode) bool {
-	if len(pipe.Cmds) != 1 || len(pipe.Cmds[0].Args) != 1 {
-		return false
-	}
-	switch n := pipe.Cmds[0].Args[0].(type) {
-	case *parse.FieldNode:
-		return true
-	case *parse.VariableNode:
-		return len(n.Ident) > 1
-	}
-	return false
-}
-
-// wide matches a width that would make a printf write for long.
-var wide = regexp.MustCompile(`[0-9]{3}|\*`)
-
-func printf(format string, args ...any) (string, error) {
-	if wide.MatchString(format) {
-		return "", errors.New("printf takes widths up to 99")
-	}
-	return fmt.Sprintf(format, args...), nil
-}
-
-func render(t *template.Template, data map[string]any) (string, error) {
-	var b bounded
-	if err := t.Execute(&b, data); err != nil && !errors.Is(err, errFull) {
-		return "", err
-	}
-	return strings.ReplaceAll(b.String(), "<no value>", ""), nil
+// sampleData is what a channel's template is tried on: the labels are those of
+// whatever rule it tells of.
+func sampleData() wording.Data {
+	data := messageData(sampleMessage, []rules.Notification{sample}, nil)
+	alert := data["alerts"].([]any)[0].(wording.Data)
+	alert["labels"] = wording.Open(alert["labels"].(map[string]string))
+	data["labels"] = alert["labels"]
+	return data
 }
 
 // Word puts the channel's own wording into a message about list. A template
@@ -150,13 +68,13 @@ func (t *Template) Word(m Message, list []rules.Notification, zone *time.Locatio
 	}
 	data := messageData(m, list, zone)
 	for _, part := range []struct {
-		t  *template.Template
+		t  *wording.Template
 		at *string
 	}{{t.title, &m.Title}, {t.text, &m.Text}} {
 		if part.t == nil {
 			continue
 		}
-		if text, err := render(part.t, data); err == nil && strings.TrimSpace(text) != "" {
+		if text, err := part.t.Text(data, ""); err == nil && strings.TrimSpace(text) != "" {
 			*part.at = strings.TrimSpace(text)
 		}
 	}
@@ -169,17 +87,18 @@ const mostAlerts = 100
 
 // messageData is all that a channel's template can see: plain values, no
 // methods.
-func messageData(m Message, list []rules.Notification, zone *time.Location) map[string]any {
+func messageData(m Message, list []rules.Notification, zone *time.Location) wording.Data {
 	c := Composer{Zone: zone}
-	data := map[string]any{}
+	data := wording.Data{}
 	var alerts []any
 	for _, it := range merge(list) {
 		if it.AlertID == "" || len(alerts) == mostAlerts {
 			continue
 		}
-		alert := templateData(it.Facts)
+		alert := it.Facts.Words()
+		summary, _ := it.Facts.SummaryText()
 		alert["id"], alert["reason"], alert["since"] = it.AlertID, string(it.Reason), c.clock(it.Facts.Since, it.BookedAt)
-		alert["series"], alert["source"], alert["summary"] = string(it.Facts.Series), it.Facts.Source, Summary(it.Facts)
+		alert["series"], alert["source"], alert["summary"] = string(it.Facts.Series), it.Facts.Source, summary
 		alerts = append(alerts, alert)
 		if len(alerts) == 1 { // a message about one alert, as most are
 			for key, value := range alert {

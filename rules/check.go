@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"text/template"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -281,14 +280,7 @@ func checkZone(field, zone string) error {
 }
 
 func (r Rule) checkTexts() error {
-	var errs []error
-	if err := checkProgram("summary", r.Summary, 2000); err != nil {
-		errs = append(errs, err)
-	} else if _, err := template.New("summary").Parse(r.Summary); err != nil {
-		errs = append(errs,
-			FieldErrorf("summary", "is not a template: %v; for example {{.labels.sensor}} is at {{.value}} °C", err))
-	}
-	errs = append(errs, checkLink("runbook", r.Runbook), checkFilter("labels", asOneEach(r.Labels)))
+	errs := []error{r.checkSummary(), checkLink("runbook", r.Runbook), checkFilter("labels", asOneEach(r.Labels))}
 	for _, labels := range r.Condition.Expect {
 		errs = append(errs, checkFilter("condition.expect", asOneEach(labels)))
 	}

@@ -126,7 +126,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 		{`{"depends_on": "router_down"}`, "depends_on", `["router_down"]`},
 		{`{"labels": {"team": "home", "floor": 2}}`, "labels", `{"floor":"2","team":"home"}`},
-		{`{"summary": "{{.labels.sensor}} is at {{.value}} °C"}`, "summary", `"{{.labels.sensor}} is at {{.value}} °C"`},
+		{`{"summary": "{{.labels.sensor}} is at {{.value}} °C", "group_by": ["sensor"]}`, "summary", `"{{.labels.sensor}} is at {{.value}} °C"`},
 		{`{"runbook": "https://wiki.example/freezer"}`, "runbook", `"https://wiki.example/freezer"`},
 		{`{"max_series": 5}`, "max_series", `5`},
 		{`{"max_series": "5"}`, "max_series", `5`},
@@ -403,7 +403,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		{`{"labels": {"team": []}}`, `labels: team must be text; got a list; for example {"team": "home"}`},
 		{
 			`{"summary": "{{.value"}`,
-			`summary: is not a template: template: summary:1: unclosed action; for example {{.labels.sensor}} is at {{.value}} °C`,
+			`summary: is no template that works: 1: unclosed action; for example {{.labels.sensor}} is at {{.value}} °C`,
 		},
 		{`{"runbook": "a\u001bb"}`, `runbook: must not contain control characters or line breaks; got "a\x1bb"`},
 		{

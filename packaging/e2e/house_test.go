@@ -22,10 +22,12 @@ const module = "github.com/9bikes/tocsin"
 // import: rules knows nobody; app knows everybody but what is built on it, which
 // do not know each other.
 var mayImport = map[string][]string{
-	"rules":     {},
+	"rules":     {"rules/wording"},
 	"evaluator": {"rules"},
-	"notify":    {"rules", "evaluator"},
+	"notify":    {"rules", "rules/wording", "evaluator"},
 	"app":       {"rules", "evaluator", "notify", "app/document"},
+
+	"rules/wording": {},
 
 	"app/document": {"rules"},
 	"app/insight":  {"rules", "evaluator", "notify", "app"},

@@ -1,0 +1,122 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/9bikes/tocsin/rules/wording"
+)
+
+// Reading is a measured number in a template: written as people write it, or as
+// the verb of a printf says; %d rounds it.
+type Reading float64
+
+// Format implements fmt.Formatter.
+func (n Reading) Format(f fmt.State, verb rune) {
+	switch verb {
+	case 's', 'v':
+		fmt.Fprintf(f, fmt.FormatString(f, 's'), FormatNumber(float64(n)))
+	case 'd':
+		fmt.Fprintf(f, strings.TrimSuffix(fmt.FormatString(f, 'd'), "d")+".0f", float64(n))
+	default:
+		fmt.Fprintf(f, fmt.FormatString(f, verb), float64(n))
+	}
+}
+
+// Words is what the template of a rule's summary knows of f.
+func (f Facts) Words() wording.Data {
+	labels := map[string]string{}
+	maps.Copy(labels, f.Labels)
+	maps.Copy(labels, f.Series.Labels())
+	words := wording.Data{
+		"labels": labels, "value": nil, "peak": nil, "title": f.Title, "rule": f.Rule, "severity": string(f.Severity),
+		"condition": f.Condition, "source": f.Source, "measured": f.Measured,
+	}
+	switch {
+	case f.ValueText != "":
+		words["value"] = f.ValueText
+	case f.Value != nil:
+		words["value"] = Reading(*f.Value)
+	}
+	if f.Peak != nil {
+		words["peak"] = Reading(*f.Peak)
+	}
+	return words
+}
+
+// SummaryText is the rule's own first line, empty when it has none. A template
+// that cannot be written is an error.
+func (f Facts) SummaryText() (string, error) {
+	if f.Summary == "" {
+		return "", nil
+	}
+	t, err := wording.Parse(f.Summary)
+	if err != nil {
+		return "", err
+	}
+	text, err := t.Text(f.Words(), "?")
+	return strings.TrimSpace(text), err
+}
+
+// checkSummary tries the template on what an alert of the rule would say.
+func (r Rule) checkSummary() error {
+	if err := checkProgram("summary", r.Summary, 2000); err != nil || r.Summary == "" {
+		return err
+	}
+	t, err := wording.Parse(r.Summary)
+	if err == nil {
+		err = t.Check(r.sampleWords())
+	}
+	return TemplateError("summary", "{{.labels.sensor}} is at {{.value}} °C", err)
+}
+
+// sampleWords are those of an alert that the rule could have.
+func (r Rule) sampleWords() wording.Data {
+	c := r.Condition
+	f := Facts{
+		Title: r.Title, Rule: r.Name, Labels: maps.Clone(r.Labels), Severity: r.Severity, Source: r.Source,
+		Measured: strings.Trim(r.Measurement+"."+r.Field, "."), Condition: c.String(), Peak: new(float64),
+	}
+	switch v := c.Value; {
+	case c.Type == Absence:
+	case v.Kind == Text:
+		f.ValueText = "text"
+	default:
+		f.Value = new(float64)
+	}
+	words := f.Words()
+	labels := words["labels"].(map[string]string)
+	for _, tag := range r.GroupBy {
+		labels[tag] = tag
+	}
+	if c.Type == Query { // its text says which tags come
+		words["labels"] = wording.Open(labels)
+	}
+	return words
+}
+
+// TemplateError says what is wrong with the template of a field; nil when
+// nothing is.
+func TemplateError(field, example string, err error) error {
+	var missing *wording.UnknownError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &missing):
+		return FieldErrorf(field, "is no template that works: %v; for example %s", err, example)
+	}
+	name := func(of string) string { return missing.In + "." + of }
+	if near := Nearest(missing.Name, missing.Known); len(near) > 0 {
+		return FieldErrorf(field, "%v; did you mean %s?", missing, name(near[0]))
+	}
+	cure := ""
+	if strings.HasSuffix(missing.In, ".labels") {
+		cure = "; tags are those of group_by, others come from the rule's labels"
+	}
+	if len(missing.Known) == 0 {
+		return FieldErrorf(field, "%v: there are none%s", missing, cure)
+	}
+	return FieldErrorf(field, "%v; it knows %s%s", missing, name(strings.Join(missing.Known, ", "+name(""))), cure)
+}
