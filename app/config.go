@@ -63,6 +63,7 @@ type SourceConfig struct {
 	Token     rules.Secret
 	Username  string
 	Password  rules.Secret
+	Trust     rules.Trust
 	Delay     rules.Duration // how long late points are waited for
 	Timeout   rules.Duration // of one round of queries
 	MaxAnswer int            // bytes of the answer to one request; zero is the source's own

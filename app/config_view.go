@@ -43,13 +43,32 @@ func (a *App) ConfigWarnings(ctx context.Context, c *Config) []string {
 	for _, channel := range list {
 		stored[channel.Name] = true
 	}
-	return append(namesUnseen(c, stored, err == nil), closedDoor(c)...)
+	return append(append(namesUnseen(c, stored, err == nil), closedDoor(c)...), c.Unsafe()...)
 }
 
 // Warnings are those of ConfigWarnings where it is not known which channels are
 // stored, which they say.
 func (c *Config) Warnings() []string {
-	return append(namesUnseen(c, nil, false), closedDoor(c)...)
+	return append(append(namesUnseen(c, nil, false), closedDoor(c)...), c.Unsafe()...)
+}
+
+// Unsafe warns about connections whose other end nobody makes sure of.
+func (c *Config) Unsafe() (out []string) {
+	warn := func(path string) {
+		out = append(out, path+".insecure_skip_verify: any certificate is believed, so whoever is in between can read the "+
+			"credential and pretend; give the server's authority as ca_file instead")
+	}
+	for _, name := range sortedNames(c.Sources) {
+		if c.Sources[name].Trust.InsecureSkipVerify {
+			warn("sources." + name)
+		}
+	}
+	for _, name := range sortedNames(c.Channels) {
+		if c.Channels[name].Settings.InsecureSkipVerify {
+			warn("channels." + name)
+		}
+	}
+	return out
 }
 
 // namesUnseen warns about channels that the config names and that are not

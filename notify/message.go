@@ -21,6 +21,7 @@ type Channel struct {
 	// Timeout is how long an answer is awaited; 0 is what the Sender takes to be
 	// right.
 	Timeout time.Duration
+	Trust   rules.Trust
 }
 
 // Tone says what a message brings, for colours and priorities.

@@ -26,6 +26,31 @@ type Settings struct {
 	// Timeout is how long an answer is awaited before a message may be sent
 	// again; "" is a minute.
 	Timeout string `json:"timeout,omitempty"`
+	// Whom a connection to the service trusts; see rules.Trust. A proxy's
+	// address holds no login here.
+	CAFile             string `json:"ca_file,omitempty"`
+	InsecureSkipVerify bool   `json:"insecure_skip_verify,omitempty"`
+	CertFile           string `json:"cert_file,omitempty"`
+	KeyFile            string `json:"key_file,omitempty"`
+	Proxy              string `json:"proxy,omitempty"`
+}
+
+// Trust is what the settings say of connections.
+func (s Settings) Trust() rules.Trust {
+	return rules.Trust{
+		CAFile: s.CAFile, InsecureSkipVerify: s.InsecureSkipVerify, CertFile: s.CertFile, KeyFile: s.KeyFile,
+		Proxy: rules.NewSecret(s.Proxy),
+	}
+}
+
+// CheckProxy refuses what is no proxy's address, or holds a login, which settings
+// may not.
+func CheckProxy(text string) error {
+	if strings.Contains(text, "@") {
+		return rules.FieldErrorf("proxy", "must not hold a login; give that in HTTPS_PROXY of the daemon's environment")
+	}
+	_, _, err := rules.Trust{Proxy: rules.NewSecret(text)}.ProxyURL()
+	return err
 }
 
 // Quiet is the time in which a channel keeps its messages back.
@@ -43,6 +68,7 @@ type Policy struct {
 	Template   *Template
 	NeverTwice bool
 	Timeout    time.Duration // 0 is what the Sender takes to be right
+	Trust      rules.Trust
 }
 
 // Policy reads the settings of a channel of a kind. Its error joins one for
@@ -50,6 +76,8 @@ type Policy struct {
 func (s Settings) Policy(kind string) (p Policy, err error) {
 	var errs []error
 	p.Fallback, p.Rate, p.Quiet, p.NeverTwice = s.Fallback, usualRate(kind), s.Quiet, s.NeverTwice
+	p.Trust = s.Trust()
+	errs = append(errs, CheckProxy(s.Proxy))
 	if s.Rate != "" {
 		if p.Rate, err = ParseRate(s.Rate); err != nil {
 			errs = append(errs, err)

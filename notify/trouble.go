@@ -186,7 +186,13 @@ func (w *worker) operators(p Policy) (to []rules.Address) {
 // troubles say in words what the classes of failures mean.
 var troubles = map[string]string{
 	"refused": "it cannot be reached", "timeout": "it does not answer in time",
-	"tls":          "there is no safe connection to it (TLS)",
+	"tls": "there is no safe connection to it (TLS)",
+	"tls_issuer": "its certificate is of an authority that this machine does not know; give that to the channel as " +
+		"ca_file",
+	"tls_name":     "its certificate is for another name; write the name that it is for into the channel's address",
+	"tls_expired":  "its certificate has expired, or this machine's clock is wrong; renew it",
+	"tls_client":   "it wants a client certificate; give the channel cert_file and key_file",
+	"tls_files":    "the channel's ca_file, cert_file or key_file cannot be read or used",
 	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential",
 	"rejected": "it refuses the message or does not know the address",
 	"server":   "it has trouble itself", "invalid": "the channel's address cannot be used",

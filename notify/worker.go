@@ -158,7 +158,7 @@ func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
 		!slices.Contains(w.sender.Targets(c.URL), c.Target) {
 		return w.gone("no_such_target")
 	}
-	c.Timeout = p.Timeout
+	c.Timeout, c.Trust = p.Timeout, p.Trust
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(3*time.Second, cancel) })()

@@ -124,7 +124,7 @@ type Outcome struct {
 	// Unknown says of one that was not Sent that it may have arrived: its
 	// request had left when the answer failed to come.
 	Unknown bool
-	Class   string        // of the failure: refused, timeout, tls, rate_limited, auth, rejected, server, invalid, panic
+	Class   string        // of the failure: refused, timeout, tls and tls_issuer, rate_limited, auth, rejected, server, invalid, panic
 	Code    int           // the status that the service answered with, 0 for none
 	Retry   time.Duration // how long the service asked to wait, 0 when it did not say
 }

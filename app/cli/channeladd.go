@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -72,6 +73,9 @@ func (c *call) addChannel(ctx context.Context, f addFlags, s settingFlags, repla
 	if err != nil {
 		return err
 	}
+	if _, err := settings.Trust().TLS(os.ReadFile); err != nil {
+		return err
+	}
 	url, err := c.channelURL(ctx, c.args[0], f)
 	if err != nil {
 		return err
@@ -83,6 +87,10 @@ func (c *call) addChannel(ctx context.Context, f addFlags, s settingFlags, repla
 	if c.builder.Public(url) {
 		warnings = append(warnings, "everybody who knows the topic can read what is sent there; choose one that nobody "+
 			"guesses, or protect it and give a token")
+	}
+	if settings.InsecureSkipVerify {
+		warnings = append(warnings, "insecure_skip_verify: any certificate is believed, so whoever is in between can read "+
+			"the credential and pretend; --ca-file is better")
 	}
 	act := "Added channel"
 	if replace {
@@ -205,6 +213,8 @@ type settingFlags struct {
 	quiet, quietDays, quietZone, except string
 	title, text                         string
 	neverTwice                          bool
+	caFile, certFile, keyFile, proxy    string
+	skipVerify                          bool
 }
 
 func (f *settingFlags) define(cmd *cobra.Command) {
@@ -219,6 +229,11 @@ func (f *settingFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.except, "quiet-except", "", "severities that are told nonetheless, such as critical")
 	flags.BoolVar(&f.neverTwice, "never-twice", false,
 		"do not send a message again that may have arrived: better lost than told twice")
+	flags.StringVar(&f.caFile, "ca-file", "", "certificates in PEM that TLS believes besides the machine's")
+	flags.BoolVar(&f.skipVerify, "insecure-skip-verify", false, "TLS takes any certificate")
+	flags.StringVar(&f.certFile, "cert-file", "", "client certificate in PEM, for a service that asks for one")
+	flags.StringVar(&f.keyFile, "key-file", "", "its key in PEM")
+	flags.StringVar(&f.proxy, "proxy", "", "the proxy that leads to the service, or none (default HTTPS_PROXY's)")
 	flags.StringVar(&f.title, "title-template", "", "Go template of the title")
 	flags.StringVar(&f.text, "text-template", "", "Go template of the text")
 }
@@ -229,10 +244,21 @@ func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
 	given := cmd.Flags().Changed
 	for flag, at := range map[string][2]*string{
 		"fallback": {&f.fallback, &s.Fallback}, "rate": {&f.rate, &s.Rate}, "timeout": {&f.timeout, &s.Timeout},
+		"proxy": {&f.proxy, &s.Proxy},
 	} {
 		if given(flag) {
 			*at[1] = *at[0]
 		}
+	}
+	for flag, at := range map[string][2]*string{
+		"ca-file": {&f.caFile, &s.CAFile}, "cert-file": {&f.certFile, &s.CertFile}, "key-file": {&f.keyFile, &s.KeyFile},
+	} {
+		if given(flag) { // the daemon reads it, and works elsewhere
+			*at[1] = absolute(*at[0])
+		}
+	}
+	if given("insecure-skip-verify") {
+		s.InsecureSkipVerify = f.skipVerify
 	}
 	if given("never-twice") {
 		s.NeverTwice = f.neverTwice
@@ -252,6 +278,14 @@ func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
 			s.Template = &notify.TemplateTexts{Title: f.title, Text: f.text}
 		}
 	}
+}
+
+// absolute is a path from the root; none stays none.
+func absolute(path string) string {
+	if whole, err := filepath.Abs(path); err == nil && path != "" {
+		return whole
+	}
+	return path
 }
 
 func (f *settingFlags) applyQuiet(given func(string) bool, q *notify.Quiet) {

@@ -203,7 +203,8 @@ func (d *door) checkSources(cmd *cobra.Command, config *app.Config, name string)
 	if err != nil {
 		return err
 	}
-	if err := c.answer(checksAnswer{list, []string{}}, nil, func() { c.showChecks(list) }); err != nil {
+	warnings := append([]string{}, config.Unsafe()...)
+	if err := c.answer(checksAnswer{list, warnings}, warnings, func() { c.showChecks(list) }); err != nil {
 		return err
 	}
 	for _, s := range list {

@@ -2,6 +2,7 @@ package clock
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,6 +26,8 @@ type Server struct {
 type ServerOptions struct {
 	// Timeout bounds one question; 0 is 3 s.
 	Timeout time.Duration
+	// TLS is that of an https address; nil is the machine's own.
+	TLS *tls.Config
 }
 
 // NewServer returns the server at an http or https address; of this address only
@@ -41,7 +44,7 @@ func NewServer(address string, o ServerOptions) (*Server, error) {
 	return &Server{url: ping.String(), client: &http.Client{
 		Timeout: o.Timeout,
 		// Straight there: the clock of a proxy is another one's.
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: o.TLS},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
 }

@@ -26,6 +26,7 @@ func (l *loader) readChannels(f *document.Faults, n *document.Node, path string,
 
 func (l *loader) readChannel(n *document.Node, path string) (c app.ChannelConfig) {
 	document.ReadTable(&l.Faults, n, path, l.channelKeys(), &c)
+	l.checkTrust(n, path, c.Settings.Trust())
 	if c.URL.IsZero() {
 		if !n.Has("url") && !n.Has("url_file") {
 			l.Refuse(n.KeyAt, path+".url",

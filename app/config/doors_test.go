@@ -1,7 +1,13 @@
 package config_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
+	"math/big"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -43,6 +49,16 @@ func giveExample(t *testing.T, key document.Entry) given {
 	if strings.HasSuffix(key.Path, "_file") {
 		g.value = file
 	}
+	switch cert, own := certificate(t); {
+	case strings.HasSuffix(key.Path, ".ca_file"):
+		g.value = cert
+	case strings.HasSuffix(key.Path, ".cert_file"):
+		g.value = cert
+		need("key_file", own)
+	case strings.HasSuffix(key.Path, ".key_file"):
+		g.value = own
+		need("cert_file", cert)
+	}
 	if key.Path == "sources.NAME.vitals" || key.Path == "sources.NAME.keep_for" {
 		need("kind", app.KindLive)
 		return g
@@ -70,6 +86,26 @@ func giveExample(t *testing.T, key document.Entry) given {
 		need("url", "https://example.org/s3cr3t")
 	}
 	return g
+}
+
+// certificate writes one and its key.
+func certificate(t *testing.T) (cert, own string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &x509.Certificate{SerialNumber: big.NewInt(1)}
+	raw, err := x509.CreateCertificate(rand.Reader, c, c, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, "cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}))),
+		write(t, "key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: secret})))
 }
 
 // yaml is the config as a file.
@@ -154,7 +190,7 @@ func seen(t *testing.T, c *app.Config, g given, key document.Entry) {
 	t.Helper()
 	path := strings.TrimSuffix(g.path, "_file")
 	for _, s := range app.ViewConfig(c).Settings {
-		if s.Key == path || key.Table && strings.HasPrefix(s.Key, path+".") {
+		if s.Key == path || s.Key == g.path || key.Table && strings.HasPrefix(s.Key, path+".") {
 			if key.Secret && s.Value != rules.NewSecret("x").String() {
 				t.Errorf("is shown as %s", s.Value)
 			}

@@ -131,7 +131,15 @@ func (l *loader) tableKeys() []document.Key[app.Config] {
 }
 
 func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
-	return append(l.loginKeys(), askingKeys()...)
+	trust := trustKeys(l, func(s *app.SourceConfig) trusted {
+		return trusted{&s.Trust.CAFile, &s.Trust.CertFile, &s.Trust.KeyFile, &s.Trust.InsecureSkipVerify}
+	})
+	trust = append(trust, document.Key[app.SourceConfig]{
+		Name: "proxy", Example: "http://proxy.lan:3128", Without: "`HTTPS_PROXY` and `HTTP_PROXY`", Secret: true,
+		Meaning: "the proxy that leads there (http, https, socks5), with its login if it wants one; `none` for none",
+		Value:   aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Trust.Proxy }),
+	})
+	return slices.Concat(l.loginKeys(), trust, askingKeys())
 }
 
 // loginKeys say where a source is and who asks it.
@@ -213,6 +221,20 @@ func askingKeys() []document.Key[app.SourceConfig] {
 }
 
 func (l *loader) channelKeys() []document.Key[app.ChannelConfig] {
+	trust := trustKeys(l, func(c *app.ChannelConfig) trusted {
+		s := &c.Settings
+		return trusted{&s.CAFile, &s.CertFile, &s.KeyFile, &s.InsecureSkipVerify}
+	})
+	return append(l.ownChannelKeys(), append(trust, document.Key[app.ChannelConfig]{
+		Name: "proxy", Example: "http://proxy.lan:3128", Without: "`HTTPS_PROXY` and `HTTP_PROXY`",
+		Meaning: "the proxy that leads to the service (http, https, socks5), without a login; `none` for none",
+		Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Proxy }, func(text string) error {
+			return sentence(notify.CheckProxy(text))
+		}),
+	})...)
+}
+
+func (l *loader) ownChannelKeys() []document.Key[app.ChannelConfig] {
 	return []document.Key[app.ChannelConfig]{
 		{
 			Name: "url", Example: `"ntfy://ntfy.sh/my-topic"`, Secret: true, Without: "needed",

@@ -35,6 +35,7 @@ func (l *loader) readSources(f *document.Faults, n *document.Node, path string, 
 		var s app.SourceConfig
 		document.ReadTable(f, v, document.Below(path, name), l.sourceKeys(), &s)
 		l.checkSource(v, document.Below(path, name))
+		l.checkTrust(v, document.Below(path, name), s.Trust)
 		c.Sources[name] = s
 	})
 }
@@ -62,6 +63,9 @@ func (l *loader) checkSource(n *document.Node, path string) {
 	case document.OneOf(app.KindInfluxDB, app.KindInfluxDB3)(kind) == nil:
 		l.refuseKeys(n, path, kind, func(key string) bool { return slices.Contains(ownKeys, key) })
 		l.needKeys(n, path)
+		if kind == app.KindInfluxDB3 {
+			l.checkDriver(n, path)
+		}
 	}
 }
 

@@ -206,11 +206,12 @@ func openSources(c *app.Config, stores map[string]*live.Store) (map[string]evalu
 		case app.KindInfluxDB:
 			source, err = influx.New(influx.Options{
 				URL: s.URL, Database: s.Database, Retention: s.Retention,
-				Token: s.Token, Username: s.Username, Password: s.Password, Timeout: s.Timeout.Std(), MaxAnswer: s.MaxAnswer,
+				Token: s.Token, Username: s.Username, Password: s.Password, Trust: s.Trust, Timeout: s.Timeout.Std(),
+				MaxAnswer: s.MaxAnswer,
 			})
 		case app.KindInfluxDB3:
 			source, err = influx3.New(influx3.Options{
-				URL: s.URL, Database: s.Database, Token: s.Token, Timeout: s.Timeout.Std(), MaxAnswer: s.MaxAnswer,
+				URL: s.URL, Database: s.Database, Token: s.Token, Trust: s.Trust, Timeout: s.Timeout.Std(), MaxAnswer: s.MaxAnswer,
 			})
 		case app.KindLive:
 			if stores[name] != nil {

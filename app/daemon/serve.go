@@ -361,6 +361,7 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 	if len(c.Sources) == 0 {
 		out = append(out, "there is no source, so nothing can be evaluated; add your InfluxDB under sources: in the config")
 	}
+	out = append(out, c.Unsafe()...)
 	if !loopback(a) && c.Token.IsZero() {
 		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is "+
 			"answered /health and /ready alone; set token or token_file")
@@ -411,7 +412,11 @@ func (d *daemon) runClock(c *app.Config) func(context.Context) error {
 		if s.Kind == app.KindLive {
 			continue
 		}
-		if server, err := clock.NewServer(s.URL, clock.ServerOptions{}); err == nil {
+		trust, err := s.Trust.TLS(os.ReadFile)
+		if err != nil {
+			continue // its source says so
+		}
+		if server, err := clock.NewServer(s.URL, clock.ServerOptions{TLS: trust}); err == nil {
 			dates[name] = server.Ask
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,6 +26,8 @@ type Options struct {
 	Token    rules.Secret // of 2.x and 3.x; for 1.x "user:password" or a JWT
 	Username string
 	Password rules.Secret
+
+	Trust rules.Trust // of its TLS, and which proxy leads there
 
 	Timeout     time.Duration // of one request, 10 s when zero
 	Concurrency int           // requests at once, 3 when zero
@@ -81,8 +84,12 @@ func New(o Options) (*Client, error) {
 	if o.MaxAnswer <= 0 {
 		o.MaxAnswer = mostAnswer
 	}
+	carrier, err := transport(o)
+	if err != nil {
+		return nil, err
+	}
 	return &Client{
-		options: o, base: *base, http: transport(o.Concurrency),
+		options: o, base: *base, http: carrier,
 		gate: make(chan struct{}, o.Concurrency), readers: make(chan *reader, 2), texts: make(chan []byte, o.Concurrency),
 		fields: map[string]knownFields{},
 	}, nil
@@ -117,21 +124,33 @@ func (o *Options) checkURL() (*url.URL, error) {
 	return u, nil
 }
 
-func transport(concurrency int) *http.Transport {
+func transport(o Options) (*http.Transport, error) {
 	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
+	trust, err := o.Trust.TLS(os.ReadFile)
+	if err != nil {
+		return nil, err
+	}
+	proxy := http.ProxyFromEnvironment
+	through, own, err := o.Trust.ProxyURL()
+	if err != nil {
+		return nil, err
+	} else if own {
+		proxy = http.ProxyURL(through)
+	}
 	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
+		Proxy:                  proxy,
+		TLSClientConfig:        trust,
 		DialContext:            dialer.DialContext,
 		TLSHandshakeTimeout:    5 * time.Second,
-		MaxIdleConns:           concurrency,
-		MaxIdleConnsPerHost:    concurrency,
-		MaxConnsPerHost:        concurrency + 1, // one for a ping beside the queries
+		MaxIdleConns:           o.Concurrency,
+		MaxIdleConnsPerHost:    o.Concurrency,
+		MaxConnsPerHost:        o.Concurrency + 1, // one for a ping beside the queries
 		IdleConnTimeout:        90 * time.Second,
 		MaxResponseHeaderBytes: 64 << 10,
 		ForceAttemptHTTP2:      true,
 		// Most databases are next door, where packing costs more than it saves.
 		DisableCompression: true,
-	}
+	}, nil
 }
 
 func (c *Client) reader() *reader {

@@ -28,6 +28,8 @@ func (c *Client) refusal(resp *http.Response) error {
 		return c.elsewhere(resp)
 	case status == http.StatusProxyAuthRequired:
 		return c.with("", "the proxy before InfluxDB at %s wants a login; write it into proxy of the source", c.base.String())
+	case status == http.StatusBadRequest && spokenPlain.MatchString(said):
+		return c.with("", "InfluxDB at %s speaks TLS; write https:// in url of the source", c.base.String())
 	case isPage(resp):
 		return c.stranger(resp, said)
 	case status == http.StatusUnauthorized:
@@ -45,6 +47,9 @@ func (c *Client) refusal(resp *http.Response) error {
 	c.forget()
 	return c.with(said, "InfluxDB at %s cannot answer now (%s)", c.base.String(), http.StatusText(status))
 }
+
+// spokenPlain is what a server says at its TLS port to one that speaks none.
+var spokenPlain = regexp.MustCompile(`(?i)HTTP request (was )?sent to (an )?HTTPS|HTTP request to an HTTPS server`)
 
 // aboutDatabase is what a 404 says that comes from InfluxDB itself.
 var aboutDatabase = regexp.MustCompile(`(?i)bucket|database|dbrp|retention|organization`)
@@ -144,6 +149,9 @@ func (c *Client) unavailable(err error) error {
 		return evaluator.TooMuch(rules.Errorf(rules.Unavailable,
 			"InfluxDB at %s did not answer in time; a longer timeout of the source or a shorter window may help",
 			c.base.String()))
+	}
+	if _, trouble := rules.TLSTrouble(err); trouble != "" {
+		return c.with("", "InfluxDB at %s cannot be asked safely: %s", c.base.String(), trouble)
 	}
 	return c.with(err.Error(), "InfluxDB at %s does not answer", c.base.String())
 }
@@ -245,6 +253,11 @@ func (c *Client) about(code rules.Code, said, format string, args ...any) error 
 // it short.
 func (c *Client) clean(said string) string {
 	token, password := c.options.Token.Reveal(), c.options.Password.Reveal()
+	if proxy, _, err := c.options.Trust.ProxyURL(); err == nil && proxy != nil && proxy.User != nil {
+		if secret, _ := proxy.User.Password(); secret != "" {
+			said = strings.ReplaceAll(said, secret, "[set]")
+		}
+	}
 	_, tail, _ := strings.Cut(token, ":")
 	basic := base64.StdEncoding.EncodeToString([]byte(c.options.Username + ":" + password))
 	for _, secret := range []string{

@@ -69,6 +69,9 @@ func (c *Client) versionIn(resp *http.Response) (string, error) {
 	if closeErr := resp.Body.Close(); err != nil || closeErr != nil {
 		return "", c.unavailable(fmt.Errorf("read the answer to a ping: %w", err))
 	}
+	if resp.StatusCode == http.StatusBadRequest && spokenPlain.Match(body) {
+		return "", c.with("", "InfluxDB at %s speaks TLS; write https:// in url of the source", c.base.String())
+	}
 	if resp.StatusCode >= 500 && isPage(resp) {
 		return "", c.stranger(resp, string(body))
 	}

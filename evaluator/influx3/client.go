@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ type Options struct {
 	URL         string // http://HOST:8181
 	Database    string
 	Token       rules.Secret  // may be left out when the server runs without authorization
+	Trust       rules.Trust   // the driver knows its CAFile alone
 	Timeout     time.Duration // of one statement; zero means 10 s
 	Concurrency int           // how many statements are under way at once; zero means 4
 	MaxAnswer   int           // bytes of the answer to one statement; zero means 64 MiB
@@ -46,6 +48,7 @@ type Client struct {
 	base        *url.URL
 	database    string
 	token       string
+	caFile      string
 	timeout     time.Duration
 	concurrency int
 	maxAnswer   int
@@ -102,14 +105,21 @@ func New(o Options) (*Client, error) {
 	}
 	useRoom()
 	room.raise(client.maxAnswer)
-	client.http = &http.Client{Timeout: client.timeout, Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+	client.caFile = o.Trust.CAFile
+	trust, err := o.Trust.TLS(os.ReadFile)
+	if err != nil {
+		return nil, err
+	}
+	client.http = &http.Client{Timeout: client.timeout, Transport: &http.Transport{
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: trust,
+	}}
 	client.db, err = client.open()
 	return client, err
 }
 
 func (c *Client) open() (*influxdb3.Client, error) {
 	db, err := influxdb3.New(influxdb3.ClientConfig{
-		Host: c.base.String(), Token: c.token, Database: c.database, HTTPClient: c.http,
+		Host: c.base.String(), Token: c.token, Database: c.database, HTTPClient: c.http, SSLRootsFilePath: c.caFile,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the InfluxDB 3 client: %w", c.redacted(err))

@@ -49,6 +49,9 @@ func (c *Client) version(ctx context.Context) (string, error) {
 	}
 	request.Header.Set("Authorization", "Bearer "+c.token)
 	response, err := c.http.Do(request)
+	if _, trouble := rules.TLSTrouble(err); trouble != "" {
+		return "", rules.Errorf(rules.Unavailable, "InfluxDB 3 at %s cannot be asked safely: %s", c.base.Host, trouble)
+	}
 	if err != nil {
 		return "", c.refusal(ctx, status.Error(codes.Unavailable, err.Error()))
 	}

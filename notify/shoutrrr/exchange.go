@@ -4,6 +4,9 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
+	"os"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // maxReply is how much of an answer is read.
@@ -21,6 +24,30 @@ func newTransport() *http.Transport {
 		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout: dialTimeout,
 	}
+}
+
+// trusting is the Sender as a channel wants its connections made; false where a
+// file that it names cannot be used.
+func (s *Sender) trusting(t rules.Trust) (*Sender, bool) {
+	if t == (rules.Trust{}) {
+		return s, true
+	}
+	config, err := t.TLS(os.ReadFile)
+	if err != nil {
+		return nil, false
+	}
+	proxy, own, err := t.ProxyURL()
+	if err != nil {
+		return nil, false
+	}
+	carrier := newTransport()
+	carrier.TLSClientConfig = config
+	if own {
+		carrier.Proxy = http.ProxyURL(proxy)
+	}
+	out := *s
+	out.carrier, out.tls = carrier, config
+	return &out, true
 }
 
 // exchange carries one request under its own context and reads the answer. A

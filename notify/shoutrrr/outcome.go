@@ -2,8 +2,6 @@ package shoutrrr
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"net"
@@ -84,19 +82,11 @@ func (r reply) broken() rules.Outcome {
 
 // classOf names what a connection failed of.
 func classOf(err error, otherwise string) string {
-	var (
-		untrusted *tls.CertificateVerificationError
-		record    tls.RecordHeaderError
-		alert     tls.AlertError
-		authority x509.UnknownAuthorityError
-		host      x509.HostnameError
-		invalid   x509.CertificateInvalidError
-		network   net.Error
-	)
+	var network net.Error
+	trouble, _ := rules.TLSTrouble(err)
 	switch {
-	case errors.As(err, &untrusted), errors.As(err, &record), errors.As(err, &alert), errors.As(err, &authority),
-		errors.As(err, &host), errors.As(err, &invalid), errors.Is(err, http.ErrSchemeMismatch):
-		return "tls"
+	case trouble != "":
+		return trouble
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled),
 		errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return "timeout"

@@ -11,6 +11,7 @@ package shoutrrr
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"net/http"
 	"slices"
 	"time"
@@ -33,6 +34,7 @@ type Sender struct {
 	timeout time.Duration
 	slots   *slots
 	carrier http.RoundTripper
+	tls     *tls.Config // of mail; nil is the machine's own
 }
 
 // New returns a Sender.
@@ -115,7 +117,11 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if i < 0 {
 		return owed("invalid", 0, 0)
 	}
-	return s.carry(ctx, cmp.Or(c.Timeout, s.timeout), parcels[i])
+	with, ok := s.trusting(c.Trust)
+	if !ok {
+		return owed("tls_files", 0, 0)
+	}
+	return with.carry(ctx, cmp.Or(c.Timeout, s.timeout), parcels[i])
 }
 
 // parcel is a message dressed for one target.

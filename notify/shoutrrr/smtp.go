@@ -195,6 +195,8 @@ func (l letter) formerly() []string { return nil }
 
 func (l letter) host() string { return l.box.server.address() }
 
-func (l letter) carry(ctx context.Context, _ *Sender) rules.Outcome {
-	return l.box.server.submit(ctx, l.box.write(l.to, l.message))
+func (l letter) carry(ctx context.Context, s *Sender) rules.Outcome {
+	server := l.box.server
+	server.tls = s.tls
+	return server.submit(ctx, l.box.write(l.to, l.message))
 }

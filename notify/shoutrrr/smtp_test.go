@@ -375,7 +375,7 @@ func TestMailSessions(t *testing.T) {
 		},
 		{
 			"a certificate of another host", &postOffice{offers: all}, "localhost", good, "",
-			rules.Outcome{State: rules.Owed, Class: "tls"},
+			rules.Outcome{State: rules.Owed, Class: "tls_name"},
 			true, true,
 		},
 		{

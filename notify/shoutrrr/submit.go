@@ -27,6 +27,17 @@ type mailServer struct {
 	secure         bool   // nothing may go on without TLS
 	auth           string // none plain login crammd5 oauth2, or "": what the server offers
 	user, password string
+	tls            *tls.Config // nil is the machine's own
+}
+
+// config is that of TLS with the server.
+func (s mailServer) config() *tls.Config {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if s.tls != nil {
+		c = s.tls.Clone()
+	}
+	c.ServerName = s.host
+	return c
 }
 
 // address names the server among the others.
@@ -67,7 +78,8 @@ func (s mailServer) submit(ctx context.Context, m *gomail.Msg) rules.Outcome {
 func (s mailServer) client(login *login, dial gomail.DialContextFunc) (*gomail.Client, error) {
 	options := []gomail.Option{
 		gomail.WithPort(s.port), gomail.WithHELO(s.hello), gomail.WithDialContextFunc(dial),
-		gomail.WithTimeout(24 * time.Hour), gomail.WithTLSPolicy(s.policy), gomail.WithoutNoop(), gomail.WithoutRset(),
+		gomail.WithTimeout(24 * time.Hour), gomail.WithTLSPolicy(s.policy), gomail.WithTLSConfig(s.config()),
+		gomail.WithoutNoop(), gomail.WithoutRset(),
 	}
 	if s.implicit {
 		options = append(options, gomail.WithSSL())
@@ -89,7 +101,7 @@ func (s mailServer) dial(ctx context.Context, network string) (net.Conn, error) 
 	if !s.implicit {
 		return conn, nil
 	}
-	safe := tls.Client(conn, &tls.Config{ServerName: s.host, MinVersion: tls.VersionTLS12})
+	safe := tls.Client(conn, s.config())
 	if err := safe.HandshakeContext(ctx); err != nil {
 		_ = conn.Close() // it is of no use
 		return nil, err

@@ -266,15 +266,15 @@ func TestTroubleWithTLS(t *testing.T) {
 	secure.StartTLS()
 	defer secure.Close()
 	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
-	for name, address := range map[string]string{
-		"another host's certificate": "https://localhost:" + port,
-		"no TLS at all":              strings.Replace(newInbox(t, says(200, canary)).URL, "http://", "https://", 1),
+	for name, tt := range map[string][2]string{
+		"another host's certificate": {"https://localhost:" + port, "tls_name"},
+		"no TLS at all":              {strings.Replace(newInbox(t, says(200, canary)).URL, "http://", "https://", 1), "tls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			quiet(t)
-			s := toward(t, address, time.Minute)
+			s := toward(t, tt[0], time.Minute)
 			before := runtime.NumGoroutine()
-			sendAll(context.Background(), t, s, name, rules.Outcome{State: rules.Owed, Class: "tls"})
+			sendAll(context.Background(), t, s, name, rules.Outcome{State: rules.Owed, Class: tt[1]})
 			settled(t, before)
 		})
 	}
@@ -442,6 +442,33 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
+// TestAChannelTrustsWhomItIsTold: the files are read when a message goes.
+func TestAChannelTrustsWhomItIsTold(t *testing.T) {
+	quiet(t)
+	secure := httptest.NewUnstartedServer(says(200, "{}"))
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	defer secure.Close()
+	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
+	for _, tt := range []struct {
+		trust rules.Trust
+		want  rules.Outcome
+	}{
+		{rules.Trust{}, rules.Outcome{State: rules.Owed, Class: "tls_name"}},
+		{rules.Trust{InsecureSkipVerify: true}, rules.Outcome{State: rules.Sent, Code: 200}},
+		{rules.Trust{CAFile: "/no/such/file"}, rules.Outcome{State: rules.Owed, Class: "tls_files"}},
+		{
+			rules.Trust{Proxy: rules.NewSecret("http://127.0.0.1:1")}, rules.Outcome{State: rules.Owed, Class: "refused"},
+		},
+	} {
+		c := channel("ntfy://localhost:" + port + "/" + canary)
+		c.Trust = tt.trust
+		if out := shoutrrr.New(options()).Send(context.Background(), c, ordinary()); out != tt.want {
+			t.Errorf("%+v: outcome = %+v, want %+v", tt.trust, out, tt.want)
+		}
+	}
+}
+
 func TestTLS(t *testing.T) {
 	secure := httptest.NewUnstartedServer(says(200, "{}"))
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -455,7 +482,7 @@ func TestTLS(t *testing.T) {
 		want       rules.Outcome
 	}{
 		{"a good certificate", "127.0.0.1:" + port, rules.Outcome{State: rules.Sent, Code: 200}},
-		{"a certificate of another host", "localhost:" + port, rules.Outcome{State: rules.Owed, Class: "tls"}},
+		{"a certificate of another host", "localhost:" + port, rules.Outcome{State: rules.Owed, Class: "tls_name"}},
 		{"no TLS at all", "127.0.0.1:" + openPort, rules.Outcome{State: rules.Owed, Class: "tls"}},
 		{"a name that does not exist", "no.such.invalid", rules.Outcome{State: rules.Owed, Class: "refused"}},
 	} {
