@@ -146,7 +146,7 @@ func (a *App) leaveOut(ctx context.Context, n *rules.Notification) error {
 	if n.Target == "" {
 		return nil
 	}
-	all, err := a.Store.Spread(ctx, n.Root())
+	all, err := a.Store.FanOut(ctx, n.Root())
 	if err != nil {
 		return err
 	}

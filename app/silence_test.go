@@ -107,8 +107,8 @@ func (n *night) owed() string {
 	for _, m := range n.daemon.Book.Owed(n.now) {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", m.Channel, m.Reason, m.Facts.Title, m.Facts.Series)))
 		err := n.daemon.Book.Act(n.Context(), n.now, m.RuleID, func(_ rules.Setting, l *rules.Ledger) error {
-			l.Take(m.ID, "m")
-			l.Deliver(m.ID, rules.Outcome{State: rules.Sent}, n.now, n.now)
+			l.Claim(m.ID, "m")
+			l.Record(m.ID, rules.Outcome{State: rules.Sent}, n.now, n.now)
 			return nil
 		})
 		if err != nil {

@@ -92,9 +92,9 @@ type DeliveryStore interface {
 	DeadLetters(ctx context.Context, channel string, limit int) ([]rules.Notification, error)
 	// Notification returns one; rules.NotFound when there is none.
 	Notification(ctx context.Context, id string) (rules.Notification, error)
-	// Spread returns the one of that ID with those that were spread from it over
+	// FanOut returns the one of that ID with those that were fanned out from it over
 	// the targets of its channel; rules.NotFound when there is none.
-	Spread(ctx context.Context, id string) ([]rules.Notification, error)
+	FanOut(ctx context.Context, id string) ([]rules.Notification, error)
 }
 
 // TokenStore keeps tokens.

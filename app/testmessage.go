@@ -64,7 +64,7 @@ func (a *App) awaitTest(ctx context.Context, name, id string, patience time.Dura
 	poll := time.NewTicker(200 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		list, err := a.Store.Spread(context.WithoutCancel(ctx), id)
+		list, err := a.Store.FanOut(context.WithoutCancel(ctx), id)
 		if err != nil {
 			return TestAnswer{}, err
 		}

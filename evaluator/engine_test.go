@@ -143,8 +143,8 @@ func (h *house) owed() (reasons []rules.Reason) {
 	for _, n := range h.book.Owed(h.now) {
 		reasons = append(reasons, n.Reason)
 		if err := h.book.Decide(h.Context(), h.now, []string{n.RuleID}, func(_ rules.Setting, l *rules.Ledger) error {
-			if l.Take(n.ID, "m") {
-				l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, h.now, h.now)
+			if l.Claim(n.ID, "m") {
+				l.Record(n.ID, rules.Outcome{State: rules.Sent}, h.now, h.now)
 			}
 			return nil
 		}); err != nil {

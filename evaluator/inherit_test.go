@@ -73,7 +73,7 @@ func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
 	h.tick("temperature,sensor=a celsius=-2", "temperature,sensor=b celsius=-18", "temperature,sensor=d celsius=-2")
 	owed := len(h.book.Owed(h.now))
 
-	old, lost := h.book, h.store.Keepsake()
+	old, lost := h.book, h.store.SideTables()
 	h.path = earlier
 	h.restart()
 	if err := h.book.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {
@@ -160,7 +160,7 @@ func TestWhatIsHeldStandsAgainstAStateThatSomebodyLeft(t *testing.T) {
 	}
 	h.edit("rours", "Held")
 
-	old, lost := h.book, h.store.Keepsake()
+	old, lost := h.book, h.store.SideTables()
 	h.path = left
 	h.restart()
 	if err := h.book.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {

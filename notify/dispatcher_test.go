@@ -23,11 +23,11 @@ type box struct {
 	bell chan struct{}
 	deaf int // outcomes that it does not take
 
-	undiverting bool // nothing can be given to a fallback
-	untaken     int  // messages that cannot be taken
-	unspread    int  // that cannot be spread
-	unsaved     bool // what is spread is so in memory only
-	spreads     int
+	noFallback   bool // nothing can be given to a fallback
+	untaken      int  // messages that cannot be taken
+	notFannedOut int  // that cannot be fanned out
+	unsaved      bool // what is fanned out is so in memory only
+	fanOuts      int
 }
 
 func (b *box) owe(list ...rules.Notification) {
@@ -77,7 +77,7 @@ func (b *box) change(list []rules.Notification, f func(*rules.Notification)) (ou
 	return out
 }
 
-func (b *box) Take(_ context.Context, list []rules.Notification, message string) ([]rules.Notification, error) {
+func (b *box) Claim(_ context.Context, list []rules.Notification, message string) ([]rules.Notification, error) {
 	if len(list) == 0 {
 		panic("there is nothing to take")
 	}
@@ -88,8 +88,8 @@ func (b *box) Take(_ context.Context, list []rules.Notification, message string)
 	return b.change(list, func(n *rules.Notification) { n.State, n.Message = rules.Sending, message; n.Attempts++ }), nil
 }
 
-// Deliver does as a ledger does.
-func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outcome) error {
+// Record does as a ledger does.
+func (b *box) Record(_ context.Context, list []rules.Notification, o rules.Outcome) error {
 	if b.deaf > 0 {
 		b.deaf--
 		return errors.New("not now")
@@ -103,8 +103,8 @@ func (b *box) Deliver(_ context.Context, list []rules.Notification, o rules.Outc
 	return nil
 }
 
-func (b *box) Divert(_ context.Context, list []rules.Notification, channel string) (has int, err error) {
-	if b.undiverting {
+func (b *box) Fallback(_ context.Context, list []rules.Notification, channel string) (has int, err error) {
+	if b.noFallback {
 		return 0, errors.New("not now")
 	}
 	for _, n := range list {
@@ -123,9 +123,9 @@ func (b *box) Divert(_ context.Context, list []rules.Notification, channel strin
 	return has, nil
 }
 
-func (b *box) Spread(_ context.Context, list []rules.Notification, targets []string) error {
-	if b.spreads++; b.unspread > 0 {
-		b.unspread--
+func (b *box) FanOut(_ context.Context, list []rules.Notification, targets []string) error {
+	if b.fanOuts++; b.notFannedOut > 0 {
+		b.notFannedOut--
 		return errors.New("not now")
 	}
 	for _, n := range list {
@@ -155,7 +155,7 @@ func (b *box) held(channel string) (out []rules.Notification) {
 	return out
 }
 
-func (b *box) Tell(_ context.Context, _ string, to []rules.Address, reason rules.Reason, f rules.Facts) error {
+func (b *box) Notify(_ context.Context, _ string, to []rules.Address, reason rules.Reason, f rules.Facts) error {
 	for _, a := range to {
 		b.owe(rules.Notification{Channel: a.Channel, Target: a.Target, Reason: reason, Facts: f})
 	}

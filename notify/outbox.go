@@ -15,21 +15,21 @@ type Outbox interface {
 	// NextDue is when the next of what is owed after now becomes due, zero when
 	// there is nothing.
 	NextDue(now time.Time) time.Time
-	// Take marks notifications as handed over in the message of that ID, before
+	// Claim marks notifications as handed over in the message of that ID, before
 	// its request leaves, and returns those that were still owed.
-	Take(ctx context.Context, list []rules.Notification, message string) ([]rules.Notification, error)
-	// Deliver records what became of notifications that were taken. What failed is due
+	Claim(ctx context.Context, list []rules.Notification, message string) ([]rules.Notification, error)
+	// Record records what became of notifications that were taken. What failed is due
 	// again at once, and stays so with the time of its first failure.
-	Deliver(ctx context.Context, list []rules.Notification, o rules.Outcome) error
-	// Divert owes messages that their channel cannot deliver on another one too,
+	Record(ctx context.Context, list []rules.Notification, o rules.Outcome) error
+	// Fallback owes messages that their channel cannot deliver on another one too,
 	// each of them once, and returns how many that one has; none with an error.
-	Divert(ctx context.Context, list []rules.Notification, channel string) (int, error)
-	// Spread makes notifications that are owed to all targets of their channel
+	Fallback(ctx context.Context, list []rules.Notification, channel string) (int, error)
+	// FanOut makes notifications that are owed to all targets of their channel
 	// owed to each of them.
-	Spread(ctx context.Context, list []rules.Notification, targets []string) error
-	// Tell owes a message of tocsin's own at each address. Under a name it is owed
+	FanOut(ctx context.Context, list []rules.Notification, targets []string) error
+	// Notify owes a message of tocsin's own at each address. Under a name it is owed
 	// only once while it is not out.
-	Tell(ctx context.Context, name string, to []rules.Address, reason rules.Reason, f rules.Facts) error
+	Notify(ctx context.Context, name string, to []rules.Address, reason rules.Reason, f rules.Facts) error
 	// Bell is rung when more may be owed.
 	Bell() <-chan struct{}
 }
@@ -39,16 +39,16 @@ type BookOutbox struct{ *evaluator.Book }
 
 var _ Outbox = BookOutbox{}
 
-// Take marks notifications as handed over and returns those that were still
+// Claim marks notifications as handed over and returns those that were still
 // owed.
-func (o BookOutbox) Take(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification,
+func (o BookOutbox) Claim(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification,
 	err error,
 ) {
 	ids, byRule := group(list)
 	got := map[string]bool{}
 	err = o.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
-			got[id] = l.Take(id, message)
+			got[id] = l.Claim(id, message)
 		}
 		return nil
 	})
@@ -61,8 +61,8 @@ func (o BookOutbox) Take(ctx context.Context, list []rules.Notification, message
 	return taken, err
 }
 
-// Deliver records what became of notifications that were taken.
-func (o BookOutbox) Deliver(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
+// Record records what became of notifications that were taken.
+func (o BookOutbox) Record(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
 	ids, byRule := group(list)
 	now := time.Now().UTC()
 	due := map[string]time.Time{}
@@ -73,20 +73,20 @@ func (o BookOutbox) Deliver(ctx context.Context, list []rules.Notification, outc
 	}
 	return o.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
-			l.Deliver(id, outcome, due[id], now)
+			l.Record(id, outcome, due[id], now)
 		}
 		return nil
 	})
 }
 
-// Divert owes messages that their channel cannot deliver on another one too, and
+// Fallback owes messages that their channel cannot deliver on another one too, and
 // returns how many that one has.
-func (o BookOutbox) Divert(ctx context.Context, list []rules.Notification, channel string) (int, error) {
+func (o BookOutbox) Fallback(ctx context.Context, list []rules.Notification, channel string) (int, error) {
 	ids, byRule := group(list)
 	has := map[string]bool{}
 	err := o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
-			has[id] = l.Divert(id, channel, s.Now)
+			has[id] = l.Fallback(id, channel, s.Now)
 		}
 		return nil
 	})
@@ -96,20 +96,20 @@ func (o BookOutbox) Divert(ctx context.Context, list []rules.Notification, chann
 	return len(only(list, func(n rules.Notification) bool { return has[n.ID] })), nil
 }
 
-// Spread makes notifications that are owed to all targets of their channel owed
+// FanOut makes notifications that are owed to all targets of their channel owed
 // to each of them.
-func (o BookOutbox) Spread(ctx context.Context, list []rules.Notification, targets []string) error {
+func (o BookOutbox) FanOut(ctx context.Context, list []rules.Notification, targets []string) error {
 	ids, byRule := group(list)
 	return o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
-			l.Spread(id, targets, s.Now)
+			l.FanOut(id, targets, s.Now)
 		}
 		return nil
 	})
 }
 
-// Tell owes a message of tocsin's own at each address.
-func (o BookOutbox) Tell(ctx context.Context, name string, to []rules.Address, reason rules.Reason,
+// Notify owes a message of tocsin's own at each address.
+func (o BookOutbox) Notify(ctx context.Context, name string, to []rules.Address, reason rules.Reason,
 	f rules.Facts,
 ) error {
 	return o.Decide(ctx, time.Now().UTC(), []string{""}, func(s rules.Setting, l *rules.Ledger) error {

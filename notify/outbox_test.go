@@ -36,7 +36,7 @@ func tell(t *testing.T, o notify.BookOutbox, name string, channels ...string) {
 	for _, channel := range channels {
 		to = append(to, rules.Address{Channel: channel})
 	}
-	if err := o.Tell(t.Context(), name, to, rules.Operational, rules.Facts{Title: "disk full"}); err != nil {
+	if err := o.Notify(t.Context(), name, to, rules.Operational, rules.Facts{Title: "disk full"}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -55,24 +55,24 @@ func TestWhatIsTakenIsNobodyElses(t *testing.T) {
 	o := bookOutbox(t)
 	tell(t, o, "", "phone")
 	list := o.Owed(time.Now().Add(time.Second))
-	taken, err := o.Take(t.Context(), list, "m1")
+	taken, err := o.Claim(t.Context(), list, "m1")
 	if err != nil || len(taken) != 1 || taken[0].Attempts != 1 {
 		t.Fatalf("taken %+v, %v", taken, err)
 	}
-	if again, err := o.Take(t.Context(), list, "m2"); err != nil || len(again) != 0 || owes(o) != "" {
+	if again, err := o.Claim(t.Context(), list, "m2"); err != nil || len(again) != 0 || owes(o) != "" {
 		t.Errorf("taken again %+v, %v; owed %s", again, err, owes(o))
 	}
-	if err := o.Deliver(t.Context(), taken, down); err != nil {
+	if err := o.Record(t.Context(), taken, down); err != nil {
 		t.Fatal(err)
 	}
 	tried := o.Owed(time.Now().Add(time.Second))
 	if len(tried) != 1 || tried[0].Attempts != 1 || tried[0].Message != "m1" {
 		t.Fatalf("owed after a failure: %+v", tried)
 	}
-	if taken, err = o.Take(t.Context(), tried, "m1"); err != nil || len(taken) != 1 || taken[0].Attempts != 2 {
+	if taken, err = o.Claim(t.Context(), tried, "m1"); err != nil || len(taken) != 1 || taken[0].Attempts != 2 {
 		t.Fatalf("taken %+v, %v", taken, err)
 	}
-	if err := o.Deliver(t.Context(), taken, down); err != nil {
+	if err := o.Record(t.Context(), taken, down); err != nil {
 		t.Fatal(err)
 	}
 	if again := o.Owed(time.Now().Add(time.Second)); len(again) != 1 || !again[0].Due.Equal(tried[0].Due) {
@@ -80,26 +80,26 @@ func TestWhatIsTakenIsNobodyElses(t *testing.T) {
 	}
 }
 
-// TestWhatIsDivertedIsCounted where the other channel has it, and that is saved.
-func TestWhatIsDivertedIsCounted(t *testing.T) {
+// TestWhatFellBackIsCounted where the other channel has it, and that is saved.
+func TestWhatFellBackIsCounted(t *testing.T) {
 	o := bookOutbox(t)
 	tell(t, o, "", "phone", "pager")
 	list := o.Owed(time.Now().Add(time.Second))
-	if has, err := o.Divert(t.Context(), list, "pager"); err != nil || has != 1 {
+	if has, err := o.Fallback(t.Context(), list, "pager"); err != nil || has != 1 {
 		t.Errorf("pager has %d of the two, %v; want that of the phone", has, err)
 	}
 	want(t, "owed", owes(o), "pager, phone") // it knew the same already
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if has, err := o.Divert(ended, list, "mail"); err == nil || has != 0 {
+	if has, err := o.Fallback(ended, list, "mail"); err == nil || has != 0 {
 		t.Errorf("mail has %d, %v; want an error", has, err)
 	}
 }
 
-func TestWhatIsSpreadIsOwedToEachTarget(t *testing.T) {
+func TestWhatIsFannedOutIsOwedToEachTarget(t *testing.T) {
 	o := bookOutbox(t)
 	tell(t, o, "", "phone")
-	if err := o.Spread(t.Context(), o.Owed(time.Now().Add(time.Second)), []string{"me", "you"}); err != nil {
+	if err := o.FanOut(t.Context(), o.Owed(time.Now().Add(time.Second)), []string{"me", "you"}); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "owed", owes(o), "phone me, phone you")

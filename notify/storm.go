@@ -65,7 +65,7 @@ func (w *worker) endStorm(ctx context.Context, list []rules.Notification, now ti
 			w.storm.alerts, plural(w.storm.alerts, "alert", "alerts"), length(now.Sub(w.storm.began))),
 	}
 	w.storm = storm{}
-	if err := w.outbox.Tell(context.WithoutCancel(ctx), "", []rules.Address{w.to}, rules.Digest, f); err != nil {
+	if err := w.outbox.Notify(context.WithoutCancel(ctx), "", []rules.Address{w.to}, rules.Digest, f); err != nil {
 		w.log.Error("end of a storm not saved", "channel", w.name, "error", err)
 	}
 }

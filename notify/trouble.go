@@ -15,7 +15,7 @@ import (
 type trouble struct {
 	dead     int       // dead letters that nobody was told of
 	untold   int       // messages among them, or of tocsin's own, that the fallback has not
-	diverted int       // and that it has
+	fellBack int       // and that it has
 	why      string    // of the last of them
 	deadTold time.Time // when somebody was
 	told     bool      // that the channel fails
@@ -26,9 +26,9 @@ type trouble struct {
 // whoever sends them again.
 func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, o rules.Outcome) {
 	w.record(ctx, list, o)
-	diverted := w.divert(ctx, p, list)
-	w.trouble.untold += len(list) - diverted
-	w.trouble.diverted += diverted
+	fellBack := w.fallback(ctx, p, list)
+	w.trouble.untold += len(list) - fellBack
+	w.trouble.fellBack += fellBack
 	w.trouble.why = Trouble(o.Class, len(unknown(list)) > 0 || o.Unknown)
 	for _, n := range list {
 		// Those of tocsin's own are not counted, or two dead channels would go on
@@ -48,7 +48,7 @@ func (w *worker) tellOfDead(ctx context.Context, p Policy) {
 	case len(w.parts) > 0:
 		return
 	case t.dead == 0:
-		t.untold, t.diverted = 0, 0
+		t.untold, t.fellBack = 0, 0
 		return
 	case !t.deadTold.IsZero() && now.Sub(t.deadTold) < time.Hour:
 		return
@@ -59,36 +59,36 @@ func (w *worker) tellOfDead(ctx context.Context, p Policy) {
 	switch {
 	case t.untold == 0:
 		text += " It was told on " + p.Fallback + " instead."
-	case t.diverted > 0:
+	case t.fellBack > 0:
 		text += " Some of it was told on " + p.Fallback + " instead."
 	}
-	t.dead, t.untold, t.diverted, t.deadTold = 0, 0, 0, now
+	t.dead, t.untold, t.fellBack, t.deadTold = 0, 0, 0, now
 	w.tellOthers(ctx, p, "", "Channel "+w.name+" refuses messages"+w.whom(), text)
 }
 
-// divert gives messages to the fallback, and returns how many it has.
-func (w *worker) divert(ctx context.Context, p Policy, list []rules.Notification) int {
+// fallback gives messages to the fallback, and returns how many it has.
+func (w *worker) fallback(ctx context.Context, p Policy, list []rules.Notification) int {
 	if p.Fallback == "" || len(list) == 0 {
 		return 0
 	}
-	has, err := w.outbox.Divert(context.WithoutCancel(ctx), list, p.Fallback)
+	has, err := w.outbox.Fallback(context.WithoutCancel(ctx), list, p.Fallback)
 	if err != nil {
 		w.log.Error("messages not given to the fallback", "channel", w.name, "fallback", p.Fallback, "error", err)
 	}
 	return has
 }
 
-// divertStuck gives to the fallback what has failed for long, and all that is
+// fallBackStuck gives to the fallback what has failed for long, and all that is
 // owed once the channel has.
-func (w *worker) divertStuck(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
-	w.divert(ctx, p, only(list, func(n rules.Notification) bool {
+func (w *worker) fallBackStuck(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
+	w.fallback(ctx, p, only(list, func(n rules.Notification) bool {
 		wait, stuck := w.untilStuck(p, n, now)
 		return stuck && wait <= 0
 	}))
 }
 
-// untilDivert shortens a wait to the time at which the fallback is to be told.
-func (w *worker) untilDivert(p Policy, list []rules.Notification, wait time.Duration, now time.Time) time.Duration {
+// untilFallback shortens a wait to the time at which the fallback is to be told.
+func (w *worker) untilFallback(p Policy, list []rules.Notification, wait time.Duration, now time.Time) time.Duration {
 	if p.Fallback == "" {
 		return wait
 	}
@@ -155,7 +155,7 @@ func (w *worker) tellOthers(ctx context.Context, p Policy, name, title, text str
 	if len(to) == 0 {
 		return
 	}
-	if err := w.outbox.Tell(ctx, name, to, rules.Operational, rules.Facts{Title: title, Text: text}); err != nil {
+	if err := w.outbox.Notify(ctx, name, to, rules.Operational, rules.Facts{Title: title, Text: text}); err != nil {
 		w.log.Error("message to the operators not saved", "error", err)
 	}
 }

@@ -16,14 +16,14 @@ type worker struct {
 	name string // of the channel
 	wake chan struct{}
 
-	failures int
-	notSoon  time.Time // no try before: backoff, Retry-After, or the fold
-	unspread bool      // the last spread failed
-	budget   budget
-	storm    storm
-	trouble  trouble
-	aged     time.Time  // since when something is too old to be tried
-	parts    [][]string // what goes apart, by subject, because its service refused it together
+	failures     int
+	notSoon      time.Time // no try before: backoff, Retry-After, or the fold
+	notFannedOut bool      // the last fan-out failed
+	budget       budget
+	storm        storm
+	trouble      trouble
+	aged         time.Time  // since when something is too old to be tried
+	parts        [][]string // what goes apart, by subject, because its service refused it together
 }
 
 func (w *worker) run(ctx context.Context) {
@@ -51,13 +51,13 @@ func (w *worker) work(ctx context.Context) time.Duration {
 	if ctx.Err() != nil {
 		return 0
 	}
-	if w.spread(ctx, list) {
+	if w.fanOut(ctx, list) {
 		return max(time.Until(w.notSoon), time.Millisecond)
 	}
 	p := w.options.Policy(w.name)
-	w.divertStuck(ctx, p, list, now)
+	w.fallBackStuck(ctx, p, list, now)
 	if wait := w.notSoon.Sub(now); wait > 0 {
-		return w.untilDivert(p, list, wait, now)
+		return w.untilFallback(p, list, wait, now)
 	}
 	list = p.Quiet.passing(list, now)
 	w.endStorm(ctx, list, now)
@@ -82,7 +82,7 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	}
 	apart := len(w.parts) > 0
 	next := w.next(list)
-	taken, err := w.outbox.Take(ctx, next.list, next.id)
+	taken, err := w.outbox.Claim(ctx, next.list, next.id)
 	if err != nil && len(taken) == 0 {
 		w.log.Error("messages not taken from the outbox", "channel", w.name, "error", err)
 		w.backOff(0)
@@ -195,7 +195,7 @@ func (w *worker) backOff(asked time.Duration) {
 }
 
 func (w *worker) record(ctx context.Context, list []rules.Notification, o rules.Outcome) {
-	if err := w.outbox.Deliver(context.WithoutCancel(ctx), list, o); err != nil {
+	if err := w.outbox.Record(context.WithoutCancel(ctx), list, o); err != nil {
 		w.log.Error("outcome of a delivery not saved", "channel", w.name, "error", err)
 		if soon := time.Now().Add(w.options.Backoff); w.notSoon.Before(soon) {
 			w.notSoon = soon // it may be owed still

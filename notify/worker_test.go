@@ -97,7 +97,7 @@ func TestOperatorsHearOfDeadLettersThroughAnotherChannel(t *testing.T) {
 }
 
 // TestWhatNoFallbackHasIsNotSaidToBeToldThere: to the second of two that stand in
-// for each other nothing is left, and not all that is diverted is saved.
+// for each other nothing is left, and not all that fell back is saved.
 func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
 	instead, plain := on("phone", "one"), on("phone", "two")
 	instead.Facts.Instead = []string{"mail"}
@@ -122,7 +122,7 @@ func TestWhatNoFallbackHasIsNotSaidToBeToldThere(t *testing.T) {
 				return []string{"pager"}
 			}, Policy: policy(t, "phone", notify.Settings{Fallback: "mail"})}
 			dispatchBy(t, o, map[string][]rules.Outcome{"phone": many(9, refused)}, func(b *box, s *service) {
-				b.undiverting, s.troubled = tt.unsaved, tt.unsaved
+				b.noFallback, s.troubled = tt.unsaved, tt.unsaved
 				if tt.owed[0].AlertID == "" {
 					b.owe(tt.owed[0])
 					tt.owed = tt.owed[1:]

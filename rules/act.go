@@ -330,9 +330,9 @@ func (l *Ledger) Cover(child *Rule, series Series, linger time.Duration, now tim
 	return cover
 }
 
-// Take marks a notification as handed to its channel in the message of that ID.
+// Claim marks a notification as handed to its channel in the message of that ID.
 // It reports false when it is not owed any more.
-func (l *Ledger) Take(id, message string) bool {
+func (l *Ledger) Claim(id, message string) bool {
 	n := l.messages[id]
 	if n == nil || n.State != Owed {
 		return false
@@ -344,9 +344,9 @@ func (l *Ledger) Take(id, message string) bool {
 	return true
 }
 
-// Deliver records what became of an attempt. due is when to try again if it
+// Record records what became of an attempt. due is when to try again if it
 // is owed still.
-func (l *Ledger) Deliver(id string, o Outcome, due, now time.Time) {
+func (l *Ledger) Record(id string, o Outcome, due, now time.Time) {
 	n := l.messages[id]
 	if n == nil || n.State.Final() {
 		return

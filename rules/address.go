@@ -20,7 +20,7 @@ type Address struct {
 func (n *Notification) Address() Address { return Address{n.Channel, n.Target} }
 
 // Root is the ID that the notification was booked under, which it shares with
-// those that were spread from it.
+// those that were fanned out from it.
 func (n *Notification) Root() string {
 	if n.Origin != "" {
 		return n.Origin
@@ -51,9 +51,9 @@ func widest(list []Address) (out []Address) {
 	return out
 }
 
-// Spread makes a notification for each of the targets that its channel has, of
+// FanOut makes a notification for each of the targets that its channel has, of
 // one that is owed to all of them, or to one that the channel has no more.
-func (l *Ledger) Spread(id string, targets []string, now time.Time) {
+func (l *Ledger) FanOut(id string, targets []string, now time.Time) {
 	n := l.messages[id]
 	if n == nil || n.State != Owed || len(targets) == 0 || slices.Contains(targets, n.Target) {
 		return

@@ -7,11 +7,11 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// spreads gives what is owed on the phone to two targets.
-func spreads(p *play) {
+// fanOut gives what is owed on the phone to two targets.
+func fanOut(p *play) {
 	for _, n := range p.owed() {
 		if n.Channel == "phone" {
-			p.l.Spread(n.ID, []string{"me", "you"}, p.now)
+			p.l.FanOut(n.ID, []string{"me", "you"}, p.now)
 		}
 	}
 }
@@ -19,10 +19,10 @@ func spreads(p *play) {
 // toEach sends what is owed on the phone, which what says became of each target.
 func toEach(what map[string]rules.Outcome) func(*play) {
 	return func(p *play) {
-		spreads(p)
+		fanOut(p)
 		for _, n := range p.owed() {
-			if p.l.Take(n.ID, n.ID) {
-				p.l.Deliver(n.ID, what[n.Target], p.now, p.now)
+			if p.l.Claim(n.ID, n.ID) {
+				p.l.Record(n.ID, what[n.Target], p.now, p.now)
 			}
 		}
 	}
@@ -89,8 +89,8 @@ func TestEachTargetHearsOfTheEndOfWhatItWasTold(t *testing.T) {
 				"mend": func(*play) { now["you"] = sent },
 				"refuse": func(p *play) {
 					for _, n := range p.owed() {
-						if n.Target == "you" && n.Reason == rules.FirstNews && p.l.Take(n.ID, n.ID) {
-							p.l.Deliver(n.ID, dead, p.now, p.now)
+						if n.Target == "you" && n.Reason == rules.FirstNews && p.l.Claim(n.ID, n.ID) {
+							p.l.Record(n.ID, dead, p.now, p.now)
 						}
 					}
 				},
@@ -110,7 +110,7 @@ func TestATargetThatWasNeverToldHearsOfNoEnd(t *testing.T) {
 		"try": toEach(map[string]rules.Outcome{"me": sent, "you": sent}),
 		"replace": func(p *play) {
 			for _, n := range p.owed() {
-				p.l.Spread(n.ID, []string{"me", "thou"}, p.now)
+				p.l.FanOut(n.ID, []string{"me", "thou"}, p.now)
 			}
 		},
 	}
@@ -118,7 +118,7 @@ func TestATargetThatWasNeverToldHearsOfNoEnd(t *testing.T) {
 		"30s resolved phone you cancelled")
 }
 
-func TestSpread(t *testing.T) {
+func TestFanOut(t *testing.T) {
 	p := newPlay(t, fever())
 	book := func(f rules.Facts, target string) *rules.Notification {
 		n := p.l.BookTo(rules.Address{Channel: "phone", Target: target}, rules.Operational, f, p.now)
@@ -158,41 +158,41 @@ func TestSpread(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			n := book(tt.facts, tt.target)
 			for range 2 { // again changes nothing
-				p.l.Spread(n.ID, tt.to, p.now)
+				p.l.FanOut(n.ID, tt.to, p.now)
 			}
 			if got := targets(n); !slices.Equal(got, tt.want) {
-				t.Errorf("spread to %q, want %q", got, tt.want)
+				t.Errorf("fanned out to %q, want %q", got, tt.want)
 			}
 		})
 	}
 	first := book(rules.Facts{Title: "both were replaced"}, "")
-	p.l.Spread(first.ID, []string{"me", "you"}, p.now)
+	p.l.FanOut(first.ID, []string{"me", "you"}, p.now)
 	for _, n := range p.owed() {
 		if n.Root() == first.ID {
-			p.l.Spread(n.ID, []string{"her", "thou"}, p.now)
+			p.l.FanOut(n.ID, []string{"her", "thou"}, p.now)
 		}
 	}
 	if got := targets(first); !slices.Equal(got, []string{"her owed", "thou owed", "you cancelled"}) &&
 		!slices.Equal(got, []string{"her owed", "me cancelled", "thou owed"}) {
-		t.Errorf("spread to %q", got)
+		t.Errorf("fanned out to %q", got)
 	}
 	one := book(rules.Facts{Title: "one of two was replaced"}, "")
-	p.l.Spread(one.ID, []string{"me", "you"}, p.now)
+	p.l.FanOut(one.ID, []string{"me", "you"}, p.now)
 	for _, n := range p.owed() {
 		if n.Root() == one.ID && n.Target == "you" {
-			p.l.Spread(n.ID, []string{"me", "thou"}, p.now)
+			p.l.FanOut(n.ID, []string{"me", "thou"}, p.now)
 		}
 	}
 	if got := targets(one); !slices.Equal(got, []string{"me owed", "thou owed"}) {
-		t.Errorf("spread to %q", got)
+		t.Errorf("fanned out to %q", got)
 	}
 	n := book(rules.Facts{Title: "g"}, "")
-	p.l.Take(n.ID, n.ID)
-	p.l.Spread(n.ID, []string{"me", "you"}, p.now)
+	p.l.Claim(n.ID, n.ID)
+	p.l.FanOut(n.ID, []string{"me", "you"}, p.now)
 	if got := targets(n); len(got) != 1 || got[0] != " sending" {
-		t.Errorf("what is on its way was spread to %q", got)
+		t.Errorf("what is on its way was fanned out to %q", got)
 	}
-	p.l.Spread("nobody", []string{"me", "you"}, p.now)
+	p.l.FanOut("nobody", []string{"me", "you"}, p.now)
 }
 
 func TestAddressesMeetWhereOneStandsForAll(t *testing.T) {
@@ -216,8 +216,8 @@ func TestTheFallbackIsToldWhichTargetsMissedIt(t *testing.T) {
 	p.acts = map[string]func(*play){"try": toEach(map[string]rules.Outcome{"me": dead, "you": dead})}
 	p.run("b try")
 	for _, n := range p.log {
-		p.l.Divert(n.ID, "mail", p.now)
-		p.l.Divert(n.ID, "mail", p.now)
+		p.l.Fallback(n.ID, "mail", p.now)
+		p.l.Fallback(n.ID, "mail", p.now)
 	}
 	p.save()
 	owed := p.owed()

@@ -59,8 +59,8 @@ func BenchmarkObserveFlapping(b *testing.B) {
 		}
 		l.Observe(rules.Setting{Now: now}, obs, nil)
 		l.Notifications(func(n *rules.Notification) bool {
-			if l.Take(n.ID, "m") {
-				l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, now, now)
+			if l.Claim(n.ID, "m") {
+				l.Record(n.ID, rules.Outcome{State: rules.Sent}, now, now)
 			}
 			return true
 		})
@@ -152,8 +152,8 @@ func TestRecordingAStormIsQuick(t *testing.T) {
 	})
 	start := time.Now()
 	for _, id := range ids {
-		l.Take(id, "m")
-		l.Deliver(id, rules.Outcome{State: rules.Sent}, noon, noon)
+		l.Claim(id, "m")
+		l.Record(id, rules.Outcome{State: rules.Sent}, noon, noon)
 	}
 	if d := time.Since(start); len(ids) != n || d > time.Second {
 		t.Errorf("%d messages took %s", len(ids), d)

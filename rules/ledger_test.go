@@ -1232,8 +1232,8 @@ func TestRecallPutsBackWhatRecentReturned(t *testing.T) {
 func TestRestartCountsWhatWasInFlightAsUnknown(t *testing.T) {
 	flying := func(t *testing.T) *play {
 		p := newPlay(t, fever()).run("deaf:on b")
-		if n := p.owed()[0]; !p.l.Take(n.ID, "m") || p.l.Take(n.ID, "m") {
-			t.Fatal("Take must succeed once")
+		if n := p.owed()[0]; !p.l.Claim(n.ID, "m") || p.l.Claim(n.ID, "m") {
+			t.Fatal("Claim must succeed once")
 		}
 		p.save()
 		return p
@@ -1242,7 +1242,7 @@ func TestRestartCountsWhatWasInFlightAsUnknown(t *testing.T) {
 		p := flying(t)
 		p.restart()
 		p.told("0s first phone owed")
-		p.l.Take(p.owed()[0].ID, "m")
+		p.l.Claim(p.owed()[0].ID, "m")
 		p.restart()
 		p.told("0s first phone owed")
 	})
@@ -1253,7 +1253,7 @@ func TestRestartCountsWhatWasInFlightAsUnknown(t *testing.T) {
 		if !n.Unknown || n.Message != "m" {
 			t.Errorf("after the restart unknown = %v, in message %q", n.Unknown, n.Message)
 		}
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "restart"}, p.now, p.now)
+		p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "restart"}, p.now, p.now)
 		p.deaf = false
 		p.run("g").want(rules.OK, "0s first phone dead", "30s resolved phone sent")
 	})
@@ -1269,13 +1269,13 @@ func TestDelivery(t *testing.T) {
 	busy := rules.Outcome{State: rules.Owed, Class: "server"}
 	take := func(p *play) *rules.Notification {
 		n := p.owed()[0]
-		p.l.Take(n.ID, "m")
+		p.l.Claim(n.ID, "m")
 		return n
 	}
 	t.Run("a message that failed is due again", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
-		p.l.Deliver(n.ID, busy, p.now.Add(time.Minute), p.now)
+		p.l.Record(n.ID, busy, p.now.Add(time.Minute), p.now)
 		p.told("0s first phone owed due 1m")
 		if n.Attempts != 1 || n.Error != "server" {
 			t.Errorf("attempts %d, error %q", n.Attempts, n.Error)
@@ -1285,31 +1285,31 @@ func TestDelivery(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
 		p.run("g")
-		p.l.Deliver(n.ID, busy, p.now.Add(time.Minute), p.now)
+		p.l.Record(n.ID, busy, p.now.Add(time.Minute), p.now)
 		p.save()
 		p.told("0s first phone owed due 1m30s", "30s resolved phone owed due 1m30s")
 	})
 	t.Run("resolved while the first failed: it waits for the same retry", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
-		p.l.Deliver(n.ID, busy, p.now.Add(time.Minute), p.now)
+		p.l.Record(n.ID, busy, p.now.Add(time.Minute), p.now)
 		p.run("g").told("0s first phone owed due 1m", "30s resolved phone owed due 1m")
 	})
 	t.Run("what failed before a silence is told after it, over before", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
-		p.l.Deliver(take(p).ID, busy, p.now, p.now)
+		p.l.Record(take(p).ID, busy, p.now, p.now)
 		p.run("g silence:1m g").told("0s first phone held by silence:1 due 30s", "30s resolved phone held by silence:1")
 		p.run("deaf:off g g g").told("0s first phone sent due 1m30s", "30s resolved phone sent due 1m30s")
 	})
 	t.Run("what failed before a silence is told after it, over within", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
-		p.l.Deliver(take(p).ID, busy, p.now, p.now)
+		p.l.Record(take(p).ID, busy, p.now, p.now)
 		p.run("silence:2m b g").told("0s first phone held by silence:1", "1m resolved phone held by silence:1")
 		p.run("deaf:off g g g").told("0s first phone sent due 2m", "1m resolved phone sent due 2m")
 	})
 	t.Run("what failed before a silence is told after it, over at its end", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
-		p.l.Deliver(take(p).ID, busy, p.now, p.now)
+		p.l.Record(take(p).ID, busy, p.now, p.now)
 		p.run("silence:1m b g").told("0s first phone owed due 1m", "1m resolved phone owed")
 	})
 	t.Run("what was not tried before a silence is not told after it", func(t *testing.T) {
@@ -1320,7 +1320,7 @@ func TestDelivery(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
 		p.run("g")
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
+		p.l.Record(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
 		p.save()
 		p.told("0s first phone owed due 30s", "30s resolved phone owed")
 		p.run("deaf:off g").told("0s first phone sent due 30s", "30s resolved phone sent")
@@ -1328,9 +1328,9 @@ func TestDelivery(t *testing.T) {
 	t.Run("what may have arrived is announced, though it is a dead letter", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
-		p.l.Take(n.ID, "m")
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "rejected"}, p.now, p.now)
+		p.l.Record(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
+		p.l.Claim(n.ID, "m")
+		p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "rejected"}, p.now, p.now)
 		if got := p.l.Announced(n.AlertID); len(got) != 1 || got[0].Channel != "phone" {
 			t.Errorf("announced on %v", got)
 		}
@@ -1339,9 +1339,9 @@ func TestDelivery(t *testing.T) {
 	t.Run("what arrived in the end is not unknown any more", func(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
-		p.l.Take(n.ID, "m")
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
+		p.l.Record(n.ID, rules.Outcome{State: rules.Owed, Unknown: true}, p.now, p.now)
+		p.l.Claim(n.ID, "m")
+		p.l.Record(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
 		if p.log[n.ID].Unknown {
 			t.Error("it is unknown still")
 		}
@@ -1351,7 +1351,7 @@ func TestDelivery(t *testing.T) {
 		p := newPlay(t, fever()).run("deaf:on b")
 		n := take(p)
 		p.run("g")
-		p.l.Deliver(n.ID, refused, p.now, p.now)
+		p.l.Record(n.ID, refused, p.now, p.now)
 		p.save()
 		p.told("0s first phone dead", "30s resolved phone cancelled")
 		if p.l.Busy() {
@@ -1365,8 +1365,8 @@ func TestDelivery(t *testing.T) {
 			if n.Channel == "phone" {
 				outcome = rules.Outcome{State: rules.Sent}
 			}
-			p.l.Take(n.ID, "m")
-			p.l.Deliver(n.ID, outcome, p.now, p.now)
+			p.l.Claim(n.ID, "m")
+			p.l.Record(n.ID, outcome, p.now, p.now)
 		}
 		p.run("deaf:off g")
 		for _, n := range p.log {
@@ -1382,14 +1382,14 @@ func TestDelivery(t *testing.T) {
 		p := newPlay(t, fever(remind(rules.Minute))).run("b b deaf:on b")
 		n := take(p)
 		p.run("ack")
-		p.l.Deliver(n.ID, busy, p.now.Add(time.Minute), p.now)
+		p.l.Record(n.ID, busy, p.now.Add(time.Minute), p.now)
 		p.told("0s first phone sent", "1m reminder phone cancelled due 2m")
 	})
 	t.Run("a reminder that comes back after the end is not tried again", func(t *testing.T) {
 		p := newPlay(t, fever(remind(rules.Minute))).run("b b deaf:on b")
 		n := take(p)
 		p.run("g")
-		p.l.Deliver(n.ID, busy, p.now.Add(time.Minute), p.now)
+		p.l.Record(n.ID, busy, p.now.Add(time.Minute), p.now)
 		p.told("0s first phone sent", "1m reminder phone cancelled due 2m30s", "1m30s resolved phone owed")
 	})
 	t.Run("reminders that pile up on a dead channel end as one with the resolve", func(t *testing.T) {
@@ -1399,13 +1399,13 @@ func TestDelivery(t *testing.T) {
 	t.Run("what is final stays so", func(t *testing.T) {
 		p := newPlay(t, fever()).run("b")
 		for id := range p.log {
-			p.l.Deliver(id, refused, p.now, p.now)
-			if p.l.Take(id, "m") {
+			p.l.Record(id, refused, p.now, p.now)
+			if p.l.Claim(id, "m") {
 				t.Error("a sent message was taken")
 			}
 		}
 		p.told("0s first phone sent")
-		p.l.Deliver("nobody", refused, p.now, p.now)
+		p.l.Record("nobody", refused, p.now, p.now)
 	})
 }
 
@@ -1416,8 +1416,8 @@ func TestMessagesOfNoAlert(t *testing.T) {
 	if a.ID == b.ID || a.State != rules.Owed || a.AlertID != "" || !l.Changed() {
 		t.Fatalf("booked %+v and %+v", a, b)
 	}
-	l.Take(a.ID, "m")
-	l.Deliver(a.ID, rules.Outcome{State: rules.Sent}, noon, noon)
+	l.Claim(a.ID, "m")
+	l.Record(a.ID, rules.Outcome{State: rules.Sent}, noon, noon)
 	l.Saved(1)
 	var left []string
 	l.Notifications(func(n *rules.Notification) bool {
@@ -1531,7 +1531,7 @@ func TestWhatIsDoneWithIsNotDecidedAgain(t *testing.T) {
 		{"after an act between two ticks", func(p *play) {
 			p.do(p.l.Acknowledge(p.setting(), p.alert().ID, rules.Acknowledgement{By: ann}))
 		}},
-		{"after a message is handed to its channel", func(p *play) { p.l.Take(p.owed()[0].ID, "m") }},
+		{"after a message is handed to its channel", func(p *play) { p.l.Claim(p.owed()[0].ID, "m") }},
 		{"after a timer between two ticks of the rule", func(p *play) {
 			p.now = p.now.Add(step)
 			p.l.Tend(p.setting())

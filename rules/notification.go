@@ -49,7 +49,7 @@ type Notification struct {
 	AlertID  string
 	Channel  string
 	Target   string // see Address
-	Origin   string // the ID of the one that it was spread from, "" for none
+	Origin   string // the ID of the one that it was fanned out from, "" for none
 	Reason   Reason
 	State    Delivery
 	HeldBy   string // cooldown, silence:ID, alert:ID, inactive
@@ -124,9 +124,10 @@ type Outcome struct {
 	// Unknown says of one that was not Sent that it may have arrived: its
 	// request had left when the answer failed to come.
 	Unknown bool
-	Class   string        // of the failure: refused, timeout, tls and tls_issuer, rate_limited, auth, rejected, server, invalid, panic
-	Code    int           // the status that the service answered with, 0 for none
-	Retry   time.Duration // how long the service asked to wait, 0 when it did not say
+	// Class is that of the failure: refused, timeout, tls and tls_issuer, rate_limited, auth, rejected, server, invalid, panic.
+	Class string
+	Code  int           // the status that the service answered with, 0 for none
+	Retry time.Duration // how long the service asked to wait, 0 when it did not say
 }
 
 // ChannelInfo is all that anybody may see of a channel.

@@ -174,8 +174,8 @@ func (p *play) dispatch() {
 		return
 	}
 	for _, n := range p.owed() {
-		if !n.Due.After(p.now) && p.l.Take(n.ID, "m") {
-			p.l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
+		if !n.Due.After(p.now) && p.l.Claim(n.ID, "m") {
+			p.l.Record(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
 		}
 	}
 	stored := p.stored

@@ -87,8 +87,8 @@ func TestWhatOnlyTheStoreHasIsOver(t *testing.T) {
 		return true
 	})
 	sent = stored.Book("phone", rules.Operational, rules.Facts{Title: "disk full"}, noon)
-	stored.Take(sent.ID, "m")
-	stored.Deliver(sent.ID, rules.Outcome{State: rules.Sent}, noon, noon)
+	stored.Claim(sent.ID, "m")
+	stored.Record(sent.ID, rules.Outcome{State: rules.Sent}, noon, noon)
 
 	both.Renew(stored, p.now.Add(time.Hour))
 	c := both.Changes()

@@ -123,12 +123,12 @@ func randomRule(dice *rand.Rand) rules.Rule {
 // one message, which may fail, or stay on its way until a later round. Without
 // dice everything arrives.
 func deliver(p *play, dice *rand.Rand) {
-	spread(p, dice)
+	fanOutOften(p, dice)
 	groups := map[string][]*rules.Notification{}
 	flying := map[string]bool{}
 	p.l.Notifications(func(n *rules.Notification) bool {
 		if n.Channel == "phone" && n.Target == "" {
-			return true // not spread yet
+			return true // not fanned out yet
 		}
 		key := n.AlertID + n.Channel + " " + n.Target
 		if n.State == rules.Sending || n.State == rules.Owed && !n.Due.After(p.now) {
@@ -147,27 +147,27 @@ func deliver(p *play, dice *rand.Rand) {
 		}
 		for _, n := range list {
 			if n.State == rules.Owed && !flying[key] {
-				p.l.Take(n.ID, "m")
+				p.l.Claim(n.ID, "m")
 			}
 		}
 		for _, n := range list {
 			if n.State == rules.Sending && !later {
-				p.l.Deliver(n.ID, outcome, p.now.Add(step), p.now)
+				p.l.Record(n.ID, outcome, p.now.Add(step), p.now)
 			}
 		}
 	}
 	p.save()
 }
 
-// spread makes what is owed on the phone owed to each of its two targets. Now and
+// fanOutOften makes what is owed on the phone owed to each of its two targets. Now and
 // then the dispatcher comes to it only later.
-func spread(p *play, dice *rand.Rand) {
+func fanOutOften(p *play, dice *rand.Rand) {
 	if dice != nil && dice.IntN(4) == 0 {
 		return
 	}
 	for _, n := range p.owed() {
 		if n.Channel == "phone" && n.Target == "" && !n.Due.After(p.now) {
-			p.l.Spread(n.ID, []string{"a", "b"}, p.now)
+			p.l.FanOut(n.ID, []string{"a", "b"}, p.now)
 		}
 	}
 	p.save()

@@ -109,8 +109,8 @@ func (h *house) bury(channel string, titles ...string) {
 	h.must(err)
 	for _, title := range titles {
 		n := list[0].Book(channel, rules.Operational, rules.Facts{Title: title}, noon)
-		list[0].Take(n.ID, "m")
-		list[0].Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth", Code: 401}, noon, noon)
+		list[0].Claim(n.ID, "m")
+		list[0].Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth", Code: 401}, noon, noon)
 	}
 	h.must(s.Save(h.Context(), list, func(*rules.Ledger) error { return nil }))
 }
@@ -123,14 +123,14 @@ func TestADeadLetterOfOneTargetNamesIt(t *testing.T) {
 	list, err := s.Load(h.Context(), "")
 	h.must(err)
 	n := list[0].Book("mail", rules.Operational, rules.Facts{Title: "news"}, noon)
-	list[0].Spread(n.ID, []string{"me@example.org", "you@example.org"}, noon)
+	list[0].FanOut(n.ID, []string{"me@example.org", "you@example.org"}, noon)
 	list[0].Notifications(func(n *rules.Notification) bool {
-		list[0].Take(n.ID, n.ID)
+		list[0].Claim(n.ID, n.ID)
 		o := rules.Outcome{State: rules.Sent, Code: 250}
 		if n.Target == "you@example.org" {
 			o = rules.Outcome{State: rules.Dead, Class: "rejected", Code: 550}
 		}
-		list[0].Deliver(n.ID, o, noon, noon)
+		list[0].Record(n.ID, o, noon, noon)
 		return true
 	})
 	h.must(s.Save(h.Context(), list, func(*rules.Ledger) error { return nil }))

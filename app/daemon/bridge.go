@@ -79,11 +79,11 @@ type lateApp struct {
 func (l *lateApp) open(ctx context.Context) (*app.App, error) {
 	c, err := loadConfig(l.path, false)
 	if err != nil {
-		return nil, beside(ctx, err, l.config)
+		return nil, withCure(ctx, err, l.config)
 	}
 	a, closing, err := l.program.open(ctx, c, false)
 	if err != nil {
-		return nil, beside(ctx, err, c)
+		return nil, withCure(ctx, err, c)
 	}
 	l.closing = closing
 	return a, nil
@@ -96,9 +96,9 @@ func (l *lateApp) close() error {
 	return l.closing()
 }
 
-// beside adds the cure to the error of a database that cannot be opened: the
+// withCure adds the cure to the error of a database that cannot be opened: the
 // daemon can, and answers those who may use its socket.
-func beside(ctx context.Context, err error, c *app.Config) error {
+func withCure(ctx context.Context, err error, c *app.Config) error {
 	code := rules.CodeOf(err)
 	if code == rules.Internal {
 		return err

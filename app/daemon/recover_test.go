@@ -38,7 +38,7 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 			if err := harm(databasePath(c)); err != nil {
 				t.Fatal(err)
 			}
-			if err := d.lookAfter(t.Context(), d.book); err == nil {
+			if err := d.supervise(t.Context(), d.book); err == nil {
 				t.Fatal("the harm was not seen")
 			}
 			if err := d.reopen(t.Context()); err != nil {

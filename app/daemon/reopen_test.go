@@ -26,7 +26,7 @@ func cut(t *testing.T, d *daemon, c *app.Config) {
 	if err := os.Truncate(databasePath(c), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.lookAfter(t.Context(), d.book); !errors.Is(err, sqlite.ErrReopen) {
+	if err := d.supervise(t.Context(), d.book); !errors.Is(err, sqlite.ErrReopen) {
 		t.Fatalf("the harm was not seen: %v", err)
 	}
 }
@@ -70,7 +70,7 @@ func TestAnotherDatabaseIsDueWhenTheDaemonEnds(t *testing.T) {
 	}); err != nil {
 		t.Fatalf("the daemon ends with %v", err)
 	}
-	if err := d.lastLook(t.Context(), c); err != nil {
+	if err := d.superviseLast(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	title := ""
@@ -146,7 +146,7 @@ func TestACopyThatWasPreparedGoesWithTheDaemon(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.lastLook(t.Context(), c); err != nil {
+	if err := d.superviseLast(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(memory, "tocsin-copy-*")); left != nil {
@@ -157,14 +157,14 @@ func TestACopyThatWasPreparedGoesWithTheDaemon(t *testing.T) {
 // replace puts another database in the place of the daemon's, which sees it.
 func replace(t *testing.T, d *daemon, c *app.Config) {
 	t.Helper()
-	stranger, err := sqlite.Open(t.Context(), databasePath(c)+".new", sqlite.Options{Migrate: true})
+	foreign, err := sqlite.Open(t.Context(), databasePath(c)+".new", sqlite.Options{Migrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(stranger.Close(), os.Rename(databasePath(c)+".new", databasePath(c))); err != nil {
+	if err := errors.Join(foreign.Close(), os.Rename(databasePath(c)+".new", databasePath(c))); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.lookAfter(t.Context(), d.book); !errors.Is(err, sqlite.ErrReopen) {
+	if err := d.supervise(t.Context(), d.book); !errors.Is(err, sqlite.ErrReopen) {
 		t.Fatalf("the other file was not seen: %v", err)
 	}
 }

@@ -78,7 +78,7 @@ func inspect(ctx context.Context, c *app.Config, from, stage string) (found cli.
 	if err := tryKeys(ctx, c, store, stage, &found); err != nil {
 		return found, 0, refuse(err)
 	}
-	if err := store.Surpass(ctx, filesOf(c).Furthest(ctx)); err != nil {
+	if err := store.AdvanceRevision(ctx, filesOf(c).HighestRevision(ctx)); err != nil {
 		return found, 0, err
 	}
 	revision, err = store.Revision(ctx)

@@ -105,7 +105,7 @@ type daemon struct {
 	due      bool              // another database is to take its place
 	book     *evaluator.Book   // of the session
 	engine   *evaluator.Engine // of the session
-	word     word              // to the operators
+	notices  notices           // to the operators
 	keys     keys
 	vault    *notify.Vault
 	lock     *local.Lock
@@ -141,14 +141,14 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	defer func() {
 		ending := context.WithoutCancel(ctx)
 		if err == nil { // else the data may be another's already
-			err = d.lastLook(ending, c)
+			err = d.superviseLast(ending, c)
 		}
-		err = errors.Join(err, d.store.Settle(ending), d.store.Close())
+		err = errors.Join(err, d.store.SaveRevision(ending), d.store.Close())
 	}()
 	d.openKeys(c)
 	defer func() { d.log.Info("tocsin ends", "error", err) }()
 	forListener, forSocket := connections(descriptors())
-	return together(ctx,
+	return runGroup(ctx,
 		func(ctx context.Context) error { return d.sessions(ctx, c, d.session) },
 		func(ctx context.Context) error { return d.serveHTTP(ctx, d.listener, &d.handler, forListener) },
 		func(ctx context.Context) error { return d.serveSocket(ctx, c.DataDir, forSocket) },
@@ -187,7 +187,7 @@ func (d *daemon) sessions(ctx context.Context, c *app.Config, run func(context.C
 			err = nil
 		}
 		if err != nil || ctx.Err() != nil {
-			return err // what is due, lastLook does
+			return err // what is due, superviseLast does
 		}
 		if d.due {
 			// Not half of it because the daemon ends: the session carries memory over.
@@ -270,7 +270,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	}
 	d.log.Info("tocsin runs", "version", d.version, "address", d.listener.Addr(), "data", c.DataDir, "sources",
 		len(sources), "every", c.Every)
-	return together(ctx,
+	return runGroup(ctx,
 		d.runClock(c),
 		engine.Run,
 		func(ctx context.Context) error { saveMemory(ctx, engine, d.log); return nil },
@@ -279,9 +279,9 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		func(ctx context.Context) error { return a.WatchSources(ctx, d.log) },
 		heart.Run,
 		door.Run,
-		func(ctx context.Context) error { return d.keepHouse(ctx, c, book, engine) },
+		func(ctx context.Context) error { return d.maintain(ctx, c, book, engine) },
 		d.runVitals(c),
-		store.JotEach(commits),
+		store.NoteCommits(commits),
 		func(ctx context.Context) error {
 			if d.ready != nil {
 				d.ready(a, d.stores, d.listener.Addr().String())
@@ -299,7 +299,7 @@ func (d *daemon) newApp(c *app.Config, directory *app.Directory, sources map[str
 		Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: d.version, Started: time.Now(),
-		Notes: func() []string { return slices.Concat(store.Notes(), unsaved(book), d.word.lasting()) },
+		Notes: func() []string { return slices.Concat(store.Notes(), unsaved(book), d.notices.lasting()) },
 	})
 	if d.clock != nil {
 		a.Clock = d.clock
@@ -377,9 +377,9 @@ func unsaved(b *evaluator.Book) []string {
 	return nil
 }
 
-// together runs all of parts until ctx ends or one of them fails, and waits for
+// runGroup runs all of parts until ctx ends or one of them fails, and waits for
 // all of them.
-func together(ctx context.Context, parts ...func(context.Context) error) error {
+func runGroup(ctx context.Context, parts ...func(context.Context) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	errs := make([]error, len(parts))

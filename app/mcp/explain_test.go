@@ -241,10 +241,10 @@ func TestADeliveryThatFailsIsExplained(t *testing.T) {
 		t.Fatalf("owed %v", owed)
 	}
 	err := h.app.Book.Act(t.Context(), h.now, owed[0].RuleID, func(_ rules.Setting, l *rules.Ledger) error {
-		if !l.Take(owed[0].ID, "m") {
+		if !l.Claim(owed[0].ID, "m") {
 			return errors.New("not owed")
 		}
-		l.Deliver(owed[0].ID, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, h.now.Add(time.Minute),
+		l.Record(owed[0].ID, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, h.now.Add(time.Minute),
 			h.now)
 		return nil
 	})

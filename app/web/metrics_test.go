@@ -108,8 +108,8 @@ func (h *house) lose(channels ...string) {
 	err := h.app.Book.Act(h.Context(), noon, "", func(s rules.Setting, l *rules.Ledger) error {
 		for _, channel := range channels {
 			n := l.Book(channel, rules.Operational, rules.Facts{Title: "lost"}, s.Now)
-			l.Take(n.ID, "m")
-			l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, s.Now, s.Now)
+			l.Claim(n.ID, "m")
+			l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, s.Now, s.Now)
 		}
 		return nil
 	})

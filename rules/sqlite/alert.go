@@ -117,9 +117,9 @@ func (s *Store) Notification(ctx context.Context, id string) (n rules.Notificati
 	return n, err
 }
 
-// Spread returns a notification and those that were spread from it; see
+// FanOut returns a notification and those that were fanned out from it; see
 // app.Store.
-func (s *Store) Spread(ctx context.Context, id string) (list []rules.Notification, err error) {
+func (s *Store) FanOut(ctx context.Context, id string) (list []rules.Notification, err error) {
 	err = s.read(ctx, "find notifications", func(q querier) error {
 		const query = notificationColumns +
 			`notifications n WHERE n.id = ?1 OR n.origin = ?1 AND n.origin <> '' ORDER BY n.target`

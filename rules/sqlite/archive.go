@@ -113,7 +113,7 @@ func declaredSize(head []byte) int64 {
 }
 
 // unpackDatabase copies a database, with its log when it was copied or set aside
-// before that was folded in.
+// before that was checkpointed.
 func unpackDatabase(from, dir string) error {
 	to := filepath.Join(dir, DatabaseEntry)
 	if err := copyFile(from, to); err != nil {
@@ -126,7 +126,7 @@ func unpackDatabase(from, dir string) error {
 	if err := copyFile(from+"-wal", to+"-wal"); err != nil {
 		return err
 	}
-	return Fold(to)
+	return CheckpointFile(to)
 }
 
 func unpackArchive(r *tar.Reader, dir string, limits map[string]int64, none func(why string) error) error {
@@ -171,7 +171,7 @@ func (f Files) SetAside(suffix string) error { return setAside(f.Path, f.Path+su
 
 // Renew makes a revision the last state, whatever was noted before.
 func (f Files) Renew(revision int64) error {
-	m := newMark(f)
+	m := newWatermark(f)
 	if err := m.renew(revision); err != nil {
 		return rules.FileTrouble("write", m.path, err)
 	}

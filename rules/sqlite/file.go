@@ -82,8 +82,8 @@ func syncDirectory(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Fold makes one file of a database and its log, which nobody has open.
-func Fold(path string) error {
+// CheckpointFile makes one file of a database and its log, which nobody has open.
+func CheckpointFile(path string) error {
 	db, err := sql.Open("sqlite", dsn(path, copying))
 	if err != nil {
 		return err

@@ -35,9 +35,9 @@ func matching(pattern string) []string {
 	return list
 }
 
-// Furthest is the highest revision that is known of here.
-func (f Files) Furthest(ctx context.Context) (revision int64) {
-	revision = newMark(f).revision()
+// HighestRevision is the highest revision that is known of here.
+func (f Files) HighestRevision(ctx context.Context) (revision int64) {
+	revision = newWatermark(f).revision()
 	for _, file := range f.copies() {
 		if n, err := Verify(ctx, file); err == nil {
 			revision = max(revision, n)
@@ -115,12 +115,12 @@ func clearWay(path string) error {
 	return nil
 }
 
-// imprint tells whether a file is still what it was.
-type imprint struct {
+// fingerprint tells whether a file is still what it was.
+type fingerprint struct {
 	info fs.FileInfo // nil where there was none
 }
 
-func (i imprint) holds(path string) bool {
+func (i fingerprint) holds(path string) bool {
 	now, err := os.Stat(path)
 	if i.info == nil || err != nil {
 		return i.info == nil && errors.Is(err, fs.ErrNotExist)
@@ -131,13 +131,13 @@ func (i imprint) holds(path string) bool {
 // databaseFiles are those that hold what was committed.
 func databaseFiles(path string) []string { return []string{path, path + "-wal"} }
 
-func imprints(path string) (out []imprint) {
+func fingerprints(path string) (out []fingerprint) {
 	for _, file := range databaseFiles(path) {
 		info, err := os.Stat(file)
 		if err != nil {
 			info = nil
 		}
-		out = append(out, imprint{info})
+		out = append(out, fingerprint{info})
 	}
 	return out
 }

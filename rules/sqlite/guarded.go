@@ -28,20 +28,20 @@ type Guarded struct {
 	*Store
 	files Files
 	log   *slog.Logger
-	copy  string    // the directory of a temporary copy, "" for none
-	left  []imprint // what the real files were when the copy was made
-	note  string    // what people should know
-	next  *Guarded  // takes its place
-	// stranger says that the file in the real place is not ours to replace.
-	stranger bool
-	lost     int64  // how far the one before was, whose contents this lacks; 0 for none
-	broken   error  // why its contents are not to be used any more
-	aside    string // where the files of a broken one are
-	sound    bool   // its log is whole
-	beside   int64  // the revision that was saved beside a stranger
-	after    string // what people should know of it when another takes its place
-	mark     *mark
-	folding  folding
+	copy  string        // the directory of a temporary copy, "" for none
+	left  []fingerprint // what the real files were when the copy was made
+	note  string        // what people should know
+	next  *Guarded      // takes its place
+	// foreign says that the file in the real place is not ours to replace.
+	foreign       bool
+	lost          int64  // how far the one before was, whose contents this lacks; 0 for none
+	broken        error  // why its contents are not to be used any more
+	aside         string // where the files of a broken one are
+	sound         bool   // its log is whole
+	beside        int64  // the revision that was saved beside a foreign file
+	after         string // what people should know of it when another takes its place
+	mark          *watermark
+	checkpointing checkpointing
 }
 
 // OpenGuarded opens the database. One that is damaged is set aside and the
@@ -49,7 +49,7 @@ type Guarded struct {
 // where there was one; one that cannot be written is run as a temporary copy,
 // so that people are still told.
 func OpenGuarded(ctx context.Context, f Files, log *slog.Logger) (*Guarded, error) {
-	g := &Guarded{files: f, log: log, mark: newMark(f)}
+	g := &Guarded{files: f, log: log, mark: newWatermark(f)}
 	list := f.copies()
 	known := g.mark.known() || len(list) > 0
 	err := clearWay(f.Path)
@@ -88,15 +88,15 @@ func (g *Guarded) accept(ctx context.Context) error {
 		g.Tell("the database is an earlier state: %d changes that were saved are not in it. While tocsin was down "+
 			"another file was put in its place, or its log %s-wal was lost; look through `tocsin rules list`, "+
 			"and see the backups beside it", missing, filepath.Base(g.files.Path))
-		if err := g.Surpass(ctx, g.files.Furthest(ctx)); err != nil {
+		if err := g.AdvanceRevision(ctx, g.files.HighestRevision(ctx)); err != nil {
 			return errors.Join(err, g.Close())
 		}
 	}
-	return g.Settle(ctx)
+	return g.SaveRevision(ctx)
 }
 
-// Settle writes down beside the database how far it is.
-func (g *Guarded) Settle(ctx context.Context) error {
+// SaveRevision writes down beside the database how far it is.
+func (g *Guarded) SaveRevision(ctx context.Context) error {
 	if g.copy != "" {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (g *Guarded) openCopy(ctx context.Context, why error) error {
 // runOnCopy makes a copy with fill and opens it. The error is why there has to
 // be one, if there cannot.
 func (g *Guarded) runOnCopy(ctx context.Context, why error, fill func(dir string) error) error {
-	g.left = imprints(g.files.Path)
+	g.left = fingerprints(g.files.Path)
 	dir, err := os.MkdirTemp(g.files.Memory, "tocsin-copy-")
 	if err != nil {
 		return errors.Join(why, err)
@@ -139,7 +139,7 @@ func (g *Guarded) runOnCopy(ctx context.Context, why error, fill func(dir string
 	}
 	g.Store, g.copy = store, dir
 	fate := "is lost when it ends"
-	if g.stranger {
+	if g.foreign {
 		fate = "is saved as " + filepath.Base(g.files.Path) + draftSuffix + ", beside the file that is there now"
 	}
 	g.Tell("%s; until then tocsin works on a copy in memory: what changes now %s", rules.Sentence(why), fate)
@@ -168,7 +168,7 @@ func (g *Guarded) restoreNewest(ctx context.Context, list []string, why error, w
 		g.Tell("the database %s; %s was restored, and what changed after it is lost%s",
 			what, filepath.Base(backup), keptAs(aside))
 	}
-	return g.Settle(ctx)
+	return g.SaveRevision(ctx)
 }
 
 // Tell adds to what people should know.

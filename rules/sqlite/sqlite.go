@@ -52,7 +52,7 @@ type Store struct {
 	seen   seen
 	moved  moved
 	watch  watch
-	kept   Keepsake
+	kept   SideTables
 
 	tokenActs int64 // changes of tokens by this store
 }
@@ -117,7 +117,7 @@ func provide(path string, o Options) error {
 	return f.Close()
 }
 
-// leftOpen reports whether there is a log that nobody folded into the file:
+// leftOpen reports whether there is a log that nobody checkpointed into the file:
 // somebody has it open, or ended without closing it.
 func leftOpen(path string) bool {
 	info, err := os.Stat(path + "-wal")

@@ -538,8 +538,8 @@ func TestSizeFallsWithPruneAndVacuumShrinksTheFile(t *testing.T) {
 		}
 		l.Observe(rules.Setting{Now: at}, []rules.Observation{{Verdict: verdict, Value: 5}}, nil)
 		l.Notifications(func(n *rules.Notification) bool {
-			if l.Take(n.ID, "m") {
-				l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, time.Time{}, at)
+			if l.Claim(n.ID, "m") {
+				l.Record(n.ID, rules.Outcome{State: rules.Sent}, time.Time{}, at)
 			}
 			return true
 		})

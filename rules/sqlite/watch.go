@@ -20,25 +20,25 @@ type watch struct {
 	opened  []fs.FileInfo // by suffixes; nil for one that is not there
 	size    int64         // of the file itself
 	changed time.Time
-	log     Log
+	log     WAL
 	checked time.Time // when the log that was verified had been changed
 }
 
-// Log says how much was committed that is not in the file itself.
-type Log struct {
-	Frames int64 // in the log
-	Folded int64 // of them, that are in the file as well
+// WAL says how much was committed that is not in the file itself.
+type WAL struct {
+	Frames       int64 // in the log
+	Checkpointed int64 // of them, that are in the file as well
 	// Touched says that another wrote into the file, which harmed nothing that
 	// is not in the log.
 	Touched bool
 }
 
 // Pending reports whether a copy of the file alone would lack something.
-func (l Log) Pending() bool { return l.Folded < l.Frames }
+func (l WAL) Pending() bool { return l.Checkpointed < l.Frames }
 
 // Alone reports whether the file alone is one state of the database: nothing of
-// the log is folded into it, or all.
-func (l Log) Alone() bool { return l.Folded == 0 || !l.Pending() }
+// the log is checkpointed into it, or all.
+func (l WAL) Alone() bool { return l.Checkpointed == 0 || !l.Pending() }
 
 // Sound reports whether the log on the disk has all that the last Check found
 // in it.
@@ -48,8 +48,8 @@ func (s *Store) Sound() bool {
 	return verifyLog(s.path+"-wal", s.watch.log.Frames) == nil
 }
 
-// Log returns what the last Check found.
-func (s *Store) Log() Log {
+// WAL returns what the last Check found.
+func (s *Store) WAL() WAL {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.watch.log
@@ -213,7 +213,7 @@ const tries = 3
 func (s *Store) logWhole(ctx context.Context) (err error) {
 	path := s.path + "-wal"
 	for range tries {
-		touched := s.watch.log.Touched // until it is folded
+		touched := s.watch.log.Touched // until it is checkpointed
 		if s.watch.log, err = s.pinned.frames(ctx); err != nil {
 			return err
 		}
@@ -237,9 +237,9 @@ func (s *Store) logWhole(ctx context.Context) (err error) {
 }
 
 // frames asks how long the log is. It folds nothing.
-func (p *pinned) frames(ctx context.Context) (l Log, err error) {
+func (p *pinned) frames(ctx context.Context) (l WAL, err error) {
 	var busy int64
-	err = p.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(NOOP)`).Scan(&busy, &l.Frames, &l.Folded)
+	err = p.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(NOOP)`).Scan(&busy, &l.Frames, &l.Checkpointed)
 	return l, err
 }
 
@@ -303,8 +303,8 @@ func (s *Store) Checkpoint(ctx context.Context) error {
 
 func (s *Store) checkpoint(ctx context.Context, mode string) error {
 	var busy int64
-	var l Log
-	err := s.pinned.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&busy, &l.Frames, &l.Folded)
+	var l WAL
+	err := s.pinned.conn.QueryRowContext(ctx, `PRAGMA wal_checkpoint(`+mode+`)`).Scan(&busy, &l.Frames, &l.Checkpointed)
 	if err == nil && busy == 0 {
 		s.watch.log = l
 	}

@@ -52,13 +52,13 @@ func TestCheckNoticesWhatBecomesOfTheFiles(t *testing.T) {
 		}
 	}
 	for _, tt := range []struct {
-		name   string
-		folded bool // whether the log is folded into the file before
-		harm   func(t *testing.T, path string)
-		want   error
+		name         string
+		checkpointed bool // whether the log is checkpointed into the file before
+		harm         func(t *testing.T, path string)
+		want         error
 	}{
 		{"nothing", false, func(*testing.T, string) {}, nil},
-		{"nothing, folded", true, func(*testing.T, string) {}, nil},
+		{"nothing, checkpointed", true, func(*testing.T, string) {}, nil},
 		{"the log is deleted", false, gone("-wal"), sqlite.ErrGone},
 		{"the log is replaced", false, replaced("-wal"), sqlite.ErrGone},
 		{"the log is emptied", false, cut("-wal", 0), sqlite.ErrDamaged},
@@ -92,7 +92,7 @@ func TestCheckNoticesWhatBecomesOfTheFiles(t *testing.T) {
 			s, path := fresh(t)
 			must(t, s.Backup(t.Context(), path+".early"))
 			fill(t, s, 20)
-			if tt.folded {
+			if tt.checkpointed {
 				must(t, s.Checkpoint(t.Context()))
 			}
 			must(t, s.Check(t.Context()))
@@ -115,11 +115,11 @@ func TestCheckNoticesWhatBecomesOfTheFiles(t *testing.T) {
 func TestACheckpointMakesTheFileWhole(t *testing.T) {
 	s, path := fresh(t)
 	fill(t, s, 20)
-	if err := s.Check(t.Context()); err != nil || !s.Log().Pending() {
-		t.Fatalf("before: %+v, %v", s.Log(), err)
+	if err := s.Check(t.Context()); err != nil || !s.WAL().Pending() {
+		t.Fatalf("before: %+v, %v", s.WAL(), err)
 	}
-	if err := s.Checkpoint(t.Context()); err != nil || s.Log().Pending() {
-		t.Fatalf("after: %+v, %v", s.Log(), err)
+	if err := s.Checkpoint(t.Context()); err != nil || s.WAL().Pending() {
+		t.Fatalf("after: %+v, %v", s.WAL(), err)
 	}
 	alone := filepath.Join(t.TempDir(), "alone.db")
 	text, err := os.ReadFile(path)
@@ -157,7 +157,7 @@ func TestWhatIsInNoLedgerIsRemembered(t *testing.T) {
 
 	anew, _ := fresh(t)
 	must(anew.PutSilence(t.Context(), rules.Silence{ID: "old", Comment: "ended meanwhile"}))
-	must(anew.PutBack(t.Context(), s.Keepsake()))
+	must(anew.RestoreTables(t.Context(), s.SideTables()))
 	silences, err := anew.Silences(t.Context(), noon)
 	must(err)
 	channels, err := anew.Channels(t.Context())
@@ -176,17 +176,17 @@ func TestWhatIsInNoLedgerIsRemembered(t *testing.T) {
 	}
 }
 
-// TestACommitFoldsNothing: folding takes long, and it would look as if another
+// TestACommitCheckpointsNothing: checkpointing takes long, and it would look as if another
 // wrote into the file.
-func TestACommitFoldsNothing(t *testing.T) {
+func TestACommitCheckpointsNothing(t *testing.T) {
 	s, _ := fresh(t)
 	fill(t, s, 3000)
 	if err := s.PutSilence(t.Context(), rules.Silence{ID: "s1", Comment: "one more commit"}); err != nil {
 		t.Fatal(err)
 	}
 	err := s.Check(t.Context())
-	if l := s.Log(); err != nil || l.Frames < 1000 || l.Folded != 0 || l.Touched {
-		t.Errorf("the log is %+v, %v; want more than 1000 frames, none folded", l, err)
+	if l := s.WAL(); err != nil || l.Frames < 1000 || l.Checkpointed != 0 || l.Touched {
+		t.Errorf("the log is %+v, %v; want more than 1000 frames, none checkpointed", l, err)
 	}
 }
 
@@ -195,8 +195,8 @@ func TestThatAnotherWroteIsKnownUntilItIsFolded(t *testing.T) {
 	s, path := fresh(t)
 	want := func(when string, touched bool) {
 		t.Helper()
-		if err := s.Check(t.Context()); err != nil || s.Log().Touched != touched {
-			t.Errorf("%s: %+v, %v; want touched %t", when, s.Log(), err, touched)
+		if err := s.Check(t.Context()); err != nil || s.WAL().Touched != touched {
+			t.Errorf("%s: %+v, %v; want touched %t", when, s.WAL(), err, touched)
 		}
 	}
 	want("at first", false)
@@ -210,7 +210,7 @@ func TestThatAnotherWroteIsKnownUntilItIsFolded(t *testing.T) {
 	if err := s.Checkpoint(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want("folded", false)
+	want("checkpointed", false)
 }
 
 // TestWhatOthersCommittedIsNotPutBack: what is remembered is as of the last
@@ -234,7 +234,7 @@ func TestWhatOthersCommittedIsNotPutBack(t *testing.T) {
 	must(s.Backup(t.Context(), path+".anew"))
 
 	anew := open(t, path+".anew", serve)
-	must(anew.PutBack(t.Context(), s.Keepsake()))
+	must(anew.RestoreTables(t.Context(), s.SideTables()))
 	silences, err := anew.Silences(t.Context(), noon)
 	must(err)
 	channels, err := anew.Channels(t.Context())

@@ -139,8 +139,8 @@ func message(l *rules.Ledger, id string) *rules.Notification {
 // deliver has every owed message sent.
 func deliver(l *rules.Ledger, now time.Time) {
 	for _, n := range messagesOf(l) {
-		if l.Take(n.ID, "m") {
-			l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, time.Time{}, now)
+		if l.Claim(n.ID, "m") {
+			l.Record(n.ID, rules.Outcome{State: rules.Sent}, time.Time{}, now)
 		}
 	}
 }

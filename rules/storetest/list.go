@@ -41,8 +41,8 @@ var listTests = []clause{
 		s := open()
 		l := firing(simple("a"), noon)
 		id := messagesOf(l)[0].ID
-		l.Take(id, "m7")
-		l.Deliver(id, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, noon, noon)
+		l.Claim(id, "m7")
+		l.Record(id, rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"}, noon, noon)
 		save(t, s, l)
 		if got, err := s.Notification(t.Context(), id); err != nil || got.Message != "m7" || !got.Unknown ||
 			got.Error != "timeout" {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // Create makes an empty database for one test and returns how to open it. Each
@@ -21,7 +22,10 @@ func Run(t *testing.T, create Create) {
 		{"ledgers", ledgerTests},
 		{"processes", processTests},
 		{"lists", listTests},
-		{"things of no rule", thingTests},
+		{"silences", silenceTests},
+		{"channels", channelTests},
+		{"deliveries", deliveryTests},
+		{"opened and closed", openTests},
 		{"the audit", auditTests},
 		{"tokens", tokenTests},
 	} {
@@ -37,4 +41,29 @@ func Run(t *testing.T, create Create) {
 type clause struct {
 	name string
 	test func(t *testing.T, open func() app.Store)
+}
+
+var openTests = []clause{
+	{"a store that works passes its check", func(t *testing.T, open func() app.Store) {
+		s := open()
+		put(t, s.Check(t.Context()))
+		save(t, s, firing(simple("a"), noon))
+		put(t, s.Check(t.Context()))
+	}},
+	{"a closed store says so", func(t *testing.T, open func() app.Store) {
+		s := open()
+		put(t, s.Close())
+		if _, err := s.Load(t.Context()); err == nil {
+			t.Error("Load works")
+		}
+		if err := s.Save(t.Context(), []*rules.Ledger{firing(simple("a"), noon)}, nil); err == nil {
+			t.Error("Save works")
+		}
+		if _, err := s.Moved(t.Context()); err == nil {
+			t.Error("Moved works")
+		}
+		if err := s.Check(t.Context()); err == nil {
+			t.Error("Check works")
+		}
+	}},
 }

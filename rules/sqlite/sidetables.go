@@ -7,26 +7,26 @@ import (
 	"strings"
 )
 
-// Keepsake is what is stored and in no ledger, but for history: channels,
+// SideTables is what is stored and in no ledger, but for history: channels,
 // silences, tokens and secrets. It is little, and in memory, so that a database
 // that was damaged can be written anew with all of it.
-type Keepsake struct {
+type SideTables struct {
 	at     seen // when it was read
 	known  seen // how far the store was, as far as that is known
 	stale  bool
-	tables []keptTable
+	tables []sideTable
 }
 
-type keptTable struct {
+type sideTable struct {
 	name    string
 	columns []string
 	rows    [][]any
 }
 
-var keptTables = []string{"channels", "silences", "tokens", "secrets"}
+var sideTables = []string{"channels", "silences", "tokens", "secrets"}
 
-// Keepsake returns what is remembered. It asks no file.
-func (s *Store) Keepsake() Keepsake {
+// SideTables returns what is remembered. It asks no file.
+func (s *Store) SideTables() SideTables {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	k := s.kept
@@ -36,9 +36,9 @@ func (s *Store) Keepsake() Keepsake {
 }
 
 // Ledgers is the revision of the last ledger that the store knew of.
-func (k *Keepsake) Ledgers() int64 { return k.known.ledgers }
+func (k *SideTables) Ledgers() int64 { return k.known.ledgers }
 
-// remember reads the keepsake again if anything of it was changed; what cannot
+// remember reads the side tables again if anything of it was changed; what cannot
 // be read leaves the old one. It is called with the lock held.
 func (s *Store) remember(ctx context.Context) error {
 	if !s.options.Migrate {
@@ -53,13 +53,13 @@ func (s *Store) remember(ctx context.Context) error {
 	if s.kept.tables != nil && !s.kept.stale && same {
 		return nil
 	}
-	return s.readKeepsake(ctx, at)
+	return s.readSideTables(ctx, at)
 }
 
-func (s *Store) readKeepsake(ctx context.Context, at seen) error {
-	k := Keepsake{at: at}
-	for _, name := range keptTables {
-		t := keptTable{name: name}
+func (s *Store) readSideTables(ctx context.Context, at seen) error {
+	k := SideTables{at: at}
+	for _, name := range sideTables {
+		t := sideTable{name: name}
 		err := each(ctx, s.pinned, `SELECT name FROM pragma_table_info(?)`, []any{name}, func(rows *sql.Rows) error {
 			t.columns = append(t.columns, "")
 			return rows.Scan(&t.columns[len(t.columns)-1])
@@ -79,11 +79,11 @@ func (s *Store) readKeepsake(ctx context.Context, at seen) error {
 	return nil
 }
 
-func (t *keptTable) query() string {
+func (t *sideTable) query() string {
 	return `SELECT ` + strings.Join(t.columns, ", ") + ` FROM ` + t.name
 }
 
-func (t *keptTable) scan(rows *sql.Rows) error {
+func (t *sideTable) scan(rows *sql.Rows) error {
 	row, into := make([]any, len(t.columns)), make([]any, len(t.columns))
 	for i := range row {
 		into[i] = &row[i]
@@ -92,10 +92,10 @@ func (t *keptTable) scan(rows *sql.Rows) error {
 	return rows.Scan(into...)
 }
 
-// PutBack makes the keepsake of a store that was lost the contents of this one,
+// RestoreTables makes the side tables of a store that was lost the contents of this one,
 // whose revisions go on from there. What this one has of a later commit, which
 // may be another process's, stays.
-func (s *Store) PutBack(ctx context.Context, k Keepsake) error {
+func (s *Store) RestoreTables(ctx context.Context, k SideTables) error {
 	return s.write(ctx, "put back what was remembered", func(ctx context.Context, p *pinned) error {
 		have, err := look(ctx, p)
 		if err != nil {
@@ -105,7 +105,7 @@ func (s *Store) PutBack(ctx context.Context, k Keepsake) error {
 			if have.of(t.name) > k.at.of(t.name) {
 				continue
 			}
-			if err := t.putBack(ctx, p); err != nil {
+			if err := t.restore(ctx, p); err != nil {
 				return fmt.Errorf("%s: %w", t.name, err)
 			}
 		}
@@ -135,7 +135,7 @@ func (s seen) of(table string) int64 {
 	return 0
 }
 
-func (t *keptTable) putBack(ctx context.Context, p *pinned) error {
+func (t *sideTable) restore(ctx context.Context, p *pinned) error {
 	if t.name != "secrets" { // those are only ever added
 		if _, err := p.exec(ctx, `DELETE FROM `+t.name); err != nil {
 			return err
@@ -163,9 +163,9 @@ func (s *Store) Revision(ctx context.Context) (n int64, err error) {
 	return n, s.fault("ask for the revision", err)
 }
 
-// Surpass raises the revision above another, which some other state has that is
+// AdvanceRevision raises the revision above another, which some other state has that is
 // not to be taken for a later one.
-func (s *Store) Surpass(ctx context.Context, revision int64) error {
+func (s *Store) AdvanceRevision(ctx context.Context, revision int64) error {
 	return s.write(ctx, "raise the revision", func(ctx context.Context, p *pinned) error {
 		have, err := p.number(ctx, `SELECT SUM(revision) FROM revisions`)
 		if err != nil || have > revision {

@@ -15,48 +15,48 @@ import (
 // ErrReopen says that another database is to take the place of the present one.
 var ErrReopen = errors.New("the database is to be opened again")
 
-// Keeper is who works with the database.
-type Keeper struct {
-	Trouble func() error              // why something could not be saved, nil where all could
-	Say     func(error)               // is told what is wrong now, nil for nothing
-	SeeLast func(ctx context.Context) // reads what others did last in one that is given up
+// Hooks are what supervision asks and tells the daemon.
+type Hooks struct {
+	Trouble  func() error              // why something could not be saved, nil where all could
+	Report   func(error)               // is told what is wrong now, nil for nothing
+	ReadLast func(ctx context.Context) // reads what others did last in one that is given up
 }
 
-// LookAfter sees to it that the daemon works on a database that can be written
+// Supervise sees to it that the daemon works on a database that can be written
 // and has everything: it returns ErrReopen when another one is to take its
 // place.
-func (g *Guarded) LookAfter(ctx context.Context, k Keeper) error {
+func (g *Guarded) Supervise(ctx context.Context, h Hooks) error {
 	if g.copy != "" {
-		return g.leaveCopy(ctx)
+		return g.endCopy(ctx)
 	}
 	if g.broken != nil {
-		return g.recover(ctx, k, g.broken)
+		return g.recover(ctx, h, g.broken)
 	}
 	err := g.Check(ctx)
 	if err == nil {
-		err = k.Trouble()
+		err = h.Trouble()
 	}
-	k.Say(err)
+	h.Report(err)
 	switch {
 	case err == nil:
-		return g.foldLog(ctx, k)
+		return g.checkpointDue(ctx, h)
 	case errors.Is(err, ErrGone):
-		return g.writeAgain(ctx, k, err)
+		return g.rewrite(ctx, h, err)
 	case errors.Is(err, ErrDamaged), errors.Is(err, ErrMalformed):
-		return g.recover(ctx, k, err)
+		return g.recover(ctx, h, err)
 	}
-	return g.takeCopy(ctx, err)
+	return g.startCopy(ctx, err)
 }
 
-// takeCopy prepares the next session's storage: a copy, from the open database,
+// startCopy prepares the next session's storage: a copy, from the open database,
 // of one that cannot be written any more. Where there is no room for one, or
 // the trouble may pass by itself, the ledgers in memory alone go on.
-func (g *Guarded) takeCopy(ctx context.Context, why error) error {
+func (g *Guarded) startCopy(ctx context.Context, why error) error {
 	lasting := []error{ErrGone, ErrReplaced, ErrReadOnly, ErrFull}
 	if !slices.ContainsFunc(lasting, func(kind error) bool { return errors.Is(why, kind) }) {
 		return nil
 	}
-	next := &Guarded{files: g.files, log: g.log, mark: g.mark, stranger: errors.Is(why, ErrReplaced)}
+	next := &Guarded{files: g.files, log: g.log, mark: g.mark, foreign: errors.Is(why, ErrReplaced)}
 	err := next.runOnCopy(ctx, why, func(dir string) error { return g.Backup(ctx, filepath.Join(dir, DatabaseEntry)) })
 	if err != nil {
 		g.log.Debug("no temporary copy of the database", "error", err)
@@ -66,10 +66,10 @@ func (g *Guarded) takeCopy(ctx context.Context, why error) error {
 	return ErrReopen
 }
 
-// leaveCopy writes the copy to the real place, once that can be written again.
+// endCopy writes the copy to the real place, once that can be written again.
 // What somebody else put there stays.
-func (g *Guarded) leaveCopy(ctx context.Context) error {
-	if _, err := os.Stat(g.files.Path); !errors.Is(err, fs.ErrNotExist) && (g.stranger || g.touched()) {
+func (g *Guarded) endCopy(ctx context.Context) error {
+	if _, err := os.Stat(g.files.Path); !errors.Is(err, fs.ErrNotExist) && (g.foreign || g.touched()) {
 		return g.saveBeside(ctx)
 	}
 	if err := g.moveTo(ctx, g.files.Path); err != nil {
@@ -132,40 +132,40 @@ func (g *Guarded) draft(ctx context.Context, path string) (whole string, err err
 	return whole, g.Backup(ctx, whole)
 }
 
-// writeAgain writes the database from the open files, where their names are
+// rewrite writes the database from the open files, where their names are
 // gone.
-func (g *Guarded) writeAgain(ctx context.Context, k Keeper, why error) error {
+func (g *Guarded) rewrite(ctx context.Context, h Hooks, why error) error {
 	err := g.moveTo(ctx, g.files.Path)
 	switch {
 	case err == nil:
 		g.after = rules.Sentence(why) + ". It was written again from the open files, and nothing is lost"
 		return ErrReopen
 	case errors.Is(err, ErrMalformed), errors.Is(err, ErrDamaged):
-		return g.recover(ctx, k, err)
+		return g.recover(ctx, h, err)
 	}
-	k.Say(err)
-	return g.takeCopy(ctx, err)
+	h.Report(err)
+	return g.startCopy(ctx, err)
 }
 
 // recover prepares a database for the next session in the place of one whose
 // contents are damaged: of the newest sound state there is on the disk, and of
 // all that is in memory.
-func (g *Guarded) recover(ctx context.Context, k Keeper, why error) error {
+func (g *Guarded) recover(ctx context.Context, h Hooks, why error) error {
 	if g.broken == nil {
 		g.broken, g.aside, g.sound = why, rules.Aside(g.files.Path, "damaged"), g.Sound()
-		k.SeeLast(ctx)
+		h.ReadLast(ctx)
 	}
 	if err := setAside(g.files.Path, g.aside); err != nil {
-		k.Say(err)
+		h.Report(err)
 		return nil // what is in memory goes on
 	}
 	list, remove := g.remains()
 	defer remove()
 	list = append(g.files.copies(), list...)
-	kept := g.Keepsake()
+	kept := g.SideTables()
 	next, base := &Guarded{files: g.files, log: g.log, mark: g.mark, lost: kept.Ledgers()}, newest(ctx, list)
 	if err := next.startFrom(ctx, base, g.broken); err != nil {
-		k.Say(err)
+		h.Report(err)
 		return nil
 	}
 	next.Tell("%s. It was written anew from memory%s%s", rules.Sentence(g.broken), onTop(base), keptAs(g.aside))
@@ -178,7 +178,7 @@ func (g *Guarded) recover(ctx context.Context, k Keeper, why error) error {
 // is one state.
 func (g *Guarded) remains() (list []string, remove func()) {
 	remove = func() {}
-	if g.Log().Alone() {
+	if g.WAL().Alone() {
 		list = append(list, g.aside)
 	}
 	if !g.sound {
@@ -190,11 +190,11 @@ func (g *Guarded) remains() (list []string, remove func()) {
 	}
 	remove = func() { _ = os.RemoveAll(dir) }
 	// Under another name and inode: SQLite still has the old ones open.
-	folded := filepath.Join(dir, DatabaseEntry)
-	if copyFile(g.aside, folded) != nil || copyFile(g.aside+"-wal", folded+"-wal") != nil || Fold(folded) != nil {
+	whole := filepath.Join(dir, DatabaseEntry)
+	if copyFile(g.aside, whole) != nil || copyFile(g.aside+"-wal", whole+"-wal") != nil || CheckpointFile(whole) != nil {
 		return list, remove
 	}
-	return append(list, folded), remove
+	return append(list, whole), remove
 }
 
 func onTop(base string) string {
@@ -204,39 +204,39 @@ func onTop(base string) string {
 	return " on top of " + filepath.Base(base)
 }
 
-// foldLog folds the log into the database every few minutes, at quiet times when
+// checkpointDue checkpoints the log every few minutes, at quiet times when
 // there are such, so that a copy of the file alone lacks little. What is written
-// again and again meanwhile is folded once, which spares the disk. A large log is
-// folded at once: no commit does.
-func (g *Guarded) foldLog(ctx context.Context, k Keeper) error {
-	g.Jot(ctx)
-	if !g.folding.due(g.Log(), time.Now()) {
+// again and again meanwhile is checkpointed once, which spares the disk. A large log is
+// checkpointed at once: no commit does.
+func (g *Guarded) checkpointDue(ctx context.Context, h Hooks) error {
+	g.NoteRevision(ctx)
+	if !g.checkpointing.due(g.WAL(), time.Now()) {
 		return nil
 	}
 	if err := g.Checkpoint(ctx); err != nil {
-		k.Say(err)
+		h.Report(err)
 		return nil
 	}
-	g.folding = folding{last: time.Now()}
-	return g.Settle(ctx)
+	g.checkpointing = checkpointing{last: time.Now()}
+	return g.SaveRevision(ctx)
 }
 
-// Jot notes in memory how far the database is.
-func (g *Guarded) Jot(ctx context.Context) {
+// NoteRevision notes in memory how far the database is.
+func (g *Guarded) NoteRevision(ctx context.Context) {
 	if have, err := g.Revision(ctx); err == nil && g.copy == "" {
-		g.mark.jot(have)
+		g.mark.noteInMemory(have)
 	}
 }
 
-// JotEach is Jot after commits, none of which waits for it.
-func (g *Guarded) JotEach(commits <-chan struct{}) func(ctx context.Context) error {
+// NoteCommits is NoteRevision after commits, none of which waits for it.
+func (g *Guarded) NoteCommits(commits <-chan struct{}) func(ctx context.Context) error {
 	return func(ctx context.Context) error {
 		for {
 			select {
 			case <-ctx.Done():
 				return nil
 			case <-commits:
-				g.Jot(ctx)
+				g.NoteRevision(ctx)
 			}
 		}
 	}
@@ -249,19 +249,19 @@ func (g *Guarded) Replace(ctx context.Context) (next *Guarded, err error) {
 			return nil, errors.Join(err, g.Close())
 		}
 	}
-	next.folding = g.folding
+	next.checkpointing = g.checkpointing
 	if g.after != "" {
 		next.Tell("%s", g.after)
 	}
 	// What was committed while the other was being made.
-	if err := next.PutBack(ctx, g.Keepsake()); err != nil {
+	if err := next.RestoreTables(ctx, g.SideTables()); err != nil {
 		g.log.Warn("channels, silences and tokens are as they were a moment ago", "error", err)
 	}
 	if err := g.Close(); err != nil {
 		g.log.Warn("the database before was not closed well", "error", err)
 	}
 	if next.copy != "" {
-		next.left = imprints(next.files.Path) // closing may have folded the log in
+		next.left = fingerprints(next.files.Path) // closing may have checkpointed the log
 	}
 	return next, nil
 }

@@ -185,9 +185,9 @@ func TestTheEndOfAStormIsToldOnceAtEachTarget(t *testing.T) {
 	})
 }
 
-func TestWhatCannotBeSpreadWaitsAsAFailureDoes(t *testing.T) {
+func TestWhatCannotBeFannedOutWaitsAsAFailureDoes(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
-		b.unspread, s.troubled = 3, true
+		b.notFannedOut, s.troubled = 3, true
 		b.owe(on("both", "one"))
 		after(500 * time.Millisecond)
 		b.bell <- struct{}{} // for another channel
@@ -195,14 +195,14 @@ func TestWhatCannotBeSpreadWaitsAsAFailureDoes(t *testing.T) {
 		want(t, "told early", s.heard(), "")
 		after(time.Second)
 		wantTimes(t, s, map[string]int{"both me one": 1, "both you one": 1})
-		if b.spreads != 4 {
-			t.Errorf("tried %d times to spread it, want 4", b.spreads)
+		if b.fanOuts != 4 {
+			t.Errorf("tried %d times to fan it out, want 4", b.fanOuts)
 		}
 	})
 }
 
-// TestWhatIsSpreadInMemoryOnlyGoesAtOnce: it is owed to each of them.
-func TestWhatIsSpreadInMemoryOnlyGoesAtOnce(t *testing.T) {
+// TestWhatIsFannedOutInMemoryOnlyGoesAtOnce: it is owed to each of them.
+func TestWhatIsFannedOutInMemoryOnlyGoesAtOnce(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
 		b.unsaved = true
 		b.owe(on("both", "one"))
@@ -211,9 +211,9 @@ func TestWhatIsSpreadInMemoryOnlyGoesAtOnce(t *testing.T) {
 	})
 }
 
-// TestWhereNoTargetCanBeReadNothingIsSpread, because there is nobody to spread it
+// TestWhereNoTargetCanBeReadNothingIsFannedOut, because there is nobody to fan it out
 // over.
-func TestWhereNoTargetCanBeReadNothingIsSpread(t *testing.T) {
+func TestWhereNoTargetCanBeReadNothingIsFannedOut(t *testing.T) {
 	dispatch(t, nil, func(b *box, s *service) {
 		s.targets["odd"] = "unreadable"
 		n := on("odd", "one")
@@ -221,8 +221,8 @@ func TestWhereNoTargetCanBeReadNothingIsSpread(t *testing.T) {
 		b.owe(n)
 		after(time.Minute)
 		want(t, "states", b.states(), "dead")
-		if b.spreads != 0 {
-			t.Errorf("spread %d times", b.spreads)
+		if b.fanOuts != 0 {
+			t.Errorf("fanned out %d times", b.fanOuts)
 		}
 	})
 }

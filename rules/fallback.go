@@ -5,25 +5,25 @@ import (
 	"time"
 )
 
-// Divert owes a message that its channel could not deliver, or perhaps did not,
+// Fallback owes a message that its channel could not deliver, or perhaps did not,
 // on another one as well, once. What is announced there so hears of the end too. The end of an
 // episode goes with its beginning, and goes alone where the beginning did
-// arrive: the other channel stands in for the one that failed. Divert reports
+// arrive: the other channel stands in for the one that failed. It reports
 // whether the other channel has the message.
-func (l *Ledger) Divert(id, channel string, now time.Time) bool {
+func (l *Ledger) Fallback(id, channel string, now time.Time) bool {
 	n := l.messages[id]
 	if n == nil || n.State != Owed && n.State != Sending && n.State != Dead {
 		return false
 	}
 	l.settle()
-	has := l.divert(n, channel, now)
+	has := l.copyTo(n, channel, now)
 	a := l.alerts[n.AlertID]
 	if a == nil || a.ResolvedAt.IsZero() || !n.Reason.Announces() {
 		return has
 	}
 	for _, m := range l.owed[a.ID] {
 		if m.Reason == Resolved && m.Address().Meets(n.Address()) && m.State != Sent {
-			l.divert(m, channel, now)
+			l.copyTo(m, channel, now)
 		}
 	}
 	return has
@@ -35,9 +35,9 @@ func (n *Notification) MayGoTo(channel string) bool {
 	return n.Reason != Test && channel != n.Channel && !slices.Contains(n.Facts.Instead, channel)
 }
 
-// divert copies a message to a channel that neither has it nor failed with it,
+// copyTo copies a message to a channel that neither has it nor failed with it,
 // and reports whether that channel has it.
-func (l *Ledger) divert(n *Notification, channel string, now time.Time) bool {
+func (l *Ledger) copyTo(n *Notification, channel string, now time.Time) bool {
 	id := "n" + digest(n.Root(), channel)
 	there := l.messages[id]
 	lost := there != nil && (there.State == Dead || there.State == Cancelled)

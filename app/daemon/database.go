@@ -20,29 +20,29 @@ func filesOf(c *app.Config) sqlite.Files {
 	}
 }
 
-// lookAfter looks after the database: it returns sqlite.ErrReopen when another
+// supervise looks after the database: it returns sqlite.ErrReopen when another
 // is to take its place.
-func (d *daemon) lookAfter(ctx context.Context, book *evaluator.Book) error {
-	return d.store.LookAfter(ctx, sqlite.Keeper{
+func (d *daemon) supervise(ctx context.Context, book *evaluator.Book) error {
+	return d.store.Supervise(ctx, sqlite.Hooks{
 		Trouble: func() error {
 			if book.Unsaved() > 0 {
 				return book.Trouble()
 			}
 			return nil
 		},
-		Say:     func(err error) { d.say(aboutDatabase, err) },
-		SeeLast: d.seeLast,
+		Report:   func(err error) { d.note(aboutDatabase, err) },
+		ReadLast: d.readLast,
 	})
 }
 
-// lastLook looks after the database once more when the daemon ends: what went
+// superviseLast looks after the database once more when the daemon ends: what went
 // wrong since the last tick nobody else can mend from memory.
-func (d *daemon) lastLook(ctx context.Context, c *app.Config) error {
+func (d *daemon) superviseLast(ctx context.Context, c *app.Config) error {
 	if d.book == nil {
 		return nil
 	}
 	if !d.due {
-		if err := d.lookAfter(ctx, d.book); !errors.Is(err, sqlite.ErrReopen) {
+		if err := d.supervise(ctx, d.book); !errors.Is(err, sqlite.ErrReopen) {
 			return err
 		}
 	}
@@ -75,9 +75,9 @@ func (d *daemon) inherit(ctx context.Context, book *evaluator.Book) {
 	d.store.Complete()
 }
 
-// seeLast reads what others have committed since the last tick, where the open
+// readLast reads what others have committed since the last tick, where the open
 // files of a broken database still tell.
-func (d *daemon) seeLast(ctx context.Context) {
+func (d *daemon) readLast(ctx context.Context) {
 	if d.book == nil {
 		return
 	}

@@ -6,141 +6,22 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
-var thingTests = []clause{
-	{"every field of a silence survives", func(t *testing.T, open func() app.Store) {
-		s := open()
-		var want rules.Silence
-		fill(&want)
-		want.Match = rules.Filter{"room": {"hall", "kitchen"}}
-		put(t, s.PutSilence(t.Context(), want))
-		got, err := open().Silences(t.Context(), noon)
-		if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
-			t.Errorf("Silences returned %+v, %v; want %+v", got, err, want)
-		}
-	}},
-	{"silences that are over are not listed", func(t *testing.T, open func() app.Store) {
-		s := open()
-		for id, end := range map[string]time.Time{"over": noon, "soon": noon.Add(time.Minute), "later": noon.Add(time.Hour)} {
-			put(t, s.PutSilence(t.Context(), silence(id, end)))
-		}
-		got, err := s.Silences(t.Context(), noon)
-		if err != nil || len(got) != 2 || got[0].ID != "soon" || got[1].ID != "later" {
-			t.Errorf("Silences returned %+v, %v", got, err)
-		}
-		put(t, s.PutSilence(t.Context(), silence("later", noon)))
-		if got, err := s.Silences(t.Context(), noon); err != nil || len(got) != 1 {
-			t.Errorf("after one was ended, Silences returned %+v, %v", got, err)
-		}
-	}},
-	{"a silence without an end is listed last, and always", func(t *testing.T, open func() app.Store) {
-		s := open()
-		put(t, s.PutSilence(t.Context(), silence("a", time.Time{})))
-		put(t, s.PutSilence(t.Context(), silence("b", noon.Add(time.Hour))))
-		got, err := s.Silences(t.Context(), noon)
-		if err != nil || len(got) != 2 || got[1].ID != "a" || !got[1].Until.IsZero() {
-			t.Errorf("Silences returned %+v, %v", got, err)
-		}
-		if got, err = s.Silences(t.Context(), noon.Add(1000*time.Hour)); err != nil || len(got) != 1 {
-			t.Errorf("Silences of later returned %+v, %v", got, err)
-		}
-	}},
-	{"prune deletes silences that are long over", func(t *testing.T, open func() app.Store) {
-		s := open()
-		for id, end := range map[string]time.Time{"long": noon, "just": noon.Add(time.Hour), "never": {}} {
-			put(t, s.PutSilence(t.Context(), silence(id, end)))
-		}
-		if _, err := s.Prune(t.Context(), noon.Add(time.Minute), 10); err != nil {
-			t.Fatal(err)
-		}
-		got, err := s.Silences(t.Context(), time.Time{})
-		if err != nil || len(got) != 2 || got[0].ID != "just" || got[1].ID != "never" {
-			t.Errorf("Silences returned %+v, %v", got, err)
-		}
-	}},
-	{"every field of a channel survives", func(t *testing.T, open func() app.Store) {
-		s := open()
-		var want app.StoredChannel
-		fill(&want)
-		want.Sealed = []byte{0, 255, 1, 'x'}
-		put(t, s.PutChannel(t.Context(), want))
-		got, err := open().Channels(t.Context())
-		if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
-			t.Errorf("Channels returned %+v, %v; want %+v", got, err, want)
-		}
-	}},
-	{"channels are listed by name and their names are taken once", testChannels},
+var deliveryTests = []clause{
 	{"the health of channels comes from what was sent", testHealth},
 	{"prune deletes what is over and owes nothing, the oldest first", testPrune},
 	{"what goes to several targets is kept for each", testTargets},
 	{"dead letters are listed until they are sent again", testDeadLetters},
 	{"prune keeps what is owed", testPruneKeeps},
-	{"a store that works passes its check", func(t *testing.T, open func() app.Store) {
-		s := open()
-		put(t, s.Check(t.Context()))
-		save(t, s, firing(simple("a"), noon))
-		put(t, s.Check(t.Context()))
-	}},
-	{"a closed store says so", func(t *testing.T, open func() app.Store) {
-		s := open()
-		put(t, s.Close())
-		if _, err := s.Load(t.Context()); err == nil {
-			t.Error("Load works")
-		}
-		if err := s.Save(t.Context(), []*rules.Ledger{firing(simple("a"), noon)}, nil); err == nil {
-			t.Error("Save works")
-		}
-		if _, err := s.Moved(t.Context()); err == nil {
-			t.Error("Moved works")
-		}
-		if err := s.Check(t.Context()); err == nil {
-			t.Error("Check works")
-		}
-	}},
-}
-
-func silence(id string, until time.Time) rules.Silence {
-	return rules.Silence{ID: id, From: noon.Add(-time.Hour), Until: until, By: ann}
-}
-
-func channel(name string) app.StoredChannel {
-	return app.StoredChannel{
-		ID: "id-" + name, Name: name, Kind: "ntfy", Sealed: []byte("sealed"), By: ann,
-		CreatedAt: noon,
-	}
-}
-
-func testChannels(t *testing.T, open func() app.Store) {
-	s := open()
-	for _, name := range []string{"phone", "mail"} {
-		put(t, s.PutChannel(t.Context(), channel(name)))
-	}
-	clash := channel("mail")
-	clash.ID = "id-other"
-	wantCode(t, s.PutChannel(t.Context(), clash), rules.Conflict)
-	changed := channel("phone")
-	changed.Sealed, changed.Settings = []byte("anew"), notify.Settings{Fallback: "mail", Rate: "10/m"}
-	put(t, s.PutChannel(t.Context(), changed))
-	list, err := s.Channels(t.Context())
-	if err != nil || len(list) != 2 || list[0].Name != "mail" || string(list[1].Sealed) != "anew" ||
-		!reflect.DeepEqual(list[1].Settings, changed.Settings) {
-		t.Fatalf("Channels returned %+v, %v", list, err)
-	}
-	put(t, s.DeleteChannel(t.Context(), "mail"))
-	wantCode(t, s.DeleteChannel(t.Context(), "mail"), rules.NotFound)
-	if list, err := s.Channels(t.Context()); err != nil || len(list) != 1 {
-		t.Errorf("Channels returned %+v, %v", list, err)
-	}
 }
 
 // attempt books a message on a channel and records what became of it.
 func attempt(l *rules.Ledger, channel string, o rules.Outcome, at time.Time) {
 	n := l.Book(channel, rules.Test, rules.Facts{Text: at.String()}, at)
-	l.Take(n.ID, "m")
-	l.Deliver(n.ID, o, at.Add(time.Minute), at)
+	l.Claim(n.ID, "m")
+	l.Record(n.ID, o, at.Add(time.Minute), at)
 }
 
 func testHealth(t *testing.T, open func() app.Store) {
@@ -155,10 +36,10 @@ func testHealth(t *testing.T, open func() app.Store) {
 	attempt(l, "trying", rules.Outcome{State: rules.Owed, Class: "timeout"}, noon)
 	l.Book("new", rules.Test, rules.Facts{}, noon)
 	several := l.Book("several", rules.Test, rules.Facts{}, noon)
-	l.Spread(several.ID, []string{"me", "you"}, noon)
-	for _, n := range spread(l, several) {
-		l.Take(n.ID, n.ID)
-		l.Deliver(n.ID, map[string]rules.Outcome{"me": sent, "you": refused}[n.Target], noon, noon)
+	l.FanOut(several.ID, []string{"me", "you"}, noon)
+	for _, n := range fanOut(l, several) {
+		l.Claim(n.ID, n.ID)
+		l.Record(n.ID, map[string]rules.Outcome{"me": sent, "you": refused}[n.Target], noon, noon)
 	}
 	save(t, s, l)
 	got, err := s.ChannelHealth(t.Context())
@@ -177,8 +58,8 @@ func testHealth(t *testing.T, open func() app.Store) {
 	}
 }
 
-// spread lists a notification and those that were spread from it.
-func spread(l *rules.Ledger, of *rules.Notification) (out []*rules.Notification) {
+// fanOut lists a notification and those that were fanned out from it.
+func fanOut(l *rules.Ledger, of *rules.Notification) (out []*rules.Notification) {
 	l.Notifications(func(n *rules.Notification) bool {
 		if n.Root() == of.ID {
 			out = append(out, n)
@@ -192,24 +73,24 @@ func testTargets(t *testing.T, open func() app.Store) {
 	s := open()
 	l := load(t, s, "")
 	n := l.Book("mail", rules.Operational, rules.Facts{Title: "news"}, noon)
-	l.Spread(n.ID, []string{"me", "you"}, noon)
-	for _, m := range spread(l, n) {
-		l.Take(m.ID, m.ID)
-		l.Deliver(m.ID, map[string]rules.Outcome{
+	l.FanOut(n.ID, []string{"me", "you"}, noon)
+	for _, m := range fanOut(l, n) {
+		l.Claim(m.ID, m.ID)
+		l.Record(m.ID, map[string]rules.Outcome{
 			"me":  {State: rules.Sent},
 			"you": {State: rules.Dead, Class: "rejected", Code: 550},
 		}[m.Target], noon, noon)
 	}
 	save(t, s, l)
-	all, err := s.Spread(t.Context(), n.ID)
+	all, err := s.FanOut(t.Context(), n.ID)
 	if err != nil || len(all) != 2 || all[0].Target != "me" || all[0].State != rules.Sent || all[1].Root() != n.ID {
-		t.Fatalf("Spread returned %+v, %v", all, err)
+		t.Fatalf("FanOut returned %+v, %v", all, err)
 	}
-	if one, err := s.Spread(t.Context(), all[1].ID); err != nil || len(one) != 1 {
-		t.Errorf("Spread of one that was spread returned %+v, %v", one, err)
+	if one, err := s.FanOut(t.Context(), all[1].ID); err != nil || len(one) != 1 {
+		t.Errorf("FanOut of one that was fanned out returned %+v, %v", one, err)
 	}
-	if _, err := s.Spread(t.Context(), "nobody"); rules.CodeOf(err) != rules.NotFound {
-		t.Errorf("Spread of nothing: %v", err)
+	if _, err := s.FanOut(t.Context(), "nobody"); rules.CodeOf(err) != rules.NotFound {
+		t.Errorf("FanOut of nothing: %v", err)
 	}
 	letters, err := s.DeadLetters(t.Context(), "mail", 0)
 	if err != nil || len(letters) != 1 || letters[0].Target != "you" || letters[0].Origin != n.ID {
@@ -234,9 +115,9 @@ func testDeadLetters(t *testing.T, open func() app.Store) {
 	for i, channel := range []string{"phone", "mail", "phone"} {
 		at := noon.Add(time.Duration(i) * time.Minute)
 		n := l.Book(channel, rules.Operational, rules.Facts{Title: "news"}, at)
-		l.Take(n.ID, "m")
-		l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, at, at)
-		l.Divert(n.ID, "pager", at)
+		l.Claim(n.ID, "m")
+		l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, at, at)
+		l.Fallback(n.ID, "pager", at)
 	}
 	attempt(l, "phone", rules.Outcome{State: rules.Dead, Class: "auth"}, noon)
 	save(t, s, l)

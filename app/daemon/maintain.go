@@ -23,20 +23,20 @@ const (
 // firstBackup is how long after its start a daemon makes the backup of the day.
 const firstBackup = 5 * time.Minute
 
-// keepHouse saves a backup a day when something has changed, deletes old
+// maintain saves a backup a day when something has changed, deletes old
 // history, looks at each tick whether the files are as they should be, and
 // tells people when they are not.
-func (d *daemon) keepHouse(ctx context.Context, c *app.Config, book *evaluator.Book, engine *evaluator.Engine) error {
+func (d *daemon) maintain(ctx context.Context, c *app.Config, book *evaluator.Book, engine *evaluator.Engine) error {
 	look, daily := time.NewTicker(c.Every.Std()), time.NewTimer(firstBackup)
 	defer look.Stop()
 	defer daily.Stop()
 	for {
-		d.passOn(ctx, engine)
+		d.notifyOperators(ctx, engine)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-look.C:
-			if err := d.lookAround(ctx, c, book); err != nil {
+			if err := d.checkFiles(ctx, c, book); err != nil {
 				return err
 			}
 		case <-daily.C:
@@ -49,15 +49,15 @@ func (d *daemon) keepHouse(ctx context.Context, c *app.Config, book *evaluator.B
 	}
 }
 
-// lookAround looks at every file of the data directory.
-func (d *daemon) lookAround(ctx context.Context, c *app.Config, book *evaluator.Book) error {
+// checkFiles looks at every file of the data directory.
+func (d *daemon) checkFiles(ctx context.Context, c *app.Config, book *evaluator.Book) error {
 	d.lookAtKeys(ctx, c)
 	if err := d.lock.Look(); rules.CodeOf(err) == rules.Conflict {
 		return err // two would tell everything twice
-	} else if d.say(c.DataDir, err) {
-		d.word.owe(rules.Sentence(err))
+	} else if d.note(c.DataDir, err) {
+		d.notices.add(rules.Sentence(err))
 	}
-	return d.lookAfter(ctx, book)
+	return d.supervise(ctx, book)
 }
 
 // backUp makes the backup of a day, if anything changed since the last, and

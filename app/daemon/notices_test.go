@@ -26,14 +26,14 @@ func TestWhatCouldNotBeToldIsToldTheNextTime(t *testing.T) {
 	}
 	d := &daemon{store: &sqlite.Guarded{}}
 	d.store.Tell("a backup was restored")
-	d.word.owe("the disk is full")
-	d.word.owe("a file is in the way")
+	d.notices.add("the disk is full")
+	d.notices.add("a file is in the way")
 	book, engine := open()
 	book.Retire()
-	d.passOn(t.Context(), engine)
+	d.notifyOperators(t.Context(), engine)
 	book, engine = open()
 	for range 2 {
-		d.passOn(t.Context(), engine)
+		d.notifyOperators(t.Context(), engine)
 	}
 	told := map[string]int{}
 	for _, n := range book.Owed(time.Now().Add(time.Minute)) {

@@ -8,33 +8,33 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// spread has what is owed to a channel with several targets owed to each of
+// fanOut has what is owed to a channel with several targets owed to each of
 // them, before it is tried; so has what is sent again to one that was replaced.
-// It reports whether there was something to spread.
-func (w *worker) spread(ctx context.Context, list []rules.Notification) bool {
-	targets, list := w.toSpread(list)
+// It reports whether there was something to fan out.
+func (w *worker) fanOut(ctx context.Context, list []rules.Notification) bool {
+	targets, list := w.toFanOut(list)
 	if len(list) == 0 {
 		return false
 	}
-	if w.unspread && time.Now().Before(w.notSoon) {
+	if w.notFannedOut && time.Now().Before(w.notSoon) {
 		return true // it was tried a moment ago
 	}
-	err := w.outbox.Spread(ctx, list, targets)
+	err := w.outbox.FanOut(ctx, list, targets)
 	if err != nil { // memory may know what could not be saved
-		if _, list = w.toSpread(w.owed(time.Now())); len(list) > 0 {
+		if _, list = w.toFanOut(w.owed(time.Now())); len(list) > 0 {
 			w.log.Error("messages not made for the targets of a channel", "channel", w.name, "error", err)
 			w.backOff(0)
-			w.unspread = true
+			w.notFannedOut = true
 			return true
 		}
 	}
-	w.failures, w.notSoon, w.unspread = 0, time.Time{}, false
+	w.failures, w.notSoon, w.notFannedOut = 0, time.Time{}, false
 	w.rouse(ctx)
 	return true
 }
 
-// toSpread picks what is to be spread, with the targets to spread it over.
-func (w *worker) toSpread(list []rules.Notification) (targets []string, out []rules.Notification) {
+// toFanOut picks what is to be fanned out, and to which targets.
+func (w *worker) toFanOut(list []rules.Notification) (targets []string, out []rules.Notification) {
 	if len(list) == 0 {
 		return nil, nil
 	}

@@ -7,27 +7,27 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// refuse makes what is owed on the phone a dead letter, and diverts it.
+// refuse makes what is owed on the phone a dead letter, and falls back.
 func refuse(p *play) {
 	for _, n := range p.owed() {
-		if n.Channel == "phone" && p.l.Take(n.ID, "m") {
-			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+		if n.Channel == "phone" && p.l.Claim(n.ID, "m") {
+			p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
 		}
 	}
 	for _, n := range p.log {
 		if n.State == rules.Dead {
-			p.l.Divert(n.ID, "mail", p.now)
+			p.l.Fallback(n.ID, "mail", p.now)
 		}
 	}
 }
 
-// fail leaves what is owed on the phone owed, and diverts it.
+// fail leaves what is owed on the phone owed, and falls back.
 func fail(p *play) {
 	for _, n := range p.owed() {
-		if n.Channel == "phone" && p.l.Take(n.ID, "m") {
-			p.l.Deliver(n.ID, rules.Outcome{State: rules.Owed, Class: "refused"}, p.now, p.now)
-			p.l.Divert(n.ID, "mail", p.now)
-			p.l.Divert(n.ID, "mail", p.now)
+		if n.Channel == "phone" && p.l.Claim(n.ID, "m") {
+			p.l.Record(n.ID, rules.Outcome{State: rules.Owed, Class: "refused"}, p.now, p.now)
+			p.l.Fallback(n.ID, "mail", p.now)
+			p.l.Fallback(n.ID, "mail", p.now)
 		}
 	}
 }
@@ -72,21 +72,21 @@ func TestWhatASilenceHoldsIsHeldOnTheFallbackToo(t *testing.T) {
 // TestWhatIsHeldWhileItsMessageIsOnItsWay is held on the fallback too.
 func TestWhatIsHeldWhileItsMessageIsOnItsWay(t *testing.T) {
 	p := broken(t)
-	p.acts["take"] = func(p *play) { p.l.Take(p.owed()[0].ID, "m") }
+	p.acts["take"] = func(p *play) { p.l.Claim(p.owed()[0].ID, "m") }
 	p.acts["die"] = func(p *play) {
 		for _, n := range p.log {
-			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
-			p.l.Divert(n.ID, "mail", p.now)
+			p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+			p.l.Fallback(n.ID, "mail", p.now)
 		}
 	}
 	p.run("b take silence:1h . die").told("0s first phone dead", "30s first mail held by silence:1")
 }
 
-func TestOnlyWhatIsNotOutIsDiverted(t *testing.T) {
+func TestOnlyWhatIsNotOutFallsBack(t *testing.T) {
 	deliver := func(state rules.Delivery) func(*rules.Ledger, string) {
 		return func(l *rules.Ledger, id string) {
-			l.Take(id, "m")
-			l.Deliver(id, rules.Outcome{State: state}, noon, noon)
+			l.Claim(id, "m")
+			l.Record(id, rules.Outcome{State: state}, noon, noon)
 		}
 	}
 	for _, tt := range []struct {
@@ -95,7 +95,7 @@ func TestOnlyWhatIsNotOutIsDiverted(t *testing.T) {
 		want bool
 	}{
 		{"owed", func(*rules.Ledger, string) {}, true},
-		{"on its way", func(l *rules.Ledger, id string) { l.Take(id, "m") }, true},
+		{"on its way", func(l *rules.Ledger, id string) { l.Claim(id, "m") }, true},
 		{"to be tried again", deliver(rules.Owed), true},
 		{"dead", deliver(rules.Dead), true},
 		{"sent", deliver(rules.Sent), false},
@@ -109,7 +109,7 @@ func TestOnlyWhatIsNotOutIsDiverted(t *testing.T) {
 			n := l.Book("phone", rules.Operational, rules.Facts{Title: "disk full"}, noon)
 			tt.make(l, n.ID)
 			var booked []rules.Address
-			got := l.Divert(n.ID, "mail", noon)
+			got := l.Fallback(n.ID, "mail", noon)
 			l.Notifications(func(m *rules.Notification) bool {
 				if m != n && m.State == rules.Owed {
 					booked = append(booked, m.Address())
@@ -117,7 +117,7 @@ func TestOnlyWhatIsNotOutIsDiverted(t *testing.T) {
 				return true
 			})
 			if got != tt.want || (len(booked) == 1) != tt.want {
-				t.Errorf("diverted: %v, to %v", got, booked)
+				t.Errorf("fell back: %v, to %v", got, booked)
 			}
 		})
 	}
@@ -129,17 +129,17 @@ func TestAnotherTargetThatMissedItIsNamed(t *testing.T) {
 	die := func(target string) func(*play) {
 		return func(p *play) {
 			for _, n := range p.owed() {
-				if n.Target == target && p.l.Take(n.ID, "m") {
-					p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "rejected"}, p.now, p.now)
-					p.l.Divert(n.ID, "mail", p.now)
+				if n.Target == target && p.l.Claim(n.ID, "m") {
+					p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "rejected"}, p.now, p.now)
+					p.l.Fallback(n.ID, "mail", p.now)
 				}
 			}
 		}
 	}
 	send := func(p *play) {
 		for _, n := range p.owed() {
-			if n.Channel == "mail" && p.l.Take(n.ID, "m") {
-				p.l.Deliver(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
+			if n.Channel == "mail" && p.l.Claim(n.ID, "m") {
+				p.l.Record(n.ID, rules.Outcome{State: rules.Sent}, p.now, p.now)
 			}
 		}
 	}
@@ -147,12 +147,12 @@ func TestAnotherTargetThatMissedItIsNamed(t *testing.T) {
 		name, script string
 		want         []string
 	}{
-		{"owed", "b spread me you", []string{"me", "you"}},
-		{"sent", "b spread me send you", []string{"me"}},
+		{"owed", "b fan-out me you", []string{"me", "you"}},
+		{"sent", "b fan-out me send you", []string{"me"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := broken(t)
-			p.acts = map[string]func(*play){"spread": spreads, "me": die("me"), "you": die("you"), "send": send}
+			p.acts = map[string]func(*play){"fan-out": fanOut, "me": die("me"), "you": die("you"), "send": send}
 			p.run(tt.script)
 			for _, n := range p.log {
 				if n.Channel == "mail" && !slices.Equal(n.Facts.Missed, tt.want) {
@@ -163,7 +163,7 @@ func TestAnotherTargetThatMissedItIsNamed(t *testing.T) {
 	}
 }
 
-func TestATestIsNotDiverted(t *testing.T) {
+func TestATestDoesNotFallBack(t *testing.T) {
 	p := broken(t)
 	n := p.l.Book("phone", rules.Test, rules.Facts{Title: "a test"}, p.now)
 	p.log[n.ID] = n
@@ -174,47 +174,47 @@ func TestNothingGoesRoundBetweenTwoDeadChannels(t *testing.T) {
 	p := broken(t).run("b refuse")
 	for range 3 {
 		for _, n := range p.owed() {
-			p.l.Take(n.ID, "m")
-			p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
-			p.l.Divert(n.ID, "phone", p.now)
+			p.l.Claim(n.ID, "m")
+			p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+			p.l.Fallback(n.ID, "phone", p.now)
 		}
 		p.save()
 	}
 	p.told("0s first mail dead", "0s first phone dead")
 }
 
-// TestDivertTellsWhetherTheOtherChannelHasIt, and a fallback that can have
+// TestFallbackTellsWhetherTheOtherChannelHasIt, and a fallback that can have
 // nothing is not written down as one that was told.
-func TestDivertTellsWhetherTheOtherChannelHasIt(t *testing.T) {
+func TestFallbackTellsWhetherTheOtherChannelHasIt(t *testing.T) {
 	p := broken(t).run("b")
 	die := func(n *rules.Notification) {
-		p.l.Take(n.ID, "m")
-		p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+		p.l.Claim(n.ID, "m")
+		p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
 	}
 	n := p.owed()[0]
 	die(n)
 	for _, call := range []string{"first", "second"} {
-		if !p.l.Divert(n.ID, "mail", p.now) {
+		if !p.l.Fallback(n.ID, "mail", p.now) {
 			t.Errorf("at the %s call the fallback has it not", call)
 		}
 	}
 	p.save()
 	copied := p.owed()[0]
 	die(copied)
-	if p.l.Divert(copied.ID, "phone", p.now) || copied.Fallback != "" {
+	if p.l.Fallback(copied.ID, "phone", p.now) || copied.Fallback != "" {
 		t.Errorf("what the phone failed with is said to be told there, fallback %q", copied.Fallback)
 	}
-	if p.l.Divert(n.ID, "mail", p.now) {
+	if p.l.Fallback(n.ID, "mail", p.now) {
 		t.Error("what the fallback refused too is said to be told there")
 	}
 	if p.l.Resend([]rules.Notification{*n}, p.now) != 1 || n.Fallback != "" {
 		t.Errorf("what is sent again has the fallback %q still", n.Fallback)
 	}
 	die(n)
-	if p.l.Divert(n.ID, "mail", p.now) {
+	if p.l.Fallback(n.ID, "mail", p.now) {
 		t.Error("what is dead on the fallback too is said to be told there")
 	}
-	if p.l.Divert("nobody", "mail", p.now) {
+	if p.l.Fallback("nobody", "mail", p.now) {
 		t.Error("what is not there is said to be told")
 	}
 }
@@ -236,8 +236,8 @@ func TestADeadLetterCanBeSentAgain(t *testing.T) {
 			p := broken(t)
 			p.acts["refuse-only"] = func(p *play) {
 				for _, n := range p.owed() {
-					p.l.Take(n.ID, "m")
-					p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
+					p.l.Claim(n.ID, "m")
+					p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "auth"}, p.now, p.now)
 				}
 			}
 			p.acts["restart"] = (*play).restart
@@ -258,8 +258,8 @@ func TestADeadLetterCanBeSentAgain(t *testing.T) {
 func TestWhatIsSentAgainIsNoRepeat(t *testing.T) {
 	p := broken(t).run("b")
 	n := p.owed()[0]
-	p.l.Take(n.ID, "m")
-	p.l.Deliver(n.ID, rules.Outcome{State: rules.Dead, Class: "timeout", Unknown: true}, p.now, p.now)
+	p.l.Claim(n.ID, "m")
+	p.l.Record(n.ID, rules.Outcome{State: rules.Dead, Class: "timeout", Unknown: true}, p.now, p.now)
 	if p.l.Resend([]rules.Notification{*n}, p.now) != 1 || n.Unknown || n.Message != "" || n.State != rules.Owed {
 		t.Errorf("sent again it is %s, unknown %v, in message %q", n.State, n.Unknown, n.Message)
 	}
