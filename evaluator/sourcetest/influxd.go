@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -45,7 +46,7 @@ func Influxd(t testing.TB) *Server {
 		}
 		t.Skipf("influxd is missing (apt-get install influxdb): %v", err)
 	}
-	s := &Server{DB: "test", URL: "http://" + freeAddress(t), t: t, dir: t.TempDir()}
+	s := &Server{DB: "test", URL: "http://" + FreeAddress(t), t: t, dir: t.TempDir()}
 	t.Cleanup(s.Stop)
 	s.Start()
 	s.Do("CREATE DATABASE " + s.DB)
@@ -188,15 +189,22 @@ func (s *Server) close(body io.Closer) {
 	}
 }
 
-// freeAddress finds a loopback port that nobody uses now.
-func freeAddress(t testing.TB) string {
+// FreeAddress finds a loopback port that nobody uses now, below those that the
+// system gives to outgoing connections: one of those may be taken again before
+// it is used.
+func FreeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
+	const lowest, ports = 10_000, 20_000
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(ports))); err != nil {
+			continue
+		}
+		if err = l.Close(); err == nil {
+			return l.Addr().String()
+		}
 	}
-	if err := l.Close(); err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	return l.Addr().String()
+	t.Fatalf("find a free port: %v", err)
+	return ""
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
@@ -27,7 +28,7 @@ const secret = "hunter2-and-sixteen-more"
 // newQuietSite is a site without an InfluxDB.
 func newQuietSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{T: t, dir: t.TempDir(), listen: freeAddress(t)}
+	s := &site{T: t, dir: t.TempDir(), listen: sourcetest.FreeAddress(t)}
 	s.config = filepath.Join(s.dir, "config.yaml")
 	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\ntoken: %s\nsources:\n  live: {kind: live}\n", s.dir,
 		s.listen, secret))
@@ -218,7 +219,7 @@ func TestWhatIsWrongWithConnect(t *testing.T) {
 		name, url, want string
 	}{
 		{"a wrong token", "http://" + s.listen, "this token is not known"},
-		{"nobody there", "http://" + freeAddress(t), "connection refused; is the daemon running"},
+		{"nobody there", "http://" + sourcetest.FreeAddress(t), "connection refused; is the daemon running"},
 		{"no socket", "unix:" + s.dir + "/none.sock", "no such file or directory; is the daemon running"},
 		{"no tocsin", "http://" + s.listen + "/elsewhere", "there is no MCP at"},
 	} {

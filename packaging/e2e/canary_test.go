@@ -26,6 +26,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/mark3labs/mcp-go/client"
 	"github.com/mark3labs/mcp-go/client/transport"
 	"github.com/mark3labs/mcp-go/mcp"
@@ -227,7 +228,7 @@ type cage struct {
 
 func newCage(t *testing.T) *cage {
 	t.Helper()
-	c := &cage{site: &site{T: t, dir: t.TempDir(), listen: freeAddress(t)}, secrets: canaries{}}
+	c := &cage{site: &site{T: t, dir: t.TempDir(), listen: sourcetest.FreeAddress(t)}, secrets: canaries{}}
 	var source string
 	c.sources, source = newSpiteful(t)
 	c.hooks, c.hook = newSpiteful(t)

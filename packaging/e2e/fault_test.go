@@ -86,7 +86,7 @@ type stage struct {
 func newStage(t *testing.T, influx *sourcetest.Server) *stage {
 	t.Helper()
 	s := &stage{
-		site: &site{T: t, dir: t.TempDir(), listen: freeAddress(t), influx: influx, hook: newHook(t)},
+		site: &site{T: t, dir: t.TempDir(), listen: sourcetest.FreeAddress(t), influx: influx, hook: newHook(t)},
 		late: newHook(t),
 	}
 	source := "{kind: live}"

@@ -63,7 +63,7 @@ type site struct {
 }
 
 func newSite(t *testing.T) *site {
-	s := &site{T: t, dir: t.TempDir(), listen: freeAddress(t), influx: sourcetest.Influxd(t), hook: newHook(t)}
+	s := &site{T: t, dir: t.TempDir(), listen: sourcetest.FreeAddress(t), influx: sourcetest.Influxd(t), hook: newHook(t)}
 	s.config = filepath.Join(s.dir, "config.yaml")
 	text := fmt.Sprintf(`data_dir: %s/data
 listen: %s
@@ -77,15 +77,6 @@ channels:
 		t.Fatal(err)
 	}
 	return s
-}
-
-func freeAddress(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // daemon is a running `tocsin serve`.
@@ -201,7 +192,7 @@ type hook struct {
 }
 
 func newHook(t *testing.T) *hook {
-	h := &hook{t: t, address: freeAddress(t)}
+	h := &hook{t: t, address: sourcetest.FreeAddress(t)}
 	t.Cleanup(h.leave)
 	return h
 }
@@ -290,7 +281,7 @@ func (s *site) call(c *client.Client, tool string, args map[string]any) map[stri
 // TestScripts plays the command line as a user types it.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "app/cli/testdata/script", Setup: func(e *testscript.Env) error {
-		e.Setenv("LISTEN", freeAddress(t))
+		e.Setenv("LISTEN", sourcetest.FreeAddress(t))
 		e.Setenv("PATH", filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"))
 		return nil
 	}})
@@ -421,7 +412,7 @@ func TestDaemonManners(t *testing.T) {
 			fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid),
 		},
 		{
-			"on the same data", "TOCSIN_LISTEN=" + freeAddress(t),
+			"on the same data", "TOCSIN_LISTEN=" + sourcetest.FreeAddress(t),
 			fmt.Sprintf("another tocsin daemon runs on %s/data (pid %d)", s.dir, d.Process.Pid),
 		},
 		{"on the same port", "TOCSIN_DATA_DIR=" + t.TempDir(), "cannot listen on " + s.listen},

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 )
 
 // mood is how a receiver treats who calls.
@@ -50,7 +52,7 @@ type received struct {
 }
 
 func newMoodyReceiver(t *testing.T) *moodyReceiver {
-	r := &moodyReceiver{t: t, address: freeAddress(t)}
+	r := &moodyReceiver{t: t, address: sourcetest.FreeAddress(t)}
 	r.set(sound)
 	t.Cleanup(func() { r.set(refusing) })
 	return r

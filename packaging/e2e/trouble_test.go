@@ -264,7 +264,7 @@ func TestTroublesOfASource(t *testing.T) {
 	defer filler.fill()()
 	list := everyPlight()
 	for _, p := range list {
-		p.site = &site{T: t, dir: t.TempDir(), listen: freeAddress(t)}
+		p.site = &site{T: t, dir: t.TempDir(), listen: sourcetest.FreeAddress(t)}
 		p.open(influx.URL)
 		p.begin()
 	}
