@@ -16,6 +16,7 @@ import (
 type CheckOptions struct {
 	AllowUnknown bool     // the measurement, field or tags may not exist yet
 	SameData     bool     // the data was looked up before
+	Many         bool     // one of many, whose points are not looked at
 	Parents      []string // that the rule depended on before: one that is lost is a warning
 }
 
@@ -57,6 +58,9 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 		return nil, err
 	default:
 		warnings = append(warnings, "saved although it does not exist yet: "+err.Error())
+	}
+	if err == nil && !o.Many {
+		warnings = append(warnings, SparseWarning(ctx, a.Sources[name], *r, a.Time())...)
 	}
 	if gap := evaluator.Gap(schedule, a.Time()); r.For > 0 && gap > r.For.Std() {
 		warnings = append(warnings,

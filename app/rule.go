@@ -77,7 +77,9 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 	if err != nil {
 		return RuleAnswer{}, err
 	}
-	warnings, err := a.CheckRule(ctx, &next, CheckOptions{o.AllowUnknown, SameData(was, next), was.DependsOn})
+	warnings, err := a.CheckRule(ctx, &next, CheckOptions{
+		AllowUnknown: o.AllowUnknown, SameData: SameData(was, next), Parents: was.DependsOn,
+	})
 	if err != nil {
 		return RuleAnswer{}, err
 	}

@@ -32,10 +32,20 @@ func Evaluate(a *Answer, known Roster, t time.Time, out []rules.Observation) []r
 	return judgeThreshold(a, out)
 }
 
-// judgeThreshold compares each point with the condition's value.
+// judgeThreshold compares each point with the condition's value. A series without
+// one has that of its last point, where it counts for a while.
 func judgeThreshold(a *Answer, out []rules.Observation) []rules.Observation {
 	for i := range a.Points[0] {
 		out = append(out, observe(a.Rule, &a.Points[0][i]))
+	}
+	if len(a.Points) < 2 {
+		return out
+	}
+	came := valuesOf(a.Points[0])
+	for i := range a.Points[1] {
+		if _, ok := came[a.Points[1][i].Series]; !ok {
+			out = append(out, observe(a.Rule, &a.Points[1][i]))
+		}
 	}
 	return out
 }

@@ -43,6 +43,16 @@ func pt(series string, value float64) evaluator.Point {
 	return evaluator.Point{Series: rules.Series(series), Value: value}
 }
 
+// TestTheLastValueCountsUntilItIsStale: where the window of a series is empty.
+func TestTheLastValueCountsUntilItIsStale(t *testing.T) {
+	doc := rules.Doc{"condition": rules.Doc{"operator": ">", "value": 80.0, "aggregation": "mean", "stale_after": "1d"}}
+	got := verdicts(t, doc, nil, []evaluator.Point{pt("host=a", 70)},
+		[]evaluator.Point{pt("host=a", 90), pt("host=b", 91), pt("host=c", 9)})
+	if want := "host=a good 70; host=b bad 91; host=c good 9"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	nan := math.NaN()
 	above := func(more rules.Doc) rules.Doc {

@@ -42,8 +42,24 @@ func needs(r *rules.Rule) []need {
 		base.window -= base.window % base.step
 	case rules.Expression:
 		return inputNeeds(r, base.groupBy)
+	case rules.Threshold:
+		return heldNeeds(base, c.StaleAfter.Std())
 	}
 	return []need{base}
+}
+
+// heldNeeds are those of a threshold whose last value counts for a while.
+func heldNeeds(base need, held time.Duration) []need {
+	switch {
+	case held == 0:
+		return []need{base}
+	case base.Aggregation == rules.Latest:
+		base.window = held
+		return []need{base}
+	}
+	last := base
+	last.Aggregation, last.window = rules.Latest, held
+	return []need{base, last}
 }
 
 // inputNeeds are one for each input of an expression, by name.

@@ -319,7 +319,7 @@ func asOneEach(labels Labels) Filter {
 // conditionNeeds lists the keys that each type has; those with a ! must be
 // given.
 var conditionNeeds = map[ConditionType]string{
-	Threshold:  "aggregation! window! operator! value! recover",
+	Threshold:  "aggregation! window! operator! value! recover stale_after",
 	Absence:    "window! expect forget_after",
 	Change:     "aggregation! window! ago! percent operator! value! recover",
 	Forecast:   "window! horizon! operator! value! recover",
@@ -370,7 +370,7 @@ func (c Condition) given() map[string]bool {
 	return map[string]bool{
 		"aggregation": c.Aggregation != "", "window": c.Window != 0, "operator": c.Operator != "",
 		"value": !c.Value.IsZero(), "recover": !c.Recover.IsZero(), "expect": len(c.Expect) > 0,
-		"forget_after": c.ForgetAfter != 0, "ago": c.Ago != 0, "percent": c.Percent, "horizon": c.Horizon != 0,
+		"forget_after": c.ForgetAfter != 0, "stale_after": c.StaleAfter != 0, "ago": c.Ago != 0, "percent": c.Percent, "horizon": c.Horizon != 0,
 		"sensitivity": c.Sensitivity != "", "direction": c.Direction != "", "season": c.Season != "",
 		"inputs": len(c.Inputs) > 0, "expr": c.Expr != "", "language": c.Language != "", "text": c.Text != "",
 		"column": c.Column != "",
@@ -452,6 +452,7 @@ func (c Condition) checkWindows() error {
 	if given := c.Window != 0; given && (c.Window < Second || c.Window > 366*Day) {
 		errs = append(errs, FieldErrorf("condition.window", "must be between 1s and 366d; got %s; for example 5m", c.Window))
 	}
+	errs = append(errs, c.checkStale())
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {
 		in, path := c.Inputs[name], "condition.inputs."+name
 		if in.Measurement == "" || in.Field == "" {
@@ -471,4 +472,18 @@ func (c Condition) checkWindows() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func (c Condition) checkStale() error {
+	switch stale := c.StaleAfter; {
+	case stale == 0:
+		return nil
+	case !c.HoldsLast():
+		return FieldErrorf("condition.stale_after", "makes no sense with aggregation %s, which says how much came and not "+
+			"how high it is; leave it out", c.Aggregation)
+	case stale <= c.Window || stale > 366*Day:
+		return FieldErrorf("condition.stale_after", "must be longer than window (%s) and at most 366d; got %s; for example 1d",
+			c.Window, stale)
+	}
+	return nil
 }

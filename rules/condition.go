@@ -79,6 +79,8 @@ type Condition struct {
 	Value       Value         `json:"value,omitzero"`
 	Recover     Value         `json:"recover,omitzero"` // once firing, good only past this
 
+	StaleAfter Duration `json:"stale_after,omitempty"` // threshold: the last value counts until then
+
 	Expect      []Labels `json:"expect,omitempty"`       // absence: series that must exist
 	ForgetAfter Duration `json:"forget_after,omitempty"` // absence: a silent series is retired after this
 
@@ -113,7 +115,11 @@ func (c Condition) String() string {
 	compare := string(c.Operator) + " " + c.Value.String()
 	switch c.Type {
 	case Threshold:
-		return string(c.Aggregation) + " over " + c.Window.String() + " " + compare
+		held := ""
+		if c.StaleAfter > 0 {
+			held = ", stale after " + c.StaleAfter.String()
+		}
+		return string(c.Aggregation) + " over " + c.Window.String() + " " + compare + held
 	case Absence:
 		return "no point for " + c.Window.String()
 	case Change:
@@ -132,6 +138,17 @@ func (c Condition) String() string {
 		return c.Column + " of the query " + compare
 	}
 	return string(c.Type)
+}
+
+// HoldsLast reports whether a value that came can stand for the time until the
+// next: of the aggregations that say how high points are, not how much came.
+func (c Condition) HoldsLast() bool {
+	switch c.Aggregation {
+	case Latest, Mean, Min, Max, First:
+		return true
+	}
+	_, percentile := c.Aggregation.Percentile()
+	return percentile
 }
 
 // Judge returns the verdict on a value: Bad, or Lingering when it is good but

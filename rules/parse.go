@@ -67,6 +67,7 @@ var conditionKeys = []key[Condition]{
 	{"operator", `>`, operator(func(c *Condition) *Operator { return &c.Operator })},
 	{"value", `-15`, value(func(c *Condition) *Value { return &c.Value })},
 	{"recover", `-17`, value(func(c *Condition) *Value { return &c.Recover })},
+	{"stale_after", `1d`, length(func(c *Condition) *Duration { return &c.StaleAfter })},
 	{"expect", `[{"sensor": "a"}]`, setExpect},
 	{"forget_after", `30d`, length(func(c *Condition) *Duration { return &c.ForgetAfter })},
 	{"ago", `1d`, length(func(c *Condition) *Duration { return &c.Ago })},

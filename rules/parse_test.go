@@ -344,6 +344,15 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 			`{"levels": [{"value": 5, "severity": "high"}], "condition": {"type": "absence"}}`,
 			`levels: need a condition with an operator; absence has none`,
 		},
+		{
+			`{"condition": {"stale_after": "5m"}}`,
+			`condition.stale_after: must be longer than window (5m) and at most 366d; got 5m; for example 1d`,
+		},
+		{
+			`{"condition": {"stale_after": "1d", "aggregation": "count"}}`,
+			`condition.stale_after: makes no sense with aggregation count, which says how much came and not how high it is; ` +
+				`leave it out`,
+		},
 		{`{"for": 10}`, `for: must be a duration with a unit such as 10s or 10m; got 10; for example 10m`},
 		{`{"for": "ten minutes"}`, `for: must be a duration such as 30s, 5m, 2h or 1d; got "ten minutes"; for example 10m`},
 		{`{"for": "2 years"}`, `for: must be a duration such as 30s, 5m, 2h or 1d; got "2 years"; for example 10m`},
@@ -490,7 +499,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		},
 		{
 			`{"condition": {"horizon": "4h"}}`,
-			`condition.horizon: does not belong to a condition of type threshold, which has: aggregation window operator value recover`,
+			`condition.horizon: does not belong to a condition of type threshold, which has: aggregation window operator value recover stale_after`,
 		},
 		{
 			`{"condition": {"type": "change", "operator": ">", "value": 1}}`,
@@ -560,7 +569,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		},
 		{
 			`{"condition": {"treshold": 5}}`,
-			`condition.treshold: no such key; known: type, aggregation, window, operator, value, recover, expect, forget_after, ago, percent, horizon, sensitivity, direction, season, inputs, expr, language, text, column`,
+			`condition.treshold: no such key; known: type, aggregation, window, operator, value, recover, stale_after, expect, forget_after, ago, percent, horizon, sensitivity, direction, season, inputs, expr, language, text, column`,
 		},
 	} {
 		t.Run(tt.over, func(t *testing.T) {

@@ -88,6 +88,7 @@ var meanings = map[string]string{
 	"condition.recover":      "once firing, good only past this value",
 	"condition.expect":       "series that must exist even if they were never seen",
 	"condition.forget_after": "a series that is silent for so long is retired",
+	"condition.stale_after":  "where the window holds no point, the last one counts until it is this old",
 	"condition.ago":          "how far back the window lies that is compared with",
 	"condition.percent":      "compare in percent of the value then",
 	"condition.horizon":      "how far ahead the line is drawn",

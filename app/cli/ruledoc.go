@@ -42,6 +42,7 @@ var keyFlags = []keyFlag{
 	{"operator", "condition.operator", "> >= < <= == != between or outside"},
 	{"value", "condition.value", "number, text, or [low, high]"},
 	{"recover", "condition.recover", "once firing, good only past this value"},
+	{"stale-after", "condition.stale_after", "where the window holds no point, the last one counts until it is this old"},
 	{"for", "for", "wrong for this long before it fires"},
 	{"keep-firing-for", "keep_firing_for", "good for this long before it resolves"},
 	{"every", "every", "how often: a duration or a cron spec"},

@@ -102,3 +102,27 @@ func TestABacktestCountsNothingAsZero(t *testing.T) {
 		t.Errorf("backtest = %+v", b)
 	}
 }
+
+// TestADoorLeftOpenRings: a sensor that writes when something changes, and not
+// before, is wrong until then.
+func TestADoorLeftOpenRings(t *testing.T) {
+	for _, aggregation := range []string{"latest", "mean", "max", "p95"} {
+		h := newHome(t)
+		h.must(h.points.Write(fmt.Appendf(nil, "door value=1 %d\n", noon.Add(-9*time.Minute).UnixNano()), 0, noon))
+		doc := rules.Doc{"measurement": "door", "field": "value", "for": "6m", "condition": rules.Doc{
+			"operator": ">", "value": 0, "aggregation": aggregation, "window": "2m",
+		}}
+		if b := h.backtest(doc, noon); b.Count != 0 {
+			t.Errorf("%s: without stale_after it fired", aggregation)
+		}
+		doc["condition"].(rules.Doc)["stale_after"] = "30m"
+		b := h.backtest(doc, noon)
+		if b.Count != 1 || b.Episodes[0].ResolvedAt != nil {
+			t.Errorf("%s: %+v", aggregation, b.Episodes)
+		}
+		doc["condition"].(rules.Doc)["stale_after"] = "7m"
+		if b := h.backtest(doc, noon); b.Count != 1 || b.Episodes[0].StartedAt.After(noon.Add(-2*time.Minute)) {
+			t.Errorf("%s, stale: %+v", aggregation, b.Episodes)
+		}
+	}
+}

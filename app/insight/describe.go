@@ -248,7 +248,11 @@ func (a *Analyst) measure(ctx context.Context, s evaluator.Source, v *Measuremen
 		if newest >= 0 {
 			field := v.Fields[newest]
 			v.LastPoint = field.At
-			return cadence(ctx, s, v, tags, field.Name, *field.At)
+			found, err := app.FindCadence(ctx, s, evaluator.Query{
+				Measurement: v.Name, Columns: []evaluator.Column{{Field: field.Name}}, GroupBy: tags,
+			}, *field.At)
+			v.Series, v.Cadence = found.Series, found.Gap
+			return err
 		}
 	}
 	return nil

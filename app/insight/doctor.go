@@ -190,7 +190,11 @@ func (a *Analyst) ruleFindings(ctx context.Context) (out []Finding) {
 	for _, d := range list {
 		r, problems := d.Rule, slices.Concat(d.Faults, d.Refused, d.Orphaned)
 		if s := a.app.Sources[r.Source]; r.Enabled && s != nil {
-			if err := (app.Lookup{Source: s}).Check(ctx, &r); rules.CodeOf(err) == rules.Invalid {
+			err := app.Lookup{Source: s}.Check(ctx, &r)
+			if err == nil {
+				problems = append(problems, app.SparseWarning(ctx, s, r, a.app.Time())...)
+			}
+			if rules.CodeOf(err) == rules.Invalid {
 				for _, wrong := range rules.Joined(err) {
 					problems = append(problems, wrong.Error())
 				}

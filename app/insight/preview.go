@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -64,6 +65,7 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 		return Preview{}, err
 	}
 	p := Preview{Backtest: backtestView(t, result)}
+	p.Warnings = append(p.Warnings, app.SparseWarning(ctx, a.app.Sources[r.Source], t.Rule, a.app.Time())...)
 	if p.Quiet != nil {
 		p.Quiet = rules.Finite(beyond(t.Rule.Condition.Operator, *p.Quiet))
 		p.Summary = p.summary()

@@ -20,6 +20,7 @@ var conditionKeys = []property{
 	choice("operator", "", rules.Operators...),
 	value("value", "[lo,hi] with between; text with =="),
 	value("recover", "good only past this"),
+	text("stale_after", "for rare points: the last counts until 1d"),
 }
 
 const rarerTypes = "absence: window, expect [{sensor:a}], forget_after; change: ago 1d, percent; forecast: window " +

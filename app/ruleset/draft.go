@@ -264,7 +264,9 @@ func (d *draft) check(ctx context.Context) error {
 			continue
 		}
 		warnings, err := d.house.CheckRule(ctx, &s.next,
-			app.CheckOptions{AllowUnknown: d.options.AllowUnknown, SameData: exists && app.SameData(was, s.next)})
+			app.CheckOptions{
+				AllowUnknown: d.options.AllowUnknown, SameData: exists && app.SameData(was, s.next), Many: true,
+			})
 		errs = append(errs, d.docs[s.ID].placed(err))
 		for _, w := range warnings {
 			d.warnings = append(d.warnings, fmt.Sprintf("rule %s: %s", s.Name, w))

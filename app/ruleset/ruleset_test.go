@@ -434,7 +434,7 @@ func TestExportAppliesToNothing(t *testing.T) {
 	h := newHome(t)
 	nasty := []string{
 		"a: b # c", "l1\nl2\n\n  l3 ", " lead", "@x", "true", "null", "~", "0x10", "- a", "{x}", "'",
-		`"q" it's`, `\d`, "* * *", "!x", "| x", "y", "a\n", "1.10", "007", "<<", "{{.labels.sensor}} at {{.value}} °C <b>&",
+		`"q" it's`, `\d`, "* * *", "!x", "| x", "y", "a\n", "1.10", "007", "<<", "{{.title}} at {{.value}} °C <b>&",
 		"é😀",
 	}
 	var list []any
