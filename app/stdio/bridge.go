@@ -63,16 +63,16 @@ type Bridge struct {
 	writing sync.Mutex
 	out     io.Writer
 
-	mu        sync.Mutex
-	hello     jsonrpc.Message   // the client's handshake, or one in its place
-	ready     bool              // the client confirmed the handshake
-	standing  []jsonrpc.Message // what a server keeps for the client: subscriptions, the log level
-	at        *upstream         // where the last answer came from
-	calls     []*call           // asked by the client and not answered
-	questions map[int]inquiry
-	asked     int  // how many questions there were
-	over      bool // the input has ended
-	said      map[string]bool
+	mu             sync.Mutex
+	hello          jsonrpc.Message   // the client's handshake, or one in its place
+	ready          bool              // the client confirmed the handshake
+	replayed       []jsonrpc.Message // what a server keeps for the client: subscriptions, the log level
+	at             *upstream         // where the last answer came from
+	calls          []*call           // asked by the client and not answered
+	serverRequests map[int]serverRequest
+	asked          int  // how many questions there were
+	over           bool // the input has ended
+	said           map[string]bool
 }
 
 // call is a request of the client that is not answered yet.
@@ -81,13 +81,13 @@ type call struct {
 	cancel    context.CancelFunc
 	cancelled bool
 	at        *upstream
-	move      context.CancelFunc // ends the present try
+	abandon   context.CancelFunc // ends the present try
 }
 
 func (c *call) listens() bool { return c.Method == string(mcp.MethodSubscriptionsListen) }
 
-// shake is the handshake for a client that asks without one.
-var shake = jsonrpc.Request(json.RawMessage("0"), string(mcp.MethodInitialize), map[string]any{
+// defaultInitialize is the handshake for a client that asks without one.
+var defaultInitialize = jsonrpc.Request(json.RawMessage("0"), string(mcp.MethodInitialize), map[string]any{
 	"protocolVersion": mcp.LATEST_LEGACY_PROTOCOL_VERSION, "capabilities": struct{}{},
 	"clientInfo": map[string]string{"name": "", "version": ""},
 })
@@ -96,7 +96,7 @@ var shake = jsonrpc.Request(json.RawMessage("0"), string(mcp.MethodInitialize), 
 func NewBridge(targets []Target, o Options) *Bridge {
 	b := &Bridge{
 		log: o.Log, look: cmp.Or(o.Look, 10*time.Second), reads: o.Reads, slots: make(chan struct{}, atOnce),
-		hello: shake, ready: true, questions: map[int]inquiry{}, said: map[string]bool{},
+		hello: defaultInitialize, ready: true, serverRequests: map[int]serverRequest{}, said: map[string]bool{},
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -144,43 +144,43 @@ func (b *Bridge) carry(ctx context.Context, lines <-chan line) error {
 				}
 				return l.err
 			default:
-				b.take(ctx, l.text)
+				b.handle(ctx, l.text)
 			}
 		}
 	}
 }
 
-// take does what a line asks for.
-func (b *Bridge) take(ctx context.Context, text []byte) {
+// handle does what a line asks for.
+func (b *Bridge) handle(ctx context.Context, text []byte) {
 	m, wrong := jsonrpc.Parse(text)
 	switch {
 	case wrong != nil:
 		b.write(wrong.Answer())
 	case m.Answers():
-		b.reply(ctx, m)
+		b.answerServer(ctx, m)
 	case m.Method == string(mcp.MethodNotificationCancelled):
 		b.cancelled(ctx, m)
 	case !m.Asks():
 		b.notify(ctx, m)
 	case m.Method == string(mcp.MethodInitialize) && m.Version == "":
 		// Nothing overtakes it.
-		b.answer(b.begin(ctx, m))
+		b.answer(b.initialize(ctx, m))
 	default:
 		c, ctx := b.open(ctx, m)
-		b.spawned.Go(func() { b.answer(c, b.bring(ctx, c)) })
+		b.spawned.Go(func() { b.answer(c, b.forward(ctx, c)) })
 	}
 }
 
-// begin shakes hands anew.
-func (b *Bridge) begin(ctx context.Context, m jsonrpc.Message) (*call, jsonrpc.Message) {
+// initialize shakes hands anew.
+func (b *Bridge) initialize(ctx context.Context, m jsonrpc.Message) (*call, jsonrpc.Message) {
 	b.mu.Lock()
-	b.hello, b.ready, b.standing = m, false, nil
+	b.hello, b.ready, b.replayed = m, false, nil
 	b.mu.Unlock()
 	for _, u := range b.upstreams {
 		u.end()
 	}
 	c, ctx := b.open(ctx, m)
-	return c, b.bring(ctx, c)
+	return c, b.forward(ctx, c)
 }
 
 // open notes a request that is under way.
@@ -221,16 +221,16 @@ func (b *Bridge) remember(m jsonrpc.Message) {
 	switch mcp.MCPMethod(m.Method) {
 	case mcp.MethodSetLogLevel, mcp.MethodResourcesSubscribe,
 		mcp.MethodResourcesList: // who read the list hears when it changes
-		b.standing = append(slices.DeleteFunc(b.standing, same), m)
+		b.replayed = append(slices.DeleteFunc(b.replayed, same), m)
 	case mcp.MethodResourcesUnsubscribe:
 		m.Method = string(mcp.MethodResourcesSubscribe)
-		b.standing = slices.DeleteFunc(b.standing, same)
+		b.replayed = slices.DeleteFunc(b.replayed, same)
 	}
 }
 
-// bring takes a request to a server and returns the answer, which is empty when
+// forward takes a request to a server and returns the answer, which is empty when
 // nobody waits for it any more.
-func (b *Bridge) bring(ctx context.Context, c *call) jsonrpc.Message {
+func (b *Bridge) forward(ctx context.Context, c *call) jsonrpc.Message {
 	if !c.listens() {
 		select {
 		case b.slots <- struct{}{}:
@@ -241,7 +241,7 @@ func (b *Bridge) bring(ctx context.Context, c *call) jsonrpc.Message {
 	}
 	pause, lost := 50*time.Millisecond, 0
 	for try := 0; ; try++ {
-		answer, err := b.try(ctx, c)
+		answer, err := b.attempt(ctx, c)
 		switch {
 		case err == nil:
 			return answer
@@ -291,15 +291,15 @@ func (b *Bridge) failed(c *call, err error) jsonrpc.Message {
 	return c.Refused(text)
 }
 
-// try takes a request to the first server that can be reached.
-func (b *Bridge) try(ctx context.Context, c *call) (answer jsonrpc.Message, err error) {
-	ctx, move := context.WithCancel(ctx)
-	defer move()
+// attempt takes a request to the first server that can be reached.
+func (b *Bridge) attempt(ctx context.Context, c *call) (answer jsonrpc.Message, err error) {
+	ctx, abandon := context.WithCancel(ctx)
+	defer abandon()
 	for _, u := range b.upstreams {
 		b.mu.Lock()
-		c.at, c.move = u, move
+		c.at, c.abandon = u, abandon
 		b.mu.Unlock()
-		answer, err = u.bring(ctx, b, c)
+		answer, err = u.forward(ctx, b, c)
 		if !errors.Is(err, errUnreached) {
 			break
 		}
@@ -315,7 +315,7 @@ func (b *Bridge) reached(u *upstream) {
 	b.at = u
 	for _, c := range b.calls {
 		if c.listens() && c.at != nil && c.at != u { // what has no server yet comes by itself
-			c.move()
+			c.abandon()
 		}
 	}
 	b.mu.Unlock()
@@ -328,7 +328,7 @@ func (b *Bridge) reached(u *upstream) {
 // restore opens what the client waits for at the best server that is there.
 func (b *Bridge) restore(ctx context.Context) {
 	b.mu.Lock()
-	at, keeps := b.at, len(b.standing) > 0
+	at, keeps := b.at, len(b.replayed) > 0
 	waits := keeps || slices.ContainsFunc(b.calls, (*call).listens)
 	b.mu.Unlock()
 	if at == nil || !waits {
@@ -338,10 +338,10 @@ func (b *Bridge) restore(ctx context.Context) {
 		if u == at && (!keeps || u.present() != nil) {
 			return // there is no better one
 		}
-		if u.there(ctx) {
+		if u.reachable(ctx) {
 			b.reached(u)
 			if keeps {
-				if _, _, err := u.shake(ctx, b, false); err != nil {
+				if _, _, err := u.ensureSession(ctx, b, false); err != nil {
 					b.log.Info("subscriptions were not repeated", "server", u.name, "error", err)
 				}
 			}
@@ -391,14 +391,14 @@ func (b *Bridge) notify(ctx context.Context, m jsonrpc.Message) {
 		u.confirm(ctx, b, s)
 		return
 	}
-	b.spawned.Go(func() { b.tell(ctx, u, s, m) })
+	b.spawned.Go(func() { b.notifyServer(ctx, u, s, m) })
 }
 
-// tell sends what nobody waits for an answer to.
-func (b *Bridge) tell(ctx context.Context, u *upstream, s *link, m jsonrpc.Message) {
-	ctx, cancel := context.WithTimeout(ctx, shakeTime)
+// notifyServer sends what nobody waits for an answer to.
+func (b *Bridge) notifyServer(ctx context.Context, u *upstream, s *session, m jsonrpc.Message) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
-	if err := u.tell(ctx, s, m); err != nil && ctx.Err() == nil {
+	if err := u.notify(ctx, s, m); err != nil && ctx.Err() == nil {
 		b.log.Info("a message of the client did not arrive", "method", m.Method, "error", err)
 	}
 }
@@ -408,11 +408,11 @@ func (b *Bridge) tell(ctx context.Context, u *upstream, s *link, m jsonrpc.Messa
 func (b *Bridge) finish(ctx context.Context) {
 	b.mu.Lock()
 	b.over = true
-	open := b.questions
-	b.questions = map[int]inquiry{}
+	open := b.serverRequests
+	b.serverRequests = map[int]serverRequest{}
 	b.mu.Unlock()
 	for _, q := range open {
-		b.spawned.Go(func() { b.tell(ctx, q.at, q.session, q.unanswered()) })
+		b.spawned.Go(func() { b.notifyServer(ctx, q.at, q.session, q.unanswered()) })
 	}
 	settled := make(chan struct{})
 	b.spawned.Go(func() { b.pending.Wait(); close(settled) })

@@ -23,18 +23,18 @@ type Session interface {
 // local calls a server in this process.
 type local struct{ Target }
 
-func (l local) greet(ctx context.Context, hello jsonrpc.Message, say sink) (*link, jsonrpc.Message, error) {
-	s := &link{here: l.Connect(), gone: make(chan struct{})}
-	answer, err := l.ask(ctx, s, hello, say)
+func (l local) initialize(ctx context.Context, hello jsonrpc.Message, say sink) (*session, jsonrpc.Message, error) {
+	s := &session{here: l.Connect(), gone: make(chan struct{})}
+	answer, err := l.request(ctx, s, hello, say)
 	if err != nil || len(answer.Error) > 0 {
 		s.end()
 	}
 	return s, answer, err
 }
 
-func (l local) ask(ctx context.Context, s *link, m jsonrpc.Message, say sink) (jsonrpc.Message, error) {
+func (l local) request(ctx context.Context, s *session, m jsonrpc.Message, say sink) (jsonrpc.Message, error) {
 	if s == nil {
-		s = &link{here: l.Connect()}
+		s = &session{here: l.Connect()}
 		defer s.here.Close()
 	}
 	answer := s.here.Handle(ctx, m, say)
@@ -44,16 +44,16 @@ func (l local) ask(ctx context.Context, s *link, m jsonrpc.Message, say sink) (j
 	return answer, nil
 }
 
-func (l local) tell(ctx context.Context, s *link, m jsonrpc.Message) error {
-	_, err := l.ask(ctx, s, m, func(jsonrpc.Message) {})
+func (l local) notify(ctx context.Context, s *session, m jsonrpc.Message) error {
+	_, err := l.request(ctx, s, m, func(jsonrpc.Message) {})
 	return err
 }
 
-func (l local) listen(ctx context.Context, s *link, say sink) error {
+func (l local) listen(ctx context.Context, s *session, say sink) error {
 	s.here.Listen(ctx, say)
 	return errNoStream
 }
 
-func (l local) leave(*link) {} // its end has told it
+func (l local) close(*session) {} // its end has told it
 
-func (l local) there(context.Context) bool { return true }
+func (l local) reachable(context.Context) bool { return true }

@@ -70,7 +70,7 @@ func newRemote(t Target, log *slog.Logger) *remote {
 	return &remote{Target: t, client: &http.Client{Transport: transport, CheckRedirect: stay}, log: log}
 }
 
-func (r *remote) leave(s *link) {
+func (r *remote) close(s *session) {
 	if s.id == "" {
 		return
 	}
@@ -82,8 +82,8 @@ func (r *remote) leave(s *link) {
 	}
 }
 
-func (r *remote) there(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, shakeTime)
+func (r *remote) reachable(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	resp, err := r.send(ctx, http.MethodGet, nil, jsonrpc.Message{})
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *remote) there(ctx context.Context) bool {
 	return resp.StatusCode != http.StatusMisdirectedRequest && resp.StatusCode < http.StatusInternalServerError
 }
 
-func (r *remote) ask(ctx context.Context, s *link, m jsonrpc.Message, say sink) (jsonrpc.Message, error) {
+func (r *remote) request(ctx context.Context, s *session, m jsonrpc.Message, say sink) (jsonrpc.Message, error) {
 	resp, err := r.send(ctx, http.MethodPost, s, m)
 	if err != nil {
 		return jsonrpc.Message{}, err
@@ -102,7 +102,7 @@ func (r *remote) ask(ctx context.Context, s *link, m jsonrpc.Message, say sink) 
 	return r.receive(s, resp, say)
 }
 
-func (r *remote) greet(ctx context.Context, hello jsonrpc.Message, say sink) (*link, jsonrpc.Message, error) {
+func (r *remote) initialize(ctx context.Context, hello jsonrpc.Message, say sink) (*session, jsonrpc.Message, error) {
 	resp, err := r.send(ctx, http.MethodPost, nil, hello)
 	if err != nil {
 		return nil, jsonrpc.Message{}, err
@@ -113,11 +113,11 @@ func (r *remote) greet(ctx context.Context, hello jsonrpc.Message, say sink) (*l
 		Version string `json:"protocolVersion"`
 	}
 	_ = json.Unmarshal(answer.Result, &result) // an error has no result
-	s := &link{id: resp.Header.Get(mcp.HeaderSessionID), version: result.Version, gone: make(chan struct{})}
+	s := &session{id: resp.Header.Get(mcp.HeaderSessionID), version: result.Version, gone: make(chan struct{})}
 	return s, answer, err
 }
 
-func (r *remote) listen(ctx context.Context, s *link, say sink) error {
+func (r *remote) listen(ctx context.Context, s *session, say sink) error {
 	if s.id == "" {
 		return errNoStream
 	}
@@ -136,8 +136,8 @@ func (r *remote) listen(ctx context.Context, s *link, say sink) error {
 	return err
 }
 
-// tell sends what has no answer.
-func (r *remote) tell(ctx context.Context, s *link, m jsonrpc.Message) error {
+// notify sends what has no answer.
+func (r *remote) notify(ctx context.Context, s *session, m jsonrpc.Message) error {
 	resp, err := r.send(ctx, http.MethodPost, s, m)
 	if err != nil {
 		return err
@@ -151,7 +151,7 @@ func (r *remote) tell(ctx context.Context, s *link, m jsonrpc.Message) error {
 }
 
 // send sends one request.
-func (r *remote) send(ctx context.Context, method string, s *link, m jsonrpc.Message) (*http.Response, error) {
+func (r *remote) send(ctx context.Context, method string, s *session, m jsonrpc.Message) (*http.Response, error) {
 	sent := false
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent = true }}
 	req, err := http.NewRequestWithContext(httptrace.WithClientTrace(ctx, trace), method, r.URL, bytes.NewReader(m.Raw))
@@ -170,7 +170,7 @@ func (r *remote) send(ctx context.Context, method string, s *link, m jsonrpc.Mes
 }
 
 // address writes the headers of a request.
-func (r *remote) address(req *http.Request, s *link, m jsonrpc.Message) {
+func (r *remote) address(req *http.Request, s *session, m jsonrpc.Message) {
 	for name, values := range r.Target.Header {
 		req.Header[name] = values
 	}
@@ -199,7 +199,7 @@ func (r *remote) address(req *http.Request, s *link, m jsonrpc.Message) {
 
 // receive reads the answer to a request. What the server says before goes
 // to say.
-func (r *remote) receive(s *link, resp *http.Response, say sink) (jsonrpc.Message, error) {
+func (r *remote) receive(s *session, resp *http.Response, say sink) (jsonrpc.Message, error) {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	switch {
 	case kind == "text/event-stream" && resp.StatusCode == http.StatusOK:
@@ -214,7 +214,7 @@ func (r *remote) receive(s *link, resp *http.Response, say sink) (jsonrpc.Messag
 }
 
 // document reads an answer that is no stream.
-func (r *remote) document(s *link, resp *http.Response) (jsonrpc.Message, error) {
+func (r *remote) document(s *session, resp *http.Response) (jsonrpc.Message, error) {
 	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
 		return jsonrpc.Message{}, fmt.Errorf("%w: %s: %w", errLost, r.Name, rules.Cause(err))
@@ -293,7 +293,7 @@ type outcome struct {
 func (o *outcome) Unwrap() []error { return []error{o.kind, o.error} }
 
 // refusal says why a server did not take a request.
-func (r *remote) refusal(s *link, resp *http.Response) error {
+func (r *remote) refusal(s *session, resp *http.Response) error {
 	said := sentence(resp)
 	final := func(format string, args ...any) error { return rules.Errorf(rules.Unavailable, format, args...) }
 	switch status := resp.StatusCode; {

@@ -13,8 +13,8 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// shakeTime is how long a handshake, and what has no answer, may take.
-const shakeTime = 15 * time.Second
+// handshakeTimeout is how long a handshake, and what has no answer, may take.
+const handshakeTimeout = 15 * time.Second
 
 // What can become of a request that got no answer. An error that is none of
 // these is final.
@@ -32,25 +32,25 @@ func again(err error) bool { return errors.Is(err, errAgain) || errors.Is(err, e
 // sink takes what a server says before an answer, or by itself.
 type sink func(jsonrpc.Message)
 
-// carrier brings messages to one server, in the session s; nil is none, for the
+// transport brings messages to one server, in the session s; nil is none, for the
 // protocol without.
-type carrier interface {
-	// greet begins a session with a handshake.
-	greet(ctx context.Context, hello jsonrpc.Message, say sink) (*link, jsonrpc.Message, error)
-	// ask brings a request and returns the answer.
-	ask(ctx context.Context, s *link, m jsonrpc.Message, say sink) (jsonrpc.Message, error)
-	// tell brings what has no answer.
-	tell(ctx context.Context, s *link, m jsonrpc.Message) error
+type transport interface {
+	// initialize begins a session with a handshake.
+	initialize(ctx context.Context, hello jsonrpc.Message, say sink) (*session, jsonrpc.Message, error)
+	// request brings a request and returns the answer.
+	request(ctx context.Context, s *session, m jsonrpc.Message, say sink) (jsonrpc.Message, error)
+	// notify brings what has no answer.
+	notify(ctx context.Context, s *session, m jsonrpc.Message) error
 	// listen hands on what the server says by itself until it says no more.
-	listen(ctx context.Context, s *link, say sink) error
-	// leave tells the server that the session is over.
-	leave(s *link)
-	// there reports whether the server can be reached.
-	there(ctx context.Context) bool
+	listen(ctx context.Context, s *session, say sink) error
+	// close tells the server that the session is over.
+	close(s *session)
+	// reachable reports whether the server can be reached.
+	reachable(ctx context.Context) bool
 }
 
-// link is a session of the client at one server.
-type link struct {
+// session is the client's at one server.
+type session struct {
 	id, version string  // of one over HTTP
 	here        Session // of one in this process
 	confirm     sync.Once
@@ -59,7 +59,7 @@ type link struct {
 }
 
 // end ends the session on this side.
-func (s *link) end() {
+func (s *session) end() {
 	s.once.Do(func() {
 		close(s.gone)
 		if s.here != nil {
@@ -71,29 +71,29 @@ func (s *link) end() {
 // upstream is a server with the client's session there.
 type upstream struct {
 	name string
-	carrier
+	transport
 
 	opening sync.Mutex // held while hands are shaken
 	mu      sync.Mutex
-	session *link
+	session *session
 }
 
 func newUpstream(t Target, log *slog.Logger) *upstream {
 	if t.Connect != nil {
-		return &upstream{name: t.Name, carrier: local{t}}
+		return &upstream{name: t.Name, transport: local{t}}
 	}
-	return &upstream{name: t.Name, carrier: newRemote(t, log)}
+	return &upstream{name: t.Name, transport: newRemote(t, log)}
 }
 
 // present is the client's session, nil for none.
-func (u *upstream) present() *link {
+func (u *upstream) present() *session {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.session
 }
 
 // forget ends the session here, if it is still s; nil is any.
-func (u *upstream) forget(s *link) *link {
+func (u *upstream) forget(s *session) *session {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	was := u.session
@@ -108,13 +108,13 @@ func (u *upstream) forget(s *link) *link {
 // end ends the session here and tells the server.
 func (u *upstream) end() {
 	if s := u.forget(nil); s != nil {
-		u.leave(s)
+		u.close(s)
 	}
 }
 
 // keep makes s the client's session, unless ctx has ended: who ends a session
 // when the bridge ends finds it here, or it is ended at once.
-func (u *upstream) keep(ctx context.Context, s *link) error {
+func (u *upstream) keep(ctx context.Context, s *session) error {
 	u.mu.Lock()
 	err := ctx.Err()
 	if err == nil {
@@ -123,26 +123,26 @@ func (u *upstream) keep(ctx context.Context, s *link) error {
 	u.mu.Unlock()
 	if err != nil {
 		s.end()
-		u.leave(s)
+		u.close(s)
 	}
 	return err
 }
 
-// bring brings a request to the server and returns the answer.
-func (u *upstream) bring(ctx context.Context, b *Bridge, c *call) (jsonrpc.Message, error) {
-	var s *link
+// forward brings a request to the server and returns the answer.
+func (u *upstream) forward(ctx context.Context, b *Bridge, c *call) (jsonrpc.Message, error) {
+	var s *session
 	if c.Version == "" {
 		var err error
-		greets := c.Method == string(mcp.MethodInitialize)
+		initializes := c.Method == string(mcp.MethodInitialize)
 		var hello jsonrpc.Message
-		if s, hello, err = u.shake(ctx, b, greets); err != nil || greets {
+		if s, hello, err = u.ensureSession(ctx, b, initializes); err != nil || initializes {
 			return hello, err
 		}
 	}
 	reached := sync.OnceFunc(func() { b.reached(u) })
-	answer, err := u.ask(ctx, s, c.Message, func(m jsonrpc.Message) {
+	answer, err := u.request(ctx, s, c.Message, func(m jsonrpc.Message) {
 		reached()
-		b.pass(ctx, u, s, c, m)
+		b.relay(ctx, u, s, c, m)
 	})
 	switch {
 	case err == nil:
@@ -150,15 +150,15 @@ func (u *upstream) bring(ctx context.Context, b *Bridge, c *call) (jsonrpc.Messa
 	case errors.Is(err, errForgotten):
 		u.forget(s)
 	case errors.Is(err, errLost):
-		b.withdraw("the call has ended", func(q inquiry) bool { return q.call == c })
+		b.withdraw("the call has ended", func(q serverRequest) bool { return q.call == c })
 	}
 	return answer, err
 }
 
-// shake returns the client's session, which it begins if there is none, and
+// ensureSession returns the client's session, which it begins if there is none, and
 // the server's answer to the handshake. Anew, it ends the one before, which may
 // have begun since the client asked for the handshake.
-func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, jsonrpc.Message, error) {
+func (u *upstream) ensureSession(ctx context.Context, b *Bridge, anew bool) (*session, jsonrpc.Message, error) {
 	u.opening.Lock()
 	defer u.opening.Unlock()
 	if anew {
@@ -166,12 +166,12 @@ func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, json
 	} else if s := u.present(); s != nil {
 		return s, jsonrpc.Message{}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, shakeTime)
+	ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
 	defer cancel()
 	b.mu.Lock()
-	hello, ready, standing := b.hello, b.ready, b.standing
+	hello, ready, replayed := b.hello, b.ready, b.replayed
 	b.mu.Unlock()
-	s, answer, err := u.greet(ctx, hello, func(m jsonrpc.Message) { b.pass(ctx, u, nil, nil, m) })
+	s, answer, err := u.initialize(ctx, hello, func(m jsonrpc.Message) { b.relay(ctx, u, nil, nil, m) })
 	if err != nil || len(answer.Error) > 0 && anew {
 		return nil, answer, err
 	}
@@ -185,8 +185,8 @@ func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, json
 	if !anew && ready {
 		u.confirm(ctx, b, s)
 	}
-	for _, m := range standing {
-		if err := u.tell(ctx, s, m); err != nil {
+	for _, m := range replayed {
+		if err := u.notify(ctx, s, m); err != nil {
 			b.log.Info("a subscription was not repeated", "method", m.Method, "error", err)
 		}
 	}
@@ -194,15 +194,15 @@ func (u *upstream) shake(ctx context.Context, b *Bridge, anew bool) (*link, json
 }
 
 // confirm ends the handshake and listens to what the server says by itself.
-func (u *upstream) confirm(ctx context.Context, b *Bridge, s *link) {
+func (u *upstream) confirm(ctx context.Context, b *Bridge, s *session) {
 	s.confirm.Do(func() {
-		b.tell(ctx, u, s, jsonrpc.Notification(string(mcp.MethodNotificationInitialized), struct{}{}))
-		b.spawned.Go(func() { u.hear(context.WithoutCancel(ctx), b, s) })
+		b.notifyServer(ctx, u, s, jsonrpc.Notification(string(mcp.MethodNotificationInitialized), struct{}{}))
+		b.spawned.Go(func() { u.receiveEvents(context.WithoutCancel(ctx), b, s) })
 	})
 }
 
-// hear passes on what the server says by itself until the session ends.
-func (u *upstream) hear(ctx context.Context, b *Bridge, s *link) {
+// receiveEvents passes on what the server says by itself until the session ends.
+func (u *upstream) receiveEvents(ctx context.Context, b *Bridge, s *session) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	b.spawned.Go(func() {
@@ -213,13 +213,13 @@ func (u *upstream) hear(ctx context.Context, b *Bridge, s *link) {
 		}
 	})
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
-		err := u.listen(ctx, s, func(m jsonrpc.Message) { b.pass(ctx, u, s, nil, m) })
+		err := u.listen(ctx, s, func(m jsonrpc.Message) { b.relay(ctx, u, s, nil, m) })
 		switch {
 		case ctx.Err() != nil || errors.Is(err, errNoStream):
 			return
 		case errors.Is(err, errUnreached) || again(err):
 			u.forget(s)
-			b.withdraw("the server has ended", func(q inquiry) bool { return q.session == s })
+			b.withdraw("the server has ended", func(q serverRequest) bool { return q.session == s })
 			return
 		}
 		if !sleep(ctx, pause) {

@@ -86,7 +86,7 @@ func TestASessionOfAnEarlyRequestEnds(t *testing.T) {
 	unused, _ := script(nil)
 	b := NewBridge([]Target{target, unused}, Options{})
 	// The client's handshake ends this one last.
-	b.upstreams[1].session = &link{here: other, gone: make(chan struct{})}
+	b.upstreams[1].session = &session{here: other, gone: make(chan struct{})}
 	in, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() { done <- b.Run(context.WithoutCancel(t.Context()), in, io.Discard) }()
@@ -121,7 +121,7 @@ func TestAHandshakeAnewEndsTheSessionBefore(t *testing.T) {
 	b := NewBridge([]Target{target}, Options{})
 	u := b.upstreams[0]
 	for _, anew := range []bool{false, true, true} {
-		if _, _, err := u.shake(t.Context(), b, anew); err != nil {
+		if _, _, err := u.ensureSession(t.Context(), b, anew); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -134,14 +134,14 @@ func TestAHandshakeAnewEndsTheSessionBefore(t *testing.T) {
 	b.spawned.Wait()
 }
 
-// meanwhile is a carrier to which something happens right after a handshake.
+// meanwhile is a transport to which something happens right after a handshake.
 type meanwhile struct {
-	carrier
+	transport
 	happens func()
 }
 
-func (m meanwhile) greet(ctx context.Context, hello jsonrpc.Message, say sink) (*link, jsonrpc.Message, error) {
-	s, answer, err := m.carrier.greet(ctx, hello, say)
+func (m meanwhile) initialize(ctx context.Context, hello jsonrpc.Message, say sink) (*session, jsonrpc.Message, error) {
+	s, answer, err := m.transport.initialize(ctx, hello, say)
 	m.happens()
 	return s, answer, err
 }
@@ -153,8 +153,8 @@ func TestASessionThatBeginsAfterTheEndIsEnded(t *testing.T) {
 	b := NewBridge([]Target{target}, Options{})
 	u := b.upstreams[0]
 	ctx, cancel := context.WithCancel(t.Context())
-	u.carrier = meanwhile{u.carrier, func() { cancel(); u.end() }}
-	if _, _, err := u.shake(ctx, b, false); !errors.Is(err, context.Canceled) {
+	u.transport = meanwhile{u.transport, func() { cancel(); u.end() }}
+	if _, _, err := u.ensureSession(ctx, b, false); !errors.Is(err, context.Canceled) {
 		t.Errorf("shook hands with %v", err)
 	}
 	if begun()[0].open() || u.present() != nil {
@@ -188,7 +188,7 @@ func TestACancelledCallTakesBackOnlyItsOwnQuestion(t *testing.T) {
 				c, ctx := b.open(t.Context(), message(t, `{"jsonrpc":"2.0","id":`+id+`,"method":"tools/call","params":{`+meta+`}}`))
 				done = make(chan error, 1)
 				go func() {
-					_, err := u.bring(ctx, b, c)
+					_, err := u.forward(ctx, b, c)
 					done <- err
 				}()
 				<-asked
@@ -200,8 +200,8 @@ func TestACancelledCallTakesBackOnlyItsOwnQuestion(t *testing.T) {
 			if err := <-cancelled; !errors.Is(err, errLost) {
 				t.Errorf("the cancelled call ended with %v", err)
 			}
-			b.reply(t.Context(), message(t, `{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`))
-			b.reply(t.Context(), message(t, `{"jsonrpc":"2.0","id":2,"result":{"action":"accept"}}`)) // too late
+			b.answerServer(t.Context(), message(t, `{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`))
+			b.answerServer(t.Context(), message(t, `{"jsonrpc":"2.0","id":2,"result":{"action":"accept"}}`)) // too late
 			stop()
 			<-stopped
 			u.end()

@@ -11,10 +11,10 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// service is a channel's URL, read: it dresses messages for the targets that
+// service is a channel's URL, read: it renders messages for the targets that
 // the URL names.
 type service interface {
-	dress(m notify.Message) []parcel
+	render(m notify.Message) []delivery
 }
 
 // address is a channel's URL with its query read.

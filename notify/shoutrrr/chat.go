@@ -22,12 +22,12 @@ type chat struct {
 	style  style
 }
 
-func (c chat) dress(m notify.Message) []parcel {
+func (c chat) render(m notify.Message) []delivery {
 	content := map[string]any{"text": c.style.body(titled(tame(m)))}
 	for key, value := range c.common {
 		content[key] = value
 	}
-	return []parcel{post{url: c.url, body: asJSON(content), read: notHTML}}
+	return []delivery{post{url: c.url, body: asJSON(content), read: notHTML}}
 }
 
 var (
@@ -145,12 +145,12 @@ func readZulip(a address) (service, error) {
 	return z, nil
 }
 
-func (z zulipBot) dress(m notify.Message) []parcel {
+func (z zulipBot) render(m notify.Message) []delivery {
 	topic := cmp.Or(fitRunes(cmp.Or(z.Topic, m.Title), 60), "tocsin")
 	text := zulipText.body(titled(tame(m)))
 	form := url.Values{"type": {"stream"}, "to": {z.Stream}, "topic": {topic}, "content": {text}}
 	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(z.BotMail+":"+z.BotKey))
-	return []parcel{post{
+	return []delivery{post{
 		url: z.url, header: map[string]string{"Authorization": auth}, contentType: "application/x-www-form-urlencoded",
 		body: form.Encode(), read: zulipTook,
 	}}

@@ -27,7 +27,7 @@ func (s *Sender) Chats(ctx context.Context, token rules.Secret) ([]notify.Chat, 
 	if err != nil {
 		return nil, rules.FieldErrorf("token", "cannot be a part of an address; copy it again")
 	}
-	resp, err := s.carrier.RoundTrip(req)
+	resp, err := s.transport.RoundTrip(req)
 	if err != nil { // it names the address
 		return nil, rules.Errorf(rules.Unavailable, "Telegram was not reached (%s); "+
 			"is this machine on the internet?", classOf(err, "refused"))

@@ -53,7 +53,7 @@ func hookDiscord(a address) (service, error) {
 // embedLimit is what Discord allows all texts of a message's embeds together.
 const embedLimit = 6000
 
-func (d discordWebhook) dress(m notify.Message) []parcel {
+func (d discordWebhook) render(m notify.Message) []delivery {
 	m = tame(m)
 	room := embedLimit - 100 // for the footer
 	cut := func(s string, limit int) string {
@@ -89,7 +89,7 @@ func (d discordWebhook) dress(m notify.Message) []parcel {
 	if !m.At.IsZero() {
 		embed["timestamp"] = m.At.UTC().Format(time.RFC3339)
 	}
-	return []parcel{post{url: d.url, read: discordTook, body: asJSON(d.content(embed))}}
+	return []delivery{post{url: d.url, read: discordTook, body: asJSON(d.content(embed))}}
 }
 
 // discordGraph draws a field in letters of one width.

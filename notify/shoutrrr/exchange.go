@@ -46,17 +46,17 @@ func (s *Sender) trusting(t rules.Trust) (*Sender, bool) {
 		carrier.Proxy = http.ProxyURL(proxy)
 	}
 	out := *s
-	out.carrier, out.tls = carrier, config
+	out.transport, out.tls = carrier, config
 	return &out, true
 }
 
 // exchange carries one request under its own context and reads the answer. A
 // redirect is an answer: to follow it would hand the credential to somebody else.
 func (s *Sender) exchange(req *http.Request) reply {
-	var way crossing
-	resp, err := s.carrier.RoundTrip(req.WithContext(way.watch(req.Context())))
+	var sent inFlight
+	resp, err := s.transport.RoundTrip(req.WithContext(sent.watch(req.Context())))
 	if err != nil {
-		return reply{err: err, left: way.left()}
+		return reply{err: err, left: sent.left()}
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
 	_ = resp.Body.Close() // what was read counts, and err says if it was cut short

@@ -107,7 +107,7 @@ func hookWebhook(a address, props bool) (webhook, error) {
 // not Idempotency-Key, which would let net/http send a request twice by itself.
 const messageHeader = "X-Message-Id"
 
-func (w webhook) dress(m notify.Message) []parcel {
+func (w webhook) render(m notify.Message) []delivery {
 	header := map[string]string{}
 	if m.ID != "" {
 		header[messageHeader] = m.ID
@@ -123,7 +123,7 @@ func (w webhook) dress(m notify.Message) []parcel {
 	} else {
 		p.body = asJSON(w.content(m))
 	}
-	return []parcel{p}
+	return []delivery{p}
 }
 
 // webhookLimit is far more than a message has, and less than servers refuse.

@@ -38,7 +38,7 @@ func tapped(m notify.Message) string {
 	return m.Link
 }
 
-func (g gotifyApp) dress(m notify.Message) []parcel {
+func (g gotifyApp) render(m notify.Message) []delivery {
 	priority := cmp.Or(g.Priority, []int{3, 3, 5, 8, 10}[urgency(m)])
 	extras := map[string]any{"client::display": map[string]any{"contentType": "text/plain"}}
 	if click := tapped(m); click != "" {
@@ -52,5 +52,5 @@ func (g gotifyApp) dress(m notify.Message) []parcel {
 	content := map[string]any{"title": fitBytes(m.Title, 500), "message": body, "priority": priority, "extras": extras}
 	to := url.URL{Scheme: scheme(g.DisableTLS), Host: g.Host, Path: path.Join("/", g.Path, "message")}
 	header := map[string]string{"X-Gotify-Key": g.Token}
-	return []parcel{post{url: to.String(), header: header, body: asJSON(content), read: notHTML}}
+	return []delivery{post{url: to.String(), header: header, body: asJSON(content), read: notHTML}}
 }

@@ -56,7 +56,7 @@ var (
 	}()
 )
 
-func (x matrixAccount) dress(m notify.Message) []parcel {
+func (x matrixAccount) render(m notify.Message) []delivery {
 	m = titled(tame(m))
 	body := asJSON(map[string]any{
 		"msgtype": "m.text", "body": matrixPlain.body(m),
@@ -65,15 +65,15 @@ func (x matrixAccount) dress(m notify.Message) []parcel {
 	})
 	transaction := url.PathEscape(cmp.Or(m.ID, rand.Text()))
 	rooms := scheme(x.DisableTLS) + "://" + x.Host + "/_matrix/client/v3/rooms/"
-	var parcels []parcel
+	var deliveries []delivery
 	for _, room := range x.Rooms {
 		to := rooms + url.PathEscape(room) + "/send/m.room.message/" + transaction
-		parcels = append(parcels, post{
+		deliveries = append(deliveries, post{
 			to: room, method: "PUT", url: to, body: body, read: matrixTook,
 			header: map[string]string{"Authorization": "Bearer " + x.Password},
 		})
 	}
-	return parcels
+	return deliveries
 }
 
 // matrixTook wants the id of the event that was made.

@@ -86,7 +86,7 @@ func ntfyButtons(actions []notify.Action) string {
 	return strings.Join(buttons, "; ")
 }
 
-func (n ntfyTopic) dress(m notify.Message) []parcel {
+func (n ntfyTopic) render(m notify.Message) []delivery {
 	header := map[string]string{
 		"Authorization": n.authorization,
 		"Attach":        n.Attach, "Delay": n.Delay, "Email": n.Email, "Filename": n.Filename, "Icon": n.Icon,
@@ -111,7 +111,7 @@ func (n ntfyTopic) dress(m notify.Message) []parcel {
 	if body == "" {
 		body = fitBytes(m.Title, 4000)
 	}
-	return []parcel{post{
+	return []delivery{post{
 		url: n.GetAPIURL(), header: header, contentType: "text/plain; charset=utf-8", body: body, read: notHTML,
 	}}
 }

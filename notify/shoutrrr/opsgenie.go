@@ -60,7 +60,7 @@ type opsgenieAlert struct {
 	VisibleTo   []opsgenie.Entity `json:"visibleTo,omitempty"`
 }
 
-func (o opsgenieAPI) dress(m notify.Message) []parcel {
+func (o opsgenieAPI) render(m notify.Message) []delivery {
 	priority := []string{"P5", "P4", "P3", "P2", "P1"}[urgency(m)]
 	m = tame(m)
 	alert := opsgenieAlert{
@@ -71,5 +71,5 @@ func (o opsgenieAPI) dress(m notify.Message) []parcel {
 		Tags: o.Tags, Actions: o.Actions, Details: o.Details, VisibleTo: o.VisibleTo,
 	}
 	header := map[string]string{"Authorization": "GenieKey " + o.APIKey}
-	return []parcel{post{url: o.url, header: header, body: asJSON(alert), read: notHTML}}
+	return []delivery{post{url: o.url, header: header, body: asJSON(alert), read: notHTML}}
 }

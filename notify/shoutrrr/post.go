@@ -71,12 +71,12 @@ const longID, shownOfID = 16, 4
 func (p post) host() string {
 	u, err := url.Parse(p.url)
 	if err != nil {
-		return "" // carry refuses it
+		return "" // send refuses it
 	}
 	return u.Host
 }
 
-func (p post) carry(ctx context.Context, s *Sender) rules.Outcome {
+func (p post) send(ctx context.Context, s *Sender) rules.Outcome {
 	req, err := http.NewRequestWithContext(ctx, cmp.Or(p.method, http.MethodPost), p.url, strings.NewReader(p.body))
 	if err != nil {
 		return dead("invalid", 0)

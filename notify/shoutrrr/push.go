@@ -37,7 +37,7 @@ func readBark(a address) (service, error) {
 // pushText suits the push services of Apple and Google, which carry 4 KB.
 var pushText = plain(2500, inBytes)
 
-func (b barkDevice) dress(m notify.Message) []parcel {
+func (b barkDevice) render(m notify.Message) []delivery {
 	content := map[string]any{"device_key": b.DeviceKey}
 	fill(content, map[string]string{
 		"sound": b.Sound, "icon": b.Icon, "group": b.Group, "url": b.URL, "category": b.Category, "copy": b.Copy,
@@ -55,7 +55,7 @@ func (b barkDevice) dress(m notify.Message) []parcel {
 	m = tame(m)
 	content["title"] = fitBytes(titled(m).Title, 250)
 	content["body"] = cmp.Or(pushText.body(m), fitBytes(m.Title, 2500))
-	return []parcel{post{url: b.GetAPIURL("push"), body: asJSON(content), read: barkTook}}
+	return []delivery{post{url: b.GetAPIURL("push"), body: asJSON(content), read: barkTook}}
 }
 
 func barkTook(body []byte) string {
@@ -85,8 +85,8 @@ func readJoin(a address) (service, error) {
 	return j, nil
 }
 
-func (j joinDevices) dress(m notify.Message) []parcel {
-	var parcels []parcel
+func (j joinDevices) render(m notify.Message) []delivery {
+	var deliveries []delivery
 	quiet := tame(m)
 	for i, device := range j.Devices {
 		q := url.Values{
@@ -101,9 +101,9 @@ func (j joinDevices) dress(m notify.Message) []parcel {
 			to, was = device, nil
 		}
 		api := "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode()
-		parcels = append(parcels, post{to: to, was: was, url: api, body: "{}", read: joinTook})
+		deliveries = append(deliveries, post{to: to, was: was, url: api, body: "{}", read: joinTook})
 	}
-	return parcels
+	return deliveries
 }
 
 func joinTook(body []byte) string {
@@ -148,8 +148,8 @@ func readPushbullet(a address) (service, error) {
 	return pushbulletAccount{token: a.Host, targets: targets}, nil
 }
 
-func (p pushbulletAccount) dress(m notify.Message) []parcel {
-	var parcels []parcel
+func (p pushbulletAccount) render(m notify.Message) []delivery {
+	var deliveries []delivery
 	m = tame(m)
 	for i, to := range p.targets {
 		content := map[string]any{"type": "note", "title": fitBytes(titled(m).Title, 250), "body": pushText.body(m)}
@@ -166,10 +166,10 @@ func (p pushbulletAccount) dress(m notify.Message) []parcel {
 		if m.ID != "" {
 			content["guid"] = m.ID // it knows what comes again by this
 		}
-		parcels = append(parcels, post{
+		deliveries = append(deliveries, post{
 			to: name, was: was, url: "https://api.pushbullet.com/v2/pushes", header: map[string]string{"Access-Token": p.token},
 			body: asJSON(content), read: notHTML,
 		})
 	}
-	return parcels
+	return deliveries
 }

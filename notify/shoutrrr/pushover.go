@@ -64,7 +64,7 @@ func (p pushoverApp) priority(m notify.Message) int {
 
 var pushoverText = plain(1024, inBytes)
 
-func (p pushoverApp) dress(m notify.Message) []parcel {
+func (p pushoverApp) render(m notify.Message) []delivery {
 	priority := p.priority(m)
 	content := map[string]any{"token": p.Token, "priority": priority}
 	if url, title := pushoverLink(&m); url != "" {
@@ -81,15 +81,15 @@ func (p pushoverApp) dress(m notify.Message) []parcel {
 		content["timestamp"] = m.At.Unix()
 	}
 	api := url.URL{Scheme: "https", Host: "api.pushover.net", Path: "/1/messages.json"}
-	var parcels []parcel
+	var deliveries []delivery
 	for i, user := range p.users {
 		content["user"] = user
-		parcels = append(parcels, post{
+		deliveries = append(deliveries, post{
 			to: masked("user", user), was: formerly("user", p.users, i),
 			url: api.String(), body: asJSON(content), read: pushoverTook,
 		})
 	}
-	return parcels
+	return deliveries
 }
 
 // pushoverLink takes out of m the one link that has a place of its own: to

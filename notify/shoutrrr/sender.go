@@ -29,12 +29,12 @@ type Options struct {
 	Transport   http.RoundTripper // carries the requests; one of its own if nil
 }
 
-// Sender delivers messages to every service that it has a dress for.
+// Sender delivers messages to every service that it has a rendering for.
 type Sender struct {
-	timeout time.Duration
-	slots   *slots
-	carrier http.RoundTripper
-	tls     *tls.Config // of mail; nil is the machine's own
+	timeout   time.Duration
+	slots     *slots
+	transport http.RoundTripper
+	tls       *tls.Config // of mail; nil is the machine's own
 }
 
 // New returns a Sender.
@@ -43,9 +43,9 @@ func New(o Options) *Sender {
 		o.Transport = newTransport()
 	}
 	return &Sender{
-		timeout: cmp.Or(o.Timeout, time.Minute),
-		slots:   newSlots(cmp.Or(o.MaxInFlight, 100)),
-		carrier: o.Transport,
+		timeout:   cmp.Or(o.Timeout, time.Minute),
+		slots:     newSlots(cmp.Or(o.MaxInFlight, 100)),
+		transport: o.Transport,
 	}
 }
 
@@ -67,9 +67,9 @@ func (s *Sender) Targets(url rules.Secret) (names []string) {
 	if err != nil {
 		return []string{""}
 	}
-	for _, p := range service.dress(notify.Message{}) {
-		if !slices.Contains(names, p.target()) {
-			names = append(names, p.target())
+	for _, d := range service.render(notify.Message{}) {
+		if !slices.Contains(names, d.target()) {
+			names = append(names, d.target())
 		}
 	}
 	return names
@@ -88,9 +88,9 @@ func (s *Sender) Renamed(url rules.Secret, name string) (now string) {
 		return name
 	}
 	var had []string
-	for _, p := range service.dress(notify.Message{}) {
-		if slices.Contains(p.formerly(), name) && !slices.Contains(had, p.target()) {
-			had = append(had, p.target())
+	for _, d := range service.render(notify.Message{}) {
+		if slices.Contains(d.formerly(), name) && !slices.Contains(had, d.target()) {
+			had = append(had, d.target())
 		}
 	}
 	if len(had) != 1 {
@@ -111,9 +111,9 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if err != nil {
 		return dead("invalid", 0)
 	}
-	parcels := service.dress(tidy(m))
-	only := len(parcels) == 1 && c.Target == ""
-	i := slices.IndexFunc(parcels, func(p parcel) bool { return only || p.target() == c.Target })
+	deliveries := service.render(tidy(m))
+	only := len(deliveries) == 1 && c.Target == ""
+	i := slices.IndexFunc(deliveries, func(d delivery) bool { return only || d.target() == c.Target })
 	if i < 0 {
 		return owed("invalid", 0, 0)
 	}
@@ -121,11 +121,11 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if !ok {
 		return owed("tls_files", 0, 0)
 	}
-	return with.carry(ctx, cmp.Or(c.Timeout, s.timeout), parcels[i])
+	return with.deliver(ctx, cmp.Or(c.Timeout, s.timeout), deliveries[i])
 }
 
-// parcel is a message dressed for one target.
-type parcel interface {
+// delivery is a message rendered for one target.
+type delivery interface {
 	// target names the receiver among those of its channel; see
 	// notify.Sender.
 	target() string
@@ -133,24 +133,24 @@ type parcel interface {
 	formerly() []string
 	// host names the server that takes it, with the port.
 	host() string
-	// carry delivers the parcel and says what became of it.
-	carry(ctx context.Context, s *Sender) rules.Outcome
+	// send makes the delivery and says what became of it.
+	send(ctx context.Context, s *Sender) rules.Outcome
 }
 
-// carry bounds one parcel in time, once its service has a slot for it, and turns
-// a panic into an outcome.
-func (s *Sender) carry(ctx context.Context, timeout time.Duration, p parcel) (out rules.Outcome) {
+// deliver bounds one delivery in time, once its service has a slot for it, and
+// turns a panic into an outcome.
+func (s *Sender) deliver(ctx context.Context, timeout time.Duration, d delivery) (out rules.Outcome) {
 	defer func() {
 		if recover() != nil {
 			out = dead("panic", 0)
 		}
 	}()
-	leave, ok := s.slots.enter(ctx, p.host())
+	leave, ok := s.slots.enter(ctx, d.host())
 	if !ok {
 		return owed("timeout", 0, 0)
 	}
 	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return p.carry(ctx, s)
+	return d.send(ctx, s)
 }

@@ -62,7 +62,7 @@ func hookSlack(a address) (service, error) {
 	return slackChannel{url: a.hook().String()}, nil
 }
 
-func (s slackChannel) dress(m notify.Message) []parcel {
+func (s slackChannel) render(m notify.Message) []delivery {
 	content := map[string]any{
 		"unfurl_links": false, "unfurl_media": false,
 		"attachments": []any{map[string]any{
@@ -80,7 +80,7 @@ func (s slackChannel) dress(m notify.Message) []parcel {
 		p.contentType = "application/json; charset=utf-8"
 		p.read = slackAnswered
 	}
-	return []parcel{p}
+	return []delivery{p}
 }
 
 // slackFallback is what a phone shows of the message before it is opened.

@@ -99,13 +99,13 @@ func mailAddress(text string) (string, error) {
 	return a.Address, nil
 }
 
-func (b mailbox) dress(m notify.Message) []parcel {
+func (b mailbox) render(m notify.Message) []delivery {
 	m = tame(m)
-	var parcels []parcel
+	var deliveries []delivery
 	for _, to := range b.to {
-		parcels = append(parcels, letter{box: b, to: to, message: m})
+		deliveries = append(deliveries, mailDelivery{box: b, to: to, message: m})
 	}
-	return parcels
+	return deliveries
 }
 
 // write makes a mail of m: plain text and HTML, in ASCII, with lines that every
@@ -182,21 +182,21 @@ func mailHTML(m notify.Message) string {
 	return out.String()
 }
 
-// letter is a mail to one recipient.
-type letter struct {
+// mailDelivery is a mail to one recipient.
+type mailDelivery struct {
 	box     mailbox
 	to      string
 	message notify.Message
 }
 
-func (l letter) target() string { return l.to }
+func (d mailDelivery) target() string { return d.to }
 
-func (l letter) formerly() []string { return nil }
+func (d mailDelivery) formerly() []string { return nil }
 
-func (l letter) host() string { return l.box.server.address() }
+func (d mailDelivery) host() string { return d.box.server.address() }
 
-func (l letter) carry(ctx context.Context, s *Sender) rules.Outcome {
-	server := l.box.server
+func (d mailDelivery) send(ctx context.Context, s *Sender) rules.Outcome {
+	server := d.box.server
 	server.tls = s.tls
-	return server.submit(ctx, l.box.write(l.to, l.message))
+	return server.submit(ctx, d.box.write(d.to, d.message))
 }

@@ -437,17 +437,17 @@ func TestMailSessions(t *testing.T) {
 			false, true,
 		},
 		{
-			"hangs after the letter", &postOffice{answers: map[string]string{"end": "hang"}}, "127.0.0.1", "", "",
+			"hangs after the mail", &postOffice{answers: map[string]string{"end": "hang"}}, "127.0.0.1", "", "",
 			rules.Outcome{State: rules.Owed, Unknown: true, Class: "timeout"},
 			false, true,
 		},
 		{
-			"reset before the letter", &postOffice{answers: map[string]string{"DATA": "reset"}}, "127.0.0.1", "", "",
+			"reset before the mail", &postOffice{answers: map[string]string{"DATA": "reset"}}, "127.0.0.1", "", "",
 			rules.Outcome{State: rules.Owed, Class: "refused"},
 			false, true,
 		},
 		{
-			"reset after the letter", &postOffice{answers: map[string]string{"end": "reset"}}, "127.0.0.1", "", "",
+			"reset after the mail", &postOffice{answers: map[string]string{"end": "reset"}}, "127.0.0.1", "", "",
 			rules.Outcome{State: rules.Owed, Unknown: true, Class: "server"},
 			false, true,
 		},

@@ -234,7 +234,7 @@ func TestEachRecipientOfAMailHasItsOwnOutcome(t *testing.T) {
 			},
 		},
 		{
-			"refused after the letter",
+			"refused after the mail",
 			map[string]string{"end": "554 spam"},
 			[]rules.Outcome{
 				{State: rules.Dead, Class: "rejected", Code: 554},

@@ -30,7 +30,7 @@ const cardLimit = 24 << 10
 // cardLines is how many lines of text a card shows at most.
 const cardLines = 60
 
-func (t teamsWorkflow) dress(m notify.Message) []parcel {
+func (t teamsWorkflow) render(m notify.Message) []delivery {
 	card := map[string]any{
 		"$schema": "http://adaptivecards.io/schemas/adaptive-card.json", "type": "AdaptiveCard", "version": "1.4",
 		"body": cardBody(tame(m)), "msteams": map[string]any{"width": "Full"},
@@ -41,7 +41,7 @@ func (t teamsWorkflow) dress(m notify.Message) []parcel {
 	content := map[string]any{"type": "message", "attachments": []any{map[string]any{
 		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil, "content": card,
 	}}}
-	return []parcel{post{url: t.url, body: asJSON(content), read: notHTML}}
+	return []delivery{post{url: t.url, body: asJSON(content), read: notHTML}}
 }
 
 func cardButtons(m notify.Message) (buttons []any) {

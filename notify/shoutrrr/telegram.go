@@ -79,9 +79,9 @@ func htmlLink(label, url string) string { return `<a href="` + attribute(url) + 
 // attribute escapes a link for an attribute of HTML.
 func attribute(url string) string { return fit(url, 1<<16, inBytes, escapeHTML("")) }
 
-func (t telegramBot) dress(m notify.Message) []parcel {
+func (t telegramBot) render(m notify.Message) []delivery {
 	text := telegramText.body(titled(tame(m)))
-	var parcels []parcel
+	var deliveries []delivery
 	for _, c := range t.chats {
 		chat, thread, _ := strings.Cut(c, ":")
 		content := map[string]any{
@@ -93,9 +93,9 @@ func (t telegramBot) dress(m notify.Message) []parcel {
 		if thread != "" {
 			content["message_thread_id"] = json.Number(thread)
 		}
-		parcels = append(parcels, post{to: c, url: t.url, body: asJSON(content), read: saysOK})
+		deliveries = append(deliveries, post{to: c, url: t.url, body: asJSON(content), read: saysOK})
 	}
-	return parcels
+	return deliveries
 }
 
 // saysOK wants {"ok": true}.

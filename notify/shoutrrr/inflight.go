@@ -13,7 +13,7 @@ import (
 // arrived, so that nothing is gained by waiting as long as for an answer.
 const dialTimeout = 10 * time.Second
 
-// dial makes the connections of which a crossing knows what was written.
+// dial makes the connections of which an inFlight knows what was written.
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
 	if err != nil {
@@ -36,16 +36,16 @@ func (c *counted) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// crossing watches whether any of one request leaves. That it was written says
+// inFlight watches whether any of one request leaves. That it was written says
 // little: it may have stayed in a buffer in front of a connection that is gone.
-type crossing struct {
+type inFlight struct {
 	wrote  atomic.Bool
 	conn   atomic.Pointer[counted]
 	before atomic.Int64 // what had left of the handshake
 }
 
 // watch returns the context for the request.
-func (c *crossing) watch(ctx context.Context) context.Context {
+func (c *inFlight) watch(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			conn := info.Conn
@@ -62,7 +62,7 @@ func (c *crossing) watch(ctx context.Context) context.Context {
 }
 
 // left reports whether a byte of the request may have left.
-func (c *crossing) left() bool {
+func (c *inFlight) left() bool {
 	if conn := c.conn.Load(); conn != nil {
 		return conn.written.Load() > c.before.Load()
 	}

@@ -10,62 +10,62 @@ import (
 	"github.com/9bikes/tocsin/app/jsonrpc"
 )
 
-// inquiry is a request of a server that the client has not answered yet.
-type inquiry struct {
+// serverRequest is a request of a server that the client has not answered yet.
+type serverRequest struct {
 	id      json.RawMessage // as the server gave it
 	method  string
 	at      *upstream
-	session *link
+	session *session
 	call    *call // during which it was asked, nil for none
 }
 
-// reply takes an answer of the client to the server that asked.
-func (b *Bridge) reply(ctx context.Context, m jsonrpc.Message) {
+// answerServer takes an answer of the client to the server that asked.
+func (b *Bridge) answerServer(ctx context.Context, m jsonrpc.Message) {
 	n, err := strconv.Atoi(string(m.ID))
 	b.mu.Lock()
-	q, ok := b.questions[n]
-	delete(b.questions, n)
+	q, ok := b.serverRequests[n]
+	delete(b.serverRequests, n)
 	b.mu.Unlock()
 	if err != nil || !ok {
 		return // the server that asked is gone
 	}
-	b.spawned.Go(func() { b.tell(ctx, q.at, q.session, m.WithID(q.id)) })
+	b.spawned.Go(func() { b.notifyServer(ctx, q.at, q.session, m.WithID(q.id)) })
 }
 
-// pass gives the client what a server says, by itself or before it answers c.
-func (b *Bridge) pass(ctx context.Context, u *upstream, s *link, c *call, m jsonrpc.Message) {
+// relay gives the client what a server says, by itself or before it answers c.
+func (b *Bridge) relay(ctx context.Context, u *upstream, s *session, c *call, m jsonrpc.Message) {
 	switch {
 	case m.Method == string(mcp.MethodNotificationCancelled):
 		b.write(b.translated(m, s))
 	case m.Method != "" && !m.Asks():
 		b.write(m)
 	case m.Method == string(mcp.MethodPing):
-		b.spawned.Go(func() { b.tell(ctx, u, s, jsonrpc.Success(m.ID, struct{}{})) })
+		b.spawned.Go(func() { b.notifyServer(ctx, u, s, jsonrpc.Success(m.ID, struct{}{})) })
 	case m.Asks():
-		b.inquire(ctx, inquiry{id: m.ID, method: m.Method, at: u, session: s, call: c}, m)
+		b.relayRequest(ctx, serverRequest{id: m.ID, method: m.Method, at: u, session: s, call: c}, m)
 	}
 }
 
-// inquire asks the client what a server wants to know, under a number of the
+// relayRequest asks the client what a server wants to know, under a number of the
 // bridge's own: servers that follow each other count from the same one.
-func (b *Bridge) inquire(ctx context.Context, q inquiry, m jsonrpc.Message) {
+func (b *Bridge) relayRequest(ctx context.Context, q serverRequest, m jsonrpc.Message) {
 	b.mu.Lock()
 	over := b.over
 	b.asked++
 	n := b.asked
 	if !over {
-		b.questions[n] = q
+		b.serverRequests[n] = q
 	}
 	b.mu.Unlock()
 	if over {
-		b.spawned.Go(func() { b.tell(ctx, q.at, q.session, q.unanswered()) })
+		b.spawned.Go(func() { b.notifyServer(ctx, q.at, q.session, q.unanswered()) })
 		return
 	}
 	b.write(m.WithID(strconv.AppendInt(nil, int64(n), 10)))
 }
 
 // unanswered is what a server is told when nobody is there to answer.
-func (q inquiry) unanswered() jsonrpc.Message {
+func (q serverRequest) unanswered() jsonrpc.Message {
 	if q.method == string(mcp.MethodElicitationCreate) {
 		return jsonrpc.Success(q.id, map[string]any{"action": "cancel"})
 	}
@@ -74,7 +74,7 @@ func (q inquiry) unanswered() jsonrpc.Message {
 
 // translated is the withdrawal of a question with the number that the client
 // knows.
-func (b *Bridge) translated(m jsonrpc.Message, s *link) jsonrpc.Message {
+func (b *Bridge) translated(m jsonrpc.Message, s *session) jsonrpc.Message {
 	var p struct {
 		ID json.RawMessage `json:"requestId"`
 	}
@@ -83,9 +83,9 @@ func (b *Bridge) translated(m jsonrpc.Message, s *link) jsonrpc.Message {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for n, q := range b.questions {
+	for n, q := range b.serverRequests {
 		if q.session == s && string(q.id) == string(p.ID) {
-			delete(b.questions, n)
+			delete(b.serverRequests, n)
 			known := jsonrpc.Replace(m.Params, "requestId", strconv.AppendInt(nil, int64(n), 10))
 			m.Raw = jsonrpc.Replace(m.Raw, "params", known)
 		}
@@ -94,13 +94,13 @@ func (b *Bridge) translated(m jsonrpc.Message, s *link) jsonrpc.Message {
 }
 
 // withdraw takes back the questions that wait for nothing any more.
-func (b *Bridge) withdraw(reason string, moot func(inquiry) bool) {
+func (b *Bridge) withdraw(reason string, moot func(serverRequest) bool) {
 	b.mu.Lock()
 	var gone []int
-	for n, q := range b.questions {
+	for n, q := range b.serverRequests {
 		if moot(q) {
 			gone = append(gone, n)
-			delete(b.questions, n)
+			delete(b.serverRequests, n)
 		}
 	}
 	b.mu.Unlock()
