@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -195,6 +196,7 @@ func (a *App) ReplaceCredential(ctx context.Context, by rules.Actor, name string
 		return rules.ChannelInfo{}, a.knownChannel(ctx, name)
 	}
 	c := list[i]
+	c.Settings.Moved = nil // that was the other one's
 	if err := a.checkSettings(ctx, name, kind, c.Settings); err != nil {
 		return rules.ChannelInfo{}, err
 	}
@@ -242,6 +244,20 @@ func (a *App) checkSettings(ctx context.Context, name, kind string, s notify.Set
 		err = noChannel("fallback", s.Fallback, known)
 	}
 	return err
+}
+
+// KeepMove keeps what the service of a channel calls a target from now on; false
+// where the channel stands in the config, which a person writes.
+func (a *App) KeepMove(ctx context.Context, channel string, m rules.Move) (kept bool) {
+	return a.ChangeChannel(ctx, channel, func(s *notify.Settings) error {
+		moved := maps.Clone(s.Moved)
+		if moved == nil {
+			moved = map[string]string{}
+		}
+		moved[m.From] = m.To
+		s.Moved = moved
+		return nil
+	}) == nil
 }
 
 // RemoveChannel deletes a stored channel.

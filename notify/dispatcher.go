@@ -54,6 +54,9 @@ type Options struct {
 	// Links are what can be done about the alerts of these notifications, which
 	// go to one channel, from where their message is read; nil is nothing.
 	Links func([]rules.Notification) []Action
+	// Moved keeps what the service of a channel calls a target from now on, and
+	// reports whether it is kept beyond this process; nil keeps nothing.
+	Moved func(ctx context.Context, channel string, m rules.Move) (kept bool)
 	// Told is called with each delivery that was tried.
 	Told func(channel string, m Message, o rules.Outcome)
 }
@@ -77,6 +80,9 @@ func NewDispatcher(outbox Outbox, sender Sender, channel func(string) (Channel, 
 	}
 	if o.Known == nil {
 		o.Known = func(context.Context, string) bool { return false }
+	}
+	if o.Moved == nil {
+		o.Moved = func(context.Context, string, rules.Move) bool { return false }
 	}
 	if o.Operators == nil {
 		o.Operators = func() []string { return nil }

@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,33 @@ func TestWhereThereIsNoOtherChannelAnotherTargetHears(t *testing.T) {
 				t.Errorf("who fails is told of others who fail:\n%s", s.heard())
 			}
 		})
+}
+
+// TestAChatThatHasMovedIsKeptAndTold, of itself where there is no other channel.
+func TestAChatThatHasMovedIsKeptAndTold(t *testing.T) {
+	moved := rules.Outcome{State: rules.Sent, Code: 200, Moved: rules.Move{From: "-123", To: "-1007"}}
+	for to, kept := range map[string]bool{"pager": true, "phone": false} {
+		var got []string
+		o := notify.Options{
+			Operators: func() []string { return []string{to} },
+			Moved: func(_ context.Context, channel string, m rules.Move) bool {
+				got = append(got, channel+" "+m.From+" "+m.To)
+				return kept
+			},
+		}
+		dispatchBy(t, o, map[string][]rules.Outcome{"phone": {moved}}, func(b *box, s *service) {
+			b.owe(on("phone", "one"))
+			after(time.Minute)
+			wantTimes(t, s, map[string]int{"phone one": 1, to + " Channel phone: a chat has moved": 1})
+			want(t, "kept", strings.Join(got, ","), "phone -123 -1007")
+			for _, n := range b.held(to) {
+				if n.AlertID == "" && (!strings.Contains(n.Facts.Text, "its number is -1007") ||
+					strings.Contains(n.Facts.Text, "write -1007") == kept) {
+					t.Errorf("the operators read %q", n.Facts.Text)
+				}
+			}
+		})
+	}
 }
 
 // TestATargetThatIsGoneFailsNoMore, or the heartbeat would stop for ever.

@@ -22,6 +22,7 @@ type Channel struct {
 	// right.
 	Timeout time.Duration
 	Trust   rules.Trust
+	Moved   map[string]string // what targets are called at the service, where not as in the URL
 }
 
 // Tone says what a message brings, for colours and priorities.

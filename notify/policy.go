@@ -33,6 +33,8 @@ type Settings struct {
 	CertFile           string `json:"cert_file,omitempty"`
 	KeyFile            string `json:"key_file,omitempty"`
 	Proxy              string `json:"proxy,omitempty"`
+	// Moved is what the service calls targets that it has moved.
+	Moved map[string]string `json:"moved,omitempty"`
 }
 
 // Trust is what the settings say of connections.
@@ -69,6 +71,7 @@ type Policy struct {
 	NeverTwice bool
 	Timeout    time.Duration // 0 is what the Sender takes to be right
 	Trust      rules.Trust
+	Moved      map[string]string
 }
 
 // Policy reads the settings of a channel of a kind. Its error joins one for
@@ -76,7 +79,7 @@ type Policy struct {
 func (s Settings) Policy(kind string) (p Policy, err error) {
 	var errs []error
 	p.Fallback, p.Rate, p.Quiet, p.NeverTwice = s.Fallback, usualRate(kind), s.Quiet, s.NeverTwice
-	p.Trust = s.Trust()
+	p.Trust, p.Moved = s.Trust(), s.Moved
 	errs = append(errs, CheckProxy(s.Proxy))
 	if s.Rate != "" {
 		if p.Rate, err = ParseRate(s.Rate); err != nil {

@@ -110,6 +110,27 @@ func (w *worker) untilStuck(p Policy, n rules.Notification, now time.Time) (time
 	return since.Add(w.options.FallbackAfter).Sub(now), !since.IsZero() && n.Fallback == "" && n.MayGoTo(p.Fallback)
 }
 
+// tellOfMove tells the operators that the service has moved a target, and keeps
+// where to.
+func (w *worker) tellOfMove(ctx context.Context, p Policy, o rules.Outcome) {
+	if o.Moved == (rules.Move{}) {
+		return
+	}
+	text := fmt.Sprintf("The group %s is a supergroup now and its number is %s. Messages go there", o.Moved.From,
+		o.Moved.To)
+	if w.options.Moved(context.WithoutCancel(ctx), w.name, o.Moved) {
+		text += "; nothing is left to do."
+	} else {
+		text += fmt.Sprintf(", but only as long as this daemon runs, or Telegram says it again: write %s in the place of "+
+			"the old number into the url of the channel.", o.Moved.To)
+	}
+	to := w.operators(p)
+	if len(to) == 0 { // it does well, so it can say so itself
+		to = []rules.Address{w.to}
+	}
+	w.tell(ctx, to, "channel "+w.name+" moved to "+o.Moved.To, "Channel "+w.name+": a chat has moved"+w.whom(), text)
+}
+
 // tellOfFailing tells the operators once that the channel has failed for long,
 // and that it is over.
 func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
@@ -147,8 +168,12 @@ func (w *worker) recallTrouble(ctx context.Context) {
 // tellOthers tells the operators through others than this one; what has a name,
 // once.
 func (w *worker) tellOthers(ctx context.Context, p Policy, name, title, text string) {
+	w.tell(ctx, w.operators(p), name, title, text)
+}
+
+func (w *worker) tell(ctx context.Context, to []rules.Address, name, title, text string) {
 	ctx = context.WithoutCancel(ctx)
-	to := slices.DeleteFunc(w.operators(p), func(a rules.Address) bool {
+	to = slices.DeleteFunc(to, func(a rules.Address) bool {
 		return name != "" && w.options.Known(ctx, rules.OnceID(name, a))
 	})
 	w.log.Warn("trouble with a channel", "channel", w.name, "target", w.to.Target, "trouble", title, "told", to)
@@ -195,7 +220,10 @@ var troubles = map[string]string{
 	"tls_files":    "the channel's ca_file, cert_file or key_file cannot be read or used",
 	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential",
 	"rejected": "it refuses the message or does not know the address",
-	"server":   "it has trouble itself", "invalid": "the channel's address cannot be used",
+	"moved": "it has moved and says so instead of taking the message; give the channel the new address, or the final " +
+		"one behind a redirect",
+	"gone":   "there is no such webhook any more; make a new one at the service and give its address to the channel",
+	"server": "it has trouble itself", "invalid": "the channel's address cannot be used",
 	"panic":           "tocsin failed to write the message for it",
 	"gave_up":         "it took nothing for three days",
 	"no_such_channel": "there is no such channel, or its credential cannot be opened",

@@ -109,6 +109,7 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 		}
 	}
 	w.report(m, o, len(taken))
+	w.tellOfMove(ctx, p, o)
 	w.tellOfFailing(ctx, p, o)
 }
 
@@ -158,7 +159,7 @@ func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
 		!slices.Contains(w.sender.Targets(c.URL), c.Target) {
 		return w.gone("no_such_target")
 	}
-	c.Timeout, c.Trust = p.Timeout, p.Trust
+	c.Timeout, c.Trust, c.Moved = p.Timeout, p.Trust, p.Moved
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(3*time.Second, cancel) })()

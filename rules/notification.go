@@ -124,11 +124,17 @@ type Outcome struct {
 	// Unknown says of one that was not Sent that it may have arrived: its
 	// request had left when the answer failed to come.
 	Unknown bool
-	// Class is that of the failure: refused, timeout, tls and tls_issuer, rate_limited, auth, rejected, server, invalid, panic.
-	Class string
-	Code  int           // the status that the service answered with, 0 for none
-	Retry time.Duration // how long the service asked to wait, 0 when it did not say
+	Class   string        // of the failure, such as refused, timeout, tls_issuer, auth, rejected
+	Code    int           // the status that the service answered with, 0 for none
+	Retry   time.Duration // how long the service asked to wait, 0 when it did not say
+	// Moved says what the service calls the target from now on, where it said so
+	// and the message went there.
+	Moved Move
 }
+
+// Move is a target of a channel that its service calls by another name; the zero
+// value is none.
+type Move struct{ From, To string }
 
 // ChannelInfo is all that anybody may see of a channel.
 type ChannelInfo struct {

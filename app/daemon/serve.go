@@ -311,6 +311,7 @@ func (d *daemon) newApp(c *app.Config, directory *app.Directory, sources map[str
 func (d *daemon) newDispatcher(a *app.App, directory *app.Directory, probes *web.Handler) *notify.Dispatcher {
 	return notify.NewDispatcher(notify.BookOutbox{Book: a.Book}, d.sender, directory.Open, d.log, notify.Options{
 		Composer: notify.Composer{Zone: a.Config.Location()}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
+		Moved:  a.KeepMove,
 		Policy: directory.Policy, Operators: directory.Operators(a.Config), Known: a.Booked,
 	})
 }

@@ -48,6 +48,8 @@ func (r reply) outcome(read func(body []byte) string) rules.Outcome {
 		return owed("server", r.status, r.retry())
 	case r.status == http.StatusUnauthorized, r.status == http.StatusForbidden, r.status == http.StatusProxyAuthRequired:
 		return dead("auth", r.status)
+	case r.status >= 300 && r.status < 400:
+		return dead("moved", r.status)
 	case r.status >= 300:
 		return dead("rejected", r.status)
 	case r.err != nil:

@@ -25,6 +25,7 @@ type post struct {
 	header      map[string]string // goes before what is set by itself
 	body        string
 	read        func(body []byte) string // see reply.outcome; nil takes every 2xx
+	hook        bool                     // the address is all that there is of the channel at its service
 }
 
 func (p post) target() string {
@@ -77,9 +78,22 @@ func (p post) host() string {
 }
 
 func (p post) send(ctx context.Context, s *Sender) rules.Outcome {
+	req, ok := p.request(ctx)
+	if !ok {
+		return dead("invalid", 0)
+	}
+	r := s.exchange(req)
+	if p.hook && (r.status == http.StatusNotFound || r.status == http.StatusGone) {
+		return dead("gone", r.status)
+	}
+	return r.outcome(p.read)
+}
+
+// request is the post as it goes; false where its address is none.
+func (p post) request(ctx context.Context) (*http.Request, bool) {
 	req, err := http.NewRequestWithContext(ctx, cmp.Or(p.method, http.MethodPost), p.url, strings.NewReader(p.body))
 	if err != nil {
-		return dead("invalid", 0)
+		return nil, false
 	}
 	req.Header.Set("Accept", "application/json, */*")
 	req.Header.Set("User-Agent", "tocsin")
@@ -89,7 +103,7 @@ func (p post) send(ctx context.Context, s *Sender) rules.Outcome {
 			req.Header.Set(name, value)
 		}
 	}
-	return s.exchange(req).outcome(p.read)
+	return req, true
 }
 
 // asJSON writes v as it is, without the escapes for HTML that double its size.

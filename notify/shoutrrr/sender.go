@@ -35,6 +35,7 @@ type Sender struct {
 	slots     *slots
 	transport http.RoundTripper
 	tls       *tls.Config // of mail; nil is the machine's own
+	moves     *moves
 }
 
 // New returns a Sender.
@@ -46,6 +47,7 @@ func New(o Options) *Sender {
 		timeout:   cmp.Or(o.Timeout, time.Minute),
 		slots:     newSlots(cmp.Or(o.MaxInFlight, 100)),
 		transport: o.Transport,
+		moves:     &moves{},
 	}
 }
 
@@ -116,6 +118,11 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	i := slices.IndexFunc(deliveries, func(d delivery) bool { return only || d.target() == c.Target })
 	if i < 0 {
 		return owed("invalid", 0, 0)
+	}
+	if p, ok := deliveries[i].(chatPost); ok && s.moves.of(p.post) == "" {
+		if now := c.Moved[p.target()]; now != "" {
+			s.moves.note(p.post, now)
+		}
 	}
 	with, ok := s.trusting(c.Trust)
 	if !ok {

@@ -122,6 +122,10 @@ func (in *inbox) got() []got {
 	return append([]got(nil), in.all...)
 }
 
+func (in *inbox) last() got { all := in.got(); return all[len(all)-1] }
+
+func (in *inbox) count() int { return len(in.got()) }
+
 func (in *inbox) one(t *testing.T) got {
 	t.Helper()
 	all := in.got()

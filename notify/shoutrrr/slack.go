@@ -74,7 +74,7 @@ func (s slackChannel) render(m notify.Message) []delivery {
 	for key, value := range s.common {
 		content[key] = value
 	}
-	p := post{url: s.url, body: asJSON(content), read: slackTook}
+	p := post{url: s.url, body: asJSON(content), read: slackTook, hook: s.token == ""}
 	if s.token != "" {
 		p.header = map[string]string{"Authorization": "Bearer " + s.token}
 		p.contentType = "application/json; charset=utf-8"

@@ -41,7 +41,7 @@ func (t teamsWorkflow) render(m notify.Message) []delivery {
 	content := map[string]any{"type": "message", "attachments": []any{map[string]any{
 		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil, "content": card,
 	}}}
-	return []delivery{post{url: t.url, body: asJSON(content), read: notHTML}}
+	return []delivery{post{url: t.url, body: asJSON(content), read: notHTML, hook: true}}
 }
 
 func cardButtons(m notify.Message) (buttons []any) {

@@ -1,14 +1,20 @@
 package shoutrrr
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/containrrr/shoutrrr/pkg/services/telegram"
 
 	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // telegramBot is a bot and the chats it writes to.
@@ -83,19 +89,89 @@ func (t telegramBot) render(m notify.Message) []delivery {
 	text := telegramText.body(titled(tame(m)))
 	var deliveries []delivery
 	for _, c := range t.chats {
-		chat, thread, _ := strings.Cut(c, ":")
-		content := map[string]any{
-			"chat_id": chat, "text": text, "parse_mode": "HTML",
-			"link_preview_options":     map[string]any{"is_disabled": true},
-			"disable_web_page_preview": true, // what servers before Bot API 7 know
-			"disable_notification":     t.silent,
-		}
-		if thread != "" {
-			content["message_thread_id"] = json.Number(thread)
-		}
-		deliveries = append(deliveries, post{to: c, url: t.url, body: asJSON(content), read: saysOK})
+		deliveries = append(deliveries, t.to(c, "", text))
 	}
 	return deliveries
+}
+
+// chatPost is a post to one chat, which may have become another.
+type chatPost struct {
+	post
+	bot        telegramBot
+	chat, text string
+}
+
+// to makes the post to a chat, which its service calls now by another number if
+// one is given.
+func (t telegramBot) to(c, now, text string) chatPost {
+	chat, thread, _ := strings.Cut(c, ":")
+	content := map[string]any{
+		"chat_id": cmp.Or(now, chat), "text": text, "parse_mode": "HTML",
+		"link_preview_options":     map[string]any{"is_disabled": true},
+		"disable_web_page_preview": true, // what servers before Bot API 7 know
+		"disable_notification":     t.silent,
+	}
+	if thread != "" {
+		content["message_thread_id"] = json.Number(thread)
+	}
+	return chatPost{post{to: c, url: t.url, body: asJSON(content), read: saysOK}, t, c, text}
+}
+
+// send follows a group that has become a supergroup, which has another number.
+func (p chatPost) send(ctx context.Context, s *Sender) rules.Outcome {
+	if now := s.moves.of(p.post); now != "" {
+		return p.bot.to(p.chat, now, p.text).post.send(ctx, s)
+	}
+	req, ok := p.request(ctx)
+	if !ok {
+		return dead("invalid", 0)
+	}
+	r := s.exchange(req)
+	now := migrated(r)
+	if now == "" {
+		return r.outcome(p.read)
+	}
+	out := p.bot.to(p.chat, now, p.text).post.send(ctx, s)
+	if out.State == rules.Sent {
+		s.moves.note(p.post, now)
+		out.Moved = rules.Move{From: p.target(), To: now}
+	}
+	return out
+}
+
+// migrated is the number that a chat has now, "" where Telegram says of none.
+func migrated(r reply) string {
+	var said struct {
+		Parameters struct {
+			To int64 `json:"migrate_to_chat_id"`
+		} `json:"parameters"`
+	}
+	if r.status != http.StatusBadRequest || json.Unmarshal(r.body, &said) != nil || said.Parameters.To == 0 {
+		return ""
+	}
+	return strconv.FormatInt(said.Parameters.To, 10)
+}
+
+// moves are the chats that were found to have another number, for as long as the
+// Sender lives.
+type moves struct {
+	mu  sync.Mutex
+	now map[string]string // by where messages went
+}
+
+func (m *moves) of(p post) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now[p.url+" "+p.to]
+}
+
+func (m *moves) note(p post, now string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.now == nil {
+		m.now = map[string]string{}
+	}
+	m.now[p.url+" "+p.to] = now
 }
 
 // saysOK wants {"ok": true}.

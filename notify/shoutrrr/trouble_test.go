@@ -146,14 +146,14 @@ var troubles = []struct {
 	}, rules.Outcome{State: rules.Owed, Class: "server", Code: 503, Retry: 90 * time.Second}},
 	{"302 to itself", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, r.URL.String(), http.StatusFound)
-	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 302}},
+	}, rules.Outcome{State: rules.Dead, Class: "moved", Code: 302}},
 	{"307 elsewhere", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "http://evil.example/"+canary, http.StatusTemporaryRedirect)
-	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 307}},
+	}, rules.Outcome{State: rules.Dead, Class: "moved", Code: 307}},
 	{"302 to what cannot be read", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Location", "http://[sso.lan/"+canary)
 		w.WriteHeader(302)
-	}, rules.Outcome{State: rules.Dead, Class: "rejected", Code: 302}},
+	}, rules.Outcome{State: rules.Dead, Class: "moved", Code: 302}},
 	{"200 of 10 MB", func(w http.ResponseWriter, _ *http.Request) {
 		flood(w)
 	}, rules.Outcome{State: rules.Owed, Unknown: true, Class: "server", Code: 200}},
@@ -246,6 +246,10 @@ func sendAll(ctx context.Context, t *testing.T, s *shoutrrr.Sender, name string,
 		want := want
 		if name == "200 of 10 MB" && c.kind == "generic" {
 			want = rules.Outcome{State: rules.Sent, Code: 200} // whoever it is may answer as he likes
+		}
+		if hook := strings.HasPrefix(c.name, "slack webhook") || strings.HasPrefix(c.name, "slack pasted") ||
+			strings.HasPrefix(c.name, "teams"); name == "404" && hook {
+			want.Class = "gone"
 		}
 		all.Go(func() {
 			out := s.Send(ctx, notify.Channel{Name: c.name, URL: rules.NewSecret(c.url)}, ordinary())
@@ -465,6 +469,57 @@ func TestAChannelTrustsWhomItIsTold(t *testing.T) {
 		c.Trust = tt.trust
 		if out := shoutrrr.New(options()).Send(context.Background(), c, ordinary()); out != tt.want {
 			t.Errorf("%+v: outcome = %+v, want %+v", tt.trust, out, tt.want)
+		}
+	}
+}
+
+// TestAGroupThatBecameASupergroupIsFollowed: the message goes to its new number at
+// once, and so do the next ones, in their topic.
+func TestAGroupThatBecameASupergroupIsFollowed(t *testing.T) {
+	in := newInbox(t, nil)
+	in.next = func(w http.ResponseWriter, _ *http.Request) {
+		if strings.Contains(in.last().body, `"chat_id":"-123"`) {
+			w.WriteHeader(400)
+			_, _ = io.WriteString(w, `{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a `+
+				`supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"ok":true}`)
+	}
+	s, c := toward(t, in.URL, time.Minute), channel("telegram://1:"+canary+"@telegram?chats=-123:45")
+	moved := rules.Move{From: "-123:45", To: "-1001234567890"}
+	for i, want := range []rules.Outcome{
+		{State: rules.Sent, Code: 200, Moved: moved}, {State: rules.Sent, Code: 200},
+	} {
+		if out := s.Send(t.Context(), c, ordinary()); out != want {
+			t.Errorf("message %d: outcome = %+v, want %+v", i, out, want)
+		}
+		if body := in.last().body; !strings.Contains(body, `"chat_id":"-1001234567890"`) ||
+			!strings.Contains(body, `"message_thread_id":45`) {
+			t.Errorf("message %d went as %s", i, body)
+		}
+	}
+	if n := in.count(); n != 3 {
+		t.Errorf("%d requests, want 3", n)
+	}
+	c.Moved = map[string]string{moved.From: moved.To} // as another process kept it
+	if out := toward(t, in.URL, time.Minute).Send(t.Context(), c, ordinary()); out.State != rules.Sent || in.count() != 4 {
+		t.Errorf("kept: %+v, %d requests", out, in.count())
+	}
+}
+
+// TestAHookThatIsGoneSaysSo, and one that has moved.
+func TestAHookThatIsGoneSaysSo(t *testing.T) {
+	for _, address := range []string{
+		"slack://hook:T0-B0-" + canary + "@webhook",
+		"https://prod-1.westeurope.logic.azure.com/workflows/" + canary + "?sig=x",
+	} {
+		for status, class := range map[int]string{404: "gone", 410: "gone", 301: "moved", 308: "moved", 400: "rejected"} {
+			s := toward(t, newInbox(t, says(status, "no_service")).URL, time.Minute)
+			want := rules.Outcome{State: rules.Dead, Class: class, Code: status}
+			if out := s.Send(t.Context(), channel(address), ordinary()); out != want {
+				t.Errorf("%d: outcome = %+v, want %+v", status, out, want)
+			}
 		}
 	}
 }
