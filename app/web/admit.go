@@ -188,24 +188,29 @@ func (h *Handler) configured(secret rules.Secret) bool {
 
 // credential is the token of the Authorization header, the password of Basic,
 // or, for writers that know InfluxDB 1 only, the parameter p. An empty one,
-// which Telegraf sends when it has none, was not sent; a header that nobody
-// can read was.
+// which Telegraf sends when it has none, was not sent, as root:root of other
+// writers; a header that nobody can read was.
 func credential(r *http.Request) (secret rules.Secret, sent bool) {
 	header := strings.TrimSpace(r.Header.Get("Authorization"))
-	if _, password, ok := r.BasicAuth(); ok {
-		return rules.NewSecret(password), password != ""
+	writes := slices.Contains(writePaths(), r.URL.Path)
+	if user, password, ok := r.BasicAuth(); ok {
+		return rules.NewSecret(password), password != "" && !(writes && usual(user, password))
 	}
 	scheme, token, _ := strings.Cut(header, " ")
 	if strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "Token") {
 		token = strings.TrimSpace(token)
 		return rules.NewSecret(token), token != ""
 	}
-	if header == "" && slices.Contains(writePaths(), r.URL.Path) {
+	if header == "" && writes {
 		password := r.URL.Query().Get("p")
-		return rules.NewSecret(password), password != ""
+		return rules.NewSecret(password), password != "" && !usual(r.URL.Query().Get("u"), password)
 	}
 	return rules.Secret{}, header != ""
 }
+
+// usual reports whether a login is what InfluxDB's clients for Python and
+// JavaScript send when a person gave none.
+func usual(user, password string) bool { return user == "root" && password == "root" }
 
 // hostName is a Host header without its port, brackets and final dot.
 func hostName(hostPort string) string {

@@ -218,6 +218,26 @@ func TestWhoMayAsk(t *testing.T) {
 			"needs the token of the config or one of",
 		},
 		{
+			"a writer that has no login and sends the usual one", here,
+			request{method: "POST", path: "/write", header: header{"Authorization": "Basic " + basic("root", "root")}},
+			204, "",
+		},
+		{
+			"the same in the address", here,
+			request{method: "POST", path: "/write?u=root&p=root"},
+			204, "",
+		},
+		{
+			"the usual login of a writer from elsewhere", lan,
+			request{method: "POST", path: "/write?u=root&p=root", host: "tocsin.lan"},
+			401, "needs the token of the config or one of",
+		},
+		{
+			"the usual login at another door", here,
+			request{path: "/status", header: header{"Authorization": "Basic " + basic("root", "root")}},
+			401, "not known",
+		},
+		{
 			"a writer's password", lan,
 			request{method: "POST", path: "/write?u=telegraf&p=" + token, host: "tocsin.lan"},
 			204,

@@ -95,7 +95,10 @@ func (h *Handler) Routes() []Route {
 		},
 		{"/write", "takes points in line protocol, as InfluxDB 1 does", h.serveWrite},
 		{"/api/v2/write", "takes points in line protocol, as InfluxDB 2 does", h.serveWrite},
-		{"/query", "answers CREATE DATABASE, which writers send first; it does nothing", h.serveWrite},
+		{
+			"/query", "answers what writers ask before they write, such as CREATE DATABASE and SHOW DATABASES; data is not " +
+				"told here", h.serveWrite,
+		},
 		{"/ping", "204: points are taken here", h.serveWrite},
 	}
 }

@@ -46,6 +46,7 @@ func (c *Client) post(ctx context.Context, statements []byte, as form) (*http.Re
 	if err != nil {
 		return nil, c.unavailable(err)
 	}
+	unzip(resp)
 	if resp.StatusCode != http.StatusOK || isPage(resp) {
 		return nil, c.refusal(resp)
 	}

@@ -2,6 +2,7 @@ package influx_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -168,6 +169,30 @@ func TestFilesOfTLSThatCannotBeUsedAreRefused(t *testing.T) {
 		if rules.CodeOf(err) != rules.Invalid || !strings.HasPrefix(err.Error(), tt.says) {
 			t.Errorf("%+v: %v, want %q", tt.trust, err, tt.says)
 		}
+	}
+}
+
+// TestAnAnswerThatIsPackedUnasked is read all the same: some proxies pack
+// everything.
+func TestAnAnswerThatIsPackedUnasked(t *testing.T) {
+	packed := func(status int, text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "gzip")
+			w.WriteHeader(status)
+			z := gzip.NewWriter(w)
+			_, _ = io.WriteString(z, text)
+			_ = z.Close()
+		}
+	}
+	s := fake(t, "1.8.10", packed(200, `{"results":[{"statement_id":0,"series":[{"name":"cpu","tags":{"host":"a"},"columns":["time","v0"],"values":[[1,7]]}]}]}`))
+	values, errs := ask(t, open(t, influx.Options{URL: s.URL, Database: "db"}), last5m(rules.Latest))
+	if errs[0] != nil || values[0]["host=a"] != 7 {
+		t.Errorf("packed: %v, %v", values, errs)
+	}
+	s = fake(t, "1.8.10", packed(400, `{"error":"its own words"}`))
+	if _, errs = ask(t, open(t, influx.Options{URL: s.URL, Database: "db"}), last5m(rules.Latest)); errs[0] == nil ||
+		!strings.Contains(errs[0].Error(), "its own words") {
+		t.Errorf("a packed refusal: %v", errs)
 	}
 }
 

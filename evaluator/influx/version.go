@@ -48,6 +48,7 @@ func (c *Client) askVersion(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", c.unavailable(err)
 	}
+	unzip(resp)
 	version, err := c.versionIn(resp)
 	if err != nil {
 		return "", err

@@ -39,9 +39,9 @@ type HandlerOptions struct {
 //	POST /write          InfluxDB 1, precision n ns u us ms s m h
 //	POST /api/v2/write   InfluxDB 2 and 3, precision ns us ms s
 //	GET  /ping           204 and a version
-//	POST /query          CREATE DATABASE, which writers send first, does nothing
+//	POST /query          what writers ask before they write, see serveQuery
 //
-// There is one store, so database, organisation and bucket are not looked at.
+// There is one store, so database, organisation and bucket are names only.
 // What a browser sends from another site is refused.
 func (s *Store) Handler(o HandlerOptions) http.Handler {
 	if o.Allow == nil {
@@ -53,8 +53,8 @@ func (s *Store) Handler(o HandlerOptions) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("POST /write", o.guard(v1, s.serveWrite(v1)))
 	mux.Handle("POST /api/v2/write", o.guard(v2, s.serveWrite(v2)))
-	mux.Handle("GET /query", o.guard(v1, http.HandlerFunc(serveQuery)))
-	mux.Handle("POST /query", o.guard(v1, http.HandlerFunc(serveQuery)))
+	mux.Handle("GET /query", o.guard(v1, http.HandlerFunc(s.serveQuery)))
+	mux.Handle("POST /query", o.guard(v1, http.HandlerFunc(s.serveQuery)))
 	mux.HandleFunc("GET /ping", servePing)
 	return o.sameSite(mux)
 }
@@ -104,7 +104,7 @@ func (o HandlerOptions) sameSite(next http.Handler) http.Handler {
 				"this name is not one of this machine's; write to its address, or add the name to the configuration")
 			return
 		}
-		w.Header().Set("X-Influxdb-Version", "1.8-tocsin")
+		w.Header().Set("X-Influxdb-Version", tells)
 		w.Header().Set("X-Influxdb-Build", "tocsin")
 		next.ServeHTTP(w, r)
 	})
@@ -161,6 +161,7 @@ func credential(r *http.Request) string {
 
 func (s *Store) serveWrite(d dialect) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.databases.note(r.URL.Query().Get("db"))
 		precision, err := precisionOf(d, r.URL.Query().Get("precision"))
 		if err != nil {
 			d.refuse(w, http.StatusBadRequest, err.Error())
@@ -237,21 +238,4 @@ func unzip(body io.Reader) ([]byte, error) {
 		return nil, fmt.Errorf("unzip the body: %w", err)
 	}
 	return plain, nil
-}
-
-func servePing(w http.ResponseWriter, _ *http.Request) {
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// serveQuery answers CREATE DATABASE, which Telegraf sends before it writes.
-func serveQuery(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxStatement)
-	statement := strings.TrimRight(r.FormValue("q"), "; \n")
-	words := strings.Fields(strings.ToUpper(statement))
-	if len(words) < 3 || words[0] != "CREATE" || words[1] != "DATABASE" || strings.Contains(statement, ";") {
-		v1.refuse(w, http.StatusBadRequest, "only CREATE DATABASE is answered here; ask the alarm's own doors for data")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, `{"results":[{"statement_id":0}]}`+"\n")
 }

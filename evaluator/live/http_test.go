@@ -109,10 +109,10 @@ func TestWriteOverHTTP(t *testing.T) {
 			name: "Telegraf makes its database", path: "/query?q=CREATE+DATABASE+%22telegraf%22", status: 200,
 			answer: `{"results":[{"statement_id":0}]}`,
 		},
-		{name: "no other statement", path: "/query?q=SELECT+1", status: 400, answer: `{"error":"only CREATE DATABASE`},
+		{name: "no other statement", path: "/query?q=SELECT+1", status: 400, answer: `{"error":"of queries only`},
 		{
-			name: "no second statement", path: "/query?q=CREATE+DATABASE+a;DROP+DATABASE+b", status: 400,
-			answer: `{"error":"only CREATE DATABASE`,
+			name: "no second statement", path: "/query?q=CREATE+DATABASE+a%3BDROP+DATABASE+b", status: 400,
+			answer: `{"error":"of queries only`,
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -125,6 +125,52 @@ func TestWriteOverHTTP(t *testing.T) {
 				t.Errorf("%d points are held, want %d", got, tt.points)
 			}
 		})
+	}
+}
+
+// TestWritersFindAnInfluxDB: what they ask at their start is answered as InfluxDB
+// answers it, and a database that was made or written to is there.
+func TestWritersFindAnInfluxDB(t *testing.T) {
+	serving := serve(t, live.New(live.Options{}), live.HandlerOptions{})
+	nothing := `{"results":[{"statement_id":0}]}`
+	databases := func(names string) string {
+		return `{"results":[{"statement_id":0,"series":[{"name":"databases","columns":["name"]` + names + `}]}]}`
+	}
+	for _, tt := range []struct {
+		who, method, path string
+		status            int
+		answer            string
+	}{
+		{"anybody, at first", "GET", "/query?q=SHOW+DATABASES", 200, databases("")},
+		{"Node-RED", "POST", "/query?q=create%20database%20%22my%20%5C%22db%22&u=root&p=root", 200, nothing},
+		{"with a duration", "POST", "/query?q=CREATE+DATABASE+plain+WITH+DURATION+1d+NAME+x%3B", 200, nothing},
+		{"Home Assistant writes", "POST", "/write?db=home_assistant", 204, ""},
+		{
+			"Home Assistant", "GET", "/query?q=SHOW+DATABASES&db=home_assistant", 200,
+			databases(`,"values":[["my \"db"],["plain"],["home_assistant"]]`),
+		},
+		{"an older one", "GET", "/query?q=SHOW+SERIES+LIMIT+1%3B&db=home_assistant", 200, nothing},
+		{"policies", "GET", "/query?q=SHOW+RETENTION+POLICIES+ON+%22plain%22", 200, `["autogen","0s","168h0m0s",1,true]`},
+		{
+			"a policy", "POST", "/query?q=CREATE+RETENTION+POLICY+%22a%22+ON+plain+DURATION+1d+REPLICATION+1+DEFAULT", 200,
+			nothing,
+		},
+		{
+			"two at once", "POST", "/query?q=CREATE+DATABASE+%22a%3Bb%22%3BSHOW+DATABASES", 200,
+			`{"results":[{"statement_id":0},{"statement_id":1,"series":[`,
+		},
+		{"nothing", "POST", "/query", 400, `{"error":"missing required parameter \"q\""}`},
+		{"a ping", "GET", "/ping", 204, ""},
+		{"a ping of another kind", "HEAD", "/ping", 204, ""},
+		{"a ping that asks", "GET", "/ping?verbose=true", 200, `{"version":"1.8-tocsin"}`},
+		{"who wants data", "POST", "/query?q=SELECT+*+FROM+m", 400, `{"error":"of queries only`},
+		{"who destroys", "POST", "/query?q=DROP+DATABASE+plain", 400, `{"error":"of queries only`},
+		{"who hides it", "POST", "/query?q=CREATE+DATABASE+plain%3BDROP+DATABASE+plain", 400, `{"error":"of queries only`},
+	} {
+		status, answer := send(t, serving, tt.method, tt.path, "")
+		if status != tt.status || !strings.Contains(answer, tt.answer) || tt.answer == "" && answer != "" {
+			t.Errorf("%s: %d %s, want %d %s", tt.who, status, answer, tt.status, tt.answer)
+		}
 	}
 }
 

@@ -36,8 +36,9 @@ type Counts struct {
 // Store holds the recent points of the live source. All its methods may be
 // called at the same time.
 type Store struct {
-	limits  Options
-	arrived chan struct{}
+	limits    Options
+	arrived   chan struct{}
+	databases databases
 
 	mu           sync.RWMutex
 	measurements map[string]*measurement
