@@ -66,7 +66,7 @@ func (a *App) Alert(ctx context.Context, id string) (AlertView, error) {
 func (a *App) ViewAlert(row AlertRow) AlertView {
 	worst := row.Worst()
 	if row.ResolvedAt.IsZero() {
-		a.Book.View(row.RuleID, func(l *rules.Ledger) {
+		a.Ledgers.View(row.RuleID, func(l *rules.Ledger) {
 			if in := l.Instance(row.Series); in != nil && in.Alert != nil && in.Alert.ID == row.ID {
 				row.Value, row.Text, row.Peak = in.Alert.Value, in.Alert.Text, in.Alert.Peak
 				worst = l.Worst(in.Alert)
@@ -104,7 +104,7 @@ func (a *App) Acknowledge(ctx context.Context, by rules.Actor, id string, req Ac
 	if err != nil {
 		return AlertView{}, nil, err
 	}
-	err = a.Book.Act(ctx, a.Time(), row.RuleID, func(s rules.Setting, l *rules.Ledger) error {
+	err = a.Ledgers.Act(ctx, a.Time(), row.RuleID, func(s rules.Setting, l *rules.Ledger) error {
 		if req.Undo {
 			return l.Unacknowledge(s, id, by)
 		}
@@ -123,7 +123,7 @@ func (a *App) Acknowledge(ctx context.Context, by rules.Actor, id string, req Ac
 
 // inMemory is an alert as memory knows it, where that could not be saved.
 func (a *App) inMemory(row AlertRow) AlertRow {
-	a.Book.View(row.RuleID, func(l *rules.Ledger) {
+	a.Ledgers.View(row.RuleID, func(l *rules.Ledger) {
 		l.Alerts(func(live *rules.Alert) bool {
 			if live.ID == row.ID {
 				row.Alert = *live
@@ -137,7 +137,7 @@ func (a *App) inMemory(row AlertRow) AlertRow {
 // kept takes an act that the daemon has in memory although the storage failed
 // as done: it is saved as soon as that is possible, and known until a restart.
 func (a *App) kept(err error) (warnings []string, rest error) {
-	if a.Engine == nil || rules.CodeOf(err) != rules.Unavailable || a.Book.Unsaved() == 0 {
+	if a.Engine == nil || rules.CodeOf(err) != rules.Unavailable || a.Ledgers.Unsaved() == 0 {
 		return nil, err
 	}
 	return []string{"in memory only: " + rules.Sentence(err)}, nil

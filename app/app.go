@@ -21,7 +21,7 @@ import (
 type App struct {
 	Config  *Config
 	Store   Store
-	Book    *evaluator.Book
+	Ledgers *evaluator.LedgerCache
 	Sources map[string]evaluator.Source
 	// Engine tells about ticks; none outside the daemon.
 	Engine *evaluator.Engine

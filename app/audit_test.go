@@ -135,7 +135,7 @@ func TestWithoutADaemonNoTestIsBooked(t *testing.T) {
 		!strings.Contains(err.Error(), "tocsin serve") {
 		t.Errorf("tested: %v", err)
 	}
-	if owed := h.Book.Owed(noon.Add(time.Hour)); len(owed) != 0 {
+	if owed := h.Ledgers.Owed(noon.Add(time.Hour)); len(owed) != 0 {
 		t.Errorf("owed: %+v", owed)
 	}
 }

@@ -67,7 +67,7 @@ func (a *App) DropDeadLetters(ctx context.Context, channel string) (int, error) 
 	}
 	ids, byRule := lettersByRule(list)
 	count := 0
-	err = a.Book.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
+	err = a.Ledgers.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		count += l.Drop(byRule[l.Rule.ID], s.Now)
 		return nil
 	})
@@ -118,7 +118,7 @@ func (a *App) resend(ctx context.Context, list []rules.Notification) (int, error
 	}
 	ids, byRule := lettersByRule(list)
 	count := 0
-	err := a.Book.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
+	err := a.Ledgers.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		count += l.Resend(byRule[l.Rule.ID], s.Now)
 		return nil
 	})

@@ -69,10 +69,10 @@ func newOffice(t *testing.T, broken map[string]rules.Outcome) *office {
 	}, Operators: []string{"phone", "pager"}}
 	quiet := slog.New(slog.DiscardHandler)
 	directory := app.NewDirectory(c, store, nil, quiet)
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{Route: directory.Route(c)})
+	ledgers, err := evaluator.OpenLedgerCache(t.Context(), store, evaluator.LedgerCacheOptions{Route: directory.Route(c)})
 	o.must(err)
-	o.App = app.New(app.App{Config: c, Store: store, Book: book, Sender: o.post})
-	d := notify.NewDispatcher(notify.BookOutbox{Book: book}, o.post, directory.Open, quiet, notify.Options{
+	o.App = app.New(app.App{Config: c, Store: store, Ledgers: ledgers, Sender: o.post})
+	d := notify.NewDispatcher(notify.LedgerOutbox{LedgerCache: ledgers}, o.post, directory.Open, quiet, notify.Options{
 		Fold: time.Millisecond, Backoff: time.Millisecond, BackoffMax: 5 * time.Millisecond,
 		FallbackAfter: 50 * time.Millisecond,
 		Policy:        directory.Policy, Operators: directory.Operators(c),
@@ -87,7 +87,7 @@ func newOffice(t *testing.T, broken map[string]rules.Outcome) *office {
 	})
 	o.must(err)
 	o.rule.ID = "r1"
-	o.must(book.Create(t.Context(), rules.NewLedger(o.rule, anna, time.Now())))
+	o.must(ledgers.Create(t.Context(), rules.NewLedger(o.rule, anna, time.Now())))
 	return o
 }
 
@@ -100,9 +100,9 @@ func (o *office) must(err error) {
 
 func (o *office) observe(v rules.Verdict) {
 	o.Helper()
-	o.must(o.Book.Act(o.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+	o.must(o.Ledgers.Act(o.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
 		l.Observe(s, []rules.Observation{{Series: "room=a", Verdict: v, Value: 5}}, nil)
-		l.Tend(s)
+		l.RunTimers(s)
 		return nil
 	}))
 }
@@ -166,7 +166,7 @@ func TestAChannelThatFailsLongHasItsFallbackTold(t *testing.T) {
 // and afterwards.
 func TestAnAlertShowsHowSevereItWas(t *testing.T) {
 	o := newOffice(t, nil)
-	o.must(o.Book.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+	o.must(o.Ledgers.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
 		r := l.Rule
 		r.Severity, r.Levels = rules.Medium, []rules.Level{{Value: rules.Num(90), Severity: rules.Critical}}
 		l.Edit(s, r, anna)
@@ -174,7 +174,7 @@ func TestAnAlertShowsHowSevereItWas(t *testing.T) {
 	}))
 	look := func(v rules.Verdict, value float64, level int) app.AlertView {
 		t.Helper()
-		o.must(o.Book.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+		o.must(o.Ledgers.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
 			l.Observe(s, []rules.Observation{{Series: "room=a", Verdict: v, Value: value, Level: level}}, nil)
 			return nil
 		}))
@@ -206,7 +206,7 @@ func TestTheStoreKnowsSinceWhenAChannelFails(t *testing.T) {
 		tick := time.NewTicker(time.Millisecond)
 		defer tick.Stop()
 		for end := time.After(time.Minute); ; {
-			for _, n := range o.Book.Owed(time.Now()) {
+			for _, n := range o.Ledgers.Owed(time.Now()) {
 				if n.Channel == "phone" && n.Failed() && n.Attempts >= attempts {
 					return n
 				}
@@ -227,7 +227,7 @@ func TestTheStoreKnowsSinceWhenAChannelFails(t *testing.T) {
 	if err != nil || row.Due.Sub(first.Due).Abs() > time.Millisecond {
 		t.Errorf("stored %s, %v", row.Due, err)
 	}
-	o.must(o.Book.Resume(t.Context(), time.Now().UTC()))
+	o.must(o.Ledgers.Resume(t.Context(), time.Now().UTC()))
 	if again := failed(1); again.Due.Sub(first.Due).Abs() > time.Millisecond {
 		t.Errorf("after a restart due since %s, want %s", again.Due, first.Due)
 	}

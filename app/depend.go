@@ -34,7 +34,7 @@ func (a *App) actOn(ctx context.Context, by rules.Actor, was rules.Rule, name st
 			warnings = append(warnings, fmt.Sprintf("rule %s depends on it, and names it %s now", child.Name, name))
 		}
 	}
-	err = a.Book.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
+	err = a.Ledgers.Decide(ctx, a.Time(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		switch {
 		case l.Rule.ID == was.ID:
 			err := act(s, l)

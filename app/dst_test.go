@@ -67,19 +67,20 @@ func (s *sleepless) run(end time.Time) {
 		"phone": {URL: x, Settings: notify.Settings{Quiet: night}}, "mail": {URL: x},
 	}}
 	directory := app.NewDirectory(c, store, nil, quiet)
-	book, err := evaluator.OpenBook(s.Context(), store, evaluator.BookOptions{
+	ledgers, err := evaluator.OpenLedgerCache(s.Context(), store, evaluator.LedgerCacheOptions{
 		Every: c.Every.Std(), Route: directory.Route(c),
 		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, time.Now()) },
 	})
 	s.must(err)
 	s.points = live.New(live.Options{Retention: time.Hour})
-	engine := evaluator.NewEngine(book, quiet, evaluator.EngineOptions{Every: c.Every.Std()})
+	engine := evaluator.NewEngine(ledgers, quiet, evaluator.EngineOptions{Every: c.Every.Std()})
 	engine.Add("home", s.points, evaluator.SourceOptions{})
 	s.App = app.New(app.App{
-		Config: c, Store: store, Book: book, Sources: map[string]evaluator.Source{"home": s.points},
+		Config: c, Store: store, Ledgers: ledgers, Sources: map[string]evaluator.Source{"home": s.points},
 		Sender: &s.diary,
 	})
-	dispatcher := notify.NewDispatcher(notify.BookOutbox{Book: book}, &s.diary, directory.Open, quiet, notify.Options{
+	outbox := notify.LedgerOutbox{LedgerCache: ledgers}
+	dispatcher := notify.NewDispatcher(outbox, &s.diary, directory.Open, quiet, notify.Options{
 		Composer: notify.Composer{Zone: time.UTC}, Policy: directory.Policy,
 	})
 	s.feed()

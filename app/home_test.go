@@ -8,7 +8,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -27,7 +27,7 @@ type home struct {
 
 func newHome(t *testing.T) *home {
 	t.Helper()
-	store, book := booktest.Open(t, "", evaluator.BookOptions{})
+	store, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
 	points := live.New(live.Options{})
 	if err := points.Write([]byte("temperature,room=kitchen,sensor=a "+
 		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
@@ -39,7 +39,7 @@ func newHome(t *testing.T) *home {
 			Every:    30 * rules.Second,
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
 		},
-		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": points},
+		Store: store, Ledgers: ledgers, Sources: map[string]evaluator.Source{"home": points},
 		Now: func() time.Time { return noon },
 	})
 	return h

@@ -54,7 +54,7 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 			"a rule named %q exists already (%s); choose another name, or update that one", r.Name, taken.ID)
 	}
 	if !o.DryRun {
-		if err := a.Book.Create(ctx, l); err != nil {
+		if err := a.Ledgers.Create(ctx, l); err != nil {
 			return RuleAnswer{}, err
 		}
 	}
@@ -127,7 +127,7 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 	if o.DryRun {
 		return answer, nil
 	}
-	err = a.Book.Act(ctx, a.Time(), r.ID, func(s rules.Setting, l *rules.Ledger) error {
+	err = a.Ledgers.Act(ctx, a.Time(), r.ID, func(s rules.Setting, l *rules.Ledger) error {
 		if want := o.ExpectedVersion; want != 0 && l.Rule.Version != want {
 			return rules.Errorf(rules.Conflict, "rule %q is at version %d now, not %d; read it again before you delete it",
 				r.Name, l.Rule.Version, want)
@@ -144,7 +144,7 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 
 // ListRules lists rules by name, with the total before the page was cut.
 func (a *App) ListRules(ctx context.Context, f RuleFilter) ([]RuleView, int, error) {
-	if _, err := a.Book.Version(ctx); err != nil { // sees what others did
+	if _, err := a.Ledgers.Version(ctx); err != nil { // sees what others did
 		return nil, 0, err
 	}
 	list, total, err := a.Store.Rules(ctx, f)
@@ -163,7 +163,7 @@ func (a *App) Rule(ctx context.Context, nameOrID string) (RuleView, error) {
 	if err != nil {
 		return RuleView{}, err
 	}
-	if _, err := a.Book.Version(ctx); err != nil { // sees what others did
+	if _, err := a.Ledgers.Version(ctx); err != nil { // sees what others did
 		return RuleView{}, err
 	}
 	return a.view(r), nil
@@ -206,7 +206,7 @@ func (a *App) suggest(ctx context.Context, name string, err error) error {
 
 func (a *App) view(r rules.Rule) RuleView {
 	v := RuleView{Rule: r}
-	a.Book.View(r.ID, func(l *rules.Ledger) {
+	a.Ledgers.View(r.ID, func(l *rules.Ledger) {
 		v.Series = l.Size()
 		l.Instances(func(in *rules.Instance) bool {
 			switch in.State {

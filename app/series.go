@@ -24,7 +24,7 @@ func (a *App) RuleSeries(ctx context.Context, nameOrID string) ([]KnownSeries, e
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.Book.Version(ctx); err != nil { // sees what others did
+	if _, err := a.Ledgers.Version(ctx); err != nil { // sees what others did
 		return nil, err
 	}
 	type known struct {
@@ -34,7 +34,7 @@ func (a *App) RuleSeries(ctx context.Context, nameOrID string) ([]KnownSeries, e
 		seen  time.Time
 	}
 	var list []known
-	a.Book.View(r.ID, func(l *rules.Ledger) {
+	a.Ledgers.View(r.ID, func(l *rules.Ledger) {
 		l.Instances(func(in *rules.Instance) bool {
 			list = append(list, known{KnownSeries{
 				in.Series.Labels(), in.State.String(), rules.Given(in.Seen),
@@ -72,6 +72,6 @@ func (a *App) Retire(ctx context.Context, nameOrID string, series rules.Labels) 
 			return nil, rules.Errorf(rules.Conflict, "rule %q expects series %s; take it out of condition.expect", r.Name, key)
 		}
 	}
-	err = a.Book.Act(ctx, a.Time(), r.ID, func(s rules.Setting, l *rules.Ledger) error { return l.Forget(s, key) })
+	err = a.Ledgers.Act(ctx, a.Time(), r.ID, func(s rules.Setting, l *rules.Ledger) error { return l.Forget(s, key) })
 	return a.Warnings(), err
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -33,7 +33,7 @@ func newNight(t *testing.T) *night {
 	n := &night{T: t, points: live.New(live.Options{Retention: 24 * time.Hour}), now: noon}
 	path := filepath.Join(t.TempDir(), "tocsin.db")
 	n.daemon, n.beside = n.open(path), n.open(path)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
 	n.restart()
 	for _, room := range []string{"kitchen", "hall"} {
@@ -52,7 +52,7 @@ func newNight(t *testing.T) *night {
 
 func (n *night) open(path string) *app.App {
 	n.Helper()
-	store := booktest.Store(n, path)
+	store := ledgertest.Store(n, path)
 	a := app.New(app.App{
 		Config: &app.Config{
 			Every: 30 * rules.Second, Zone: "UTC",
@@ -61,7 +61,7 @@ func (n *night) open(path string) *app.App {
 		Store: store, Sources: map[string]evaluator.Source{"home": n.points}, Now: func() time.Time { return n.now },
 	})
 	var err error
-	a.Book, err = evaluator.OpenBook(n.Context(), store, evaluator.BookOptions{
+	a.Ledgers, err = evaluator.OpenLedgerCache(n.Context(), store, evaluator.LedgerCacheOptions{
 		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, n.now) },
 	})
 	if err != nil {
@@ -104,9 +104,9 @@ func (n *night) look() {
 func (n *night) owed() string {
 	n.Helper()
 	var out []string
-	for _, m := range n.daemon.Book.Owed(n.now) {
+	for _, m := range n.daemon.Ledgers.Owed(n.now) {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", m.Channel, m.Reason, m.Facts.Title, m.Facts.Series)))
-		err := n.daemon.Book.Act(n.Context(), n.now, m.RuleID, func(_ rules.Setting, l *rules.Ledger) error {
+		err := n.daemon.Ledgers.Act(n.Context(), n.now, m.RuleID, func(_ rules.Setting, l *rules.Ledger) error {
 			l.Claim(m.ID, "m")
 			l.Record(m.ID, rules.Outcome{State: rules.Sent}, n.now, n.now)
 			return nil
@@ -160,7 +160,7 @@ func TestSilenceOfAnotherProcess(t *testing.T) {
 	n.tick()
 	n.wantOwed("after its end", "phone first: Too warm room=kitchen")
 	n.tick()
-	for _, m := range n.daemon.Book.Owed(n.now) {
+	for _, m := range n.daemon.Ledgers.Owed(n.now) {
 		if want := "anna (" + anna.Door + ") silenced rule fever at 2026-03-14 12:00 UTC: defrosting. It held back 2 " +
 			"alerts, of which 1 is still open."; m.Facts.Text != want {
 			t.Errorf("text = %q, want %q", m.Facts.Text, want)
@@ -367,7 +367,7 @@ func TestForgottenSilence(t *testing.T) {
 		n.look()
 		n.restart()
 		n.look()
-		owed := n.daemon.Book.Owed(n.now)
+		owed := n.daemon.Ledgers.Owed(n.now)
 		n.wantOwed(tt.after.String(), tt.want)
 		n.look()
 		n.wantOwed("again", "")

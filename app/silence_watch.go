@@ -166,7 +166,7 @@ func (w *SilenceWatch) tell(ctx context.Context, name string, f rules.Facts, now
 	if err != nil || len(channels) == 0 {
 		return err
 	}
-	return w.app.Book.Act(ctx, now, "", func(s rules.Setting, l *rules.Ledger) error {
+	return w.app.Ledgers.Act(ctx, now, "", func(s rules.Setting, l *rules.Ledger) error {
 		for _, channel := range channels {
 			l.BookOnce(name, rules.Address{Channel: channel}, f, s.Now)
 		}

@@ -67,7 +67,7 @@ func (a *App) Status(ctx context.Context) Status {
 	if a.Engine != nil {
 		stats := a.Engine.Stats()
 		s.Engine = &stats
-		s.Outbox = len(a.Book.Owed(a.Time()))
+		s.Outbox = len(a.Ledgers.Owed(a.Time()))
 	}
 	s.Clock = a.Clock.State()
 	if problem := a.Clock.Problem(); problem != "" {
@@ -218,7 +218,7 @@ func (a *App) ruleFaults(r rules.Rule, never map[string]bool) (out []string) {
 	if r.Enabled && a.Sources[r.Source] == nil {
 		out = append(out, fmt.Sprintf("rule %s: its source %q is not in the config", r.Name, r.Source))
 	}
-	a.Book.View(r.ID, func(l *rules.Ledger) {
+	a.Ledgers.View(r.ID, func(l *rules.Ledger) {
 		if l.Refused > 0 {
 			out = append(out,
 				fmt.Sprintf("rule %s: has more than %d series; further ones are not watched: narrow its where or raise max_series",
@@ -237,7 +237,7 @@ func (a *App) neverMatched(ctx context.Context) map[string]bool {
 	}
 	for _, id := range ids {
 		out[id] = true
-		a.Book.View(id, func(l *rules.Ledger) {
+		a.Ledgers.View(id, func(l *rules.Ledger) {
 			if l.Matched { // not saved yet
 				delete(out, id)
 			}

@@ -28,7 +28,7 @@ func two(t *testing.T, broken map[string]rules.Outcome, fallback string) *office
 		}
 		return o.post.Targets(o.Config.Channels["both"].URL)
 	}
-	o.must(o.Book.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+	o.must(o.Ledgers.Act(t.Context(), time.Now().UTC(), "r1", func(s rules.Setting, l *rules.Ledger) error {
 		r := l.Rule
 		r.Channels = []string{"both"}
 		l.Edit(s, r, anna)
@@ -223,7 +223,7 @@ func TestARestartDoesNotForgetWhichTargetHasIt(t *testing.T) {
 	o.observe(rules.Bad)
 	o.hear("both me: Too warm")
 	o.eventually(func() bool { return o.delivery().Channels["both"] == "me sent; you owed (server)" })
-	o.must(o.Book.Resume(t.Context(), time.Now().UTC()))
+	o.must(o.Ledgers.Resume(t.Context(), time.Now().UTC()))
 	o.mend("both you")
 	o.hear("both you: Too warm")
 	o.nothingElse()

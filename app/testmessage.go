@@ -45,7 +45,7 @@ func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, pati
 			"channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
 	}
 	var n *rules.Notification
-	err := a.Book.Act(ctx, a.Time(), "", func(s rules.Setting, l *rules.Ledger) error {
+	err := a.Ledgers.Act(ctx, a.Time(), "", func(s rules.Setting, l *rules.Ledger) error {
 		n = l.Book(name, rules.Test, rules.Facts{
 			Title: "Test from tocsin", Text: "This is a test of channel " + name + ", asked for by " + by.Name + " (" + by.Door +
 				"). If you read this, it works.",

@@ -28,12 +28,12 @@ func (d deaf) Moved(ctx context.Context) (evaluator.Moved, error) {
 // daemon never heard of is counted too.
 func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 	n := newNight(t)
-	book, err := evaluator.OpenBook(t.Context(), deaf{n.daemon.Store}, evaluator.BookOptions{})
+	ledgers, err := evaluator.OpenLedgerCache(t.Context(), deaf{n.daemon.Store}, evaluator.LedgerCacheOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.daemon.Book = book
-	n.daemon.Engine = evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Ledgers = ledgers
+	n.daemon.Engine = evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
 	n.tick()
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
@@ -110,7 +110,7 @@ func TestManyRulesThatAreRefusedAreAFewLines(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	n.daemon.Engine.Add("home", failing{n.points}, evaluator.SourceOptions{})
 	for range 4 {
 		n.tick()
@@ -165,7 +165,7 @@ func (f *forgetful) Channels(ctx context.Context) ([]app.StoredChannel, error) {
 // a ping that is answered does not deceive the doctor.
 func TestNothingIsWellWhileASourceIsDown(t *testing.T) {
 	n := newNight(t)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	n.daemon.Engine.Add("home", failing{n.points}, evaluator.SourceOptions{})
 	n.daemon.Config.Every = rules.Hour // the wall clock is not that of the ticks
 	none := func() (string, time.Time) { return "", time.Time{} }

@@ -8,7 +8,7 @@ import (
 
 // Arrive judges the rules of a source at a time between their ticks, because
 // points have come. Only rules that name no schedule of their own are due. It
-// is false when the source is not ready for it, because a round is under way or
+// is false when the source is not ready for it, because a poll is under way or
 // ticks that were missed come first; then it is to be called again.
 //
 // Such a time is a tick like any other, but missing it would be no gap: what
@@ -17,32 +17,32 @@ func (e *Engine) Arrive(ctx context.Context, source string, t time.Time) (judged
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	unread := e.replan(ctx)
-	f, due := e.sources[source], map[string]bool{"": true}
-	if f == nil || !f.plan.Load().any(due) {
+	s, due := e.sources[source], map[string]bool{"": true}
+	if s == nil || !s.plan.Load().any(due) {
 		return true, unread
 	}
-	if !f.busy.TryLock() {
+	if !s.busy.TryLock() {
 		return false, unread
 	}
-	defer f.busy.Unlock()
-	if e.lags(f, t) {
+	defer s.busy.Unlock()
+	if e.lags(s, t) {
 		return false, unread
 	}
-	asking, cancel := context.WithTimeout(ctx, f.Timeout)
+	asking, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	e.stats.aside(e.pose(asking, f, f.plan.Load(), due, t.Add(-f.Delay)))
-	return true, errors.Join(unread, e.decide(ctx, t, f.out, nil))
+	e.stats.aside(e.askAll(asking, s, s.plan.Load(), due, t.Add(-s.Delay)))
+	return true, errors.Join(unread, e.decide(ctx, t, s.out, nil))
 }
 
 // lags reports whether something before t is to be judged first.
-func (e *Engine) lags(f *feed, t time.Time) bool {
-	f.mu.Lock()
-	through, waits := f.through, !f.gap.Failed.IsZero() || len(f.leapt) > 0
-	f.mu.Unlock()
+func (e *Engine) lags(s *sourceState, t time.Time) bool {
+	s.mu.Lock()
+	through, waits := s.through, !s.gap.Failed.IsZero() || len(s.leapt) > 0
+	s.mu.Unlock()
 	if waits || through.IsZero() {
 		return waits
 	}
-	table, plan := e.timetable.Load(), f.plan.Load()
+	table, plan := e.timetable.Load(), s.plan.Load()
 	for tick := table.Next(through); !tick.IsZero() && tick.Before(t); tick = table.Next(tick) {
 		if plan.any(table.due(tick)) {
 			return true
@@ -59,16 +59,16 @@ const (
 )
 
 // listen judges a source as its points arrive, until ctx ends.
-func (b *beat) listen(f *feed) {
-	for again := false; again || b.signalled(f.Arrived); {
+func (k *ticker) listen(s *sourceState) {
+	for again := false; again || k.signalled(s.Arrived); {
 		began := time.Now()
-		b.look()
-		judged, err := b.engine.Arrive(b.ctx, f.name, nextMilli(time.Now()))
-		if err != nil && b.ctx.Err() == nil {
-			b.engine.log.Error("arrived points not judged", "source", f.name, "error", err)
+		k.look()
+		judged, err := k.engine.Arrive(k.ctx, s.name, nextMilli(time.Now()))
+		if err != nil && k.ctx.Err() == nil {
+			k.engine.log.Error("arrived points not judged", "source", s.name, "error", err)
 		}
 		again = !judged
-		if !b.pause(max(leastRest, restShare*time.Since(began))) {
+		if !k.pause(max(leastRest, restShare*time.Since(began))) {
 			return
 		}
 	}
@@ -76,12 +76,12 @@ func (b *beat) listen(f *feed) {
 
 // look asks for another start where there is a reason for it. It is called
 // before anything is decided: the wall clock may have jumped.
-func (b *beat) look() (interrupted bool) {
-	if !b.interrupted() {
+func (k *ticker) look() (interrupted bool) {
+	if !k.interrupted() {
 		return false
 	}
 	select {
-	case b.again <- struct{}{}:
+	case k.again <- struct{}{}:
 	default:
 	}
 	return true
@@ -93,20 +93,20 @@ func nextMilli(t time.Time) time.Time {
 	return t.UTC().Add(time.Millisecond - time.Nanosecond).Truncate(time.Millisecond)
 }
 
-func (b *beat) signalled(signal <-chan struct{}) bool {
+func (k *ticker) signalled(signal <-chan struct{}) bool {
 	select {
-	case <-b.ctx.Done():
+	case <-k.ctx.Done():
 		return false
 	case <-signal:
 		return true
 	}
 }
 
-func (b *beat) pause(d time.Duration) bool {
+func (k *ticker) pause(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
-	case <-b.ctx.Done():
+	case <-k.ctx.Done():
 		return false
 	case <-timer.C:
 		return true

@@ -75,7 +75,7 @@ func TestALateTickDoesNotRepeatAnArrival(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.wantOwed()
-	h.book.View(r.ID, func(l *rules.Ledger) {
+	h.ledgers.View(r.ID, func(l *rules.Ledger) {
 		if !l.Judged.Equal(at) {
 			t.Errorf("judged at %s, want %s", l.Judged, at)
 		}
@@ -129,7 +129,7 @@ func TestASchedulesRuleIsNotJudgedByArrivals(t *testing.T) {
 func TestRunJudgesWhatArrives(t *testing.T) {
 	h := newHouse(t)
 	h.rule(with(freezerDoc, rules.Doc{"for": "0s"}))
-	engine := evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Every: time.Hour})
+	engine := evaluator.NewEngine(h.ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Every: time.Hour})
 	engine.Add("live", h.points, evaluator.SourceOptions{Arrived: h.points.Arrived()})
 	ctx, end := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -138,7 +138,7 @@ func TestRunJudgesWhatArrives(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-h.book.Bell():
+	case <-h.ledgers.Bell():
 	case <-time.After(10 * time.Second):
 		t.Error("a point that arrived was not judged for 10 s")
 	}

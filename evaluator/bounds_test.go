@@ -33,7 +33,7 @@ func TestAToleranceIsNoJump(t *testing.T) {
 				c := &clocks{start: time.Now()}
 				h := newHouse(t)
 				var log bytes.Buffer
-				h.engine = evaluator.NewEngine(h.book, slog.New(slog.NewTextHandler(&log, nil)), evaluator.EngineOptions{
+				h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.NewTextHandler(&log, nil)), evaluator.EngineOptions{
 					Clocks: c.read, Alive: func(p rules.Progress) { c.ticks = append(c.ticks, p.At) },
 				})
 				h.engine.Add("live", h.points, evaluator.SourceOptions{})
@@ -96,7 +96,7 @@ func TestArrivalsLeaveTime(t *testing.T) {
 				h.rule(hotNow())
 				source := &paced{Source: h.points, takes: takes, ahead: -time.Hour}
 				arrived := make(chan struct{}, 1)
-				h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Every: time.Hour})
+				h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Every: time.Hour})
 				h.engine.Add("live", source, evaluator.SourceOptions{Arrived: arrived})
 				ctx, cancel := context.WithCancel(t.Context())
 				done := make(chan error, 1)
@@ -171,7 +171,7 @@ func TestFiltersAreReadAsTheyAreStored(t *testing.T) {
 	}
 	h.restart()
 	for id, where := range want {
-		h.book.View(id, func(l *rules.Ledger) {
+		h.ledgers.View(id, func(l *rules.Ledger) {
 			if l.Rule.Where.String() != where.String() {
 				t.Errorf("%s is read as %s, want %s", id, l.Rule.Where, where)
 			}
@@ -185,7 +185,7 @@ func TestTheNumberOfTheRulesGrows(t *testing.T) {
 	last := uint64(0)
 	for i := range 3 {
 		h.rule(with(hotNow(), rules.Doc{"title": fmt.Sprint("Rule ", i)}))
-		version, err := h.book.Version(t.Context())
+		version, err := h.ledgers.Version(t.Context())
 		if err != nil || version <= last {
 			t.Errorf("the number is %d after %d, %v", version, last, err)
 		}
@@ -206,7 +206,7 @@ func TestAnOutageBeginsToCountAtTwoMinutes(t *testing.T) {
 		source.down.Store(false)
 		h.tick(cold)
 		h.settled()
-		h.book.View(r.ID, func(l *rules.Ledger) {
+		h.ledgers.View(r.ID, func(l *rules.Ledger) {
 			if got := l.Judged.Equal(h.now); got != judged {
 				t.Errorf("after %d ticks without an answer it is judged: %t", failed, got)
 			}
@@ -306,7 +306,7 @@ func TestARecallThatIsNotSavedIsLogged(t *testing.T) {
 		doubtful.Store(true)
 		h.restart()
 		var log bytes.Buffer
-		h.engine = evaluator.NewEngine(h.book, slog.New(slog.NewTextHandler(&log, nil)), h.options)
+		h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.NewTextHandler(&log, nil)), h.options)
 		h.engine.Add("live", h.source, evaluator.SourceOptions{})
 		h.resume()
 		h.quietly(2, warm)

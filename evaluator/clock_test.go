@@ -203,7 +203,7 @@ func TestAnAnswerFromBeforeAJump(t *testing.T) {
 		h.tick("temperature,sensor=a celsius=-2")
 		h.engine.Wait()
 		h.wantOwed(rules.FirstNews)
-		h.book.View(r.ID, func(l *rules.Ledger) {
+		h.ledgers.View(r.ID, func(l *rules.Ledger) {
 			if !l.Judged.Equal(h.now) {
 				t.Errorf("judged at %s, now is %s", l.Judged, h.now)
 			}
@@ -300,7 +300,7 @@ func TestAnotherProcessActsDuringAJump(t *testing.T) {
 		var alert string
 		h.view(func(a *rules.Alert) { alert = a.ID })
 		h.meddle(func() {
-			if err := other.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+			if err := other.ledgers.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 				return l.Acknowledge(s, alert, rules.Acknowledgement{By: rules.Actor{Name: "anna", Door: "cli"}})
 			}); err != nil {
 				t.Error(err)

@@ -10,58 +10,58 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// roll is a list of ledgers to decide on. It remembers where they are, so that
+// ledgerSet is a list of ledgers to decide on. It remembers where they are, so that
 // the same list costs no look-up the next time.
-type roll struct {
-	ids     []string
-	ledgers []*rules.Ledger // in the order of ids, nil for those that are not known
-	turns   uint64          // the Book's when they were found
+type ledgerSet struct {
+	ids        []string
+	ledgers    []*rules.Ledger // in the order of ids, nil for those that are not known
+	generation uint64          // the cache's when they were found
 }
 
-// find finds the ledgers of a roll, in the cache or the store.
-func (b *Book) find(ctx context.Context, r *roll) error {
-	if len(r.ledgers) == len(r.ids) && r.turns == b.turns {
+// find finds the ledgers of a set, in the cache or the store.
+func (c *LedgerCache) find(ctx context.Context, set *ledgerSet) error {
+	if len(set.ledgers) == len(set.ids) && set.generation == c.generation {
 		return nil
 	}
-	r.ledgers = r.ledgers[:0]
+	set.ledgers = set.ledgers[:0]
 	var missing []string
-	for _, id := range r.ids {
-		l, ok := b.cache.Get(id)
+	for _, id := range set.ids {
+		l, ok := c.lru.Get(id)
 		if !ok {
-			l = b.unsaved[id]
+			l = c.unsaved[id]
 		}
 		if l == nil {
 			missing = append(missing, id)
 		}
-		r.ledgers = append(r.ledgers, l)
+		set.ledgers = append(set.ledgers, l)
 	}
 	if len(missing) > 0 {
-		return b.load(ctx, r, missing)
+		return c.load(ctx, set, missing)
 	}
-	r.turns = b.turns
+	set.generation = c.generation
 	return nil
 }
 
-// load completes a roll from the store. With a cache that is too small for the
+// load completes a set from the store. With a cache that is too small for the
 // roll it does not last.
-func (b *Book) load(ctx context.Context, r *roll, missing []string) error {
-	read, err := b.store.Load(ctx, missing...)
+func (c *LedgerCache) load(ctx context.Context, set *ledgerSet, missing []string) error {
+	read, err := c.store.Load(ctx, missing...)
 	if err != nil {
-		r.ledgers = r.ledgers[:0]
+		set.ledgers = set.ledgers[:0]
 		return fmt.Errorf("read ledgers: %w", err)
 	}
-	turns := b.turns
+	turns := c.generation
 	byID := map[string]*rules.Ledger{}
 	for _, l := range read {
 		byID[l.Rule.ID] = l
-		b.admit(l)
+		c.admit(l)
 	}
-	for i, id := range r.ids {
-		if r.ledgers[i] == nil {
-			r.ledgers[i] = byID[id]
+	for i, id := range set.ids {
+		if set.ledgers[i] == nil {
+			set.ledgers[i] = byID[id]
 		}
 	}
-	r.turns = turns
+	set.generation = turns
 	return nil
 }
 
@@ -73,24 +73,26 @@ type Decider func(rules.Setting, *rules.Ledger) error
 // Decide calls decide with each of the listed ledgers, in order, as of now, and
 // saves what it changed in one transaction. Ids that are not known are left
 // out.
-func (b *Book) Decide(ctx context.Context, now time.Time, ids []string, decide Decider) error {
-	return b.decide(ctx, now, &roll{ids: ids}, func(s rules.Setting, _ int, l *rules.Ledger) error { return decide(s, l) })
+func (c *LedgerCache) Decide(ctx context.Context, now time.Time, ids []string, decide Decider) error {
+	return c.decide(ctx, now, &ledgerSet{ids: ids}, func(s rules.Setting, _ int, l *rules.Ledger) error {
+		return decide(s, l)
+	})
 }
 
-// decide is Decide with a roll, which tells decide the place of each ledger.
-func (b *Book) decide(ctx context.Context, now time.Time, r *roll,
+// decide is Decide with a set, which tells decide the place of each ledger.
+func (c *LedgerCache) decide(ctx context.Context, now time.Time, set *ledgerSet,
 	decide func(s rules.Setting, place int, l *rules.Ledger) error,
 ) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.missed = b.refresh(ctx); b.retired {
-		return undecided{b.missed}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.missed = c.refresh(ctx); c.retired {
+		return undecided{c.missed}
 	}
-	if err := b.find(ctx, r); err != nil {
+	if err := c.find(ctx, set); err != nil {
 		return undecided{err}
 	}
-	setting, errs := b.setting(now), []error(nil)
-	for i, l := range r.ledgers {
+	setting, errs := c.setting(now), []error(nil)
+	for i, l := range set.ledgers {
 		if l == nil {
 			continue
 		}
@@ -99,12 +101,12 @@ func (b *Book) decide(ctx context.Context, now time.Time, r *roll,
 		}
 	}
 	again := func(l *rules.Ledger) error {
-		if i := slices.Index(r.ids, l.Rule.ID); i >= 0 {
+		if i := slices.Index(set.ids, l.Rule.ID); i >= 0 {
 			return decide(setting, i, l)
 		}
 		return nil
 	}
-	return errors.Join(append(errs, b.save(ctx, r.ledgers, again))...)
+	return errors.Join(append(errs, c.save(ctx, set.ledgers, again))...)
 }
 
 // undecided is why a decision was not made.
@@ -122,12 +124,12 @@ func decided(err error) bool {
 // Act is Decide for one rule; rules.NotFound when there is none. It is refused
 // while what others changed of the rule cannot be read: people do not act on
 // what may be old.
-func (b *Book) Act(ctx context.Context, now time.Time, id string, act Decider) error {
+func (c *LedgerCache) Act(ctx context.Context, now time.Time, id string, act Decider) error {
 	found := false
-	err := b.Decide(ctx, now, []string{id}, func(s rules.Setting, l *rules.Ledger) error {
+	err := c.Decide(ctx, now, []string{id}, func(s rules.Setting, l *rules.Ledger) error {
 		found = true
-		if b.missed != nil && b.stale(id) {
-			return b.missed
+		if c.missed != nil && c.stale(id) {
+			return c.missed
 		}
 		return act(s, l)
 	})
@@ -138,30 +140,30 @@ func (b *Book) Act(ctx context.Context, now time.Time, id string, act Decider) e
 }
 
 // Create stores the ledger of a new rule.
-func (b *Book) Create(ctx context.Context, l *rules.Ledger) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.retired {
+func (c *LedgerCache) Create(ctx context.Context, l *rules.Ledger) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.retired {
 		return errRetired
 	}
-	if err := b.store.Save(ctx, []*rules.Ledger{l}, func(*rules.Ledger) error { return nil }); err != nil {
+	if err := c.store.Save(ctx, []*rules.Ledger{l}, func(*rules.Ledger) error { return nil }); err != nil {
 		return err
 	}
-	b.admit(l)
-	b.committed()
+	c.admit(l)
+	c.committed()
 	return nil
 }
 
 // save writes what changed of list; again decides anew on a ledger of it that
 // another process changed. Ledgers that could not be saved keep their changes
 // in memory and go with the next save, unless the store refused them.
-func (b *Book) save(ctx context.Context, list []*rules.Ledger, again func(*rules.Ledger) error) error {
-	batch := make([]*rules.Ledger, 0, len(b.unsaved)+4)
-	for _, l := range b.unsaved {
+func (c *LedgerCache) save(ctx context.Context, list []*rules.Ledger, again func(*rules.Ledger) error) error {
+	batch := make([]*rules.Ledger, 0, len(c.unsaved)+4)
+	for _, l := range c.unsaved {
 		batch = append(batch, l)
 	}
 	for _, l := range list {
-		if l != nil && l.Changed() && b.unsaved[l.Rule.ID] != l {
+		if l != nil && l.Changed() && c.unsaved[l.Rule.ID] != l {
 			batch = append(batch, l)
 		}
 	}
@@ -169,43 +171,43 @@ func (b *Book) save(ctx context.Context, list []*rules.Ledger, again func(*rules
 		return nil
 	}
 	anew := map[string]*rules.Ledger{}
-	err := b.store.Save(ctx, batch, func(fresh *rules.Ledger) error {
-		b.replace(fresh)
-		delete(b.unsaved, fresh.Rule.ID)
+	err := c.store.Save(ctx, batch, func(fresh *rules.Ledger) error {
+		c.replace(fresh)
+		delete(c.unsaved, fresh.Rule.ID)
 		err := again(fresh)
-		b.admit(fresh)
+		c.admit(fresh)
 		anew[fresh.Rule.ID] = fresh
 		return err
 	})
-	b.settle(batch, anew, err)
+	c.settle(batch, anew, err)
 	return err
 }
 
 // settle brings the indexes up to date after a save of a batch, in which some were
 // decided anew. A ledger that left the cache meanwhile owes what it owes.
-func (b *Book) settle(batch []*rules.Ledger, anew map[string]*rules.Ledger, err error) {
-	b.trouble = err
+func (c *LedgerCache) settle(batch []*rules.Ledger, anew map[string]*rules.Ledger, err error) {
+	c.trouble = err
 	for _, l := range batch {
 		id := l.Rule.ID
 		switch {
 		case err == nil:
-			delete(b.unsaved, id)
+			delete(c.unsaved, id)
 		case refused(err):
-			b.cache.Remove(id) // what is stored stands
-			delete(b.unsaved, id)
+			c.lru.Remove(id) // what is stored stands
+			delete(c.unsaved, id)
 			continue
 		default:
-			b.unsaved[id] = l
+			c.unsaved[id] = l
 		}
-		if current, ok := b.cache.Peek(id); ok {
+		if current, ok := c.lru.Peek(id); ok {
 			l = current
 		} else if fresh := anew[id]; fresh != nil {
 			l = fresh
 		}
-		b.enter(l)
+		c.enter(l)
 	}
-	b.Ring()
-	b.committed()
+	c.Ring()
+	c.committed()
 }
 
 // refused reports whether the store refused what was to be saved, so that it is

@@ -13,7 +13,7 @@ func TestAnEditIsPlannedAnew(t *testing.T) {
 	r := h.rule(with(freezerDoc, rules.Doc{"for": "0s"}))
 	h.tick("temperature,sensor=a celsius=-18", "humidity,sensor=a percent=80")
 	h.wantOwed()
-	err := h.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.ledgers.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 		next := l.Rule
 		next.Measurement, next.Field = "humidity", "percent"
 		l.Edit(s, next, rules.Actor{Name: "anna", Door: "web"})
@@ -39,7 +39,7 @@ func TestARenamedParentIsFollowed(t *testing.T) {
 	h.rule(named("child", rules.Doc{"depends_on": []any{"router"}}))
 	h.tick(warm)
 	h.wantOwed() // the router is down
-	err := h.book.Act(t.Context(), h.now, parent.ID, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.ledgers.Act(t.Context(), h.now, parent.ID, func(s rules.Setting, l *rules.Ledger) error {
 		next := l.Rule
 		next.Name = "gateway"
 		l.Edit(s, next, rules.Actor{Name: "anna", Door: "web"})

@@ -22,8 +22,8 @@ import (
 // Engine evaluates: at each tick it finds the rules that are due, asks their
 // sources, and lets their ledgers decide.
 type Engine struct {
-	book    *Book
-	sources map[string]*feed
+	ledgers *LedgerCache
+	sources map[string]*sourceState
 	options EngineOptions
 	log     *slog.Logger
 
@@ -31,19 +31,19 @@ type Engine struct {
 	stats     statsKeeper
 	troubles  troubles
 	inPieces  atomic.Bool    // a source refused what it takes now: plans were split for nothing
-	behind    sync.WaitGroup // rounds that outlive their tick
+	behind    sync.WaitGroup // polls that outlive their tick
 	jumps     atomic.Int64   // how often the wall clock jumped; moves under mu
 
-	mu      sync.Mutex     // one decision, one jump of the clock at a time
-	before  rules.Progress // when this engine began
-	exact   bool           // nothing was judged after that
-	began   time.Time
-	planned uint64 // the Book's version that plans and timetable are made for
-	docket  docket
-	judging *Answer // what evidence is asked about
-	prove   func(rules.Observation) rules.Evidence
-	scratch []rules.Observation
-	seen    int // instances that the decision under way has judged
+	mu       sync.Mutex     // one decision, one jump of the clock at a time
+	before   rules.Progress // when this engine began
+	exact    bool           // nothing was judged after that
+	began    time.Time
+	planned  uint64 // the cache's version that plans and timetable are made for
+	decision decision
+	judging  *Answer // what evidence is asked about
+	prove    func(rules.Observation) rules.Evidence
+	scratch  []rules.Observation
+	seen     int // instances that the decision under way has judged
 }
 
 // EngineOptions are what an Engine may be told; the zero value is right.
@@ -68,9 +68,9 @@ type EngineOptions struct {
 	// are, and whether that is saved.
 	Alive func(rules.Progress)
 	// Since is what Alive was called with last before this start, as far as that
-	// is known; how far the book knows the sources counts where it is newer.
+	// is known; how far the ledgers know the sources counts where it is newer.
 	Since rules.Progress
-	// Stale says that the book is a copy of one that cannot be saved: it may be
+	// Stale says that the database is a copy of one that cannot be saved: it may be
 	// older than the last daemon, and ends with this one.
 	Stale bool
 	// Sure reports whether the wall clock is known to be right, else evidence
@@ -88,9 +88,9 @@ type EngineOptions struct {
 	Operators func() []string
 }
 
-// NewEngine returns an engine that evaluates the rules of book against the
+// NewEngine returns an engine that evaluates the ledgers' rules against the
 // named sources.
-func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
+func NewEngine(ledgers *LedgerCache, log *slog.Logger, o EngineOptions) *Engine {
 	for _, d := range []struct {
 		at        *time.Duration
 		otherwise time.Duration
@@ -117,7 +117,7 @@ func NewEngine(book *Book, log *slog.Logger, o EngineOptions) *Engine {
 		o.Clocks = func() (time.Time, time.Duration) { return time.Now(), time.Since(start) }
 	}
 	e := &Engine{
-		book: book, log: log, options: o, sources: map[string]*feed{},
+		ledgers: ledgers, log: log, options: o, sources: map[string]*sourceState{},
 		troubles: troubles{byRule: map[string]Trouble{}},
 	}
 	e.timetable.Store(newTimetable(o.Every))
@@ -138,22 +138,22 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 	began := time.Now()
 	e.proven()
 	unread := e.replan(ctx) // then the rules are judged as they were
-	done, late := e.gather(e.ask(ctx, t))
+	done, late := e.gather(e.startPolls(ctx, t))
 	var answers []*Answer
-	for _, r := range done {
-		answers = append(answers, r.answers...)
+	for _, p := range done {
+		answers = append(answers, p.answers...)
 	}
 	err := e.decide(ctx, t, answers, nil)
 	e.tellOutages(ctx, t)
 	e.tellTroubles(ctx, t)
-	for _, r := range done {
-		if r.judged && decided(err) {
-			r.feed.judged(t)
+	for _, p := range done {
+		if p.judged && decided(err) {
+			p.source.judged(t)
 		}
-		r.feed.busy.Unlock()
+		p.source.busy.Unlock()
 	}
-	for _, r := range late {
-		e.behind.Go(func() { e.finish(ctx, r) })
+	for _, p := range late {
+		e.behind.Go(func() { e.finish(ctx, p) })
 	}
 	e.stats.ticked(t, time.Since(began), len(answers))
 	if decided(err) {
@@ -166,7 +166,7 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 func (e *Engine) alive(t time.Time) {
 	if e.options.Alive != nil {
 		p := e.progress(t, nil)
-		p.Unsaved = e.options.Stale || e.book.Unsaved() > 0
+		p.Unsaved = e.options.Stale || e.ledgers.Unsaved() > 0
 		e.options.Alive(p)
 	}
 }
@@ -179,7 +179,7 @@ func (e *Engine) replan(ctx context.Context) error {
 	if e.inPieces.Swap(false) {
 		planned = 0
 	}
-	version, err := e.book.Watched(ctx, planned, e.plan)
+	version, err := e.ledgers.Watched(ctx, planned, e.plan)
 	e.planned = version
 	if err != nil {
 		return fmt.Errorf("read the rules: %w", err)
@@ -195,20 +195,20 @@ func (e *Engine) plan(list []*rules.Rule) {
 		table.add(r)
 		bySource[r.Source] = append(bySource[r.Source], r)
 	}
-	for name, f := range e.sources {
+	for name, s := range e.sources {
 		mine := bySource[name]
 		slices.SortFunc(mine, func(a, b *rules.Rule) int {
 			return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), strings.Compare(a.ID, b.ID))
 		})
-		f.plan.Store(NewPlan(mine))
+		s.plan.Store(NewPlan(mine))
 	}
 	e.timetable.Store(table)
 	e.troubles.keep(list)
 }
 
-// round is one source being asked at one tick.
-type round struct {
-	feed    *feed
+// poll is one source being asked at one tick.
+type poll struct {
+	source  *sourceState
 	tick    time.Time
 	now     time.Time // the present tick; later than tick in a replay
 	replay  bool      // of ticks that were missed, up to the present one
@@ -219,62 +219,62 @@ type round struct {
 	behind  bool // ticks before this one are to be judged first
 }
 
-// ask starts a round at every source that has due rules. A source whose last
-// round is still under way is left alone: the tick becomes a gap.
-func (e *Engine) ask(ctx context.Context, t time.Time) []*round {
+// startPolls starts a poll at every source that has due rules. A source whose last
+// poll is still under way is left alone: the tick becomes a gap.
+func (e *Engine) startPolls(ctx context.Context, t time.Time) []*poll {
 	due := e.timetable.Load().due(t)
-	var out []*round
-	for _, f := range e.sources {
-		plan := f.plan.Load()
+	var out []*poll
+	for _, s := range e.sources {
+		plan := s.plan.Load()
 		asks := plan.any(due)
-		if !asks && e.passes(f, t) {
+		if !asks && e.passes(s, t) {
 			continue
 		}
-		if !f.busy.TryLock() {
-			if asks && !f.replaying(t) {
+		if !s.busy.TryLock() {
+			if asks && !s.replaying(t) {
 				e.stats.missed()
-				e.log.Warn("tick missed: the source still answers an earlier one", "source", f.name, "tick", t)
+				e.log.Warn("tick missed: the source still answers an earlier one", "source", s.name, "tick", t)
 			}
 			continue
 		}
-		r := &round{feed: f, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
-		out = append(out, r)
+		p := &poll{source: s, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
+		out = append(out, p)
 		if !asks {
-			r.behind = true
-			close(r.done)
+			p.behind = true
+			close(p.done)
 			continue
 		}
 		go func() {
-			defer close(r.done)
-			e.query(ctx, r, plan, due)
+			defer close(p.done)
+			e.query(ctx, p, plan, due)
 		}()
 	}
 	return out
 }
 
-// gather waits for the rounds, for the slow ones no longer than the grace.
-// Rounds that must catch up are late by nature.
-func (e *Engine) gather(rounds []*round) (done, late []*round) {
+// gather waits for the polls, for the slow ones no longer than the grace.
+// Polls that must catch up are late by nature.
+func (e *Engine) gather(rounds []*poll) (done, late []*poll) {
 	grace := time.NewTimer(e.options.Grace)
 	defer grace.Stop()
 	over := false
-	for _, r := range rounds {
+	for _, p := range rounds {
 		if !over {
 			select {
-			case <-r.done:
+			case <-p.done:
 			case <-grace.C:
 				over = true
 			}
 		}
 		select {
-		case <-r.done:
-			if r.behind {
-				late = append(late, r)
+		case <-p.done:
+			if p.behind {
+				late = append(late, p)
 			} else {
-				done = append(done, r)
+				done = append(done, p)
 			}
 		default:
-			late = append(late, r)
+			late = append(late, p)
 		}
 	}
 	return done, late
@@ -282,25 +282,25 @@ func (e *Engine) gather(rounds []*round) (done, late []*round) {
 
 // finish decides on a source that answered after the grace, or that has missed
 // ticks to judge first.
-func (e *Engine) finish(ctx context.Context, r *round) {
-	<-r.done
-	defer r.feed.busy.Unlock()
-	if r.behind {
-		e.catchUp(ctx, r)
+func (e *Engine) finish(ctx context.Context, p *poll) {
+	<-p.done
+	defer p.source.busy.Unlock()
+	if p.behind {
+		e.catchUp(ctx, p)
 		return
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stale(r) {
+	if e.stale(p) {
 		return
 	}
-	err := e.decide(ctx, r.tick, r.answers, nil)
+	err := e.decide(ctx, p.tick, p.answers, nil)
 	if err != nil {
-		e.log.Error("late answer not saved", "source", r.feed.name, "error", err)
+		e.log.Error("late answer not saved", "source", p.source.name, "error", err)
 	}
-	e.stats.late(len(r.answers))
-	if r.judged && decided(err) {
-		r.feed.judged(r.tick)
+	e.stats.late(len(p.answers))
+	if p.judged && decided(err) {
+		p.source.judged(p.tick)
 	}
 }
 
@@ -308,14 +308,14 @@ func (e *Engine) finish(ctx context.Context, r *round) {
 // commits all of it at once. While a replay has not reached the present the
 // timers stand.
 func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, past *replay) error {
-	d := &e.docket
+	d := &e.decision
 	d.enter(answers)
 	d.add(e.everyLedger(past))
 	defer func() {
 		e.stats.judged(e.seen)
 		e.seen = 0
 	}()
-	return e.book.decide(ctx, t, &d.roll, func(s rules.Setting, place int, l *rules.Ledger) error {
+	return e.ledgers.decide(ctx, t, &d.ledgerSet, func(s rules.Setting, place int, l *rules.Ledger) error {
 		s = e.setting(s, l, past)
 		if place < len(d.answers) && d.answers[place].fits(&l.Rule) && l.Watched() && !past.precedes(&l.Rule, t) {
 			e.observe(s, l, d.answers[place])
@@ -326,7 +326,7 @@ func (e *Engine) decide(ctx context.Context, t time.Time, answers []*Answer, pas
 		if past != nil {
 			e.reach(&s, l, past)
 		}
-		l.Tend(s)
+		l.RunTimers(s)
 		return nil
 	})
 }
@@ -355,7 +355,7 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 		e.scratch = overlookSilence(l, e.scratch)
 	}
 	if missed := s.Now.Sub(l.Judged) - e.timetable.Load().gap(&l.Rule, l.Judged); !l.Judged.IsZero() && missed > 0 {
-		l.Stand(missed)
+		l.PauseTimers(missed)
 	}
 	e.judging = a
 	l.Observe(s, e.scratch, e.prove)
@@ -398,23 +398,23 @@ func (e *Engine) evidence(a *Answer) rules.Evidence {
 	return out
 }
 
-// docket is what one decision is about: ledgers, those that were answered
+// decision is what is decided at once: ledgers, those that were answered
 // first. It is used again, because mostly it is the same tick after tick.
-type docket struct {
-	roll
+type decision struct {
+	ledgerSet
 	given    []*Answer       // as they came
-	answers  []*Answer       // of the first ledgers of the roll
+	answers  []*Answer       // of the first ledgers of the set
 	answered map[string]bool // their rules; nil until asked
 }
 
-// enter puts the answered rules on the docket, parents first.
-func (d *docket) enter(answers []*Answer) {
+// enter puts the answered rules into the decision, parents first.
+func (d *decision) enter(answers []*Answer) {
 	if slices.Equal(d.given, answers) {
 		return
 	}
 	d.given = append(d.given[:0], answers...)
 	d.answers = parentsFirst(d.given)
-	d.roll, d.answered = roll{ids: make([]string, len(answers))}, nil
+	d.ledgerSet, d.answered = ledgerSet{ids: make([]string, len(answers))}, nil
 	for i, a := range d.answers {
 		d.ids[i] = a.plan.ids[a.place]
 	}
@@ -422,7 +422,7 @@ func (d *docket) enter(answers []*Answer) {
 
 // add puts further rules on it, unless they are there, and takes off those
 // that an earlier decision added.
-func (d *docket) add(ids []string) {
+func (d *decision) add(ids []string) {
 	if d.answered == nil && ids != nil {
 		d.answered = make(map[string]bool, len(d.answers))
 		for _, id := range d.ids[:len(d.answers)] {

@@ -18,12 +18,12 @@ import (
 // house is an engine on a real database and a live source, ticked by hand.
 type house struct {
 	*testing.T
-	path   string
-	store  *sqlite.Store
-	book   *evaluator.Book
-	engine *evaluator.Engine
-	points *live.Store
-	now    time.Time
+	path    string
+	store   *sqlite.Store
+	ledgers *evaluator.LedgerCache
+	engine  *evaluator.Engine
+	points  *live.Store
+	now     time.Time
 
 	options evaluator.EngineOptions
 	alive   *signs // what the engine said of itself
@@ -86,13 +86,13 @@ func (h *house) open(migrate bool) {
 		}
 	})
 	h.store, h.meddler = store, &meddled{Store: store}
-	h.book, err = evaluator.OpenBook(h.Context(), h.meddler, evaluator.BookOptions{
+	h.ledgers, err = evaluator.OpenLedgerCache(h.Context(), h.meddler, evaluator.LedgerCacheOptions{
 		Cache: h.cache, Silences: h.silence, Route: func(rules.Severity) []string { return []string{"phone"} },
 	})
 	if err != nil {
 		h.Fatal(err)
 	}
-	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), h.options)
+	h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.DiscardHandler), h.options)
 	h.engine.Add("live", h.source, evaluator.SourceOptions{Fresh: h.fresh})
 }
 
@@ -104,7 +104,8 @@ func (h *house) rule(doc rules.Doc) rules.Rule {
 		h.Fatal(err)
 	}
 	r.ID = "r" + r.Name
-	if err := h.book.Create(h.Context(), rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, h.now)); err != nil {
+	by := rules.Actor{Name: "test", Door: "cli"}
+	if err := h.ledgers.Create(h.Context(), rules.NewLedger(r, by, h.now)); err != nil {
 		h.Fatal(err)
 	}
 	return r
@@ -140,9 +141,9 @@ func (h *house) writeAt(line string, at time.Time) {
 // owed lists the reasons of what is owed now, and takes and delivers it.
 func (h *house) owed() (reasons []rules.Reason) {
 	h.Helper()
-	for _, n := range h.book.Owed(h.now) {
+	for _, n := range h.ledgers.Owed(h.now) {
 		reasons = append(reasons, n.Reason)
-		if err := h.book.Decide(h.Context(), h.now, []string{n.RuleID}, func(_ rules.Setting, l *rules.Ledger) error {
+		if err := h.ledgers.Decide(h.Context(), h.now, []string{n.RuleID}, func(_ rules.Setting, l *rules.Ledger) error {
 			if l.Claim(n.ID, "m") {
 				l.Record(n.ID, rules.Outcome{State: rules.Sent}, h.now, h.now)
 			}
@@ -200,10 +201,10 @@ func TestAnotherProcessIsSeen(t *testing.T) {
 	daemon.tick("temperature,sensor=a celsius=-2")
 	daemon.wantOwed(rules.FirstNews)
 	var alert string
-	daemon.book.View(r.ID, func(l *rules.Ledger) {
+	daemon.ledgers.View(r.ID, func(l *rules.Ledger) {
 		l.Alerts(func(a *rules.Alert) bool { alert = a.ID; return true })
 	})
-	err := h.book.Act(context.Background(), daemon.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.ledgers.Act(context.Background(), daemon.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 		return l.Acknowledge(s, alert, rules.Acknowledgement{By: rules.Actor{Name: "anna", Door: "mcp"}})
 	})
 	if err != nil {

@@ -261,7 +261,7 @@ func TestAnAckBetweenDecideAndCommit(t *testing.T) {
 	var alert string
 	h.view(func(a *rules.Alert) { alert = a.ID })
 	h.meddle(func() {
-		err := other.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+		err := other.ledgers.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 			return l.Acknowledge(s, alert, rules.Acknowledgement{By: rules.Actor{Name: "anna", Door: "mcp"}})
 		})
 		if err != nil {

@@ -16,8 +16,8 @@ func Explain(s Explainer, r *rules.Rule, end time.Time) (out []string) {
 		}
 		return []string{r.Condition.Text}
 	}
-	for _, n := range needs(r) {
-		out = append(out, s.Explain(n.query(end)))
+	for _, req := range requirements(r) {
+		out = append(out, s.Explain(req.query(end)))
 	}
 	return out
 }
@@ -29,8 +29,8 @@ func (a *Answer) evidence(s Explainer) rules.Evidence {
 		To: a.end, Condition: a.Rule.Condition.String(),
 		Query: strings.Join(Explain(s, a.Rule, a.end), ";\n"),
 	}
-	for _, n := range a.needs {
-		if q := n.query(a.end); n.back == 0 && (out.From.IsZero() || q.From.Before(out.From)) {
+	for _, req := range a.requirements {
+		if q := req.query(a.end); req.back == 0 && (out.From.IsZero() || q.From.Before(out.From)) {
 			out.From = q.From
 		}
 	}

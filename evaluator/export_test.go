@@ -15,9 +15,9 @@ func (e *Engine) Beat(ctx context.Context) error { return e.flush(ctx, false) }
 
 // Remembered is of how many series a query knows the way after so many.
 func Remembered(n int) int {
-	s := &shape{routes: map[rules.Series][]route{}}
+	g := &queryGroup{routes: map[rules.Series][]route{}}
 	for i := range n {
-		s.routesOf(rules.Series(strconv.Itoa(i)))
+		g.routesOf(rules.Series(strconv.Itoa(i)))
 	}
-	return len(s.routes)
+	return len(g.routes)
 }

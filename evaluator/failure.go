@@ -11,18 +11,18 @@ import (
 // of what it was just asked, and of what it was last asked for each of its rules,
 // because it does not answer or refuses. What fails a few rules alone is not the
 // source.
-func (f *feed) failure() (why error) {
-	if asked, judged := tally(f.out); !few(judged, asked) {
+func (s *sourceState) failure() (why error) {
+	if asked, judged := tally(s.out); !few(judged, asked) {
 		return nil
 	}
-	last := make([]*Answer, len(f.answers))
-	for i := range f.answers {
-		last[i] = &f.answers[i]
+	last := make([]*Answer, len(s.answers))
+	for i := range s.answers {
+		last[i] = &s.answers[i]
 	}
 	if asked, judged := tally(last); !few(judged, asked) {
 		return nil
 	}
-	for _, a := range f.out {
+	for _, a := range s.out {
 		if rules.CodeOf(a.Err) == rules.Unavailable {
 			return a.Err
 		}
@@ -50,34 +50,34 @@ func tally(answers []*Answer) (asked, judged int) {
 // few is less than a tenth.
 func few(part, whole int) bool { return part*10 < whole }
 
-// fail notes that the source failed in a round. It is called with the feed
+// fail notes that the source failed in a poll. It is called with the source
 // locked, as all that follow.
-func (e *Engine) fail(r *round, err error) {
-	f := r.feed
-	g := &f.gap
-	if e.owes(f, r.tick); g.From.IsZero() {
-		g.From = r.now
+func (e *Engine) fail(p *poll, err error) {
+	s := p.source
+	g := &s.gap
+	if e.owes(s, p.tick); g.From.IsZero() {
+		g.From = p.now
 	}
 	if g.Failed.IsZero() {
-		g.Failed = r.now
+		g.Failed = p.now
 	}
 	g.Back, g.Refuses, g.Error = time.Time{}, rules.CodeOf(err) != rules.Unavailable, Trouble{Err: err}.Text()
-	if f.fails = true; f.health.OK {
-		e.log.Warn("source fails", "source", f.name, "it", does(g), "error", err)
+	if s.fails = true; s.health.OK {
+		e.log.Warn("source fails", "source", s.name, "it", does(g), "error", err)
 	}
-	f.health.OK, f.health.DownSince, f.health.Error = false, g.Failed, g.Error
-	f.behind.Store(true)
-	for _, a := range r.answers {
+	s.health.OK, s.health.DownSince, s.health.Error = false, g.Failed, g.Error
+	s.behind.Store(true)
+	for _, a := range p.answers {
 		a.unanswered = rules.CodeOf(a.Err) == rules.Unavailable
 	}
 }
 
 // answered notes that the source answered at a tick.
-func (f *feed) answered(t time.Time) {
-	if f.fails = false; f.gap.Down() {
-		f.gap.Back = t
+func (s *sourceState) answered(t time.Time) {
+	if s.fails = false; s.gap.Down() {
+		s.gap.Back = t
 	}
-	f.health = SourceHealth{Name: f.name, OK: true, LastOK: t}
+	s.health = SourceHealth{Name: s.name, OK: true, LastOK: t}
 }
 
 // does is what a source does while it fails.
@@ -100,21 +100,21 @@ func did(g *rules.Gap) string {
 // then the tick is to be judged again from history. One that has waited nearly
 // as long as it takes to call a source down holds up the others no more; nor does
 // one in a replay, where the others wait.
-func (e *Engine) leavesGap(r *round) bool {
+func (e *Engine) leavesGap(p *poll) bool {
 	patience := e.options.OutageAfter - e.options.Every
-	return slices.ContainsFunc(r.feed.out, func(a *Answer) bool {
+	return slices.ContainsFunc(p.source.out, func(a *Answer) bool {
 		if rules.CodeOf(a.Err) != rules.Unavailable {
 			return false
 		}
 		since := e.troubles.since(a.plan.ids[a.place])
-		return since.IsZero() || r.now.Sub(since) < patience
+		return since.IsZero() || p.now.Sub(since) < patience
 	})
 }
 
 // well reports whether the source does not fail, and people do not believe that
 // it does.
-func (f *feed) well() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.health.OK && !f.gap.Told
+func (s *sourceState) well() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health.OK && !s.gap.Told
 }

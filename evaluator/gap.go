@@ -17,14 +17,14 @@ const mostEpisodes = 20
 // bookGap books the one message about a gap that is over. A gap that is short
 // and empty, such as a reboot, tells nobody. That it is over is saved with it.
 func (e *Engine) bookGap(now time.Time, own *rules.Ledger, past *replay) {
-	f := past.feed
-	g := f.missing()
+	s := past.source
+	g := s.missing()
 	if !g.Told && len(past.ended) == 0 && g.Back.Sub(g.From) < e.options.OutageAfter {
 		return
 	}
-	facts := rules.Facts{Title: gapTitle(f.name, g, now), Text: e.gapText(g, now, past.ended)}
+	facts := rules.Facts{Title: gapTitle(s.name, g, now), Text: e.gapText(g, now, past.ended)}
 	e.bookOwn(own, facts, now)
-	own.Advance(e.progress(now, f))
+	own.Advance(e.progress(now, s))
 }
 
 // gapTitle says how long a source was not judged: an outage lasts from the
@@ -43,16 +43,16 @@ func gapTitle(source string, g rules.Gap, now time.Time) string {
 }
 
 // tellUnknown says that a source without history was not watched for long.
-func (e *Engine) tellUnknown(ctx context.Context, f *feed, judged, now time.Time) {
+func (e *Engine) tellUnknown(ctx context.Context, s *sourceState, judged, now time.Time) {
 	if judged.IsZero() {
 		return
 	}
-	g := rules.Gap{From: e.firstMissed(f, judged, now), AtMost: !e.exact, Back: now}
+	g := rules.Gap{From: e.firstMissed(s, judged, now), AtMost: !e.exact, Back: now}
 	if g.From.IsZero() || g.Back.Sub(g.From) < e.options.OutageAfter {
 		return
 	}
 	text := "Its points are kept in memory only, so what happened meanwhile is not known. " + stillWrong
-	e.Tell(ctx, gapTitle(f.name, g, now), text, now)
+	e.Tell(ctx, gapTitle(s.name, g, now), text, now)
 }
 
 const stillWrong = "What is still wrong is told by itself."
@@ -94,35 +94,35 @@ func episodes(ended map[string]string) string {
 
 // tellOutages says once of each source that it is down.
 func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
-	var down []*feed
+	var down []*sourceState
 	for _, name := range slices.Sorted(maps.Keys(e.sources)) {
-		if f := e.sources[name]; f.outage(t, e.options.OutageAfter) {
-			down = append(down, f)
+		if s := e.sources[name]; s.outage(t, e.options.OutageAfter) {
+			down = append(down, s)
 		}
 	}
 	if len(down) == 0 {
 		return
 	}
 	booked := e.own(ctx, t, func(l *rules.Ledger) {
-		for _, f := range down {
-			e.bookOwn(l, f.outageFacts(t), t)
-			f.tell(true)
+		for _, s := range down {
+			e.bookOwn(l, s.outageFacts(t), t)
+			s.tell(true)
 		}
 		l.Advance(e.progress(t, nil))
 	})
 	if !booked {
-		for _, f := range down {
-			f.tell(false)
+		for _, s := range down {
+			s.tell(false)
 		}
 	}
 }
 
 // outageFacts says that a source is down.
-func (f *feed) outageFacts(t time.Time) rules.Facts {
-	g := f.missing()
+func (s *sourceState) outageFacts(t time.Time) rules.Facts {
+	g := s.missing()
 	return rules.Facts{
-		Title: fmt.Sprintf("Source %s %s since %s UTC", f.name, does(&g), rules.Clock(g.Failed, t)),
-		Text: g.Error + ". " + itsRules(len(f.plan.Load().rules)) +
+		Title: fmt.Sprintf("Source %s %s since %s UTC", s.name, does(&g), rules.Clock(g.Failed, t)),
+		Text: g.Error + ". " + itsRules(len(s.plan.Load().rules)) +
 			" not judged until it is back; then the time between is judged from its history.",
 	}
 }
@@ -135,17 +135,17 @@ func itsRules(n int) string {
 }
 
 // outage reports whether people are to be told now that a source is down.
-func (f *feed) outage(t time.Time, after time.Duration) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.fails && !f.gap.Told && t.Sub(f.gap.Failed) >= after
+func (s *sourceState) outage(t time.Time, after time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fails && !s.gap.Told && t.Sub(s.gap.Failed) >= after
 }
 
 // tell notes whether people are told that a source is down.
-func (f *feed) tell(told bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.gap.Told = told
+func (s *sourceState) tell(told bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gap.Told = told
 }
 
 // Tell books one of tocsin's own messages on the operators' channels. One that
@@ -158,7 +158,7 @@ func (e *Engine) Tell(ctx context.Context, title, text string, t time.Time) (boo
 // only. It does not wait for what others changed to be read, as people do: what
 // tocsin says of itself rests on none of it.
 func (e *Engine) own(ctx context.Context, t time.Time, act func(*rules.Ledger)) (done bool) {
-	err := e.book.Decide(ctx, t, []string{""}, func(_ rules.Setting, l *rules.Ledger) error {
+	err := e.ledgers.Decide(ctx, t, []string{""}, func(_ rules.Setting, l *rules.Ledger) error {
 		act(l)
 		done = true
 		return nil
@@ -188,70 +188,70 @@ func (e *Engine) bookOwn(own *rules.Ledger, facts rules.Facts, now time.Time) {
 
 // settles reports whether an outage has just ended, so that points are still on
 // their way.
-func (f *feed) settles(outage, settle time.Duration, t time.Time) bool {
-	g := &f.gap
+func (s *sourceState) settles(outage, settle time.Duration, t time.Time) bool {
+	g := &s.gap
 	return !g.Failed.IsZero() && (g.Told || g.Back.Sub(g.Failed) >= outage) && t.Before(g.Back.Add(settle))
 }
 
 // judgedUntil notes that every tick that was due until t is judged.
-func (f *feed) judgedUntil(t time.Time) {
-	f.through, f.gap, f.newest = rules.Later(f.through, t), rules.Gap{}, time.Time{}
-	f.behind.Store(false)
+func (s *sourceState) judgedUntil(t time.Time) {
+	s.through, s.gap, s.newest = rules.Later(s.through, t), rules.Gap{}, time.Time{}
+	s.behind.Store(false)
 }
 
 // judged notes that a tick was decided, and all before it.
-func (f *feed) judged(t time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.judgedUntil(t)
+func (s *sourceState) judged(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.judgedUntil(t)
 }
 
 // caughtUpTo notes that a missed tick was judged.
-func (f *feed) caughtUpTo(t time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.through = rules.Later(f.through, t)
-	f.leapt = slices.DeleteFunc(f.leapt, t.Equal)
+func (s *sourceState) caughtUpTo(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.through = rules.Later(s.through, t)
+	s.leapt = slices.DeleteFunc(s.leapt, t.Equal)
 }
 
 // begin notes that missed ticks are being judged, from a tick on at which the
 // source answers.
-func (f *feed) begin(t time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.behind.Store(true)
-	if f.gap.Failed.IsZero() && f.gap.Back.IsZero() {
-		f.gap.Back = t
+func (s *sourceState) begin(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.behind.Store(true)
+	if s.gap.Failed.IsZero() && s.gap.Back.IsZero() {
+		s.gap.Back = t
 	}
 }
 
 // replaying reports whether the source is busy with ticks that it missed, and
 // notes the one that has come.
-func (f *feed) replaying(t time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.newest = t
-	return f.behind.Load()
+func (s *sourceState) replaying(t time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.newest = t
+	return s.behind.Load()
 }
 
 // present is the newest tick, which is t or has come while missed ones were
 // judged.
-func (f *feed) present(t time.Time) time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return rules.Later(t, f.newest)
+func (s *sourceState) present(t time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return rules.Later(t, s.newest)
 }
 
 // missing is what is to be judged still.
-func (f *feed) missing() rules.Gap {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.gap
+func (s *sourceState) missing() rules.Gap {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gap
 }
 
 // waits reports whether the source is down or settles.
-func (f *feed) waits(outage, settle time.Duration, t time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.gap.Down() || f.settles(outage, settle, t)
+func (s *sourceState) waits(outage, settle time.Duration, t time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gap.Down() || s.settles(outage, settle, t)
 }

@@ -56,7 +56,7 @@ func (h *house) settled() {
 func (h *house) told() string {
 	h.Helper()
 	var out []string
-	for _, n := range h.book.Owed(h.now) {
+	for _, n := range h.ledgers.Owed(h.now) {
 		if n.Reason == rules.Operational {
 			out = append(out, n.Facts.Title+": "+n.Facts.Text)
 		} else {
@@ -194,7 +194,7 @@ func TestAnEditInsideAGap(t *testing.T) {
 				if i != 4 {
 					continue
 				}
-				if err := h.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+				if err := h.ledgers.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 					next := l.Rule
 					tt.edit(&next)
 					l.Edit(s, next, rules.Actor{Name: "anna", Door: "cli"})
@@ -255,7 +255,7 @@ func TestAnEditWhileAGapIsJudged(t *testing.T) {
 					i == 6])
 			}
 			h.source = &meddler{h.source, 3, func() {
-				if err := h.book.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+				if err := h.ledgers.Act(t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 					next := l.Rule
 					tt.edit(&next)
 					l.Edit(s, next, rules.Actor{Name: "anna", Door: "web"})

@@ -22,7 +22,7 @@ func freezer(name, sensor string) rules.Doc {
 
 func (h *house) delete(id string) {
 	h.Helper()
-	err := h.book.Act(h.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.ledgers.Act(h.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
 		l.Delete(s, rules.Actor{Name: "test", Door: "cli"})
 		return nil
 	})
@@ -55,7 +55,7 @@ func (h *house) stored() (names, alerts map[string]bool) {
 }
 
 // TestWhatIsHeldIsWrittenOverAnEarlierState: the store went back in time; what
-// the book before holds is the truth.
+// the ledger cache before holds is the truth.
 func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
 	h := newHouse(t)
 	h.rule(freezer("stays", "a"))
@@ -71,12 +71,12 @@ func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
 	h.rule(freezer("goes2", "c"))
 	h.rule(freezer("comes", "d"))
 	h.tick("temperature,sensor=a celsius=-2", "temperature,sensor=b celsius=-18", "temperature,sensor=d celsius=-2")
-	owed := len(h.book.Owed(h.now))
+	owed := len(h.ledgers.Owed(h.now))
 
-	old, lost := h.book, h.store.SideTables()
+	old, lost := h.ledgers, h.store.SideTables()
 	h.path = earlier
 	h.restart()
-	if err := h.book.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {
+	if err := h.ledgers.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {
 		t.Fatal(err)
 	}
 	names, alerts := h.stored()
@@ -93,7 +93,7 @@ func TestWhatIsHeldIsWrittenOverAnEarlierState(t *testing.T) {
 			t.Errorf("alert %s is stored: %t", alert, alerts[alert])
 		}
 	}
-	if again := len(h.book.Owed(h.now)); again != owed || owed == 0 {
+	if again := len(h.ledgers.Owed(h.now)); again != owed || owed == 0 {
 		t.Errorf("%d messages are owed, %d were", again, owed)
 	}
 }
@@ -106,7 +106,7 @@ func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
 	h.rule(freezer("gone", "b"))
 	h.delete("rgone") // what is stored of it is not watched
 	h.tick("temperature,sensor=a celsius=-2")
-	old, writes := h.book, h.store
+	old, writes := h.ledgers, h.store
 	revision, err := writes.Revision(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -115,7 +115,7 @@ func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
 	other.open(false)
 	other.rule(freezer("theirs", "b"))
 	h.restart()
-	if err := h.book.Inherit(t.Context(), old, h.now, 0); err != nil {
+	if err := h.ledgers.Inherit(t.Context(), old, h.now, 0); err != nil {
 		t.Fatal(err)
 	}
 	if names, _ := h.stored(); !names["ours"] || !names["theirs"] {
@@ -124,8 +124,8 @@ func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
 	if now, err := h.store.Revision(t.Context()); err != nil || now != revision+1 {
 		t.Errorf("the revision went from %d to %d, %v: only the other process wrote", revision, now, err)
 	}
-	var none *evaluator.Book
-	if err := h.book.Inherit(t.Context(), none, h.now, 1); err != nil {
+	var none *evaluator.LedgerCache
+	if err := h.ledgers.Inherit(t.Context(), none, h.now, 1); err != nil {
 		t.Error(err)
 	}
 }
@@ -133,7 +133,7 @@ func TestAReloadInheritsWhatIsNotSavedAlone(t *testing.T) {
 // edit gives a rule another title.
 func (h *house) edit(id, title string) {
 	h.Helper()
-	err := h.book.Act(h.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.ledgers.Act(h.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
 		next := l.Rule
 		next.Title = title
 		l.Edit(s, next, rules.Actor{Name: "test", Door: "cli"})
@@ -160,10 +160,10 @@ func TestWhatIsHeldStandsAgainstAStateThatSomebodyLeft(t *testing.T) {
 	}
 	h.edit("rours", "Held")
 
-	old, lost := h.book, h.store.SideTables()
+	old, lost := h.ledgers, h.store.SideTables()
 	h.path = left
 	h.restart()
-	if err := h.book.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {
+	if err := h.ledgers.Inherit(t.Context(), old, h.now, lost.Ledgers()); err != nil {
 		t.Fatal(err)
 	}
 	h.restart()
@@ -181,10 +181,10 @@ func TestWhatAReloadInherits(t *testing.T) {
 		h.rule(freezer("later", "b"))
 		revision := map[string]int64{}
 		for _, id := range []string{"rgone", "rlater"} {
-			h.book.View(id, func(l *rules.Ledger) { revision[id] = l.Revision })
+			h.ledgers.View(id, func(l *rules.Ledger) { revision[id] = l.Revision })
 		}
 		empty := newHouse(t)
-		if err := h.book.Inherit(t.Context(), empty.book, h.now, revision["rgone"]); err != nil {
+		if err := h.ledgers.Inherit(t.Context(), empty.ledgers, h.now, revision["rgone"]); err != nil {
 			t.Fatal(err)
 		}
 		if names, _ := h.stored(); names["gone"] || !names["later"] {
@@ -198,7 +198,7 @@ func TestWhatAReloadInherits(t *testing.T) {
 		old := newHouse(t)
 		old.cache = 1
 		old.restart()
-		if err := h.book.Inherit(t.Context(), old.book, h.now, math.MaxInt64); err != nil {
+		if err := h.ledgers.Inherit(t.Context(), old.ledgers, h.now, math.MaxInt64); err != nil {
 			t.Fatal(err)
 		}
 		if names, _ := h.stored(); !names["stays"] || !names["too"] {
@@ -217,10 +217,10 @@ func TestWhatAReloadInherits(t *testing.T) {
 			}
 			return nil
 		}
-		if err := h.book.Inherit(t.Context(), old.book, h.now, 1); !errors.Is(err, broken) {
+		if err := h.ledgers.Inherit(t.Context(), old.ledgers, h.now, 1); !errors.Is(err, broken) {
 			t.Errorf("inherited with %v", err)
 		}
-		if n := h.book.Unsaved(); n != 1 || saves != 4 {
+		if n := h.ledgers.Unsaved(); n != 1 || saves != 4 {
 			t.Errorf("%d are not saved after %d saves, want 1 after 4", n, saves)
 		}
 		h.meddler.save = nil
@@ -238,13 +238,13 @@ func TestWhatAReloadInherits(t *testing.T) {
 		if err := h.engine.Tick(t.Context(), h.now); err == nil {
 			t.Fatal("it was saved")
 		}
-		old := h.book
+		old := h.ledgers
 		h.restart()
-		if err := h.book.Inherit(t.Context(), old, h.now, 0); err != nil {
+		if err := h.ledgers.Inherit(t.Context(), old, h.now, 0); err != nil {
 			t.Fatal(err)
 		}
 		h.wantOwed(rules.FirstNews)
-		if n := h.book.Unsaved(); n != 0 {
+		if n := h.ledgers.Unsaved(); n != 0 {
 			t.Errorf("%d are not saved after a save", n)
 		}
 	})

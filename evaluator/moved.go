@@ -27,87 +27,87 @@ func (m *Moved) add(more Moved) {
 // refresh reads again what others committed. It reads for all, so the end of one
 // caller's ctx does not stop it. What cannot be read leaves in force what was
 // read before, and is tried again the next time.
-func (b *Book) refresh(ctx context.Context) error {
-	if b.retired {
+func (c *LedgerCache) refresh(ctx context.Context) error {
+	if c.retired {
 		return errRetired
 	}
 	ctx = context.WithoutCancel(ctx)
-	moved, err := b.store.Moved(ctx)
-	if b.deaf = err != nil; b.deaf {
+	moved, err := c.store.Moved(ctx)
+	if c.deaf = err != nil; c.deaf {
 		return fmt.Errorf("see what others changed: %w", err)
 	}
-	b.unread.add(moved)
-	if moved.Channels && b.options.ChannelsMoved != nil {
-		b.options.ChannelsMoved()
+	c.unread.add(moved)
+	if moved.Channels && c.options.ChannelsMoved != nil {
+		c.options.ChannelsMoved()
 	}
-	return errors.Join(b.readLedgers(ctx), b.readMovedSilences(ctx))
+	return errors.Join(c.readLedgers(ctx), c.readMovedSilences(ctx))
 }
 
 // readLedgers reads the ledgers that others changed. One that cannot be read
 // must not keep the others from being seen.
-func (b *Book) readLedgers(ctx context.Context) error {
-	ids := b.unread.Ledgers
+func (c *LedgerCache) readLedgers(ctx context.Context) error {
+	ids := c.unread.Ledgers
 	if len(ids) == 0 {
 		return nil
 	}
-	err := b.reread(ctx, ids...)
+	err := c.reread(ctx, ids...)
 	switch {
 	case err == nil:
-		b.unread.Ledgers = nil
+		c.unread.Ledgers = nil
 	case rules.CodeOf(err) == rules.Internal:
-		b.unread.Ledgers = slices.DeleteFunc(ids, func(id string) bool { return b.reread(ctx, id) == nil })
+		c.unread.Ledgers = slices.DeleteFunc(ids, func(id string) bool { return c.reread(ctx, id) == nil })
 	}
-	if len(b.unread.Ledgers) < len(ids) {
-		b.Ring()
-		b.committed()
+	if len(c.unread.Ledgers) < len(ids) {
+		c.Ring()
+		c.committed()
 	}
 	return err
 }
 
-func (b *Book) reread(ctx context.Context, ids ...string) error {
-	fresh, err := b.store.Load(ctx, ids...)
+func (c *LedgerCache) reread(ctx context.Context, ids ...string) error {
+	fresh, err := c.store.Load(ctx, ids...)
 	if err != nil {
 		return fmt.Errorf("read changed ledgers: %w", err)
 	}
 	for _, l := range fresh {
-		b.replace(l)
+		c.replace(l)
 	}
 	return nil
 }
 
-func (b *Book) readMovedSilences(ctx context.Context) error {
-	if !b.unread.Silences {
+func (c *LedgerCache) readMovedSilences(ctx context.Context) error {
+	if !c.unread.Silences {
 		return nil
 	}
-	err := b.readSilences(ctx)
-	b.unread.Silences = err != nil
+	err := c.readSilences(ctx)
+	c.unread.Silences = err != nil
 	return err
 }
 
 // stale reports whether a ledger in memory may be older than what is stored.
-func (b *Book) stale(id string) bool { return b.deaf || slices.Contains(b.unread.Ledgers, id) }
+func (c *LedgerCache) stale(id string) bool { return c.deaf || slices.Contains(c.unread.Ledgers, id) }
 
 // readSilences reads the silences anew; what cannot be read leaves the old ones
 // in force.
-func (b *Book) readSilences(ctx context.Context) error {
-	if b.options.Silences == nil {
+func (c *LedgerCache) readSilences(ctx context.Context) error {
+	if c.options.Silences == nil {
 		return nil
 	}
-	list, err := b.options.Silences(ctx)
+	list, err := c.options.Silences(ctx)
 	if err != nil {
 		return fmt.Errorf("read silences: %w", err)
 	}
-	b.silence = list
+	c.silence = list
 	return nil
 }
 
 // replace takes a ledger that was read anew in the place of the cached one.
-func (b *Book) replace(fresh *rules.Ledger) {
-	if old, ok := b.cache.Peek(fresh.Rule.ID); ok {
+func (c *LedgerCache) replace(fresh *rules.Ledger) {
+	if old, ok := c.lru.Peek(fresh.Rule.ID); ok {
 		if old.Revision >= fresh.Revision {
 			return
 		}
 		fresh.Remember(old)
 	}
-	b.admit(fresh)
+	c.admit(fresh)
 }

@@ -36,7 +36,7 @@ func TestACallThatIsCutLosesNoChange(t *testing.T) {
 	cancel()
 	for i := range 30 {
 		command.rule(warmRule(fmt.Sprintf("Rule %d", i)))
-		_, _ = daemon.book.Version(cut) //nolint:errcheck // the caller is gone
+		_, _ = daemon.ledgers.Version(cut) //nolint:errcheck // the caller is gone
 	}
 	daemon.tick("temperature celsius=-2")
 	if got := len(daemon.owed()); got != 30 {
@@ -54,7 +54,7 @@ func TestWhatCouldNotBeReadIsReadTheNextTime(t *testing.T) {
 		daemon, command := twoProcesses(t)
 		command.rule(warmRule("Too warm"))
 		daemon.meddler.load = func([]string) error { return err }
-		if _, got := daemon.book.Version(t.Context()); !errors.Is(got, err) {
+		if _, got := daemon.ledgers.Version(t.Context()); !errors.Is(got, err) {
 			t.Errorf("seen with %v, want %v", got, err)
 		}
 		daemon.meddler.load = nil
@@ -84,12 +84,12 @@ func TestOneLedgerThatCannotBeReadKeepsNoOtherBack(t *testing.T) {
 		}
 	}
 	daemon.wantOwed(rules.FirstNews)
-	if err := daemon.book.Act(t.Context(), daemon.now, "rsound", func(rules.Setting, *rules.Ledger) error {
+	if err := daemon.ledgers.Act(t.Context(), daemon.now, "rsound", func(rules.Setting, *rules.Ledger) error {
 		return nil
 	}); err != nil {
 		t.Errorf("an act on the sound one: %v", err)
 	}
-	if err := daemon.book.Act(t.Context(), daemon.now, "rdamaged", func(rules.Setting, *rules.Ledger) error {
+	if err := daemon.ledgers.Act(t.Context(), daemon.now, "rdamaged", func(rules.Setting, *rules.Ledger) error {
 		return nil
 	}); !errors.Is(err, damaged) {
 		t.Errorf("an act on the damaged one: %v", err)
@@ -112,7 +112,7 @@ func TestRulesAreJudgedWhileChangesCannotBeSeen(t *testing.T) {
 		t.Errorf("the tick says %v", err)
 	}
 	var reasons []string
-	for _, n := range h.book.Owed(h.now) {
+	for _, n := range h.ledgers.Owed(h.now) {
 		reasons = append(reasons, string(n.Reason))
 	}
 	if got := strings.Join(reasons, " "); got != "first" {
@@ -158,12 +158,12 @@ func TestSilencesThatCannotBeReadStayInForce(t *testing.T) {
 }
 
 // TestABookThatIsReplacedTakesNothingAway: a call that began before a reload
-// neither takes the changes that the next Book must see, nor makes any.
+// neither takes the changes that the next LedgerCache must see, nor makes any.
 func TestABookThatIsReplacedTakesNothingAway(t *testing.T) {
 	daemon, command := twoProcesses(t)
-	before := daemon.book
+	before := daemon.ledgers
 	before.Retire()
-	next, err := evaluator.OpenBook(t.Context(), daemon.meddler, evaluator.BookOptions{})
+	next, err := evaluator.OpenLedgerCache(t.Context(), daemon.meddler, evaluator.LedgerCacheOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestARuleThatIsNotJudgedIsNamed(t *testing.T) {
 		}
 	}
 	daemon.meddler.Store = daemon.store
-	if err := command.book.Act(t.Context(), daemon.now, "runheard", func(s rules.Setting, l *rules.Ledger) error {
+	if err := command.ledgers.Act(t.Context(), daemon.now, "runheard", func(s rules.Setting, l *rules.Ledger) error {
 		next := l.Rule
 		next.Title = "Heard"
 		l.Edit(s, next, rules.Actor{Name: "test", Door: "cli"})
@@ -275,14 +275,14 @@ func TestWhatOthersMovedIsPassedOn(t *testing.T) {
 	var unread error
 	moved := evaluator.Moved{}
 	store := &movedStore{meddled: h.meddler, moved: &moved}
-	book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{
+	ledgers, err := evaluator.OpenLedgerCache(t.Context(), store, evaluator.LedgerCacheOptions{
 		ChannelsMoved: func() { channels++ }, Committed: func() { commits++ },
 		Silences: func(context.Context) ([]rules.Silence, error) { reads++; return nil, unread },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	look := func() error { _, err := book.Version(t.Context()); return err }
+	look := func() error { _, err := ledgers.Version(t.Context()); return err }
 	moved = evaluator.Moved{Channels: true}
 	if err := look(); err != nil || channels != 1 {
 		t.Errorf("channels moved %d times, %v", channels, err)
@@ -315,7 +315,7 @@ func TestWhatOthersMovedIsPassedOn(t *testing.T) {
 		t.Errorf("%d commits, %v; want that of the other", commits, err)
 	}
 	held := func() (held *rules.Ledger) {
-		book.View("rtoo_warm", func(l *rules.Ledger) { held = l })
+		ledgers.View("rtoo_warm", func(l *rules.Ledger) { held = l })
 		return held
 	}
 	before := held()

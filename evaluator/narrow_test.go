@@ -52,7 +52,7 @@ func TestFewOfManyAreAskedForByName(t *testing.T) {
 			}
 			for n := range tt.rules {
 				want := float64(n) + float64(n%tt.most)/2
-				if !h.book.View(ids[n], func(l *rules.Ledger) {
+				if !h.ledgers.View(ids[n], func(l *rules.Ledger) {
 					if in := l.Instance(""); in == nil || math.Abs(in.Value-want) > 1e-9 || !l.Judged.Equal(h.now) {
 						t.Errorf("rule %d sees %+v, want %v", n, in, want)
 					}

@@ -10,8 +10,8 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// need is one thing that a rule must know to be judged.
-type need struct {
+// requirement is one thing that a rule must know to be judged.
+type requirement struct {
 	Column
 	measurement string
 	where       rules.Filter
@@ -21,10 +21,10 @@ type need struct {
 	step        time.Duration // zero: one value for the window
 }
 
-// needs lists what a rule must know.
-func needs(r *rules.Rule) []need {
+// requirements lists what a rule must know.
+func requirements(r *rules.Rule) []requirement {
 	c := &r.Condition
-	base := need{
+	base := requirement{
 		Column:      Column{r.Field, c.Aggregation},
 		measurement: r.Measurement, where: r.Where, groupBy: sortedTags(r.GroupBy), window: c.Window.Std(),
 	}
@@ -36,34 +36,34 @@ func needs(r *rules.Rule) []need {
 	case rules.Change:
 		before := base
 		before.back = c.Ago.Std()
-		return []need{base, before}
+		return []requirement{base, before}
 	case rules.Forecast:
 		base.Aggregation, base.step = rules.Mean, forecastStep(base.window)
 		base.window -= base.window % base.step
 	case rules.Expression:
-		return inputNeeds(r, base.groupBy)
+		return inputRequirements(r, base.groupBy)
 	case rules.Threshold:
-		return heldNeeds(base, c.StaleAfter.Std())
+		return heldRequirements(base, c.StaleAfter.Std())
 	}
-	return []need{base}
+	return []requirement{base}
 }
 
 // heldNeeds are those of a threshold whose last value counts for a while.
-func heldNeeds(base need, held time.Duration) []need {
+func heldRequirements(base requirement, held time.Duration) []requirement {
 	switch {
 	case held == 0:
-		return []need{base}
+		return []requirement{base}
 	case base.Aggregation == rules.Latest:
 		base.window = held
-		return []need{base}
+		return []requirement{base}
 	}
 	last := base
 	last.Aggregation, last.window = rules.Latest, held
-	return []need{base, last}
+	return []requirement{base, last}
 }
 
 // inputNeeds are one for each input of an expression, by name.
-func inputNeeds(r *rules.Rule, groupBy []string) (out []need) {
+func inputRequirements(r *rules.Rule, groupBy []string) (out []requirement) {
 	for _, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
 		in := r.Condition.Inputs[name]
 		where := maps.Clone(r.Where)
@@ -71,7 +71,7 @@ func inputNeeds(r *rules.Rule, groupBy []string) (out []need) {
 			where = rules.Filter{}
 		}
 		maps.Copy(where, in.Where)
-		out = append(out, need{
+		out = append(out, requirement{
 			Column: Column{in.Field, in.Aggregation}, measurement: in.Measurement,
 			where: where, groupBy: groupBy, window: in.Window.Std(),
 		})
@@ -85,28 +85,28 @@ func sortedTags(tags []string) []string {
 	return out
 }
 
-// query is the need as its rule alone would ask it, for a tick at end.
-func (n need) query(end time.Time) Query {
-	to := end.Add(-n.back)
+// query is the requirement as its rule alone would ask it, for a tick at end.
+func (req requirement) query(end time.Time) Query {
+	to := end.Add(-req.back)
 	return Query{
-		Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy,
-		From: to.Add(-n.window), To: to, Step: n.step,
+		Measurement: req.measurement, Columns: []Column{req.Column}, Where: req.where, GroupBy: req.groupBy,
+		From: to.Add(-req.window), To: to, Step: req.step,
 	}
 }
 
-// tags are all the tags that the need looks at: with rows of this grouping,
+// tags are all the tags that the requirement looks at: with rows of this grouping,
 // each row belongs to it whole or not at all.
-func (n need) tags() []string {
-	out := slices.Concat(n.groupBy, slices.Collect(maps.Keys(n.where)))
+func (req requirement) tags() []string {
+	out := slices.Concat(req.groupBy, slices.Collect(maps.Keys(req.where)))
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
-// merges reports whether several rows may fall into one group of the need, so
+// merges reports whether several rows may fall into one group of the requirement, so
 // that they must be merged.
-func (n need) merges(tags []string) bool {
+func (req requirement) merges(tags []string) bool {
 	for _, tag := range tags {
-		if !slices.Contains(n.groupBy, tag) && len(n.where[tag]) != 1 {
+		if !slices.Contains(req.groupBy, tag) && len(req.where[tag]) != 1 {
 			return true
 		}
 	}
@@ -120,51 +120,51 @@ func (n need) merges(tags []string) bool {
 // An act changes a rule in place. What is read of one while a source is asked,
 // which holds up no act, is kept apart.
 type Plan struct {
-	rules       []*rules.Rule
-	ids, names  []string         // by rule, as all that follows
-	since       []time.Time      // when they came to be as they were planned
-	schedules   []string         // what they are in the timetable
-	parents     map[int][]string // what they depend on; nil when none does
-	needs       [][]need
-	expressions map[int]*expression
-	own         []int // rules with a statement of their own
-	shapes      []*shape
+	rules        []*rules.Rule
+	ids, names   []string         // by rule, as all that follows
+	since        []time.Time      // when they came to be as they were planned
+	schedules    []string         // what they are in the timetable
+	parents      map[int][]string // what they depend on; nil when none does
+	requirements [][]requirement
+	expressions  map[int]*expression
+	own          []int // rules with a statement of their own
+	groups       []*queryGroup
 }
 
-// shape is a query without its time, grouped by every tag that one of its
-// takers looks at.
-type shape struct {
+// queryGroup is a query without its time, grouped by every tag that one of its
+// consumers looks at.
+type queryGroup struct {
 	Query
-	window, back time.Duration
-	takers       []taker
-	plain        bool // every taker takes every row as it is
-	rows, taken  int  // of the last answer, and those of them that had a taker
-	index        []bucket
-	routes       map[rules.Series][]route
+	window, back   time.Duration
+	consumers      []consumer
+	plain          bool // every consumer takes every row as it is
+	rows, consumed int  // of the last answer, and those of them that had a consumer
+	index          []bucket
+	routes         map[rules.Series][]route
 }
 
-// taker is a rule's need and the columns that answer it.
-type taker struct {
-	rule, need int
-	asks       *need
-	columns    []int
-	merge      bool
+// consumer is a rule's requirement and the columns that answer it.
+type consumer struct {
+	rule, requirement int
+	asks              *requirement
+	columns           []int
+	merge             bool
 }
 
-// NewPlan shares queries between the rules. Needs of the same measurement and
+// NewPlan shares queries between the rules. Requirements of the same measurement and
 // window that look at the same tags go into one query, whatever their field,
 // aggregation and filter; those that look at fewer tags join it where their
 // aggregations can be merged.
 func NewPlan(list []*rules.Rule) *Plan {
 	n := len(list)
 	p := &Plan{
-		rules: slices.Clone(list), expressions: map[int]*expression{}, needs: make([][]need, 0, n),
+		rules: slices.Clone(list), expressions: map[int]*expression{}, requirements: make([][]requirement, 0, n),
 		ids: make([]string, 0, n), names: make([]string, 0, n), since: make([]time.Time, 0, n),
 		schedules: make([]string, 0, n),
 	}
-	byKey := map[string]*shape{}
+	byKey := map[string]*queryGroup{}
 	for i, r := range list {
-		p.needs = append(p.needs, needs(r))
+		p.requirements = append(p.requirements, requirements(r))
 		p.note(i, r)
 		if r.Condition.Type == rules.Expression {
 			if e, err := compileExpression(r.Condition); err == nil {
@@ -174,27 +174,30 @@ func NewPlan(list []*rules.Rule) *Plan {
 		if r.Condition.Type == rules.Query {
 			continue // asks in its own words
 		}
-		for j := range p.needs[i] {
-			n := &p.needs[i][j]
-			key, tags := n.shapeKey()
-			s := byKey[key]
-			if s == nil {
-				s = &shape{Query: Query{Measurement: n.measurement, GroupBy: tags, Step: n.step}, window: n.window, back: n.back}
-				byKey[key] = s
-				p.shapes = append(p.shapes, s)
+		for j := range p.requirements[i] {
+			req := &p.requirements[i][j]
+			key, tags := req.groupKey()
+			g := byKey[key]
+			if g == nil {
+				g = &queryGroup{
+					Query:  Query{Measurement: req.measurement, GroupBy: tags, Step: req.step},
+					window: req.window, back: req.back,
+				}
+				byKey[key] = g
+				p.groups = append(p.groups, g)
 			}
-			s.takers = append(s.takers, taker{rule: i, need: j, asks: n})
+			g.consumers = append(g.consumers, consumer{rule: i, requirement: j, asks: req})
 		}
 	}
 	p.join()
-	for _, s := range p.shapes {
-		s.takers = slices.Clip(slices.Clone(s.takers)) // a plan lasts, and what grew has room to spare
-		s.settle()
+	for _, g := range p.groups {
+		g.consumers = slices.Clip(slices.Clone(g.consumers)) // a plan lasts, and what grew has room to spare
+		g.settle()
 	}
 	return p
 }
 
-// note keeps what is read of a rule besides its needs.
+// note keeps what is read of a rule besides its requirements.
 func (p *Plan) note(place int, r *rules.Rule) {
 	p.ids, p.names = append(p.ids, r.ID), append(p.names, r.Name)
 	p.since, p.schedules = append(p.since, r.AsItIs()), append(p.schedules, scheduleKey(r))
@@ -210,15 +213,17 @@ func (p *Plan) note(place int, r *rules.Rule) {
 	}
 }
 
-// shapeKey says which needs share a query as they are. A need whose rows would
+// groupKey says which requirements share a query as they are. A requirement whose rows would
 // have to be merged, and cannot be, asks at its own grouping.
-func (n need) shapeKey() (key string, tags []string) {
-	tags = n.tags()
+func (req requirement) groupKey() (key string, tags []string) {
+	tags = req.tags()
 	own := ""
-	if n.merges(tags) && !mergeable(n.Aggregation) {
-		tags, own = n.groupBy, n.where.String()
+	if req.merges(tags) && !mergeable(req.Aggregation) {
+		tags, own = req.groupBy, req.where.String()
 	}
-	return fmt.Sprintf("%q %q %q %d %d %d", n.measurement, strings.Join(tags, "\x00"), own, n.window, n.back, n.step), tags
+	key = fmt.Sprintf("%q %q %q %d %d %d",
+		req.measurement, strings.Join(tags, "\x00"), own, req.window, req.back, req.step)
+	return key, tags
 }
 
 // mergeable reports whether the aggregation of a whole follows from those of
@@ -231,56 +236,56 @@ func mergeable(a rules.Aggregation) bool {
 	return false
 }
 
-// join moves the takers of a shape into one that is asked anyway and groups by
+// join moves the consumers of a query group into one that is asked anyway and groups by
 // more tags, if all of them can be merged and no filter is lost by it.
 func (p *Plan) join() {
-	slices.SortStableFunc(p.shapes, func(a, b *shape) int { return len(a.GroupBy) - len(b.GroupBy) })
-	alike := map[frame][]*shape{}
-	for _, s := range p.shapes {
-		alike[s.frame()] = append(alike[s.frame()], s)
+	slices.SortStableFunc(p.groups, func(a, b *queryGroup) int { return len(a.GroupBy) - len(b.GroupBy) })
+	alike := map[frame][]*queryGroup{}
+	for _, g := range p.groups {
+		alike[g.frame()] = append(alike[g.frame()], g)
 	}
-	p.shapes = slices.DeleteFunc(p.shapes, func(small *shape) bool {
+	p.groups = slices.DeleteFunc(p.groups, func(small *queryGroup) bool {
 		others := alike[small.frame()][1:]
 		alike[small.frame()] = others
 		big := slices.IndexFunc(others, small.fits)
 		if big >= 0 {
-			others[big].takers = append(others[big].takers, small.takers...)
+			others[big].consumers = append(others[big].consumers, small.consumers...)
 		}
 		return big >= 0
 	})
 }
 
-// frame is what shapes that may be joined have in common.
+// frame is what query groups that may be joined have in common.
 type frame struct {
 	measurement        string
 	window, back, step time.Duration
 }
 
-func (s *shape) frame() frame { return frame{s.Measurement, s.window, s.back, s.Step} }
+func (g *queryGroup) frame() frame { return frame{g.Measurement, g.window, g.back, g.Step} }
 
-// fits reports whether the takers of s can be answered by the rows of big,
+// fits reports whether the consumers of g can be answered by the rows of big,
 // which has the same frame.
-func (s *shape) fits(big *shape) bool {
-	for _, tag := range s.GroupBy {
+func (g *queryGroup) fits(big *queryGroup) bool {
+	for _, tag := range g.GroupBy {
 		if !slices.Contains(big.GroupBy, tag) {
 			return false
 		}
 	}
-	for _, t := range s.takers {
-		if !mergeable(t.asks.Aggregation) {
+	for _, c := range g.consumers {
+		if !mergeable(c.asks.Aggregation) {
 			return false
 		}
 	}
-	both := shape{Query: big.Query, takers: slices.Concat(s.takers, big.takers)}
+	both := queryGroup{Query: big.Query, consumers: slices.Concat(g.consumers, big.consumers)}
 	return big.whole() && len(both.filter()) == len(big.filter())
 }
 
-// whole: the rows of a need that asks at its own grouping are filtered already
+// whole: the rows of a requirement that asks at its own grouping are filtered already
 // and serve nobody else.
-func (s *shape) whole() bool {
-	for _, t := range s.takers {
-		for tag := range t.asks.where {
-			if !slices.Contains(s.GroupBy, tag) {
+func (g *queryGroup) whole() bool {
+	for _, c := range g.consumers {
+		for tag := range c.asks.where {
+			if !slices.Contains(g.GroupBy, tag) {
 				return false
 			}
 		}
@@ -292,16 +297,16 @@ func (s *shape) whole() bool {
 // query goes without, and rows that nobody takes are dropped.
 const mostValues = 100
 
-// filter is what every taker filters on: the values of all of them.
-func (s *shape) filter() rules.Filter {
-	if len(s.takers) == 0 || len(s.takers[0].asks.where) == 0 {
+// filter is what every consumer filters on: the values of all of them.
+func (g *queryGroup) filter() rules.Filter {
+	if len(g.consumers) == 0 || len(g.consumers[0].asks.where) == 0 {
 		return nil
 	}
 	out := rules.Filter{}
-	for tag := range s.takers[0].asks.where {
+	for tag := range g.consumers[0].asks.where {
 		var values []string
-		for _, t := range s.takers {
-			mine, ok := t.asks.where[tag]
+		for _, c := range g.consumers {
+			mine, ok := c.asks.where[tag]
 			if !ok {
 				values = nil
 				break
@@ -310,49 +315,49 @@ func (s *shape) filter() rules.Filter {
 		}
 		slices.Sort(values)
 		values = slices.Compact(values)
-		if len(values) > 0 && (len(values) <= mostValues || !slices.Contains(s.GroupBy, tag)) {
+		if len(values) > 0 && (len(values) <= mostValues || !slices.Contains(g.GroupBy, tag)) {
 			out[tag] = values
 		}
 	}
 	return out
 }
 
-// wasteful reports whether most of the rows that came had no taker, so that
-// asking for the values of the takers pays: a database spends on a value that
+// wasteful reports whether most of the rows that came had no consumer, so that
+// asking for the values of the consumers pays: a database spends on a value that
 // is asked for about what it spends on any.
-func (s *shape) wasteful() bool { return s.rows >= leastRows && s.taken*10 < s.rows*3 }
+func (g *queryGroup) wasteful() bool { return g.rows >= leastRows && g.consumed*10 < g.rows*3 }
 
 const leastRows = 500
 
-// narrow replaces a wasteful shape by several that list the values of their
-// takers. Long lists are slow, so there are mostValues in each. It does nothing
-// where a taker alone has more.
-func (p *Plan) narrow(s *shape) {
-	tag := s.unlisted()
+// narrow replaces a wasteful query group by several that list the values of their
+// consumers. Long lists are slow, so there are mostValues in each. It does nothing
+// where a consumer alone has more.
+func (p *Plan) narrow(g *queryGroup) {
+	tag := g.unlisted()
 	if tag == "" {
 		return
 	}
-	takers := slices.Clone(s.takers)
-	slices.SortStableFunc(takers, func(a, b taker) int { return slices.Compare(a.asks.where[tag], b.asks.where[tag]) })
-	var out []*shape
+	takers := slices.Clone(g.consumers)
+	slices.SortStableFunc(takers, func(a, b consumer) int { return slices.Compare(a.asks.where[tag], b.asks.where[tag]) })
+	var out []*queryGroup
 	room := 0
-	for _, t := range takers {
-		if room < len(t.asks.where[tag]) {
-			out = append(out, s.part())
+	for _, c := range takers {
+		if room < len(c.asks.where[tag]) {
+			out = append(out, g.part())
 			room = mostValues
 		}
-		room -= len(t.asks.where[tag])
-		out[len(out)-1].takers = append(out[len(out)-1].takers, t)
+		room -= len(c.asks.where[tag])
+		out[len(out)-1].consumers = append(out[len(out)-1].consumers, c)
 	}
-	p.replace(s, out)
+	p.replace(g, out)
 }
 
-// unlisted finds a tag that all takers filter on and the query does not.
-func (s *shape) unlisted() string {
-	for _, tag := range s.GroupBy {
-		_, listed := s.Where[tag]
-		if !listed && !slices.ContainsFunc(s.takers, func(t taker) bool {
-			n := len(t.asks.where[tag])
+// unlisted finds a tag that all consumers filter on and the query does not.
+func (g *queryGroup) unlisted() string {
+	for _, tag := range g.GroupBy {
+		_, listed := g.Where[tag]
+		if !listed && !slices.ContainsFunc(g.consumers, func(c consumer) bool {
+			n := len(c.asks.where[tag])
 			return n == 0 || n > mostValues
 		}) {
 			return tag
@@ -361,96 +366,96 @@ func (s *shape) unlisted() string {
 	return ""
 }
 
-// part is a shape that asks as s does, of nobody yet.
-func (s *shape) part() *shape {
-	return &shape{
-		Query: Query{Measurement: s.Measurement, GroupBy: s.GroupBy, Step: s.Step}, window: s.window,
-		back: s.back,
+// part is a query group that asks as g does, of nobody yet.
+func (g *queryGroup) part() *queryGroup {
+	return &queryGroup{
+		Query: Query{Measurement: g.Measurement, GroupBy: g.GroupBy, Step: g.Step}, window: g.window,
+		back: g.back,
 	}
 }
 
-// replace puts shapes in the place of one.
-func (p *Plan) replace(s *shape, parts []*shape) {
+// replace puts query groups in the place of one.
+func (p *Plan) replace(g *queryGroup, parts []*queryGroup) {
 	for _, part := range parts {
 		part.settle()
 	}
-	p.shapes = append(slices.DeleteFunc(p.shapes, func(other *shape) bool { return other == s }), parts...)
+	p.groups = append(slices.DeleteFunc(p.groups, func(other *queryGroup) bool { return other == g }), parts...)
 }
 
-// settle fixes the columns and the filter when all takers are known.
-func (s *shape) settle() {
-	s.Where, s.Columns, s.plain, s.index, s.routes = s.filter(), nil, true, nil, nil
-	for i := range s.takers {
-		t := &s.takers[i]
-		t.merge = t.asks.merges(s.GroupBy)
-		t.columns = nil
-		for _, c := range t.parts() {
-			at := slices.Index(s.Columns, c)
+// settle fixes the columns and the filter when all consumers are known.
+func (g *queryGroup) settle() {
+	g.Where, g.Columns, g.plain, g.index, g.routes = g.filter(), nil, true, nil, nil
+	for i := range g.consumers {
+		c := &g.consumers[i]
+		c.merge = c.asks.merges(g.GroupBy)
+		c.columns = nil
+		for _, column := range c.parts() {
+			at := slices.Index(g.Columns, column)
 			if at < 0 {
-				at = len(s.Columns)
-				s.Columns = append(s.Columns, c)
+				at = len(g.Columns)
+				g.Columns = append(g.Columns, column)
 			}
-			t.columns = append(t.columns, at)
+			c.columns = append(c.columns, at)
 		}
-		s.plain = s.plain && !t.merge && t.takesAll(s.GroupBy)
+		g.plain = g.plain && !c.merge && c.consumesAll(g.GroupBy)
 	}
-	if !s.plain {
-		s.index = makeIndex(s.takers, s.GroupBy)
-		s.routes = map[rules.Series][]route{}
+	if !g.plain {
+		g.index = makeIndex(g.consumers, g.GroupBy)
+		g.routes = map[rules.Series][]route{}
 	}
 }
 
-// takesAll reports whether the rows of a grouping are the taker's own, each of
+// consumesAll reports whether the rows of a grouping are the consumer's own, each of
 // them.
-func (t taker) takesAll(groupBy []string) bool {
+func (c consumer) consumesAll(groupBy []string) bool {
 	for _, tag := range groupBy {
-		if _, ok := t.asks.where[tag]; ok {
+		if _, ok := c.asks.where[tag]; ok {
 			return false
 		}
 	}
-	return slices.Equal(t.asks.groupBy, groupBy)
+	return slices.Equal(c.asks.groupBy, groupBy)
 }
 
-// parts are the columns that a taker reads: what a merge is made of, or the
+// parts are the columns that a consumer reads: what a merge is made of, or the
 // aggregation itself.
-func (t taker) parts() []Column {
-	f := t.asks.Field
+func (c consumer) parts() []Column {
+	f := c.asks.Field
 	switch {
-	case t.merge && t.asks.Aggregation == rules.Mean:
+	case c.merge && c.asks.Aggregation == rules.Mean:
 		return []Column{{f, rules.Sum}, {f, rules.Count}}
-	case t.merge && t.asks.Aggregation == rules.Spread:
+	case c.merge && c.asks.Aggregation == rules.Spread:
 		return []Column{{f, rules.Max}, {f, rules.Min}}
 	}
-	return []Column{t.asks.Column}
+	return []Column{c.asks.Column}
 }
 
-// query is the shape for a tick whose windows end at end.
-func (s *shape) query(end time.Time) Query {
-	q := s.Query
-	q.To = end.Add(-s.back)
-	q.From = q.To.Add(-s.window)
+// query is the query group for a tick whose windows end at end.
+func (g *queryGroup) query(end time.Time) Query {
+	q := g.Query
+	q.To = end.Add(-g.back)
+	q.From = q.To.Add(-g.window)
 	return q
 }
 
-// split replaces a shape whose query was refused by one for each column, so
+// split replaces a query group whose query was refused by one for each column, so
 // that no rule sees the error of another. It returns nil when there is nothing
 // to split.
-func (p *Plan) split(s *shape) []*shape {
-	byField := map[string]*shape{}
-	var out []*shape
-	for _, t := range s.takers {
-		key := fmt.Sprintf("%q %s", t.asks.Field, t.asks.Aggregation)
+func (p *Plan) split(g *queryGroup) []*queryGroup {
+	byField := map[string]*queryGroup{}
+	var out []*queryGroup
+	for _, c := range g.consumers {
+		key := fmt.Sprintf("%q %s", c.asks.Field, c.asks.Aggregation)
 		part := byField[key]
 		if part == nil {
-			part = s.part()
+			part = g.part()
 			byField[key] = part
 			out = append(out, part)
 		}
-		part.takers = append(part.takers, t)
+		part.consumers = append(part.consumers, c)
 	}
 	if len(out) < 2 {
 		return nil
 	}
-	p.replace(s, out)
+	p.replace(g, out)
 	return out
 }

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
 	"github.com/9bikes/tocsin/evaluator/influx"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
@@ -123,8 +123,8 @@ func comparePlan(t *testing.T, kind string, seed uint64) {
 	end := time.Now().UTC().Truncate(time.Minute)
 	lines := randomPoints(r, end)
 	source := &counted{Source: loaded(t, kind, lines, end)}
-	_, book := booktest.Open(t, "", evaluator.BookOptions{})
-	engine := evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
+	_, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
+	engine := evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
 	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
 	var list []rules.Rule
 	for n := range 80 {
@@ -134,7 +134,7 @@ func comparePlan(t *testing.T, kind string, seed uint64) {
 		}
 		rule.ID, rule.Source = fmt.Sprintf("r%d", n), "s"
 		list = append(list, rule)
-		if err := book.Create(t.Context(), rules.NewLedger(rule, rules.Actor{}, end.Add(-time.Minute))); err != nil {
+		if err := ledgers.Create(t.Context(), rules.NewLedger(rule, rules.Actor{}, end.Add(-time.Minute))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -149,7 +149,7 @@ func comparePlan(t *testing.T, kind string, seed uint64) {
 		t.Errorf("%d rules took %d queries at first and %d after that", len(list), first, settled)
 	}
 	for _, rule := range list {
-		compareRule(t, source.Source, book, rule, end.Add(30*time.Second))
+		compareRule(t, source.Source, ledgers, rule, end.Add(30*time.Second))
 	}
 }
 
@@ -172,7 +172,9 @@ func loaded(t *testing.T, kind string, lines []string, now time.Time) evaluator.
 
 // compareRule asks the source what the rule alone would ask, and compares with
 // what its instances saw.
-func compareRule(t *testing.T, source evaluator.Source, book *evaluator.Book, rule rules.Rule, end time.Time) {
+func compareRule(t *testing.T, source evaluator.Source, ledgers *evaluator.LedgerCache, rule rules.Rule,
+	end time.Time,
+) {
 	t.Helper()
 	tags := slices.Sorted(slices.Values(rule.GroupBy))
 	want := map[rules.Series]float64{}
@@ -186,7 +188,7 @@ func compareRule(t *testing.T, source evaluator.Source, book *evaluator.Book, ru
 		}
 	})
 	got := map[rules.Series]float64{}
-	book.View(rule.ID, func(l *rules.Ledger) {
+	ledgers.View(rule.ID, func(l *rules.Ledger) {
 		if judged := l.Judged.Equal(end); judged != (errs[0] == nil) {
 			t.Errorf("%s %s of %s: judged = %v, alone the error is %v", rule.Name, rule.Condition, rule.What(), judged, errs[0])
 		}

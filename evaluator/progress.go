@@ -15,15 +15,15 @@ func (e *Engine) Progress() rules.Progress {
 }
 
 // progress is that after a tick; one source may have reached it.
-func (e *Engine) progress(t time.Time, reached *feed) rules.Progress {
+func (e *Engine) progress(t time.Time, reached *sourceState) rules.Progress {
 	p := rules.Progress{At: rules.Later(t, e.stats.last()), Sure: e.options.Sure(), Troubles: e.troubles.progress()}
 	for _, name := range slices.Sorted(maps.Keys(e.sources)) {
-		f := e.sources[name]
+		s := e.sources[name]
 		one := rules.SourceProgress{Name: name, Judged: t}
-		if f != reached {
-			f.mu.Lock()
-			one.Judged, one.Gap = f.through, f.gap
-			f.mu.Unlock()
+		if s != reached {
+			s.mu.Lock()
+			one.Judged, one.Gap = s.through, s.gap
+			s.mu.Unlock()
 		}
 		p.Sources = append(p.Sources, one)
 	}
@@ -32,7 +32,7 @@ func (e *Engine) progress(t time.Time, reached *feed) rules.Progress {
 
 // flush saves what lives in memory, and how far the sources are by then.
 func (e *Engine) flush(ctx context.Context, final bool) error {
-	return e.book.Flush(ctx, func(own *rules.Ledger) {
+	return e.ledgers.Flush(ctx, func(own *rules.Ledger) {
 		p := e.Progress()
 		p.Final = final
 		own.Advance(p)
@@ -49,14 +49,14 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 		return err
 	}
 	var stored rules.Progress
-	e.book.View("", func(l *rules.Ledger) {
+	e.ledgers.View("", func(l *rules.Ledger) {
 		if l.Progress != nil {
 			stored = *l.Progress
 		}
 	})
 	e.before, e.exact = e.left(stored)
 	for _, one := range e.before.Troubles {
-		e.book.View(one.Rule, func(l *rules.Ledger) { e.troubles.resume(one, l) })
+		e.ledgers.View(one.Rule, func(l *rules.Ledger) { e.troubles.resume(one, l) })
 	}
 	e.began = now
 	if err := e.leaveFuture(ctx, now, func(l *rules.Ledger) {
@@ -64,19 +64,19 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 	}); err != nil {
 		return err
 	}
-	for name, f := range e.sources {
+	for name, s := range e.sources {
 		was, known := e.before.Of(name)
 		saved, _ := stored.Of(name)
-		f.resume(was, known, e.exact, now)
-		f.unproven = known && e.before.Sure
-		if err := e.trust(ctx, f, rules.Earlier(was.Judged, now), saved.Judged); err != nil {
+		s.resume(was, known, e.exact, now)
+		s.unproven = known && e.before.Sure
+		if err := e.trust(ctx, s, rules.Earlier(was.Judged, now), saved.Judged); err != nil {
 			return err
 		}
-		if f.Fresh {
-			if err := e.standStill(ctx, f.plan.Load().ids, now); err != nil {
+		if s.Fresh {
+			if err := e.standStill(ctx, s.plan.Load().ids, now); err != nil {
 				return err
 			}
-			e.tellUnknown(ctx, f, was.Judged, now)
+			e.tellUnknown(ctx, s, was.Judged, now)
 		}
 	}
 	if !stored.Final {
@@ -91,7 +91,7 @@ func (e *Engine) Resume(ctx context.Context, now time.Time) error {
 }
 
 // left is how far the daemon before has left the sources, and whether it judged
-// nothing after that. What it noted last at one tick is in the book. One that
+// nothing after that. What it noted last at one tick is in the ledger cache. One that
 // could not save leaves what it saved before, and nobody knows how it ended.
 func (e *Engine) left(stored rules.Progress) (p rules.Progress, exact bool) {
 	switch since := e.options.Since; {
@@ -108,12 +108,12 @@ func (e *Engine) left(stored rules.Progress) (p rules.Progress, exact bool) {
 // trust lets the ledgers of a source count as judged until t, up to which the
 // daemon before has judged them without a change, as far as they were judged
 // when it last saved how far it was. One that was not could not be judged.
-func (e *Engine) trust(ctx context.Context, f *feed, t, saved time.Time) error {
+func (e *Engine) trust(ctx context.Context, s *sourceState, t, saved time.Time) error {
 	if saved.IsZero() || !t.After(saved) {
 		return nil
 	}
 	table := e.timetable.Load()
-	return e.book.Decide(ctx, t, slices.Clone(f.plan.Load().ids), func(_ rules.Setting, l *rules.Ledger) error {
+	return e.ledgers.Decide(ctx, t, slices.Clone(s.plan.Load().ids), func(_ rules.Setting, l *rules.Ledger) error {
 		if !l.Judged.Before(saved.Add(-table.gap(&l.Rule, saved))) {
 			l.Trust(t)
 		}
@@ -124,26 +124,26 @@ func (e *Engine) trust(ctx context.Context, f *feed, t, saved time.Time) error {
 // resume takes over how far the source was. After a stop that was not clean
 // ticks may have been judged that nobody has noted, and what was not told of an
 // outage may be long over.
-func (f *feed) resume(was rules.SourceProgress, known, exact bool, now time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.Fresh {
+func (s *sourceState) resume(was rules.SourceProgress, known, exact bool, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.Fresh {
 		return
 	}
-	f.behind.Store(true) // until a tick is judged
+	s.behind.Store(true) // until a tick is judged
 	if !known || was.Judged.IsZero() && was.Gap.From.IsZero() {
-		f.through = now
+		s.through = now
 		return
 	}
-	f.through, f.gap = rules.Earlier(was.Judged, now), was.Gap
-	if !exact && !f.gap.Told {
-		f.gap = rules.Gap{From: f.gap.From, AtMost: true}
+	s.through, s.gap = rules.Earlier(was.Judged, now), was.Gap
+	if !exact && !s.gap.Told {
+		s.gap = rules.Gap{From: s.gap.From, AtMost: true}
 	}
-	for _, t := range []*time.Time{&f.gap.From, &f.gap.Failed, &f.gap.Back} {
+	for _, t := range []*time.Time{&s.gap.From, &s.gap.Failed, &s.gap.Back} {
 		*t = rules.Earlier(*t, now)
 	}
-	if f.gap.Down() {
-		f.health = SourceHealth{Name: f.name, DownSince: f.gap.Failed, Error: f.gap.Error}
+	if s.gap.Down() {
+		s.health = SourceHealth{Name: s.name, DownSince: s.gap.Failed, Error: s.gap.Error}
 	}
 }
 
@@ -151,8 +151,8 @@ func (f *feed) resume(was rules.SourceProgress, known, exact bool, now time.Time
 // before this start is no later than it says.
 func (e *Engine) proven() {
 	if e.options.Sure() {
-		for _, f := range e.sources {
-			f.unproven = false
+		for _, s := range e.sources {
+			s.unproven = false
 		}
 	}
 }
@@ -161,45 +161,45 @@ func (e *Engine) proven() {
 // the clock stood still until it leapt ahead by d: a machine without a battery
 // for it does not know how long it was off. The daemon before had a right clock.
 func (e *Engine) recall(ctx context.Context, now time.Time, d time.Duration) {
-	for _, f := range e.sources {
-		was, _ := e.before.Of(f.name)
-		if !f.unproven || f.Fresh || was.Judged.IsZero() {
+	for _, s := range e.sources {
+		was, _ := e.before.Of(s.name)
+		if !s.unproven || s.Fresh || was.Judged.IsZero() {
 			continue
 		}
-		f.unproven = false
-		if !e.recalled(f, was, now, e.began.Add(d)) {
+		s.unproven = false
+		if !e.recalled(s, was, now, e.began.Add(d)) {
 			continue
 		}
-		ids := slices.Clone(f.plan.Load().ids)
-		if err := e.book.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
+		ids := slices.Clone(s.plan.Load().ids)
+		if err := e.ledgers.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
 			l.Judged = rules.Earlier(l.Judged, was.Judged)
 			return nil
 		}); err != nil {
-			e.log.Error("how far a source was judged is not saved", "source", f.name, "error", err)
+			e.log.Error("how far a source was judged is not saved", "source", s.name, "error", err)
 		}
 	}
 }
 
 // recalled lists what a source missed until this start.
-func (e *Engine) recalled(f *feed, was rules.SourceProgress, now, began time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+func (e *Engine) recalled(s *sourceState, was rules.SourceProgress, now, began time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	from := rules.Later(was.Judged, now.Add(-e.options.CatchUp))
-	first := e.firstMissed(f, was.Judged, began)
-	for t := e.firstMissed(f, from, began); !t.IsZero(); t = e.firstMissed(f, t, began) {
-		if !slices.ContainsFunc(f.leapt, t.Equal) {
-			f.leapt = append(f.leapt, t)
+	first := e.firstMissed(s, was.Judged, began)
+	for t := e.firstMissed(s, from, began); !t.IsZero(); t = e.firstMissed(s, t, began) {
+		if !slices.ContainsFunc(s.leapt, t.Equal) {
+			s.leapt = append(s.leapt, t)
 		}
 	}
-	slices.SortFunc(f.leapt, time.Time.Compare)
-	if g := &f.gap; !first.IsZero() {
+	slices.SortFunc(s.leapt, time.Time.Compare)
+	if g := &s.gap; !first.IsZero() {
 		g.From, g.AtMost = first, !e.exact
 		if g.Failed.IsZero() {
 			g.Back = began
 		} else if !was.Gap.Failed.IsZero() {
 			g.Failed = was.Gap.Failed
 		}
-		f.behind.Store(true)
+		s.behind.Store(true)
 	}
 	return !first.IsZero()
 }
@@ -208,9 +208,9 @@ func (e *Engine) recalled(f *feed, was rules.SourceProgress, now, began time.Tim
 // the wall clock was ahead.
 func (e *Engine) leaveFuture(ctx context.Context, now time.Time, correct func(*rules.Ledger)) error {
 	var ids []string
-	for _, f := range e.sources {
-		for _, id := range f.plan.Load().ids {
-			e.book.View(id, func(l *rules.Ledger) {
+	for _, s := range e.sources {
+		for _, id := range s.plan.Load().ids {
+			e.ledgers.View(id, func(l *rules.Ledger) {
 				if l.Judged.After(now) {
 					ids = append(ids, id)
 				}
@@ -220,7 +220,7 @@ func (e *Engine) leaveFuture(ctx context.Context, now time.Time, correct func(*r
 	if len(ids) == 0 {
 		return nil
 	}
-	return e.book.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
+	return e.ledgers.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
 		correct(l)
 		return nil
 	})

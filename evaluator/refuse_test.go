@@ -199,7 +199,7 @@ func TestARuleThatIsTakenAwayIsNotToldOf(t *testing.T) {
 	if got := h.told(); !strings.HasPrefix(got, "Rule room00: cannot be judged") {
 		t.Errorf("told %q", got)
 	}
-	if err := h.book.Act(t.Context(), h.now, "rroom00", func(s rules.Setting, l *rules.Ledger) error {
+	if err := h.ledgers.Act(t.Context(), h.now, "rroom00", func(s rules.Setting, l *rules.Ledger) error {
 		l.Delete(s, rules.Actor{Name: "test", Door: "cli"})
 		return nil
 	}); err != nil {
@@ -281,7 +281,7 @@ func TestAWeeklyRuleDoesNotDecideOnItsSource(t *testing.T) {
 	h, source := pickyHouse(t)
 	measurements, lines := h.rooms(12)
 	for _, m := range measurements[1:] {
-		err := h.book.Act(t.Context(), h.now, "r"+m, func(s rules.Setting, l *rules.Ledger) error {
+		err := h.ledgers.Act(t.Context(), h.now, "r"+m, func(s rules.Setting, l *rules.Ledger) error {
 			next := l.Rule
 			next.Every = "1h"
 			l.Edit(s, next, rules.Actor{Name: "test", Door: "cli"})
@@ -323,7 +323,7 @@ func TestAWeeklyRuleDoesNotDecideOnItsSource(t *testing.T) {
 func TestOneRuleOffTheBeatDoesNotDecideOnItsSource(t *testing.T) {
 	h, source := pickyHouse(t)
 	measurements, lines := h.rooms(12)
-	err := h.book.Act(t.Context(), h.now, "r"+measurements[0], func(s rules.Setting, l *rules.Ledger) error {
+	err := h.ledgers.Act(t.Context(), h.now, "r"+measurements[0], func(s rules.Setting, l *rules.Ledger) error {
 		next := l.Rule
 		next.Every = "10s"
 		l.Edit(s, next, rules.Actor{Name: "test", Door: "cli"})
@@ -379,7 +379,7 @@ func TestOneRuleThatFailsNowAndThenHoldsUpNobody(t *testing.T) {
 			for range 100 {
 				h.tick(lines...)
 				h.settled()
-				h.book.View("r"+measurements[5], func(l *rules.Ledger) {
+				h.ledgers.View("r"+measurements[5], func(l *rules.Ledger) {
 					if lag := h.now.Sub(l.Judged); lag > 0 {
 						t.Errorf("another rule is %s behind", lag)
 					}

@@ -343,7 +343,7 @@ func TestAReplayThatIsCutShort(t *testing.T) {
 			source.failAfter.Store(5) // the first tick, and four of the missed ones
 			h.tick(cold)
 			h.settled()
-			h.book.View(r.ID, func(l *rules.Ledger) {
+			h.ledgers.View(r.ID, func(l *rules.Ledger) {
 				if !l.Judged.Before(missed) {
 					t.Fatal("the replay was not cut short")
 				}

@@ -8,28 +8,28 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// route leads a row of one series to a taker, under the series that its rule
+// route leads a row of one series to a consumer, under the series that its rule
 // knows it by.
 type route struct {
 	taker  int
 	series rules.Series
 }
 
-// bucket finds takers by the values of the tags that they filter on, so that
+// bucket finds consumers by the values of the tags that they filter on, so that
 // thousands of rules cost a row one look-up.
 type bucket struct {
 	tags   []string
 	takers map[rules.Series][]int // by the values of tags
 }
 
-// makeIndex enters takers under every combination of values they take. Tags
+// makeIndex enters consumers under every combination of values they take. Tags
 // that the rows do not carry were filtered by the query itself.
-func makeIndex(takers []taker, groupBy []string) []bucket {
+func makeIndex(takers []consumer, groupBy []string) []bucket {
 	var out []bucket
-	for i, t := range takers {
+	for i, c := range takers {
 		var tags []string
 		for _, tag := range groupBy {
-			if _, ok := t.asks.where[tag]; ok {
+			if _, ok := c.asks.where[tag]; ok {
 				tags = append(tags, tag)
 			}
 		}
@@ -38,7 +38,7 @@ func makeIndex(takers []taker, groupBy []string) []bucket {
 			at = len(out)
 			out = append(out, bucket{tags, map[rules.Series][]int{}})
 		}
-		for _, key := range combinations(tags, t.asks.where) {
+		for _, key := range combinations(tags, c.asks.where) {
 			out[at].takers[key] = append(out[at].takers[key], i)
 		}
 	}
@@ -66,24 +66,24 @@ func combinations(tags []string, where rules.Filter) []rules.Series {
 
 // routesOf finds who takes the rows of a series. It is asked once for each
 // series that a query returns and remembered.
-func (s *shape) routesOf(series rules.Series) []route {
-	if out, known := s.routes[series]; known {
+func (g *queryGroup) routesOf(series rules.Series) []route {
+	if out, known := g.routes[series]; known {
 		return out
 	}
 	out := []route{}
-	for _, b := range s.index {
-		for _, i := range b.takers[project(series, b.tags, s.GroupBy)] {
-			out = append(out, route{i, project(series, s.takers[i].asks.groupBy, s.GroupBy)})
+	for _, b := range g.index {
+		for _, i := range b.takers[project(series, b.tags, g.GroupBy)] {
+			out = append(out, route{i, project(series, g.consumers[i].asks.groupBy, g.GroupBy)})
 		}
 	}
-	if len(s.routes) >= mostRoutes {
-		s.routes = map[rules.Series][]route{}
+	if len(g.routes) >= mostRoutes {
+		g.routes = map[rules.Series][]route{}
 	}
-	s.routes[series] = out
+	g.routes[series] = out
 	return out
 }
 
-// mostRoutes is how many series a shape remembers the way of.
+// mostRoutes is how many series a query group remembers the way of.
 const mostRoutes = 50_000
 
 // project keeps the labels of some tags; all of them need no work.
@@ -94,7 +94,7 @@ func project(series rules.Series, tags, all []string) rules.Series {
 	return series.Only(tags)
 }
 
-// Point is one answer to one need of one rule.
+// Point is one answer to one requirement of one rule.
 type Point struct {
 	Series rules.Series
 	At     time.Time
@@ -104,66 +104,66 @@ type Point struct {
 }
 
 // deal gives a row to every due rule that takes it.
-func (s *shape) deal(row *Row, answers []Answer) {
-	if s.plain {
-		for i := range s.takers {
-			answers[s.takers[i].rule].take(&s.takers[i], row.Series, row)
+func (g *queryGroup) deal(row *Row, answers []Answer) {
+	if g.plain {
+		for i := range g.consumers {
+			answers[g.consumers[i].rule].take(&g.consumers[i], row.Series, row)
 		}
 		return
 	}
-	routes := s.routesOf(row.Series)
-	if s.rows++; len(routes) > 0 {
-		s.taken++
+	routes := g.routesOf(row.Series)
+	if g.rows++; len(routes) > 0 {
+		g.consumed++
 	}
 	for _, r := range routes {
-		answers[s.takers[r.taker].rule].take(&s.takers[r.taker], r.series, row)
+		answers[g.consumers[r.taker].rule].take(&g.consumers[r.taker], r.series, row)
 	}
 }
 
 // take adds a row to the points of a due rule.
-func (a *Answer) take(t *taker, series rules.Series, row *Row) {
+func (a *Answer) take(c *consumer, series rules.Series, row *Row) {
 	switch {
 	case !a.due:
 		return
-	case t.merge:
-		a.merge(t, series, row)
+	case c.merge:
+		a.merge(c, series, row)
 		return
 	}
-	p := Point{Series: series, At: row.At, Value: row.Values[t.columns[0]], Last: row.Last}
+	p := Point{Series: series, At: row.At, Value: row.Values[c.columns[0]], Last: row.Last}
 	if row.Texts != nil {
-		p.Text = row.Texts[t.columns[0]]
+		p.Text = row.Texts[c.columns[0]]
 	}
-	a.Points[t.need] = append(a.Points[t.need], p)
+	a.Points[c.requirement] = append(a.Points[c.requirement], p)
 }
 
-// part is a group of a need that is being merged out of several rows.
+// part is a group of a requirement that is being merged out of several rows.
 type part struct {
 	need        int
 	series      rules.Series
 	at, last    time.Time
-	first, with float64 // the taker's columns, merged
+	first, with float64 // the consumer's columns, merged
 }
 
 // merge adds a row to the group that it belongs to.
-func (a *Answer) merge(t *taker, series rules.Series, row *Row) {
+func (a *Answer) merge(c *consumer, series rules.Series, row *Row) {
 	if a.places == nil {
 		a.places = map[partKey]int{}
 	}
-	key := partKey{t.need, series, row.At.UnixNano()}
+	key := partKey{c.requirement, series, row.At.UnixNano()}
 	i, known := a.places[key]
 	if !known {
 		i = len(a.parts)
 		a.places[key] = i
-		a.parts = append(a.parts, part{need: t.need, series: series, at: row.At, first: math.NaN(), with: math.NaN()})
+		a.parts = append(a.parts, part{need: c.requirement, series: series, at: row.At, first: math.NaN(), with: math.NaN()})
 	}
 	p := &a.parts[i]
 	if row.Last.After(p.last) {
 		p.last = row.Last
 	}
-	first, with := combiners(t.asks.Aggregation)
-	p.first = first(p.first, row.Values[t.columns[0]])
+	first, with := combiners(c.asks.Aggregation)
+	p.first = first(p.first, row.Values[c.columns[0]])
 	if with != nil {
-		p.with = with(p.with, row.Values[t.columns[1]])
+		p.with = with(p.with, row.Values[c.columns[1]])
 	}
 }
 
@@ -173,7 +173,7 @@ type partKey struct {
 	at     int64
 }
 
-// combiners merge the columns of taker.parts.
+// combiners merge the columns of consumer.parts.
 func combiners(a rules.Aggregation) (first, with func(x, y float64) float64) {
 	switch a {
 	case rules.Min:
@@ -213,7 +213,7 @@ func (a *Answer) finish() {
 	}
 	for _, p := range a.parts {
 		value := p.first
-		switch a.needs[p.need].Aggregation {
+		switch a.requirements[p.need].Aggregation {
 		case rules.Mean:
 			value = p.first / p.with
 		case rules.Spread:
@@ -224,32 +224,32 @@ func (a *Answer) finish() {
 	a.forget()
 }
 
-// Answer is what a source said to one rule: the points for each of its needs,
+// Answer is what a source said to one rule: the points for each of its requirements,
 // or why there are none.
 type Answer struct {
 	Rule   *rules.Rule
 	Points [][]Point
 	Err    error
 
-	due        bool
-	unanswered bool // by a source that answers nobody: that says nothing of the rule
-	plan       *Plan
-	place      int // of the rule in the plan
-	end        time.Time
-	needs      []need
-	expression *expression
-	silent     lastSeen // series that had points before
-	parts      []part   // what is being merged
-	places     map[partKey]int
+	due          bool
+	unanswered   bool // by a source that answers nobody: that says nothing of the rule
+	plan         *Plan
+	place        int // of the rule in the plan
+	end          time.Time
+	requirements []requirement
+	expression   *expression
+	silent       lastSeen // series that had points before
+	parts        []part   // what is being merged
+	places       map[partKey]int
 }
 
 // fits reports whether the answer is to what the rule asks now: an edit of its
 // texts, channels or timers since it was planned changes nothing of that.
 func (a *Answer) fits(r *rules.Rule) bool { return a.plan.since[a.place].Equal(r.AsItIs()) }
 
-// begin makes the answer ready for another round, keeping its memory.
-func (a *Answer) begin(r *rules.Rule, needs []need, end time.Time) {
-	a.Rule, a.Err, a.due, a.unanswered, a.needs, a.end, a.silent = r, nil, true, false, needs, end, nil
+// begin makes the answer ready for another poll, keeping its memory.
+func (a *Answer) begin(r *rules.Rule, needs []requirement, end time.Time) {
+	a.Rule, a.Err, a.due, a.unanswered, a.requirements, a.end, a.silent = r, nil, true, false, needs, end, nil
 	if len(a.Points) != len(needs) {
 		a.Points = make([][]Point, len(needs))
 	}
@@ -263,7 +263,7 @@ func (a *Answer) empty() {
 	a.forget()
 }
 
-// discard throws away what came for one need, which is to be asked again.
+// discard throws away what came for one requirement, which is to be asked again.
 func (a *Answer) discard(need int) {
 	a.Points[need] = a.Points[need][:0]
 	parts := slices.DeleteFunc(slices.Clone(a.parts), func(p part) bool { return p.need == need })

@@ -17,18 +17,18 @@ import (
 // Run ticks until ctx ends, then saves what lives in memory. A tick that
 // comes while the one before is at work is skipped and counted.
 func (e *Engine) Run(ctx context.Context) error {
-	beat := &beat{engine: e, ctx: ctx, last: e.read(), again: make(chan struct{}, 1)}
-	if err := e.Resume(ctx, beat.last.wall.UTC()); err != nil {
+	ticker := &ticker{engine: e, ctx: ctx, last: e.read(), again: make(chan struct{}, 1)}
+	if err := e.Resume(ctx, ticker.last.wall.UTC()); err != nil {
 		return err
 	}
 	defer e.behind.Wait()
-	beat.start()
-	defer beat.stop()
+	ticker.start()
+	defer ticker.stop()
 	var listeners sync.WaitGroup
 	defer listeners.Wait()
-	for _, f := range e.sources {
-		if f.Arrived != nil {
-			listeners.Go(func() { beat.listen(f) })
+	for _, s := range e.sources {
+		if s.Arrived != nil {
+			listeners.Go(func() { ticker.listen(s) })
 		}
 	}
 	watch, heartbeat := time.NewTicker(time.Second), time.NewTicker(e.options.Heartbeat)
@@ -37,16 +37,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			beat.stop()
+			ticker.stop()
 			listeners.Wait()
 			e.behind.Wait()
 			return e.flush(context.WithoutCancel(ctx), true)
 		case <-watch.C:
-			if beat.interrupted() || e.replanned(ctx, &beat.version) {
-				beat.restart()
+			if ticker.interrupted() || e.replanned(ctx, &ticker.version) {
+				ticker.restart()
 			}
-		case <-beat.again:
-			beat.restart()
+		case <-ticker.again:
+			ticker.restart()
 		case <-heartbeat.C:
 			if err := e.flush(ctx, false); err != nil {
 				e.log.Error("heartbeat not saved", "error", err)
@@ -86,7 +86,7 @@ func (r reading) since(last reading) (jump, slept time.Duration) {
 }
 
 // Jump adds a jump of the wall clock to now, by d, to everything that runs. A
-// round that is under way would decide at a time that is no more: it counts as
+// poll that is under way would decide at a time that is no more: it counts as
 // missed.
 func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 	e.mu.Lock()
@@ -97,7 +97,7 @@ func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 	}
 	e.jumps.Add(1)
 	e.troubles.shift(d)
-	if err := e.book.Shift(ctx, d); err != nil {
+	if err := e.ledgers.ShiftTimers(ctx, d); err != nil {
 		e.log.Error("jump of the clock not saved", "error", err)
 	}
 	// A ledger that was read anew meanwhile remembers the one that moved, and
@@ -106,8 +106,8 @@ func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 		e.log.Error("clocks that run ahead not saved", "error", err)
 	}
 	table := e.timetable.Load()
-	for _, f := range e.sources {
-		f.jump(now, d, table.leapt(f.plan.Load(), now.Add(-min(d, e.options.CatchUp)), now))
+	for _, s := range e.sources {
+		s.jump(now, d, table.leapt(s.plan.Load(), now.Add(-min(d, e.options.CatchUp)), now))
 	}
 	if d > 0 {
 		e.recall(ctx, now, d)
@@ -151,21 +151,21 @@ func (t *timetable) leapt(plan *Plan, from, to time.Time) (out []time.Time) {
 
 // jump moves what is known of a source. Its points of before bear the old time:
 // for one without history it is as if it began now.
-func (f *feed) jump(now time.Time, d time.Duration, leapt []time.Time) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	g := &f.gap
+func (s *sourceState) jump(now time.Time, d time.Duration, leapt []time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	g := &s.gap
 	for _, t := range []*time.Time{
-		&f.through, &f.newest, &g.From, &g.Failed, &g.Back, &f.health.DownSince,
-		&f.health.LastOK,
+		&s.through, &s.newest, &g.From, &g.Failed, &g.Back, &s.health.DownSince,
+		&s.health.LastOK,
 	} {
 		if !t.IsZero() {
 			*t = t.Add(d)
 		}
 	}
-	f.through = rules.Earlier(f.through, now)
-	f.started = now
-	f.leapt = leapt
+	s.through = rules.Earlier(s.through, now)
+	s.started = now
+	s.leapt = leapt
 }
 
 // tickUnlessJumped is Tick for a time that was planned after so many jumps.
@@ -178,13 +178,13 @@ func (e *Engine) tickUnlessJumped(ctx context.Context, t time.Time, jumps int64)
 	return e.tick(ctx, t)
 }
 
-// stale reports whether the wall clock jumped after a round began.
-func (e *Engine) stale(r *round) bool { return r.jumps != e.jumps.Load() }
+// stale reports whether the wall clock jumped after a poll began.
+func (e *Engine) stale(p *poll) bool { return p.jumps != e.jumps.Load() }
 
 // replanned reports whether the timetable has another shortest step than when
 // it was last asked, so that cron must be told.
 func (e *Engine) replanned(ctx context.Context, seen *uint64) bool {
-	version, err := e.book.Version(ctx)
+	version, err := e.ledgers.Version(ctx)
 	if version == *seen {
 		return false
 	}
@@ -199,10 +199,10 @@ func (e *Engine) replanned(ctx context.Context, seen *uint64) bool {
 	return !maps.EqualFunc(before.schedules, e.timetable.Load().schedules, same)
 }
 
-// beat runs the engine's ticks by cron, which is started anew whenever the
+// ticker runs the engine's ticks by cron, which is started anew whenever the
 // wall clock jumps or the timetable changes: cron holds on to the time it
 // computed before.
-type beat struct {
+type ticker struct {
 	engine  *Engine
 	ctx     context.Context //nolint:containedctx // a cron job takes no argument
 	mu      sync.Mutex
@@ -219,63 +219,63 @@ type beat struct {
 // interrupted reports whether cron must plan anew: after a jump of the wall
 // clock, and after a sleep of the machine. What was slept through is a gap, to
 // be judged from history.
-func (b *beat) interrupted() bool {
-	b.looking.Lock()
-	defer b.looking.Unlock()
-	now := b.engine.read()
-	jump, slept := now.since(b.last)
-	b.last = now
+func (k *ticker) interrupted() bool {
+	k.looking.Lock()
+	defer k.looking.Unlock()
+	now := k.engine.read()
+	jump, slept := now.since(k.last)
+	k.last = now
 	woke, jumped := slept > tolerance, jump.Abs() > tolerance
 	if woke {
-		b.engine.log.Info("the machine slept", "for", slept.Round(time.Millisecond))
+		k.engine.log.Info("the machine slept", "for", slept.Round(time.Millisecond))
 	}
 	if jumped {
-		b.engine.Jump(b.ctx, now.wall.UTC(), jump)
+		k.engine.Jump(k.ctx, now.wall.UTC(), jump)
 	}
 	return woke || jumped
 }
 
-// Next makes beat a cron.Schedule: the next tick of any rule.
-func (b *beat) Next(t time.Time) time.Time {
-	return b.engine.timetable.Load().Next(t)
+// Next makes ticker a cron.Schedule: the next tick of any rule.
+func (k *ticker) Next(t time.Time) time.Time {
+	return k.engine.timetable.Load().Next(t)
 }
 
-func (b *beat) start() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	skip := cron.SkipIfStillRunning(skipLog{b.engine})
-	b.jumps.Store(b.engine.jumps.Load())
-	b.cron = cron.New(cron.WithLocation(time.UTC), cron.WithChain(skip))
-	b.entry.Store(int64(b.cron.Schedule(b, cron.FuncJob(b.tick))))
-	b.cron.Start()
+func (k *ticker) start() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	skip := cron.SkipIfStillRunning(skipLog{k.engine})
+	k.jumps.Store(k.engine.jumps.Load())
+	k.cron = cron.New(cron.WithLocation(time.UTC), cron.WithChain(skip))
+	k.entry.Store(int64(k.cron.Schedule(k, cron.FuncJob(k.tick))))
+	k.cron.Start()
 }
 
-func (b *beat) stop() {
-	b.mu.Lock()
-	running := b.cron
-	b.mu.Unlock()
+func (k *ticker) stop() {
+	k.mu.Lock()
+	running := k.cron
+	k.mu.Unlock()
 	<-running.Stop().Done()
 }
 
-func (b *beat) restart() {
-	b.stop()
-	b.start()
+func (k *ticker) restart() {
+	k.stop()
+	k.start()
 }
 
 // tick is called by cron; the nominal time is the one cron planned. A jump is
 // looked for first: cron follows the wall clock and may be ahead of Run.
-func (b *beat) tick() {
-	b.mu.Lock()
-	t := b.cron.Entry(cron.EntryID(b.entry.Load())).Prev.UTC()
-	b.mu.Unlock()
-	if t.IsZero() || b.ctx.Err() != nil {
+func (k *ticker) tick() {
+	k.mu.Lock()
+	t := k.cron.Entry(cron.EntryID(k.entry.Load())).Prev.UTC()
+	k.mu.Unlock()
+	if t.IsZero() || k.ctx.Err() != nil {
 		return
 	}
-	if b.look() {
+	if k.look() {
 		return
 	}
-	if err := b.engine.tickUnlessJumped(b.ctx, t, b.jumps.Load()); err != nil && b.ctx.Err() == nil {
-		b.engine.log.Error("tick failed", "tick", t, "error", err)
+	if err := k.engine.tickUnlessJumped(k.ctx, t, k.jumps.Load()); err != nil && k.ctx.Err() == nil {
+		k.engine.log.Error("tick failed", "tick", t, "error", err)
 	}
 }
 

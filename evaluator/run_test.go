@@ -21,7 +21,7 @@ func running(t *testing.T, play func(h *house)) (ticks []time.Time, log string) 
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
 		var said bytes.Buffer
-		h.engine = evaluator.NewEngine(h.book,
+		h.engine = evaluator.NewEngine(h.ledgers,
 			slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelDebug})), evaluator.EngineOptions{
 				Alive: func(p rules.Progress) { ticks = append(ticks, p.At) },
 			})
@@ -103,7 +103,7 @@ func TestAnActBesideADecisionIsPartOfIt(t *testing.T) {
 				}
 			})
 			h.meddle(func() {
-				if err := other.book.Act(t.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
+				if err := other.ledgers.Act(t.Context(), h.now, id, func(s rules.Setting, l *rules.Ledger) error {
 					return l.Acknowledge(s, alert, rules.Acknowledgement{By: rules.Actor{Name: "anna", Door: "cli"}})
 				}); err != nil {
 					t.Error(err)
@@ -121,7 +121,7 @@ func TestWhyAnActIsRefused(t *testing.T) {
 	r := h.rule(hotNow())
 	acts, no := 0, rules.Errorf(rules.Conflict, "no")
 	act := func(err error) error {
-		return h.book.Act(t.Context(), h.now, r.ID, func(rules.Setting, *rules.Ledger) error { acts++; return err })
+		return h.ledgers.Act(t.Context(), h.now, r.ID, func(rules.Setting, *rules.Ledger) error { acts++; return err })
 	}
 	if err := act(no); rules.CodeOf(err) != rules.Conflict || acts != 1 {
 		t.Errorf("refused with %v after %d", err, acts)

@@ -16,11 +16,11 @@ type lastSeen map[rules.Series]time.Time
 // count as seen at the tick whose window held a point. Only what people are told of
 // now is looked for, and once. They do not wait for it: all are looked for at once,
 // and not for long; what is not found by then is not later than its window.
-func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan, tick time.Time) {
-	busy := e.book.Busy()
+func (e *Engine) dateSilence(ctx context.Context, s *sourceState, plan *Plan, tick time.Time) {
+	busy := e.ledgers.Busy()
 	var open []*search
-	for _, a := range f.out {
-		if a.Err != nil || len(a.needs) != 1 || a.needs[0].step > 0 {
+	for _, a := range s.out {
+		if a.Err != nil || len(a.requirements) != 1 || a.requirements[0].step > 0 {
 			continue
 		}
 		id := plan.ids[a.place]
@@ -28,7 +28,7 @@ func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan, tick time
 			continue
 		}
 		if seen := e.undated(id, a, tick); len(seen) > 0 {
-			s := newSearch(f, a, seen)
+			s := newSearch(s, a, seen)
 			a.silent = s.last
 			open = append(open, s)
 		}
@@ -40,7 +40,7 @@ func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan, tick time
 			return
 		}
 		e.stats.asked(len(open))
-		open = look(ctx, f.Source, open)
+		open = look(ctx, s.Source, open)
 	}
 }
 
@@ -48,7 +48,7 @@ func (e *Engine) dateSilence(ctx context.Context, f *feed, plan *Plan, tick time
 // that are to be dated, with when they count as seen.
 func (e *Engine) undated(id string, a *Answer, tick time.Time) lastSeen {
 	out := lastSeen{}
-	e.book.View(id, func(l *rules.Ledger) {
+	e.ledgers.View(id, func(l *rules.Ledger) {
 		if len(a.Points[0]) >= l.Size() {
 			return // none is silent
 		}
@@ -83,17 +83,17 @@ type search struct {
 
 // newSearch looks for last points before the window of an answer, which has
 // none. Where there is none before it either, the window is all that is known.
-func newSearch(f *feed, a *Answer, seen lastSeen) *search {
-	n := a.needs[0]
-	n.Aggregation = rules.Latest
-	if n.Field == "" {
-		n.Aggregation = rules.Count
+func newSearch(source *sourceState, a *Answer, seen lastSeen) *search {
+	req := a.requirements[0]
+	req.Aggregation = rules.Latest
+	if req.Field == "" {
+		req.Aggregation = rules.Count
 	}
-	s := &search{last: make(lastSeen, len(seen)), q: n.query(a.end)}
+	s := &search{last: make(lastSeen, len(seen)), q: req.query(a.end)}
 	s.q.To = s.q.From
 	for series, at := range seen {
 		s.last[series] = rules.Earlier(at, s.q.To)
-		s.q.From = rules.Earlier(s.q.From, at.Add(-f.Delay-n.window)) // of the window that it was seen in
+		s.q.From = rules.Earlier(s.q.From, at.Add(-source.Delay-req.window)) // of the window that it was seen in
 	}
 	return s
 }

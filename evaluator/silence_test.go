@@ -58,7 +58,7 @@ func TestSilenceIsDatedByTheLastPoint(t *testing.T) {
 				}
 				for range 30 {
 					h.tick("temperature,sensor=b celsius=1")
-					for _, n := range h.book.Owed(h.now) {
+					for _, n := range h.ledgers.Owed(h.now) {
 						if d := n.Facts.NoDataSince.Sub(last); n.Facts.Series != "sensor=a" || d < 0 || d > 2*time.Millisecond {
 							t.Errorf("%s has no data since %s, want %s", n.Facts.Series, n.Facts.NoDataSince, last)
 						}
@@ -103,7 +103,7 @@ func TestManyThatGoSilentAreDatedAtOnce(t *testing.T) {
 		if source.calls > 5 {
 			t.Errorf("a tick took %d calls", source.calls)
 		}
-		for _, n := range h.book.Owed(h.now) {
+		for _, n := range h.ledgers.Owed(h.now) {
 			if told++; n.Facts.NoDataSince.Sub(h.now.Add(-time.Minute-time.Second)).Abs() > 31*time.Second {
 				t.Errorf("%s has no data since %s, at %s", n.Facts.Title, n.Facts.NoDataSince, h.now)
 			}

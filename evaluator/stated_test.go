@@ -51,7 +51,7 @@ func TestTimersRunWhicheverRulesAreBusy(t *testing.T) {
 	h.wantOwed(rules.FirstNews, rules.FirstNews)
 	h.tick("calm,sensor=a celsius=-20")
 	h.tick("calm,sensor=a celsius=-20")
-	if err := h.book.Act(t.Context(), h.now, "rc", func(s rules.Setting, l *rules.Ledger) error {
+	if err := h.ledgers.Act(t.Context(), h.now, "rc", func(s rules.Setting, l *rules.Ledger) error {
 		return l.Forget(s, "sensor=a")
 	}); err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestADelayShiftsTheWindows(t *testing.T) {
 	for delay, fires := range map[time.Duration]bool{0: true, 40 * time.Second: false} {
 		h := newHouse(t)
 		source := &asking{Source: mute{h.points}}
-		engine := evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+		engine := evaluator.NewEngine(h.ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 		engine.Add("live", source, evaluator.SourceOptions{Delay: delay})
 		h.engine = engine
 		h.rule(hotNow())
@@ -254,7 +254,7 @@ func TestAnInternalErrorIsForTheLog(t *testing.T) {
 func TestATroubleIsLoggedOnce(t *testing.T) {
 	h, source := pickyHouse(t)
 	var log bytes.Buffer
-	h.engine = evaluator.NewEngine(h.book, slog.New(slog.NewTextHandler(&log, nil)), h.options)
+	h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.NewTextHandler(&log, nil)), h.options)
 	h.engine.Add("live", h.source, evaluator.SourceOptions{})
 	measurements, lines := h.rooms(3)
 	h.tick(lines...)
@@ -325,7 +325,7 @@ func TestWhatIsNotSavedIsLogged(t *testing.T) {
 				h.source = held
 				h.options.Grace, h.options.Operators = 20*time.Millisecond, func() []string { return []string{"ops"} }
 				h.restart()
-				h.engine = evaluator.NewEngine(h.book, slog.New(slog.NewTextHandler(&log, nil)), h.options)
+				h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.NewTextHandler(&log, nil)), h.options)
 				h.engine.Add("live", held, evaluator.SourceOptions{})
 				h.rule(with(hotNow(), rules.Doc{"for": "10m"}))
 				h.tick(cold)
@@ -457,7 +457,7 @@ func TestAChildWaitsABaseInterval(t *testing.T) {
 // TestADelayedSilenceIsDatedToo.
 func TestADelayedSilenceIsDatedToo(t *testing.T) {
 	h := newHouse(t)
-	h.engine = evaluator.NewEngine(h.book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	h.engine.Add("live", mute{h.points}, evaluator.SourceOptions{Delay: time.Minute})
 	h.rule(rules.Doc{
 		"title": "Silent", "measurement": "temperature", "group_by": "sensor",
@@ -467,7 +467,7 @@ func TestADelayedSilenceIsDatedToo(t *testing.T) {
 	last := h.now.Add(-time.Second)
 	for range 6 {
 		h.tick()
-		for _, n := range h.book.Owed(h.now) {
+		for _, n := range h.ledgers.Owed(h.now) {
 			if d := n.Facts.NoDataSince.Sub(last); d < 0 || d > 2*time.Millisecond {
 				t.Errorf("no data since %s, want %s", n.Facts.NoDataSince, last)
 			}

@@ -86,9 +86,9 @@ func (e *Engine) Stats() Stats {
 	e.stats.mu.Lock()
 	s := e.stats.stats
 	e.stats.mu.Unlock()
-	for _, f := range e.sources {
-		if plan := f.plan.Load(); plan != nil {
-			s.Plans += len(plan.shapes) + len(plan.own)
+	for _, source := range e.sources {
+		if plan := source.plan.Load(); plan != nil {
+			s.Plans += len(plan.groups) + len(plan.own)
 		}
 	}
 	return s

@@ -12,39 +12,39 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// tape is what one need of a rule was answered at each of many ticks, read
+// history is what one requirement of a rule was answered at each of many ticks, read
 // with a few queries instead of one for each tick.
-type tape struct {
-	need   need
-	ends   []time.Time // where each tick's window ends
-	tracks map[rules.Series]*track
-	order  []rules.Series
+type history struct {
+	requirement requirement
+	ends        []time.Time // where each tick's window ends
+	series      map[rules.Series]*seriesHistory
+	order       []rules.Series
 }
 
-// track is one series of a tape: a value for each tick, NaN for none. A need
+// seriesHistory is one series of a history: a value for each tick, NaN for none. A requirement
 // with steps has those of its whole window instead, by the end of the step.
-type track struct {
+type seriesHistory struct {
 	values []float64
 	texts  []string
 	steps  map[int64]float64
 }
 
-// mostOffsets is how many step queries read a tape; with more, as with ticks
+// mostOffsets is how many step queries read a history; with more, as with ticks
 // at odd times, each tick is asked by itself.
 const mostOffsets = 240
 
-// readTape asks a source what the need of a rule was at each tick. Buckets are
+// readHistory asks a source what the requirement of a rule was at each tick. Buckets are
 // the live windows exactly: (end-window, end].
-func readTape(ctx context.Context, q Querier, n need, ends []time.Time) (*tape, error) {
-	t := &tape{need: n, ends: ends, tracks: map[rules.Series]*track{}}
-	if every, ok := t.slides(); ok {
-		if words, err := t.readSliding(ctx, q, every); !words {
-			return t, err
+func readHistory(ctx context.Context, q Querier, req requirement, ends []time.Time) (*history, error) {
+	h := &history{requirement: req, ends: ends, series: map[rules.Series]*seriesHistory{}}
+	if every, ok := h.slides(); ok {
+		if words, err := h.readSliding(ctx, q, every); !words {
+			return h, err
 		}
 	}
-	step := n.window
-	if n.step > 0 {
-		step = n.step
+	step := req.window
+	if req.step > 0 {
+		step = req.step
 	}
 	offsets := map[int64][]int{}
 	for i, end := range ends {
@@ -52,108 +52,109 @@ func readTape(ctx context.Context, q Querier, n need, ends []time.Time) (*tape, 
 		offsets[r] = append(offsets[r], i)
 	}
 	if len(offsets) > mostOffsets && len(offsets) > len(ends)/4 {
-		return t, t.readEach(ctx, q)
+		return h, h.readEach(ctx, q)
 	}
-	return t, t.readOffsets(ctx, q, step, offsets)
+	return h, h.readOffsets(ctx, q, step, offsets)
 }
 
 // slides reports whether the windows are made of whole steps between ticks
 // that can be merged, and how long a step is.
-func (t *tape) slides() (every time.Duration, ok bool) {
-	if len(t.ends) < 2 || t.need.step > 0 || !mergeable(t.need.Aggregation) && !ofOnePoint(t.need.Aggregation) {
+func (h *history) slides() (every time.Duration, ok bool) {
+	a := h.requirement.Aggregation
+	if len(h.ends) < 2 || h.requirement.step > 0 || !mergeable(a) && !ofOnePoint(a) {
 		return 0, false
 	}
-	every = t.ends[1].Sub(t.ends[0])
-	for i := 2; i < len(t.ends); i++ {
-		if t.ends[i].Sub(t.ends[i-1]) != every {
+	every = h.ends[1].Sub(h.ends[0])
+	for i := 2; i < len(h.ends); i++ {
+		if h.ends[i].Sub(h.ends[i-1]) != every {
 			return 0, false
 		}
 	}
-	return every, every < t.need.window && t.need.window%every == 0
+	return every, every < h.requirement.window && h.requirement.window%every == 0
 }
 
 // ofOnePoint reports whether the steps of a window tell which of them holds the
 // point that counts.
 func ofOnePoint(a rules.Aggregation) bool { return a == rules.Latest || a == rules.First }
 
-func (t *tape) track(series rules.Series) *track {
-	tr := t.tracks[series]
-	if tr == nil {
-		tr = &track{values: make([]float64, len(t.ends))}
-		for i := range tr.values {
-			tr.values[i] = math.NaN()
+func (h *history) at(series rules.Series) *seriesHistory {
+	s := h.series[series]
+	if s == nil {
+		s = &seriesHistory{values: make([]float64, len(h.ends))}
+		for i := range s.values {
+			s.values[i] = math.NaN()
 		}
-		t.tracks[series] = tr
-		t.order = append(t.order, series)
+		h.series[series] = s
+		h.order = append(h.order, series)
 	}
-	return tr
+	return s
 }
 
-// query is the need between two times, cut into steps.
-func (t *tape) query(from, to time.Time, step time.Duration) Query {
-	n := t.need
+// query is the requirement between two times, cut into steps.
+func (h *history) query(from, to time.Time, step time.Duration) Query {
+	req := h.requirement
 	return Query{
-		Measurement: n.measurement, Columns: []Column{n.Column}, Where: n.where, GroupBy: n.groupBy, From: from,
+		Measurement: req.measurement, Columns: []Column{req.Column}, Where: req.where, GroupBy: req.groupBy, From: from,
 		To: to, Step: step,
 	}
 }
 
 // readOffsets asks one query for each offset that ticks have against the
 // steps.
-func (t *tape) readOffsets(ctx context.Context, q Querier, step time.Duration, offsets map[int64][]int) error {
+func (h *history) readOffsets(ctx context.Context, q Querier, step time.Duration, offsets map[int64][]int) error {
 	var queries []Query
 	for _, ticks := range offsets {
-		first, last := t.ends[ticks[0]], t.ends[ticks[len(ticks)-1]]
-		queries = append(queries, t.query(first.Add(-t.need.window), last, step))
+		first, last := h.ends[ticks[0]], h.ends[ticks[len(ticks)-1]]
+		queries = append(queries, h.query(first.Add(-h.requirement.window), last, step))
 	}
-	index := make(map[int64]int, len(t.ends))
-	for i, end := range t.ends {
+	index := make(map[int64]int, len(h.ends))
+	for i, end := range h.ends {
 		index[end.UnixNano()] = i
 	}
 	return Ask(ctx, q, queries, func(_ int, row Row) {
 		at := row.At.UnixNano()
-		if t.need.step > 0 {
-			t.track(row.Series).step(at, row.Values[0])
+		if h.requirement.step > 0 {
+			h.at(row.Series).step(at, row.Values[0])
 		} else if i, ok := index[at]; ok {
-			t.track(row.Series).set(i, row)
+			h.at(row.Series).set(i, row)
 		}
 	})
 }
 
-func (tr *track) set(i int, row Row) {
-	tr.values[i] = row.Values[0]
+func (s *seriesHistory) set(i int, row Row) {
+	s.values[i] = row.Values[0]
 	if row.Texts != nil && row.Texts[0] != "" {
-		if tr.texts == nil {
-			tr.texts = make([]string, len(tr.values))
+		if s.texts == nil {
+			s.texts = make([]string, len(s.values))
 		}
-		tr.texts[i] = row.Texts[0]
+		s.texts[i] = row.Texts[0]
 	}
 }
 
-func (tr *track) step(at int64, value float64) {
-	if tr.steps == nil {
-		tr.steps = map[int64]float64{}
+func (s *seriesHistory) step(at int64, value float64) {
+	if s.steps == nil {
+		s.steps = map[int64]float64{}
 	}
-	tr.steps[at] = value
+	s.steps[at] = value
 }
 
 // batch is how many single ticks are asked in one call.
 const batch = 500
 
 // readEach asks every tick by itself.
-func (t *tape) readEach(ctx context.Context, q Querier) error {
+func (h *history) readEach(ctx context.Context, q Querier) error {
 	from := 0
-	for part := range slices.Chunk(t.ends, batch) {
+	for part := range slices.Chunk(h.ends, batch) {
 		queries := make([]Query, len(part))
 		for i, end := range part {
-			queries[i] = t.query(end.Add(-t.need.window), end, t.need.step)
+			queries[i] = h.query(end.Add(-h.requirement.window), end, h.requirement.step)
 		}
 		if err := Ask(ctx, q, queries, func(i int, row Row) {
-			if t.need.step > 0 {
-				t.track(row.Series).step(row.At.UnixNano(), row.Values[0])
+			if h.requirement.step > 0 {
+				h.at(row.Series).step(row.At.UnixNano(), row.Values[0])
 				return
 			}
-			t.track(row.Series).set(from+i, row)
+			h.at(row.Series).set(from+i, row)
 		}); err != nil {
 			return err
 		}
@@ -172,9 +173,9 @@ type step struct {
 // readSliding asks one query whose steps are the time between ticks, and
 // merges as many of them as a window has. It reports when the values are
 // words, which it cannot keep.
-func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) (words bool, err error) {
-	query := t.query(t.ends[0].Add(-t.need.window), t.ends[len(t.ends)-1], every)
-	query.Columns = taker{asks: &t.need, merge: true}.parts()
+func (h *history) readSliding(ctx context.Context, q Querier, every time.Duration) (words bool, err error) {
+	query := h.query(h.ends[0].Add(-h.requirement.window), h.ends[len(h.ends)-1], every)
+	query.Columns = consumer{asks: &h.requirement, merge: true}.parts()
 	first := query.From.Add(every)
 	steps := map[rules.Series]*[]step{}
 	var last rules.Series
@@ -184,7 +185,7 @@ func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) 
 		if list == nil || r.Series != last {
 			if list, last = steps[r.Series], r.Series; list == nil {
 				list = new([]step)
-				steps[last], t.order = list, append(t.order, last)
+				steps[last], h.order = list, append(h.order, last)
 			}
 		}
 		s := step{at: int64(r.At.Sub(first) / every)}
@@ -192,14 +193,14 @@ func (t *tape) readSliding(ctx context.Context, q Querier, every time.Duration) 
 		*list = append(*list, s)
 	})
 	if err != nil || words {
-		t.order = nil
+		h.order = nil
 		return words, err
 	}
-	size := int64(t.need.window / every)
-	for _, series := range t.order {
+	size := int64(h.requirement.window / every)
+	for _, series := range h.order {
 		list := *steps[series]
 		slices.SortFunc(list, func(a, b step) int { return cmp.Compare(a.at, b.at) })
-		t.tracks[series] = &track{values: slide(list, len(t.ends), size, t.need.Aggregation)}
+		h.series[series] = &seriesHistory{values: slide(list, len(h.ends), size, h.requirement.Aggregation)}
 		delete(steps, series)
 	}
 	return false, nil
@@ -264,27 +265,27 @@ func merged(v [2]float64, a rules.Aggregation) float64 {
 	return v[0]
 }
 
-// points appends what the need was answered at tick i.
-func (t *tape) points(i int, out []Point) []Point {
-	for _, series := range t.order {
-		tr := t.tracks[series]
+// points appends what the requirement was answered at tick i.
+func (h *history) points(i int, out []Point) []Point {
+	for _, series := range h.order {
+		s := h.series[series]
 		switch {
-		case t.need.step > 0:
-			out = t.window(i, series, tr, out)
-		case tr.texts != nil && tr.texts[i] != "":
-			out = append(out, Point{Series: series, At: t.ends[i], Value: tr.values[i], Text: tr.texts[i]})
-		case !math.IsNaN(tr.values[i]):
-			out = append(out, Point{Series: series, At: t.ends[i], Value: tr.values[i]})
+		case h.requirement.step > 0:
+			out = h.window(i, series, s, out)
+		case s.texts != nil && s.texts[i] != "":
+			out = append(out, Point{Series: series, At: h.ends[i], Value: s.values[i], Text: s.texts[i]})
+		case !math.IsNaN(s.values[i]):
+			out = append(out, Point{Series: series, At: h.ends[i], Value: s.values[i]})
 		}
 	}
 	return out
 }
 
 // window appends the steps of tick i's window, the oldest first.
-func (t *tape) window(i int, series rules.Series, tr *track, out []Point) []Point {
-	end := t.ends[i]
-	for at := end.Add(-t.need.window + t.need.step); !at.After(end); at = at.Add(t.need.step) {
-		if v, ok := tr.steps[at.UnixNano()]; ok {
+func (h *history) window(i int, series rules.Series, s *seriesHistory, out []Point) []Point {
+	end := h.ends[i]
+	for at := end.Add(-h.requirement.window + h.requirement.step); !at.After(end); at = at.Add(h.requirement.step) {
+		if v, ok := s.steps[at.UnixNano()]; ok {
 			out = append(out, Point{Series: series, At: at, Value: v})
 		}
 	}
@@ -293,11 +294,11 @@ func (t *tape) window(i int, series rules.Series, tr *track, out []Point) []Poin
 
 // trouble is what people are told when the past cannot be read: what was asked,
 // and what may help where it was too much.
-func (t *tape) trouble(err error) error {
-	n, from, to := t.need, t.ends[0], t.ends[len(t.ends)-1]
-	asked := fmt.Sprintf("asked was %s of %s over %s, at %d ticks from %s to %s", n.Aggregation,
-		strings.Trim(n.measurement+"."+n.Field, "."),
-		rules.Duration(n.window), len(t.ends), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+func (h *history) trouble(err error) error {
+	req, from, to := h.requirement, h.ends[0], h.ends[len(h.ends)-1]
+	asked := fmt.Sprintf("asked was %s of %s over %s, at %d ticks from %s to %s", req.Aggregation,
+		strings.Trim(req.measurement+"."+req.Field, "."),
+		rules.Duration(req.window), len(h.ends), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	switch {
 	case IsTooMuch(err):
 		return TooMuch(rules.Errorf(rules.CodeOf(err),

@@ -74,11 +74,11 @@ func crowd(b testing.TB, source evaluator.Source, n int, doc func(n int) rules.D
 	if err := store.Save(b.Context(), batch, nil); err != nil {
 		b.Fatal(err)
 	}
-	book, err := evaluator.OpenBook(b.Context(), store, evaluator.BookOptions{})
+	ledgers, err := evaluator.OpenLedgerCache(b.Context(), store, evaluator.LedgerCacheOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	engine := evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	engine := evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	engine.Add("s", source, evaluator.SourceOptions{})
 	for range 3 {
 		now = now.Add(30 * time.Second)

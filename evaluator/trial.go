@@ -78,18 +78,18 @@ func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &player{Trial: t, result: &TrialResult{
+	r := &replayer{Trial: t, result: &TrialResult{
 		From: t.From, To: t.To, Ticks: len(ticks), Last: math.NaN(),
 		Quiet: math.NaN(),
 	}, found: map[string]int{}, seen: map[rules.Series]struct{}{}}
-	if err := p.begin(); err != nil {
+	if err := r.begin(); err != nil {
 		return nil, err
 	}
-	if err := p.playAll(ctx, ticks); err != nil {
+	if err := r.run(ctx, ticks); err != nil {
 		return nil, err
 	}
-	p.end()
-	return p.result, nil
+	r.end()
+	return r.result, nil
 }
 
 // mostTicks bounds a trial: two years at a minute.
@@ -118,8 +118,8 @@ func (t Trial) ticks() ([]time.Time, error) {
 	return out, nil
 }
 
-// player plays a trial.
-type player struct {
+// replayer runs a trial.
+type replayer struct {
 	Trial
 	ledger *rules.Ledger
 	answer Answer
@@ -131,42 +131,42 @@ type player struct {
 	quiet  map[rules.Series]*run
 }
 
-func (p *player) begin() error {
-	p.Rule.Enabled = true
-	p.ledger = rules.OpenLedger(rules.Snapshot{Rule: p.Rule})
-	p.answer.begin(&p.Rule, needs(&p.Rule), p.To)
-	p.quiet, p.named = map[rules.Series]*run{}, map[rules.Series]bool{}
-	return p.answer.Compile()
+func (r *replayer) begin() error {
+	r.Rule.Enabled = true
+	r.ledger = rules.OpenLedger(rules.Snapshot{Rule: r.Rule})
+	r.answer.begin(&r.Rule, requirements(&r.Rule), r.To)
+	r.quiet, r.named = map[rules.Series]*run{}, map[rules.Series]bool{}
+	return r.answer.Compile()
 }
 
-// reel is a span of ticks with what the needs were at each.
-type reel struct {
-	ticks []time.Time
-	tapes []*tape
-	err   error
+// chunk is a span of ticks with what the requirements were at each.
+type chunk struct {
+	ticks     []time.Time
+	histories []*history
+	err       error
 }
 
-// playAll reads and judges one span after the other. While one is judged, the
+// run reads and judges one span after the other. While one is judged, the
 // next is read: the source has something to do meanwhile.
-func (p *player) playAll(ctx context.Context, ticks []time.Time) error {
+func (r *replayer) run(ctx context.Context, ticks []time.Time) error {
 	ctx, cancel := context.WithCancel(ctx)
-	reels := make(chan reel)
+	reels := make(chan chunk)
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	defer cancel()
-	reading.Go(func() { p.readAll(ctx, ticks, reels) })
+	reading.Go(func() { r.readAll(ctx, ticks, reels) })
 	for done := 0; done < len(ticks); {
-		var r reel
+		var c chunk
 		select {
-		case r = <-reels:
+		case c = <-reels:
 		case <-ctx.Done():
 			return fmt.Errorf("trial stopped: %w", ctx.Err())
 		}
-		if err := p.play(ctx, r); err != nil {
+		if err := r.judgeChunk(ctx, c); err != nil {
 			return err
 		}
-		if done += len(r.ticks); p.Progress != nil {
-			p.Progress(float64(done) / float64(len(ticks)))
+		if done += len(c.ticks); r.Progress != nil {
+			r.Progress(float64(done) / float64(len(ticks)))
 		}
 	}
 	return nil
@@ -174,21 +174,21 @@ func (p *player) playAll(ctx context.Context, ticks []time.Time) error {
 
 // readAll reads span by span, until ctx ends at the latest. A span that was too
 // much for the source is read again in parts.
-func (p *player) readAll(ctx context.Context, ticks []time.Time, reels chan<- reel) {
+func (r *replayer) readAll(ctx context.Context, ticks []time.Time, reels chan<- chunk) {
 	for size := firstSpan; len(ticks) > 0; {
-		r := reel{ticks: ticks[:min(size, len(ticks))]}
+		c := chunk{ticks: ticks[:min(size, len(ticks))]}
 		began := time.Now()
-		if p.Rule.Condition.Type != rules.Query {
-			r.tapes, r.err = p.read(ctx, r.ticks)
+		if r.Rule.Condition.Type != rules.Query {
+			c.histories, c.err = r.read(ctx, c.ticks)
 		}
-		if least := leastAfter(r.err); len(r.ticks) > least && ctx.Err() == nil {
-			size = max(least, len(r.ticks)/16)
+		if least := leastAfter(c.err); len(c.ticks) > least && ctx.Err() == nil {
+			size = max(least, len(c.ticks)/16)
 			continue
 		}
-		ticks = ticks[len(r.ticks):]
-		size = r.next(time.Since(began))
+		ticks = ticks[len(c.ticks):]
+		size = c.next(time.Since(began))
 		select {
-		case reels <- r:
+		case reels <- c:
 		case <-ctx.Done():
 			return
 		}
@@ -207,146 +207,146 @@ func leastAfter(err error) int {
 	return 1
 }
 
-// next is how many ticks are read after a reel that took so long to read: as
+// next is how many ticks are read after a chunk that took so long to read: as
 // many as fit into the memory, and are read in a few seconds.
-func (r *reel) next(took time.Duration) int {
+func (c *chunk) next(took time.Duration) int {
 	series := 1
-	for _, t := range r.tapes {
-		series += len(t.order)
+	for _, h := range c.histories {
+		series += len(h.order)
 	}
 	size := max(leastSpan, spanValues/series)
-	grown := float64(len(r.ticks)) * min(mostGrowth, float64(spanTime)/float64(max(took, 1)))
+	grown := float64(len(c.ticks)) * min(mostGrowth, float64(spanTime)/float64(max(took, 1)))
 	return min(size, max(1, int(grown)))
 }
 
-// read reads what the needs were at some ticks.
-func (p *player) read(ctx context.Context, ticks []time.Time) ([]*tape, error) {
-	tapes := make([]*tape, len(p.answer.needs))
-	for i, n := range p.answer.needs {
+// read reads what the requirements were at some ticks.
+func (r *replayer) read(ctx context.Context, ticks []time.Time) ([]*history, error) {
+	tapes := make([]*history, len(r.answer.requirements))
+	for i, req := range r.answer.requirements {
 		ends := make([]time.Time, len(ticks))
 		for j, t := range ticks {
-			ends[j] = t.Add(-p.Delay - n.back)
+			ends[j] = t.Add(-r.Delay - req.back)
 		}
 		var err error
-		if tapes[i], err = readTape(ctx, p.Source, n, ends); err != nil {
+		if tapes[i], err = readHistory(ctx, r.Source, req, ends); err != nil {
 			return nil, tapes[i].trouble(err)
 		}
 	}
 	return tapes, nil
 }
 
-// play judges the ticks of a reel.
-func (p *player) play(ctx context.Context, r reel) error {
-	if r.err != nil {
-		return r.err
+// judgeChunk judges the ticks of a chunk.
+func (r *replayer) judgeChunk(ctx context.Context, c chunk) error {
+	if c.err != nil {
+		return c.err
 	}
-	if p.Rule.Condition.Type == rules.Query {
-		return p.playOwn(ctx, r.ticks)
+	if r.Rule.Condition.Type == rules.Query {
+		return r.judgeOwn(ctx, c.ticks)
 	}
-	for i, tick := range r.ticks {
+	for i, tick := range c.ticks {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("trial stopped: %w", err)
 		}
-		p.answer.empty()
-		for j, tape := range r.tapes {
-			p.answer.Points[j] = tape.points(i, p.answer.Points[j])
+		r.answer.empty()
+		for j, history := range c.histories {
+			r.answer.Points[j] = history.points(i, r.answer.Points[j])
 		}
-		p.judge(tick)
+		r.judge(tick)
 	}
 	return nil
 }
 
-// playOwn asks a user's own statement at each tick: nobody else can cut it
+// judgeOwn asks a user's own statement at each tick: nobody else can cut it
 // into steps.
-func (p *player) playOwn(ctx context.Context, ticks []time.Time) error {
-	reader, ok := p.Source.(Reader)
+func (r *replayer) judgeOwn(ctx context.Context, ticks []time.Time) error {
+	reader, ok := r.Source.(Reader)
 	if !ok {
 		return rules.FieldErrorf("condition.type", "this source takes no query of your own")
 	}
 	for _, tick := range ticks {
-		p.answer.empty()
-		if err := p.answer.read(ctx, reader, tick.Add(-p.Delay)); err != nil {
+		r.answer.empty()
+		if err := r.answer.read(ctx, reader, tick.Add(-r.Delay)); err != nil {
 			return fmt.Errorf("ask the statement at %s: %w", tick.Format(time.RFC3339), err)
 		}
-		p.judge(tick)
+		r.judge(tick)
 	}
 	return nil
 }
 
 // judge is one tick, as the engine does it.
-func (p *player) judge(tick time.Time) {
-	p.obs = Evaluate(&p.answer, p.ledger, tick, p.obs[:0])
-	p.countNothing()
-	p.ledger.Observe(rules.Setting{Now: tick}, p.obs, nil)
-	p.note(tick)
-	if !p.ledger.Changed() {
+func (r *replayer) judge(tick time.Time) {
+	r.obs = Evaluate(&r.answer, r.ledger, tick, r.obs[:0])
+	r.countNothing()
+	r.ledger.Observe(rules.Setting{Now: tick}, r.obs, nil)
+	r.note(tick)
+	if !r.ledger.Changed() {
 		return
 	}
-	for _, a := range p.ledger.Changes().Alerts {
+	for _, a := range r.ledger.Changes().Alerts {
 		e := Episode{
 			Series: a.Series, Since: a.Since, StartedAt: a.StartedAt, ResolvedAt: a.ResolvedAt, Severity: a.Severity,
 			Peak: a.Peak,
 		}
-		i, known := p.found[a.ID]
+		i, known := r.found[a.ID]
 		if !known {
-			i = len(p.result.Episodes)
-			p.found[a.ID] = i
-			p.result.Episodes = append(p.result.Episodes, e)
+			i = len(r.result.Episodes)
+			r.found[a.ID] = i
+			r.result.Episodes = append(r.result.Episodes, e)
 		}
-		p.result.Episodes[i] = e
+		r.result.Episodes[i] = e
 	}
-	p.ledger.Saved(1)
+	r.ledger.Saved(1)
 }
 
 // countNothing says what the ledger takes for granted: that the count of a
 // known series without points is zero. The figures are made of it.
-func (p *player) countNothing() {
-	if c := &p.Rule.Condition; c.Type != rules.Threshold || c.Aggregation != rules.Count {
+func (r *replayer) countNothing() {
+	if c := &r.Rule.Condition; c.Type != rules.Threshold || c.Aggregation != rules.Count {
 		return
 	}
-	clear(p.named)
-	for i := range p.obs {
-		p.named[p.obs[i].Series] = true
+	clear(r.named)
+	for i := range r.obs {
+		r.named[r.obs[i].Series] = true
 	}
-	p.ledger.Instances(func(in *rules.Instance) bool {
-		if !p.named[in.Series] {
-			p.obs = append(p.obs, observe(&p.Rule, &Point{Series: in.Series}))
+	r.ledger.Instances(func(in *rules.Instance) bool {
+		if !r.named[in.Series] {
+			r.obs = append(r.obs, observe(&r.Rule, &Point{Series: in.Series}))
 		}
 		return true
 	})
 }
 
 // note keeps the figures that a tick adds to.
-func (p *player) note(tick time.Time) {
-	last, worst := math.NaN(), worseOf(p.Rule.Condition.Operator)
-	for i := range p.obs {
-		o := &p.obs[i]
+func (r *replayer) note(tick time.Time) {
+	last, worst := math.NaN(), worseOf(r.Rule.Condition.Operator)
+	for i := range r.obs {
+		o := &r.obs[i]
 		if !math.IsNaN(o.Value) {
-			p.result.Values++
-			p.seen[o.Series] = struct{}{}
+			r.result.Values++
+			r.seen[o.Series] = struct{}{}
 			last = worst(last, o.Value)
-			p.lull(tick, o)
+			r.lull(tick, o)
 		} else if o.Text != "" {
-			p.result.Values++
+			r.result.Values++
 		}
-		if p.Verdict != nil {
-			p.tell(tick, o)
+		if r.Verdict != nil {
+			r.tell(tick, o)
 		}
 	}
 	if !math.IsNaN(last) {
-		p.result.Last = last
+		r.result.Last = last
 	}
 }
 
-func (p *player) tell(tick time.Time, o *rules.Observation) {
+func (r *replayer) tell(tick time.Time, o *rules.Observation) {
 	v := TrialVerdict{At: tick, Series: o.Series, Value: o.Value}
 	if o.Verdict == rules.Bad {
 		v.Score = 1
 	}
-	if in := p.ledger.Instance(o.Series); in != nil {
+	if in := r.ledger.Instance(o.Series); in != nil {
 		v.State = in.State
 	}
-	p.Verdict(v)
+	r.Verdict(v)
 }
 
 // run is the last values of a series, as far back as `for` reaches.
@@ -367,24 +367,24 @@ func (r *run) add(at time.Time, value float64, span time.Duration) bool {
 
 // lull finds the value that held for as long as `for` asks: a threshold there
 // would not have fired.
-func (p *player) lull(tick time.Time, o *rules.Observation) {
-	op := p.Rule.Condition.Operator
+func (r *replayer) lull(tick time.Time, o *rules.Observation) {
+	op := r.Rule.Condition.Operator
 	if op != rules.Above && op != rules.AtLeast && op != rules.Below && op != rules.AtMost {
 		return
 	}
-	r := p.quiet[o.Series]
-	if r == nil {
-		r = &run{}
-		p.quiet[o.Series] = r
+	recent := r.quiet[o.Series]
+	if recent == nil {
+		recent = &run{}
+		r.quiet[o.Series] = recent
 	}
-	if !r.add(tick, o.Value, p.Rule.For.Std()) {
+	if !recent.add(tick, o.Value, r.Rule.For.Std()) {
 		return
 	}
-	held := slices.Min(r.values)
+	held := slices.Min(recent.values)
 	if op == rules.Below || op == rules.AtMost {
-		held = slices.Max(r.values)
+		held = slices.Max(recent.values)
 	}
-	p.result.Quiet = worseOf(op)(p.result.Quiet, held)
+	r.result.Quiet = worseOf(op)(r.result.Quiet, held)
 }
 
 // worseOf picks of two values the one that is further on the bad side of an
@@ -397,13 +397,13 @@ func worseOf(o rules.Operator) func(x, y float64) float64 {
 }
 
 // end takes the last state of the alerts that still fire.
-func (p *player) end() {
-	p.ledger.Alerts(func(a *rules.Alert) bool {
-		if i, ok := p.found[a.ID]; ok && a.ResolvedAt.IsZero() {
-			p.result.Episodes[i].Peak = a.Peak
+func (r *replayer) end() {
+	r.ledger.Alerts(func(a *rules.Alert) bool {
+		if i, ok := r.found[a.ID]; ok && a.ResolvedAt.IsZero() {
+			r.result.Episodes[i].Peak = a.Peak
 		}
 		return true
 	})
-	p.result.Series = max(len(p.seen), p.ledger.Size()) // expected ones were perhaps never seen
-	slices.SortStableFunc(p.result.Episodes, func(a, b Episode) int { return a.StartedAt.Compare(b.StartedAt) })
+	r.result.Series = max(len(r.seen), r.ledger.Size()) // expected ones were perhaps never seen
+	slices.SortStableFunc(r.result.Episodes, func(a, b Episode) int { return a.StartedAt.Compare(b.StartedAt) })
 }

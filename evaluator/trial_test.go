@@ -14,7 +14,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -86,8 +86,8 @@ func compareTrial(t *testing.T, kind string, seed uint64) {
 	end := time.Now().UTC().Truncate(time.Minute)
 	begin := end.Add(-25 * time.Minute)
 	source := loaded(t, kind, walk(r, end.Add(-45*time.Minute), end), end)
-	store, book := booktest.Open(t, "", evaluator.BookOptions{})
-	engine := evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
+	store, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
+	engine := evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
 	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
 	var list []rules.Rule
 	for n := range 30 {
@@ -102,7 +102,7 @@ func compareTrial(t *testing.T, kind string, seed uint64) {
 		}
 		rule.ID = fmt.Sprint("r", n)
 		list = append(list, rule)
-		if err := book.Create(t.Context(), rules.NewLedger(rule, rules.Actor{}, begin)); err != nil {
+		if err := ledgers.Create(t.Context(), rules.NewLedger(rule, rules.Actor{}, begin)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -168,9 +168,9 @@ func (e *Engine) Trouble(rule string) (Trouble, bool) {
 // it takes to call a source down, and once that it is over. Where the source
 // itself is failing, that is told instead.
 func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
-	well := map[string]bool{} // asked first: a feed that is locked may wait for the troubles
-	for name, f := range e.sources {
-		well[name] = f.well()
+	well := map[string]bool{} // asked first: a source that is locked may wait for the troubles
+	for name, s := range e.sources {
+		well[name] = s.well()
 	}
 	lasting, over := e.troubles.news(t.Add(-e.options.OutageAfter), well)
 	if len(lasting)+len(over) == 0 {

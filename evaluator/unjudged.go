@@ -25,7 +25,7 @@ func (e *Engine) Unjudged(stored []WatchedRule, now time.Time) (names []string) 
 		return nil
 	}
 	table, known := e.timetable.Load(), map[string]bool{}
-	e.book.Judged(func(r *rules.Rule, last time.Time, inMemory bool) {
+	e.ledgers.Judged(func(r *rules.Rule, last time.Time, inMemory bool) {
 		known[r.ID] = true
 		if inMemory && overdue(table.of(r), rules.Later(last, began), now) {
 			names = append(names, r.Name)

@@ -34,14 +34,14 @@ type Outbox interface {
 	Bell() <-chan struct{}
 }
 
-// BookOutbox is the Outbox of a Book: state and message are one commit there.
-type BookOutbox struct{ *evaluator.Book }
+// LedgerOutbox is the Outbox of a ledger cache: state and message are one commit there.
+type LedgerOutbox struct{ *evaluator.LedgerCache }
 
-var _ Outbox = BookOutbox{}
+var _ Outbox = LedgerOutbox{}
 
 // Claim marks notifications as handed over and returns those that were still
 // owed.
-func (o BookOutbox) Claim(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification,
+func (o LedgerOutbox) Claim(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification,
 	err error,
 ) {
 	ids, byRule := group(list)
@@ -62,7 +62,7 @@ func (o BookOutbox) Claim(ctx context.Context, list []rules.Notification, messag
 }
 
 // Record records what became of notifications that were taken.
-func (o BookOutbox) Record(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
+func (o LedgerOutbox) Record(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
 	ids, byRule := group(list)
 	now := time.Now().UTC()
 	due := map[string]time.Time{}
@@ -81,7 +81,7 @@ func (o BookOutbox) Record(ctx context.Context, list []rules.Notification, outco
 
 // Fallback owes messages that their channel cannot deliver on another one too, and
 // returns how many that one has.
-func (o BookOutbox) Fallback(ctx context.Context, list []rules.Notification, channel string) (int, error) {
+func (o LedgerOutbox) Fallback(ctx context.Context, list []rules.Notification, channel string) (int, error) {
 	ids, byRule := group(list)
 	has := map[string]bool{}
 	err := o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
@@ -98,7 +98,7 @@ func (o BookOutbox) Fallback(ctx context.Context, list []rules.Notification, cha
 
 // FanOut makes notifications that are owed to all targets of their channel owed
 // to each of them.
-func (o BookOutbox) FanOut(ctx context.Context, list []rules.Notification, targets []string) error {
+func (o LedgerOutbox) FanOut(ctx context.Context, list []rules.Notification, targets []string) error {
 	ids, byRule := group(list)
 	return o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
 		for _, id := range byRule[l.Rule.ID] {
@@ -109,7 +109,7 @@ func (o BookOutbox) FanOut(ctx context.Context, list []rules.Notification, targe
 }
 
 // Notify owes a message of tocsin's own at each address.
-func (o BookOutbox) Notify(ctx context.Context, name string, to []rules.Address, reason rules.Reason,
+func (o LedgerOutbox) Notify(ctx context.Context, name string, to []rules.Address, reason rules.Reason,
 	f rules.Facts,
 ) error {
 	return o.Decide(ctx, time.Now().UTC(), []string{""}, func(s rules.Setting, l *rules.Ledger) error {

@@ -8,20 +8,20 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// bookOutbox is the outbox of a book on a store of its own.
-func bookOutbox(t *testing.T) notify.BookOutbox {
+// ledgerOutbox is the outbox of a ledger cache on a store of its own.
+func ledgerOutbox(t *testing.T) notify.LedgerOutbox {
 	t.Helper()
-	_, book := booktest.Open(t, "", evaluator.BookOptions{})
-	return notify.BookOutbox{Book: book}
+	_, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
+	return notify.LedgerOutbox{LedgerCache: ledgers}
 }
 
 // owes tells what is owed now: the addresses, in order.
-func owes(o notify.BookOutbox) string {
+func owes(o notify.LedgerOutbox) string {
 	var out []string
 	for _, n := range o.Owed(time.Now().Add(time.Second)) {
 		out = append(out, strings.TrimSpace(n.Channel+" "+n.Target))
@@ -30,7 +30,7 @@ func owes(o notify.BookOutbox) string {
 	return strings.Join(out, ", ")
 }
 
-func tell(t *testing.T, o notify.BookOutbox, name string, channels ...string) {
+func tell(t *testing.T, o notify.LedgerOutbox, name string, channels ...string) {
 	t.Helper()
 	var to []rules.Address
 	for _, channel := range channels {
@@ -42,7 +42,7 @@ func tell(t *testing.T, o notify.BookOutbox, name string, channels ...string) {
 }
 
 func TestWhatHasANameIsOwedOnce(t *testing.T) {
-	o := bookOutbox(t)
+	o := ledgerOutbox(t)
 	tell(t, o, "disk", "phone", "mail")
 	tell(t, o, "disk", "phone")
 	want(t, "owed", owes(o), "mail, phone")
@@ -52,7 +52,7 @@ func TestWhatHasANameIsOwedOnce(t *testing.T) {
 
 // TestWhatIsTakenIsNobodyElses, and its tries are counted.
 func TestWhatIsTakenIsNobodyElses(t *testing.T) {
-	o := bookOutbox(t)
+	o := ledgerOutbox(t)
 	tell(t, o, "", "phone")
 	list := o.Owed(time.Now().Add(time.Second))
 	taken, err := o.Claim(t.Context(), list, "m1")
@@ -82,7 +82,7 @@ func TestWhatIsTakenIsNobodyElses(t *testing.T) {
 
 // TestWhatFellBackIsCounted where the other channel has it, and that is saved.
 func TestWhatFellBackIsCounted(t *testing.T) {
-	o := bookOutbox(t)
+	o := ledgerOutbox(t)
 	tell(t, o, "", "phone", "pager")
 	list := o.Owed(time.Now().Add(time.Second))
 	if has, err := o.Fallback(t.Context(), list, "pager"); err != nil || has != 1 {
@@ -97,7 +97,7 @@ func TestWhatFellBackIsCounted(t *testing.T) {
 }
 
 func TestWhatIsFannedOutIsOwedToEachTarget(t *testing.T) {
-	o := bookOutbox(t)
+	o := ledgerOutbox(t)
 	tell(t, o, "", "phone")
 	if err := o.FanOut(t.Context(), o.Owed(time.Now().Add(time.Second)), []string{"me", "you"}); err != nil {
 		t.Fatal(err)

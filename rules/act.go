@@ -260,9 +260,9 @@ func (l *Ledger) Forget(s Setting, series Series) error {
 	return nil
 }
 
-// Stand makes every running clock stand still for d: time after the last
+// PauseTimers makes every running clock stand still for d: time after the last
 // judged tick in which nobody could look. It counts as judged from then on.
-func (l *Ledger) Stand(d time.Duration) {
+func (l *Ledger) PauseTimers(d time.Duration) {
 	l.Judged, l.settled = l.Judged.Add(d), l.settled.Add(d)
 	for in := range l.instances.all() {
 		if in.State != OK {
@@ -272,9 +272,9 @@ func (l *Ledger) Stand(d time.Duration) {
 	}
 }
 
-// Shift moves everything that counts a duration by d, after the wall clock
+// ShiftTimers moves everything that counts a duration by d, after the wall clock
 // jumped by d. Times that people gave stay.
-func (l *Ledger) Shift(d time.Duration) {
+func (l *Ledger) ShiftTimers(d time.Duration) {
 	move := func(t *time.Time) {
 		if !t.IsZero() {
 			*t = t.Add(d)

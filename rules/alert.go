@@ -13,11 +13,11 @@ type Verdict uint8
 
 // The verdicts.
 const (
-	Unknown   Verdict = iota // the query failed, a gap, the clock is unsure, outside active
-	None                     // no value: no point, null, a missing input, division by zero
-	Good                     // not wrong, and past recover
-	Lingering                // not wrong any more, but not past recover
-	Bad                      // wrong
+	Unknown      Verdict = iota // the query failed, a gap, the clock is unsure, outside active
+	None                        // no value: no point, null, a missing input, division by zero
+	Good                        // not wrong, and past recover
+	NotRecovered                // not wrong any more, but not past recover
+	Bad                         // wrong
 )
 
 // String names the verdict.

@@ -84,7 +84,7 @@ func BenchmarkObserveManyLedgers(b *testing.B) {
 		now = now.Add(step)
 		for _, l := range ledgers {
 			l.Observe(rules.Setting{Now: now}, obs, nil)
-			l.Tend(rules.Setting{Now: now})
+			l.RunTimers(rules.Setting{Now: now})
 			if l.Changed() {
 				b.Fatal("a quiet tick changed something")
 			}
@@ -104,7 +104,7 @@ func BenchmarkTendFiring(b *testing.B) {
 	l.Saved(1)
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Tend(rules.Setting{Now: noon.Add(step)})
+		l.RunTimers(rules.Setting{Now: noon.Add(step)})
 	}
 	perInstance(b, n)
 }

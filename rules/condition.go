@@ -151,7 +151,7 @@ func (c Condition) HoldsLast() bool {
 	return percentile
 }
 
-// Judge returns the verdict on a value: Bad, or Lingering when it is good but
+// Judge returns the verdict on a value: Bad, or NotRecovered when it is good but
 // not past recover, or Good.
 func (c Condition) Judge(x float64) Verdict {
 	switch {
@@ -160,7 +160,7 @@ func (c Condition) Judge(x float64) Verdict {
 	case c.Operator.Holds(x, c.Value):
 		return Bad
 	case !c.Recover.IsZero() && c.Operator.Holds(x, c.Recover):
-		return Lingering
+		return NotRecovered
 	}
 	return Good
 }

@@ -49,7 +49,7 @@ func (l *Ledger) TellsSilence(in *Instance, now time.Time) bool {
 func (l *Ledger) judge(t *tick, in *Instance, o *Observation) {
 	silent := l.silent(o)
 	in.remember(o, silent, t.Now)
-	if in.State == OK && !silent && (o.Verdict == Good || o.Verdict == Lingering) {
+	if in.State == OK && !silent && (o.Verdict == Good || o.Verdict == NotRecovered) {
 		return
 	}
 	if !t.active {
@@ -68,7 +68,7 @@ func (l *Ledger) judge(t *tick, in *Instance, o *Observation) {
 		l.goBad(t, in, o)
 	case Good:
 		l.goGood(t, in)
-	case Lingering:
+	case NotRecovered:
 		l.linger(t, in)
 	case None, Unknown:
 		in.pause(t.gap)

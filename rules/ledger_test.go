@@ -778,7 +778,7 @@ func TestWhatEndsInTheMiddleOfAReplayIsHeldByIt(t *testing.T) {
 			p.now = p.now.Add(time.Minute)
 			s := p.setting()
 			s.Behind, s.Down, s.Missed = true, true, tt.missed
-			p.l.Tend(s)
+			p.l.RunTimers(s)
 			p.save()
 			p.told(tt.want...)
 		})
@@ -788,7 +788,7 @@ func TestWhatEndsInTheMiddleOfAReplayIsHeldByIt(t *testing.T) {
 		p.now = p.now.Add(time.Minute)
 		s := p.setting()
 		s.Behind, s.Down, s.Missed = true, true, noon
-		p.l.Tend(s)
+		p.l.RunTimers(s)
 		p.save()
 		p.told("0s first phone sent", "1m30s reminder phone owed")
 	})
@@ -947,7 +947,7 @@ func TestCoverNamesTheParent(t *testing.T) {
 	if got := p.l.Cover(&rules.Rule{}, "", step, p.now); got != "alert:"+p.alert().ID {
 		t.Errorf("without shared labels cover = %q, want the alert", got)
 	}
-	p.l.Shift(-time.Hour)
+	p.l.ShiftTimers(-time.Hour)
 	p.now = p.now.Add(-time.Hour)
 	p.run("g g g")
 	if got := cover("host=h,room=a"); got != "" {
@@ -975,7 +975,7 @@ func TestAJumpOfTheClock(t *testing.T) {
 	for _, d := range []time.Duration{year, -year, time.Hour, -time.Hour} {
 		t.Run("fires nothing and skips nothing by "+rules.Duration(d).String(), func(t *testing.T) {
 			p := newPlay(t, fever(wait(rules.Minute), keepFiring(rules.Minute), cooldown(5*rules.Minute), remind(2*rules.Minute), escalate(3*rules.Minute)))
-			p.acts = map[string]func(*play){"jump": func(p *play) { p.l.Shift(d); p.now = p.now.Add(d) }}
+			p.acts = map[string]func(*play){"jump": func(p *play) { p.l.ShiftTimers(d); p.now = p.now.Add(d) }}
 			p.run("b jump b").want(rules.Pending)
 			p.run("b").want(rules.Firing, since(noon.Add(d+time.Minute))+" first phone sent")
 			p.run("b jump b b")
@@ -999,7 +999,7 @@ func TestAJumpOfTheClock(t *testing.T) {
 	}
 	t.Run("is written of a series that waits", func(t *testing.T) {
 		p := newPlay(t, fever(wait(rules.Minute)))
-		p.acts = map[string]func(*play){"jump": func(p *play) { p.l.Shift(time.Hour) }}
+		p.acts = map[string]func(*play){"jump": func(p *play) { p.l.ShiftTimers(time.Hour) }}
 		p.run("b jump")
 		if in := p.disk.instances[p.series]; !in.Since.Equal(noon.Add(time.Hour)) {
 			t.Errorf("stored as pending since %s, want 1h", since(in.Since))
@@ -1008,7 +1008,7 @@ func TestAJumpOfTheClock(t *testing.T) {
 	t.Run("leaves the times that people gave", func(t *testing.T) {
 		p := newPlay(t, fever()).run("b snooze:1h")
 		until := p.alert().Ack.Until
-		p.l.Shift(time.Hour)
+		p.l.ShiftTimers(time.Hour)
 		if got := p.alert().Ack.Until; !got.Equal(until) || !p.instance().Snooze.Until.Equal(until) {
 			t.Errorf("the snooze moved from %s to %s", since(until), since(got))
 		}
@@ -1113,7 +1113,7 @@ func TestAnActOfAnotherProcessIsNotOverwritten(t *testing.T) {
 	obs := []rules.Observation{{Series: p.series, Verdict: rules.Bad, Value: 31}}
 	tick := func(l *rules.Ledger) {
 		l.Observe(p.setting(), obs, nil)
-		l.Tend(p.setting())
+		l.RunTimers(p.setting())
 	}
 	tick(p.l) // decided, and refused by the store
 	fresh := rules.OpenLedger(p.disk.read())
@@ -1534,7 +1534,7 @@ func TestWhatIsDoneWithIsNotDecidedAgain(t *testing.T) {
 		{"after a message is handed to its channel", func(p *play) { p.l.Claim(p.owed()[0].ID, "m") }},
 		{"after a timer between two ticks of the rule", func(p *play) {
 			p.now = p.now.Add(step)
-			p.l.Tend(p.setting())
+			p.l.RunTimers(p.setting())
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -76,7 +76,7 @@ func (p *play) setting() rules.Setting {
 }
 
 // run plays a script. A word is a tick of 30 s with what was seen (b bad,
-// c bad at the critical level, l lingering, g good, n nothing, u unknown, "."
+// c bad at the critical level, l not recovered, g good, n nothing, u unknown, "."
 // nobody looked), or an act that takes no time. b*3 is b b b.
 func (p *play) run(script string) *play {
 	p.t.Helper()
@@ -113,7 +113,7 @@ func (p *play) word(word string) {
 		"parent":  func() { p.cover = arg },
 		"blind":   func() { p.blind = arg == "on" },
 		"deaf":    func() { p.deaf = arg == "on" },
-		"stand":   func() { p.now = p.now.Add(d); p.l.Stand(d) },
+		"stand":   func() { p.now = p.now.Add(d); p.l.PauseTimers(d) },
 		"skip":    func() { p.now = p.now.Add(d) },
 	}[name]
 	if act == nil {
@@ -144,7 +144,7 @@ func (p *play) observe(word string) {
 	case "c":
 		o.Verdict, o.Value, o.Level = rules.Bad, 95, 1
 	case "l":
-		o.Verdict, o.Value = rules.Lingering, 24
+		o.Verdict, o.Value = rules.NotRecovered, 24
 	case "g":
 		o.Verdict, o.Value = rules.Good, 10
 	case "n":
@@ -159,7 +159,7 @@ func (p *play) observe(word string) {
 		p.l.Observe(p.setting(), []rules.Observation{o}, nil)
 	}
 	if !p.replay {
-		p.l.Tend(p.setting())
+		p.l.RunTimers(p.setting())
 	}
 	p.save()
 	p.dispatch()

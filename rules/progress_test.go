@@ -89,7 +89,7 @@ func TestAGap(t *testing.T) {
 					p.l.Ended(p.now, func(a *rules.Alert, over time.Time) {
 						named = append(named, since(a.StartedAt)+" to "+since(over))
 					})
-					p.l.Tend(p.setting())
+					p.l.RunTimers(p.setting())
 				},
 			}
 			p.run(tt.script).want(tt.want, tt.told...)

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Tend runs the timers of every alert: rows 14 to 25. It is called at every
+// RunTimers runs the timers of every alert: rows 14 to 25. It is called at every
 // base tick, whatever the rule's own schedule.
-func (l *Ledger) Tend(s Setting) {
+func (l *Ledger) RunTimers(s Setting) {
 	if !l.Judged.Equal(s.Now) {
 		l.settle()
 	}

@@ -172,7 +172,7 @@ func TestTextIsComparedAsText(t *testing.T) {
 func TestRecoverIsTheWayBack(t *testing.T) {
 	c := rules.Condition{Operator: rules.Above, Value: rules.Num(-15), Recover: rules.Num(-17)}
 	for x, want := range map[float64]rules.Verdict{
-		-10: rules.Bad, -15: rules.Lingering, -16: rules.Lingering,
+		-10: rules.Bad, -15: rules.NotRecovered, -16: rules.NotRecovered,
 		-17: rules.Good, -20: rules.Good,
 	} {
 		if got := c.Judge(x); got != want {

@@ -96,13 +96,13 @@ func (h *house) open(ctx context.Context, c *app.Config, withKey bool) (*app.App
 	if err != nil {
 		return nil, nil, err
 	}
-	book, err := evaluator.OpenBook(ctx, store,
-		evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"mail"} }})
+	ledgers, err := evaluator.OpenLedgerCache(ctx, store,
+		evaluator.LedgerCacheOptions{Route: func(rules.Severity) []string { return []string{"mail"} }})
 	if err != nil {
 		return nil, nil, err
 	}
 	a := app.New(app.App{
-		Config: c, Store: store, Book: book, Version: "1.2.3",
+		Config: c, Store: store, Ledgers: ledgers, Version: "1.2.3",
 		Daemon: func() (int, bool) { return h.pid, h.pid != 0 }, Now: func() time.Time { return noon },
 	})
 	if a.Sources, err = h.sources(c); err != nil {
@@ -172,7 +172,7 @@ func (h *house) fire(rule, sensor string, at time.Time) {
 			Condition: r.Condition.String(), Clock: "sure",
 		}
 	}
-	h.must(a.Book.Act(ctx, at, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+	h.must(a.Ledgers.Act(ctx, at, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 		l.Observe(s, []rules.Observation{{
 			Series: rules.SeriesOf(rules.Labels{"sensor": sensor}), Verdict: rules.Bad,
 			Value: -3, At: at,

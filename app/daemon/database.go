@@ -22,11 +22,11 @@ func filesOf(c *app.Config) sqlite.Files {
 
 // supervise looks after the database: it returns sqlite.ErrReopen when another
 // is to take its place.
-func (d *daemon) supervise(ctx context.Context, book *evaluator.Book) error {
+func (d *daemon) supervise(ctx context.Context, ledgers *evaluator.LedgerCache) error {
 	return d.store.Supervise(ctx, sqlite.Hooks{
 		Trouble: func() error {
-			if book.Unsaved() > 0 {
-				return book.Trouble()
+			if ledgers.Unsaved() > 0 {
+				return ledgers.Trouble()
 			}
 			return nil
 		},
@@ -38,11 +38,11 @@ func (d *daemon) supervise(ctx context.Context, book *evaluator.Book) error {
 // superviseLast looks after the database once more when the daemon ends: what went
 // wrong since the last tick nobody else can mend from memory.
 func (d *daemon) superviseLast(ctx context.Context, c *app.Config) error {
-	if d.book == nil {
+	if d.ledgers == nil {
 		return nil
 	}
 	if !d.due {
-		if err := d.supervise(ctx, d.book); !errors.Is(err, sqlite.ErrReopen) {
+		if err := d.supervise(ctx, d.ledgers); !errors.Is(err, sqlite.ErrReopen) {
 			return err
 		}
 	}
@@ -52,17 +52,17 @@ func (d *daemon) superviseLast(ctx context.Context, c *app.Config) error {
 	if err := d.reopen(ctx); err != nil {
 		return err
 	}
-	book, err := openBook(ctx, c, d.store, app.NewDirectory(c, d.store, d.vault, d.log), nil)
+	ledgers, err := openLedgers(ctx, c, d.store, app.NewDirectory(c, d.store, d.vault, d.log), nil)
 	if err != nil {
 		return err
 	}
-	return book.Inherit(ctx, d.book, time.Now().UTC(), d.store.Lost())
+	return ledgers.Inherit(ctx, d.ledgers, time.Now().UTC(), d.store.Lost())
 }
 
-// inherit gives a book what the one before holds, and says how complete a
+// inherit gives a ledger cache what the one before holds, and says how complete a
 // database is that was made anew.
-func (d *daemon) inherit(ctx context.Context, book *evaluator.Book) {
-	err := book.Inherit(ctx, d.book, time.Now().UTC(), d.store.Lost())
+func (d *daemon) inherit(ctx context.Context, ledgers *evaluator.LedgerCache) {
+	err := ledgers.Inherit(ctx, d.ledgers, time.Now().UTC(), d.store.Lost())
 	switch {
 	case err != nil:
 		d.log.Error("what is in memory is not all in the database yet", "error", err)
@@ -71,17 +71,17 @@ func (d *daemon) inherit(ctx context.Context, book *evaluator.Book) {
 		d.store.Tell("rules, open alerts, silences, channels and messages on their way are as they were in memory; " +
 			"of what had ended, also of messages that could not be delivered, some may be missing")
 	}
-	d.book = book
+	d.ledgers = ledgers
 	d.store.Complete()
 }
 
 // readLast reads what others have committed since the last tick, where the open
 // files of a broken database still tell.
 func (d *daemon) readLast(ctx context.Context) {
-	if d.book == nil {
+	if d.ledgers == nil {
 		return
 	}
-	if _, err := d.book.Version(ctx); err != nil {
+	if _, err := d.ledgers.Version(ctx); err != nil {
 		d.log.Debug("what others changed last cannot be read", "error", err)
 	}
 }
@@ -97,7 +97,7 @@ func signalTo(c chan<- struct{}) {
 // reopen puts another database in the place of the present one, between two
 // sessions.
 func (d *daemon) reopen(ctx context.Context) error {
-	d.book.Retire() // a request that is still under way would act on what is closed
+	d.ledgers.Retire() // a request that is still under way would act on what is closed
 	next, err := d.store.Replace(ctx)
 	if err != nil {
 		return err

@@ -26,7 +26,9 @@ const firstBackup = 5 * time.Minute
 // maintain saves a backup a day when something has changed, deletes old
 // history, looks at each tick whether the files are as they should be, and
 // tells people when they are not.
-func (d *daemon) maintain(ctx context.Context, c *app.Config, book *evaluator.Book, engine *evaluator.Engine) error {
+func (d *daemon) maintain(ctx context.Context, c *app.Config, ledgers *evaluator.LedgerCache,
+	engine *evaluator.Engine,
+) error {
 	look, daily := time.NewTicker(c.Every.Std()), time.NewTimer(firstBackup)
 	defer look.Stop()
 	defer daily.Stop()
@@ -36,7 +38,7 @@ func (d *daemon) maintain(ctx context.Context, c *app.Config, book *evaluator.Bo
 		case <-ctx.Done():
 			return nil
 		case <-look.C:
-			if err := d.checkFiles(ctx, c, book); err != nil {
+			if err := d.checkFiles(ctx, c, ledgers); err != nil {
 				return err
 			}
 		case <-daily.C:
@@ -50,14 +52,14 @@ func (d *daemon) maintain(ctx context.Context, c *app.Config, book *evaluator.Bo
 }
 
 // checkFiles looks at every file of the data directory.
-func (d *daemon) checkFiles(ctx context.Context, c *app.Config, book *evaluator.Book) error {
+func (d *daemon) checkFiles(ctx context.Context, c *app.Config, ledgers *evaluator.LedgerCache) error {
 	d.lookAtKeys(ctx, c)
 	if err := d.lock.Look(); rules.CodeOf(err) == rules.Conflict {
 		return err // two would tell everything twice
 	} else if d.note(c.DataDir, err) {
 		d.notices.add(rules.Sentence(err))
 	}
-	return d.supervise(ctx, book)
+	return d.supervise(ctx, ledgers)
 }
 
 // backUp makes the backup of a day, if anything changed since the last, and

@@ -6,21 +6,21 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // TestWhatCouldNotBeToldIsToldTheNextTime: what is wrong with the files is not
-// forgotten with a book that takes nothing.
+// forgotten with a ledger cache that takes nothing.
 func TestWhatCouldNotBeToldIsToldTheNextTime(t *testing.T) {
-	store := booktest.Store(t, "")
-	open := func() (*evaluator.Book, *evaluator.Engine) {
-		book, err := evaluator.OpenBook(t.Context(), store, evaluator.BookOptions{})
+	store := ledgertest.Store(t, "")
+	open := func() (*evaluator.LedgerCache, *evaluator.Engine) {
+		ledgers, err := evaluator.OpenLedgerCache(t.Context(), store, evaluator.LedgerCacheOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return book, evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{
+		return ledgers, evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{
 			Operators: func() []string { return []string{"ops"} },
 		})
 	}
@@ -28,15 +28,15 @@ func TestWhatCouldNotBeToldIsToldTheNextTime(t *testing.T) {
 	d.store.Tell("a backup was restored")
 	d.notices.add("the disk is full")
 	d.notices.add("a file is in the way")
-	book, engine := open()
-	book.Retire()
+	ledgers, engine := open()
+	ledgers.Retire()
 	d.notifyOperators(t.Context(), engine)
-	book, engine = open()
+	ledgers, engine = open()
 	for range 2 {
 		d.notifyOperators(t.Context(), engine)
 	}
 	told := map[string]int{}
-	for _, n := range book.Owed(time.Now().Add(time.Minute)) {
+	for _, n := range ledgers.Owed(time.Now().Add(time.Minute)) {
 		if n.Reason == rules.Operational {
 			told[n.Facts.Text]++
 		}

@@ -158,12 +158,12 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	directory := app.NewDirectory(c, store, nil, slog.Default())
-	book, err := openBook(ctx, c, store, directory, nil)
+	ledgers, err := openLedgers(ctx, c, store, directory, nil)
 	if err != nil {
 		return nil, nil, errors.Join(err, store.Close())
 	}
 	a := app.New(app.App{
-		Config: c, Store: store, Book: book, Sources: sources, Version: p.Version, Started: time.Now(),
+		Config: c, Store: store, Ledgers: ledgers, Sources: sources, Version: p.Version, Started: time.Now(),
 		Daemon: daemonAt(ctx, place), Ask: place.Status,
 	})
 	if withKey {
@@ -186,10 +186,10 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 	return a, store.Close, nil
 }
 
-func openBook(ctx context.Context, c *app.Config, store app.Store, d *app.Directory, committed func()) (*evaluator.Book,
-	error,
-) {
-	return evaluator.OpenBook(ctx, store, evaluator.BookOptions{
+func openLedgers(ctx context.Context, c *app.Config, store app.Store, d *app.Directory,
+	committed func(),
+) (*evaluator.LedgerCache, error) {
+	return evaluator.OpenLedgerCache(ctx, store, evaluator.LedgerCacheOptions{
 		Every: c.Every.Std(), Route: d.Route(c), ChannelsMoved: d.Forget, Committed: committed,
 		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, time.Now()) },
 	})

@@ -27,7 +27,7 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer func() { _ = other.Close() }()
-			if err := bookOf(t, other).Act(t.Context(), time.Now(), "r1", func(s rules.Setting, l *rules.Ledger) error {
+			if err := ledgersOf(t, other).Act(t.Context(), time.Now(), "r1", func(s rules.Setting, l *rules.Ledger) error {
 				next := l.Rule
 				next.Title = "After"
 				l.Edit(s, next, rules.Actor{Name: "anna", Door: "cli"})
@@ -38,15 +38,15 @@ func TestWhatAnotherCommittedJustBeforeTheHarmIsKept(t *testing.T) {
 			if err := harm(databasePath(c)); err != nil {
 				t.Fatal(err)
 			}
-			if err := d.supervise(t.Context(), d.book); err == nil {
+			if err := d.supervise(t.Context(), d.ledgers); err == nil {
 				t.Fatal("the harm was not seen")
 			}
 			if err := d.reopen(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			book := bookOf(t, d.store)
-			d.inherit(t.Context(), book)
-			book.View("r1", func(l *rules.Ledger) {
+			ledgers := ledgersOf(t, d.store)
+			d.inherit(t.Context(), ledgers)
+			ledgers.View("r1", func(l *rules.Ledger) {
 				if l.Rule.Title != "After" {
 					t.Errorf("the rule is %q, want what was committed last", l.Rule.Title)
 				}
@@ -66,9 +66,9 @@ func bookkeeper(t *testing.T, c *app.Config) *daemon {
 	}
 	d.use(store)
 	t.Cleanup(func() { _ = d.store.Close() })
-	d.book = bookOf(t, d.store)
+	d.ledgers = ledgersOf(t, d.store)
 	rule := rules.Rule{ID: "r1", Name: "hall", Title: "Before", Enabled: true}
-	if err := d.book.Create(t.Context(),
+	if err := d.ledgers.Create(t.Context(),
 		rules.NewLedger(rule, rules.Actor{Name: "anna", Door: "cli"}, time.Now())); err != nil {
 		t.Fatal(err)
 	}
@@ -78,11 +78,11 @@ func bookkeeper(t *testing.T, c *app.Config) *daemon {
 	return d
 }
 
-func bookOf(t *testing.T, s evaluator.Store) *evaluator.Book {
+func ledgersOf(t *testing.T, s evaluator.Store) *evaluator.LedgerCache {
 	t.Helper()
-	book, err := evaluator.OpenBook(t.Context(), s, evaluator.BookOptions{})
+	ledgers, err := evaluator.OpenLedgerCache(t.Context(), s, evaluator.LedgerCacheOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return book
+	return ledgers
 }

@@ -26,7 +26,7 @@ func cut(t *testing.T, d *daemon, c *app.Config) {
 	if err := os.Truncate(databasePath(c), 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.supervise(t.Context(), d.book); !errors.Is(err, sqlite.ErrReopen) {
+	if err := d.supervise(t.Context(), d.ledgers); !errors.Is(err, sqlite.ErrReopen) {
 		t.Fatalf("the harm was not seen: %v", err)
 	}
 }
@@ -74,7 +74,7 @@ func TestAnotherDatabaseIsDueWhenTheDaemonEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	title := ""
-	bookOf(t, d.store).View("r1", func(l *rules.Ledger) { title = l.Rule.Title })
+	ledgersOf(t, d.store).View("r1", func(l *rules.Ledger) { title = l.Rule.Title })
 	if title != "Before" {
 		t.Errorf("the rule is %q in the database", title)
 	}
@@ -164,7 +164,7 @@ func replace(t *testing.T, d *daemon, c *app.Config) {
 	if err := errors.Join(foreign.Close(), os.Rename(databasePath(c)+".new", databasePath(c))); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.supervise(t.Context(), d.book); !errors.Is(err, sqlite.ErrReopen) {
+	if err := d.supervise(t.Context(), d.ledgers); !errors.Is(err, sqlite.ErrReopen) {
 		t.Fatalf("the other file was not seen: %v", err)
 	}
 }

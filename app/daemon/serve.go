@@ -102,10 +102,10 @@ func newLog(level string) *slog.Logger {
 type daemon struct {
 	serveOptions
 	store    *sqlite.Guarded
-	due      bool              // another database is to take its place
-	book     *evaluator.Book   // of the session
-	engine   *evaluator.Engine // of the session
-	notices  notices           // to the operators
+	due      bool                   // another database is to take its place
+	ledgers  *evaluator.LedgerCache // of the session
+	engine   *evaluator.Engine      // of the session
+	notices  notices                // to the operators
 	keys     keys
 	vault    *notify.Vault
 	lock     *local.Lock
@@ -238,9 +238,9 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	}
 	directory := app.NewDirectory(c, store, d.vault, d.log)
 	var models *mcp.Server                // made before anything commits
-	d.book.Retire()                       // requests of the session before may still be under way
+	d.ledgers.Retire()                    // requests of the session before may still be under way
 	opening := context.WithoutCancel(ctx) // memory is carried over even if the daemon ends meanwhile
-	book, err := openBook(opening, c, store, directory, func() {
+	ledgers, err := openLedgers(opening, c, store, directory, func() {
 		signalTo(commits)
 		if models != nil {
 			models.Changed()
@@ -249,11 +249,11 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	if err != nil {
 		return err
 	}
-	d.inherit(opening, book)
-	if err := book.Resume(ctx, time.Now().UTC()); err != nil {
+	d.inherit(opening, ledgers)
+	if err := ledgers.Resume(ctx, time.Now().UTC()); err != nil {
 		d.log.Error("messages in flight not settled", "error", err)
 	}
-	engine := d.newEngine(c, book, directory, sources)
+	engine := d.newEngine(c, ledgers, directory, sources)
 	d.engine = engine
 	a := d.newApp(c, directory, sources)
 	probes := web.New(a, d.webOptions(c))
@@ -279,7 +279,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		func(ctx context.Context) error { return a.WatchSources(ctx, d.log) },
 		heart.Run,
 		door.Run,
-		func(ctx context.Context) error { return d.maintain(ctx, c, book, engine) },
+		func(ctx context.Context) error { return d.maintain(ctx, c, ledgers, engine) },
 		d.runVitals(c),
 		store.NoteCommits(commits),
 		func(ctx context.Context) error {
@@ -291,15 +291,15 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	)
 }
 
-// newApp makes the App of a session on the book and the engine of it.
+// newApp makes the App of a session on the ledger cache and the engine of it.
 func (d *daemon) newApp(c *app.Config, directory *app.Directory, sources map[string]evaluator.Source) *app.App {
-	store, book := d.store, d.book // requests may outlive the session
+	store, ledgers := d.store, d.ledgers // requests may outlive the session
 	a := app.New(app.App{
-		Config: c, Store: store, Book: book, Sources: sources, Engine: d.engine, Links: d.signer(c),
+		Config: c, Store: store, Ledgers: ledgers, Sources: sources, Engine: d.engine, Links: d.signer(c),
 		Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: d.version, Started: time.Now(),
-		Notes: func() []string { return slices.Concat(store.Notes(), unsaved(book), d.notices.lasting()) },
+		Notes: func() []string { return slices.Concat(store.Notes(), unsaved(ledgers), d.notices.lasting()) },
 	})
 	if d.clock != nil {
 		a.Clock = d.clock
@@ -309,7 +309,8 @@ func (d *daemon) newApp(c *app.Config, directory *app.Directory, sources map[str
 
 // newDispatcher makes what sends the messages of an App.
 func (d *daemon) newDispatcher(a *app.App, directory *app.Directory, probes *web.Handler) *notify.Dispatcher {
-	return notify.NewDispatcher(notify.BookOutbox{Book: a.Book}, d.sender, directory.Open, d.log, notify.Options{
+	outbox := notify.LedgerOutbox{LedgerCache: a.Ledgers}
+	return notify.NewDispatcher(outbox, d.sender, directory.Open, d.log, notify.Options{
 		Composer: notify.Composer{Zone: a.Config.Location()}, Fold: d.fold, Told: probes.Delivered, Links: a.LinkActions,
 		Moved:  a.KeepMove,
 		Policy: directory.Policy, Operators: directory.Operators(a.Config), Known: a.Booked,
@@ -326,7 +327,7 @@ func (d *daemon) since() rules.Progress {
 }
 
 // newEngine makes the engine with its sources.
-func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.Directory,
+func (d *daemon) newEngine(c *app.Config, ledgers *evaluator.LedgerCache, directory *app.Directory,
 	sources map[string]evaluator.Source,
 ) *evaluator.Engine {
 	options := evaluator.EngineOptions{
@@ -337,7 +338,7 @@ func (d *daemon) newEngine(c *app.Config, book *evaluator.Book, directory *app.D
 	if d.clock != nil {
 		options.Sure, options.Blind, options.Jumped = d.clock.Sure, d.clock.Blind, d.clock.Doubt
 	}
-	engine := evaluator.NewEngine(book, d.log, options)
+	engine := evaluator.NewEngine(ledgers, d.log, options)
 	for name, source := range sources {
 		s := c.Sources[name]
 		o := evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std()}
@@ -370,7 +371,7 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 	return out
 }
 
-func unsaved(b *evaluator.Book) []string {
+func unsaved(b *evaluator.LedgerCache) []string {
 	if n := b.Unsaved(); n > 0 {
 		return []string{fmt.Sprintf("storage: %d rules could not be saved and are kept in memory only; free some disk "+
 			"space or make the data directory writable", n)}

@@ -25,7 +25,7 @@ func (unsure) Problem() string { return "clock: not known to be right yet" }
 func TestTheDoctorFindsWhatDegradesTheStatus(t *testing.T) {
 	h := newHome(t)
 	h.Clock = unsure{}
-	h.Engine = evaluator.NewEngine(h.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	h.Engine = evaluator.NewEngine(h.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	h.Notes = func() []string { return []string{"storage: works on a copy in memory", "a note without a subject"} }
 	s := h.Status(t.Context())
 	if s.Status != "degraded" || len(s.Problems) < 3 {

@@ -95,7 +95,7 @@ const stateUnseen = "unseen"
 // Explain gathers what decides on an alert. The daemon tells what it decided
 // on; another process asks the source again.
 func (a *Analyst) Explain(ctx context.Context, req ExplainRequest) (Explanation, error) {
-	if _, err := a.app.Book.Version(ctx); err != nil { // sees what others changed
+	if _, err := a.app.Ledgers.Version(ctx); err != nil { // sees what others changed
 		return Explanation{}, err
 	}
 	x := &inquiry{app: a.app, now: a.app.Time()}
@@ -156,7 +156,7 @@ func (x *inquiry) open(ctx context.Context, req ExplainRequest) (err error) {
 		return err
 	}
 	x.rule, x.seen = x.out.Rule.Rule, map[rules.Series]rules.Instance{}
-	x.app.Book.View(x.rule.ID, func(l *rules.Ledger) {
+	x.app.Ledgers.View(x.rule.ID, func(l *rules.Ledger) {
 		l.Instances(func(in *rules.Instance) bool {
 			x.seen[in.Series] = apart(in)
 			return true
@@ -377,7 +377,7 @@ func (x *inquiry) messages() []MessageView {
 	for _, n := range x.alert.Notifications {
 		list[n.ID] = n
 	}
-	x.app.Book.View(x.rule.ID, func(l *rules.Ledger) {
+	x.app.Ledgers.View(x.rule.ID, func(l *rules.Ledger) {
 		l.Notifications(func(n *rules.Notification) bool {
 			if n.AlertID == x.alert.ID {
 				list[n.ID] = *n
@@ -433,7 +433,7 @@ func (x *inquiry) parent(ctx context.Context, name string) {
 		return
 	}
 	v := ParentView{Rule: r.Name, Title: r.Title}
-	x.app.Book.View(r.ID, func(l *rules.Ledger) {
+	x.app.Ledgers.View(r.ID, func(l *rules.Ledger) {
 		if l.Watched() {
 			v.By = l.Cover(&x.rule, x.series, x.app.Config.Every.Std(), x.now)
 		}

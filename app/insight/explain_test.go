@@ -98,7 +98,7 @@ func TestAnExplanationSaysWhatItsValueIs(t *testing.T) {
 
 func TestAnExplanationSaysThatSilenceProvesNothingNow(t *testing.T) {
 	n := newNight(t)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler),
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler),
 		evaluator.EngineOptions{Blind: func() bool { return true }})
 	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
 	n.why(rules.Doc{

@@ -9,7 +9,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -22,13 +22,13 @@ var (
 // open makes an App on the database at path and a source of points.
 func open(t *testing.T, path string, points *live.Store, now func() time.Time) *app.App {
 	t.Helper()
-	store, book := booktest.Open(t, path, evaluator.BookOptions{})
+	store, ledgers := ledgertest.Open(t, path, evaluator.LedgerCacheOptions{})
 	return app.New(app.App{
 		Config: &app.Config{
 			Every: 30 * rules.Second, Zone: "UTC",
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
 		},
-		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": points}, Now: now,
+		Store: store, Ledgers: ledgers, Sources: map[string]evaluator.Source{"home": points}, Now: now,
 	})
 }
 
@@ -69,7 +69,7 @@ func newNight(t *testing.T) *night {
 	n := &night{T: t, points: live.New(live.Options{Retention: 24 * time.Hour}), now: noon}
 	path, now := filepath.Join(t.TempDir(), "tocsin.db"), func() time.Time { return n.now }
 	n.daemon, n.beside = open(t, path, n.points, now), open(t, path, n.points, now)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
 	for _, room := range []string{"kitchen", "hall"} {
 		n.write(room, 4)

@@ -68,7 +68,8 @@ func (h *house) deliver() {
 	open := func(name string) (notify.Channel, error) {
 		return notify.Channel{Name: name, Kind: "ntfy", URL: h.app.Config.Channels[name].URL}, nil
 	}
-	d := notify.NewDispatcher(notify.BookOutbox{Book: h.app.Book}, service{}, open, slog.New(slog.DiscardHandler),
+	outbox := notify.LedgerOutbox{LedgerCache: h.app.Ledgers}
+	d := notify.NewDispatcher(outbox, service{}, open, slog.New(slog.DiscardHandler),
 		notify.Options{})
 	ctx, end := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -114,7 +115,7 @@ func TestWithoutADaemonNothingIsBooked(t *testing.T) {
 	h := newHouse(t, func(a *app.App) { a.Daemon = func() (int, bool) { return 0, false } })
 	wants(t, h.refused("test_channel", `{"channel":"phone"}`), "(unavailable), nothing was changed",
 		`channel "phone" was not tested and nothing was booked`, "tocsin serve")
-	if owed := h.app.Book.Owed(time.Now().Add(time.Hour)); len(owed) != 0 {
+	if owed := h.app.Ledgers.Owed(time.Now().Add(time.Hour)); len(owed) != 0 {
 		t.Errorf("owed: %+v", owed)
 	}
 }

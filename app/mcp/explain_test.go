@@ -17,13 +17,13 @@ import (
 func (h *house) look(rule string, values map[rules.Series]float64) {
 	h.t.Helper()
 	r := h.stored(rule)
-	err := h.app.Book.Act(h.t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.app.Ledgers.Act(h.t.Context(), h.now, r.ID, func(s rules.Setting, l *rules.Ledger) error {
 		var seen []rules.Observation
 		for series, v := range values {
 			seen = append(seen, rules.Observation{Series: series, Verdict: r.Condition.Judge(v), Value: v, At: h.now})
 		}
 		l.Observe(s, seen, func(rules.Observation) rules.Evidence { return rules.Evidence{Query: "SELECT x"} })
-		l.Tend(s)
+		l.RunTimers(s)
 		return nil
 	})
 	if err != nil {
@@ -35,7 +35,7 @@ func (h *house) look(rule string, values map[rules.Series]float64) {
 func asDaemon(t *testing.T) *house {
 	t.Helper()
 	return newHouse(t, func(a *app.App) {
-		a.Engine = evaluator.NewEngine(a.Book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+		a.Engine = evaluator.NewEngine(a.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	})
 }
 
@@ -133,7 +133,7 @@ func TestASilentSeriesIsExplained(t *testing.T) {
 	rule := h.stored("silent")
 	for minute, verdict := range []rules.Verdict{rules.Good, rules.None} {
 		h.now = noon.Add(time.Duration(minute) * time.Minute)
-		if err := h.app.Book.Act(t.Context(), h.now, rule.ID, func(s rules.Setting, l *rules.Ledger) error {
+		if err := h.app.Ledgers.Act(t.Context(), h.now, rule.ID, func(s rules.Setting, l *rules.Ledger) error {
 			l.Observe(s, []rules.Observation{{Series: "sensor=a", Verdict: verdict}}, nil)
 			return nil
 		}); err != nil {
@@ -236,11 +236,11 @@ func TestADeliveryThatFailsIsExplained(t *testing.T) {
 	h := asDaemon(t)
 	h.ok("create_alert_rule", fridge+`}`)
 	h.look("fridge_too_warm", map[rules.Series]float64{"sensor=a": 9})
-	owed := h.app.Book.Owed(h.now)
+	owed := h.app.Ledgers.Owed(h.now)
 	if len(owed) != 1 {
 		t.Fatalf("owed %v", owed)
 	}
-	err := h.app.Book.Act(t.Context(), h.now, owed[0].RuleID, func(_ rules.Setting, l *rules.Ledger) error {
+	err := h.app.Ledgers.Act(t.Context(), h.now, owed[0].RuleID, func(_ rules.Setting, l *rules.Ledger) error {
 		if !l.Claim(owed[0].ID, "m") {
 			return errors.New("not owed")
 		}

@@ -21,7 +21,7 @@ import (
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -71,7 +71,7 @@ func newHouse(t *testing.T, change ...func(*app.App)) *house {
 // newApp returns a house whose door is still closed.
 func newApp(t *testing.T, path string) *house {
 	t.Helper()
-	store, book := booktest.Open(t, path, evaluator.BookOptions{})
+	store, ledgers := ledgertest.Open(t, path, evaluator.LedgerCacheOptions{})
 	h := &house{t: t, log: &buffer{}, wire: &buffer{}, now: noon, tools: map[string]*jsonschema.Schema{}}
 	source := live.New(live.Options{})
 	if err := source.Write([]byte("temperature,room=kitchen,sensor=a "+
@@ -84,7 +84,7 @@ func newApp(t *testing.T, path string) *house {
 			Every: 30 * rules.Second, Zone: "Europe/Berlin",
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
 		},
-		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": source},
+		Store: store, Ledgers: ledgers, Sources: map[string]evaluator.Source{"home": source},
 		Now: func() time.Time { return h.now }, Version: "1.2.3",
 	})
 	return h
@@ -244,7 +244,7 @@ func textOf(t *testing.T, result *protocol.CallToolResult) string {
 func (h *house) fire(ruleID string, series ...rules.Series) []string {
 	h.t.Helper()
 	var ids []string
-	err := h.app.Book.Act(h.t.Context(), h.now, ruleID, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.app.Ledgers.Act(h.t.Context(), h.now, ruleID, func(s rules.Setting, l *rules.Ledger) error {
 		var seen []rules.Observation
 		for _, one := range series {
 			seen = append(seen, rules.Observation{Series: one, Verdict: rules.Bad, Value: 12, At: h.now})

@@ -190,7 +190,7 @@ func newVictim(tb testing.TB, dir string) *victim {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	book, err := evaluator.OpenBook(context.Background(), store, evaluator.BookOptions{})
+	ledgers, err := evaluator.OpenLedgerCache(context.Background(), store, evaluator.LedgerCacheOptions{})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func newVictim(tb testing.TB, dir string) *victim {
 			Every: 30 * rules.Second, Zone: "UTC",
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}},
 		},
-		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": source}, Now: func() time.Time {
+		Store: store, Ledgers: ledgers, Sources: map[string]evaluator.Source{"home": source}, Now: func() time.Time {
 			return noon
 		}, Version: "1",
 		Daemon: func() (int, bool) { return 0, false },

@@ -256,7 +256,7 @@ func (h *house) onBroken(title string) string {
 		h.t.Fatal(err)
 	}
 	r.ID = "r1"
-	if err := h.app.Book.Create(h.t.Context(), rules.NewLedger(r, rules.Actor{Name: "anna"}, noon)); err != nil {
+	if err := h.app.Ledgers.Create(h.t.Context(), rules.NewLedger(r, rules.Actor{Name: "anna"}, noon)); err != nil {
 		h.t.Fatal(err)
 	}
 	return r.ID

@@ -45,10 +45,10 @@ func (p *Planner) do(ctx context.Context, by rules.Actor, s *Step) error {
 	if s.Act == StepCreate {
 		l := rules.NewLedger(s.next, by, p.app.Time())
 		s.Version = l.Rule.Version
-		return p.app.Book.Create(ctx, l)
+		return p.app.Ledgers.Create(ctx, l)
 	}
 	planned := s.Version
-	return p.app.Book.Act(ctx, p.app.Time(), s.ID, func(at rules.Setting, l *rules.Ledger) error {
+	return p.app.Ledgers.Act(ctx, p.app.Time(), s.ID, func(at rules.Setting, l *rules.Ledger) error {
 		if l.Deleted || l.Rule.Version != planned {
 			return rules.Errorf(rules.Conflict, "rule %q was changed since the plan was made (version %d, not %d); apply again",
 				s.Name, l.Rule.Version, planned)

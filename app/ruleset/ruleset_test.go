@@ -15,7 +15,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/ruleset"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -49,7 +49,7 @@ var _ evaluator.Source = (*counting)(nil)
 
 func newHome(t *testing.T) *home {
 	t.Helper()
-	store, book := booktest.Open(t, "", evaluator.BookOptions{})
+	store, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
 	source := live.New(live.Options{})
 	if err := source.Write([]byte("temperature,room=kitchen,sensor=a "+
 		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
@@ -61,7 +61,7 @@ func newHome(t *testing.T) *home {
 			Every:    30 * rules.Second,
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
 		},
-		Store: store, Book: book, Sources: map[string]evaluator.Source{"home": h.asked},
+		Store: store, Ledgers: ledgers, Sources: map[string]evaluator.Source{"home": h.asked},
 		Now: func() time.Time { return noon },
 	})
 	return h

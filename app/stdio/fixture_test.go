@@ -17,7 +17,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -52,13 +52,13 @@ type house struct {
 
 func newHouse(t *testing.T) *house {
 	t.Helper()
-	store, book := booktest.Open(t, "", evaluator.BookOptions{})
+	store, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
 	source := live.New(live.Options{})
 	if err := source.Write([]byte("temperature,room=kitchen,sensor=a celsius=4\n"), 0, noon); err != nil {
 		t.Fatal(err)
 	}
 	h := &house{t: t, app: app.New(app.App{
-		Config: &app.Config{Every: 30 * rules.Second, Zone: "Europe/Berlin"}, Store: store, Book: book,
+		Config: &app.Config{Every: 30 * rules.Second, Zone: "Europe/Berlin"}, Store: store, Ledgers: ledgers,
 		Sources: map[string]evaluator.Source{"home": source}, Now: func() time.Time { return noon }, Version: "1.2.3",
 	})}
 	h.server = mcp.New(h.app, mcp.Options{Log: slog.New(slog.DiscardHandler), User: "anna"})
@@ -99,7 +99,7 @@ func (h *house) author(rule string) rules.Actor {
 // fire makes the series of a rule go bad.
 func (h *house) fire(ruleID string, series rules.Series) {
 	h.t.Helper()
-	err := h.app.Book.Act(h.t.Context(), noon, ruleID, func(s rules.Setting, l *rules.Ledger) error {
+	err := h.app.Ledgers.Act(h.t.Context(), noon, ruleID, func(s rules.Setting, l *rules.Ledger) error {
 		seen := []rules.Observation{{Series: series, Verdict: rules.Bad, Value: 12, At: noon}}
 		l.Observe(s, seen, func(rules.Observation) rules.Evidence {
 			return rules.Evidence{From: noon.Add(-time.Minute), To: noon}

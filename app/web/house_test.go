@@ -48,12 +48,12 @@ func newHouse(t *testing.T) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.close)
-	book, err := evaluator.OpenBook(t.Context(), h.store,
-		evaluator.BookOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
+	ledgers, err := evaluator.OpenLedgerCache(t.Context(), h.store,
+		evaluator.LedgerCacheOptions{Route: func(rules.Severity) []string { return []string{"phone"} }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	engine := evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	engine := evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 	sources := map[string]evaluator.Source{"live": h.points, "home": broken{h.points}}
 	for name, source := range sources {
 		engine.Add(name, source, evaluator.SourceOptions{})
@@ -67,7 +67,7 @@ func newHouse(t *testing.T) *house {
 			},
 			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy", URL: rules.NewSecret(channelURL)}},
 		},
-		Store: h.store, Book: book, Sources: sources, Engine: engine, Version: "v1.2.3", Started: time.Now(),
+		Store: h.store, Ledgers: ledgers, Sources: sources, Engine: engine, Version: "v1.2.3", Started: time.Now(),
 		Now:    func() time.Time { return noon.Add(30 * time.Second) },
 		Daemon: func() (int, bool) { return 42, true },
 	})
@@ -108,7 +108,7 @@ func (h *house) rule(title, source string, enabled bool) {
 		h.Fatal(err)
 	}
 	r.ID = "r" + r.Name
-	if err := h.app.Book.Create(h.Context(),
+	if err := h.app.Ledgers.Create(h.Context(),
 		rules.NewLedger(r, rules.Actor{Name: "test", Door: "cli"}, noon)); err != nil {
 		h.Fatal(err)
 	}

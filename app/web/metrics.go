@@ -94,7 +94,7 @@ func (r reading) Collect(out chan<- prometheus.Metric) {
 	}
 	if r.app.Engine != nil {
 		t.engine(r.app.Engine.Stats())
-		t.gauge("outbox", "Messages that are due and not out yet.", float64(len(r.app.Book.Owed(time.Now()))))
+		t.gauge("outbox", "Messages that are due and not out yet.", float64(len(r.app.Ledgers.Owed(time.Now()))))
 	}
 }
 

@@ -105,7 +105,7 @@ func TestMetricsTellOfDeadLetters(t *testing.T) {
 // lose makes a dead letter on each channel.
 func (h *house) lose(channels ...string) {
 	h.Helper()
-	err := h.app.Book.Act(h.Context(), noon, "", func(s rules.Setting, l *rules.Ledger) error {
+	err := h.app.Ledgers.Act(h.Context(), noon, "", func(s rules.Setting, l *rules.Ledger) error {
 		for _, channel := range channels {
 			n := l.Book(channel, rules.Operational, rules.Facts{Title: "lost"}, s.Now)
 			l.Claim(n.ID, "m")

@@ -26,7 +26,7 @@ import (
 	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/booktest"
+	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 )
 
@@ -96,9 +96,9 @@ func failures(t *testing.T, dir string) string {
 // conformant is the address of a tocsin with the fixtures of the suite.
 func conformant(t *testing.T) string {
 	t.Helper()
-	store, book := booktest.Open(t, "", evaluator.BookOptions{})
+	store, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
 	a := app.New(app.App{
-		Config: &app.Config{}, Store: store, Book: book,
+		Config: &app.Config{}, Store: store, Ledgers: ledgers,
 		Sources: map[string]evaluator.Source{"live": live.New(live.Options{})}, Version: "1",
 	})
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))

@@ -103,7 +103,7 @@ func testEveryField(t *testing.T, open func() app.Store) {
 	observe(l, noon.Add(time.Minute), "a", rules.Bad, 12)
 	a, n := alertOf(t, l), messagesOf(l)[0]
 	in := l.Instance(a.Series)
-	l.Shift(time.Minute) // marks everything as changed
+	l.ShiftTimers(time.Minute) // marks everything as changed
 	fill(a, "ID", "RuleID", "Series", "ResolvedAt")
 	fill(n, "ID", "RuleID", "AlertID", "State")
 	fill(in, "Series", "State", "Alert")

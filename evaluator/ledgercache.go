@@ -14,28 +14,28 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Book is the ledgers of all rules, in memory in front of a store. Every act,
+// LedgerCache is the ledgers of all rules, in memory in front of a store. Every act,
 // be it a tick, an acknowledgement or a delivery, is a Decide: it sees what
 // others committed, changes ledgers and saves them in one transaction.
-type Book struct {
+type LedgerCache struct {
 	store   Store
-	options BookOptions
+	options LedgerCacheOptions
 	bell    chan struct{}
 
-	mu      sync.Mutex
-	cache   *lru.Cache[string, *rules.Ledger]
-	turns   uint64                   // moves when another ledger stands for a rule
-	rules   map[string]listed        // the watched ones, by id
-	names   map[[2]string]string     // their ids by owner and name; nil until asked
-	owing   map[string]struct{}      // ids of ledgers with alerts or unsent messages
-	unsaved map[string]*rules.Ledger // left the cache, or failed to be saved
-	silence []rules.Silence
-	unread  Moved  // what others changed and was not read to the end yet
-	deaf    bool   // what others change cannot be asked now
-	missed  error  // why something was not read at the last decision
-	version uint64 // moves when a rule comes, goes or changes
-	trouble error  // of the last save; nil after one that went well
-	retired bool
+	mu         sync.Mutex
+	lru        *lru.Cache[string, *rules.Ledger]
+	generation uint64                   // moves when another ledger stands for a rule
+	rules      map[string]listed        // the watched ones, by id
+	names      map[[2]string]string     // their ids by owner and name; nil until asked
+	owing      map[string]struct{}      // ids of ledgers with alerts or unsent messages
+	unsaved    map[string]*rules.Ledger // left the cache, or failed to be saved
+	silence    []rules.Silence
+	unread     Moved  // what others changed and was not read to the end yet
+	deaf       bool   // what others change cannot be asked now
+	missed     error  // why something was not read at the last decision
+	version    uint64 // moves when a rule comes, goes or changes
+	trouble    error  // of the last save; nil after one that went well
+	retired    bool
 }
 
 // listed is a watched rule as the indexes know it. An act changes a rule in
@@ -45,8 +45,8 @@ type listed struct {
 	version int
 }
 
-// BookOptions are what a Book may be told; the zero value is right.
-type BookOptions struct {
+// LedgerCacheOptions are what a LedgerCache may be told; the zero value is right.
+type LedgerCacheOptions struct {
 	// Cache is how many ledgers are kept in memory; 0 is 100,000.
 	Cache int
 	// Every is the base interval, for the end of a dependency; 0 is 30 s.
@@ -56,29 +56,29 @@ type BookOptions struct {
 	// ChannelsMoved is called when channels were added or removed.
 	ChannelsMoved func()
 	// Committed is called after each commit of this process, and when one of
-	// another was noticed. It must return at once and not ask the Book.
+	// another was noticed. It must return at once and not ask the cache.
 	Committed func()
 	// Silences reads the silences that are not over.
 	Silences func(ctx context.Context) ([]rules.Silence, error)
 }
 
-// OpenBook reads all ledgers from the store.
-func OpenBook(ctx context.Context, store Store, o BookOptions) (*Book, error) {
+// OpenLedgerCache reads all ledgers from the store.
+func OpenLedgerCache(ctx context.Context, store Store, o LedgerCacheOptions) (*LedgerCache, error) {
 	if o.Cache == 0 {
 		o.Cache = 100_000
 	}
 	if o.Every == 0 {
 		o.Every = 30 * time.Second
 	}
-	b := &Book{
+	c := &LedgerCache{
 		store: store, options: o, bell: make(chan struct{}, 1),
 		rules: map[string]listed{}, owing: map[string]struct{}{}, unsaved: map[string]*rules.Ledger{},
 	}
-	cache, err := lru.NewWithEvict(o.Cache, b.evicted)
+	cache, err := lru.NewWithEvict(o.Cache, c.evicted)
 	if err != nil {
 		return nil, fmt.Errorf("make the ledger cache: %w", err)
 	}
-	b.cache = cache
+	c.lru = cache
 	if _, err := store.Moved(ctx); err != nil {
 		return nil, err
 	}
@@ -89,9 +89,9 @@ func OpenBook(ctx context.Context, store Store, o BookOptions) (*Book, error) {
 	filters := sharedFilters{}
 	for _, l := range all {
 		l.Rule.Where = filters.of(l.Rule.Where)
-		b.admit(l)
+		c.admit(l)
 	}
-	return b, b.readSilences(ctx)
+	return c, c.readSilences(ctx)
 }
 
 // sharedFilters finds filters that say the same. Of ten rules about one host,
@@ -117,53 +117,53 @@ func (s sharedFilters) of(f rules.Filter) rules.Filter {
 }
 
 // evicted keeps what a ledger that leaves the cache has not saved yet.
-func (b *Book) evicted(id string, l *rules.Ledger) {
-	b.turns++
-	if b.cache.Contains(id) {
+func (c *LedgerCache) evicted(id string, l *rules.Ledger) {
+	c.generation++
+	if c.lru.Contains(id) {
 		return
 	}
 	l.Flush()
 	if l.Changed() {
-		b.unsaved[id] = l
+		c.unsaved[id] = l
 	}
 }
 
 // admit puts a ledger into the cache and the indexes.
-func (b *Book) admit(l *rules.Ledger) {
-	b.enter(l)
-	if held, ok := b.cache.Peek(l.Rule.ID); !ok || held != l {
-		b.cache.Add(l.Rule.ID, l)
-		b.turns++
+func (c *LedgerCache) admit(l *rules.Ledger) {
+	c.enter(l)
+	if held, ok := c.lru.Peek(l.Rule.ID); !ok || held != l {
+		c.lru.Add(l.Rule.ID, l)
+		c.generation++
 	}
 }
 
 // enter brings the indexes up to date with a ledger.
-func (b *Book) enter(l *rules.Ledger) {
+func (c *LedgerCache) enter(l *rules.Ledger) {
 	id := l.Rule.ID
-	was, ok := b.rules[id]
+	was, ok := c.rules[id]
 	if ok != l.Watched() || ok && was.version != l.Rule.Version {
-		b.version++
-		b.names = nil
+		c.version++
+		c.names = nil
 	}
 	if l.Watched() {
-		b.rules[id] = listed{&l.Rule, l.Rule.Version}
+		c.rules[id] = listed{&l.Rule, l.Rule.Version}
 	} else {
-		delete(b.rules, id)
+		delete(c.rules, id)
 	}
 	if l.Busy() || l.Owing() {
-		b.owing[id] = struct{}{}
+		c.owing[id] = struct{}{}
 	} else {
-		delete(b.owing, id)
+		delete(c.owing, id)
 	}
 }
 
 // Bell is rung after a commit that may owe messages. It holds one ring.
-func (b *Book) Bell() <-chan struct{} { return b.bell }
+func (c *LedgerCache) Bell() <-chan struct{} { return c.bell }
 
 // Ring rings the bell.
-func (b *Book) Ring() {
+func (c *LedgerCache) Ring() {
 	select {
-	case b.bell <- struct{}{}:
+	case c.bell <- struct{}{}:
 	default:
 	}
 }
@@ -173,29 +173,29 @@ func (b *Book) Ring() {
 // changes. Its error says that some of what others changed could not be read;
 // the rules are then as they were. They must not be changed, and not be read
 // after use except by a Decider.
-func (b *Book) Watched(ctx context.Context, version uint64, use func([]*rules.Rule)) (uint64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	err := b.refresh(ctx)
-	if b.version == version {
+func (c *LedgerCache) Watched(ctx context.Context, version uint64, use func([]*rules.Rule)) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.refresh(ctx)
+	if c.version == version {
 		return version, err
 	}
-	list := make([]*rules.Rule, 0, len(b.rules))
-	for _, l := range b.rules {
+	list := make([]*rules.Rule, 0, len(c.rules))
+	for _, l := range c.rules {
 		list = append(list, l.rule)
 	}
 	use(list)
-	return b.version, err
+	return c.version, err
 }
 
 // Judged calls f with each watched rule and the last tick at which it was
 // judged, which is not known where its ledger is not in memory. f must neither
-// change the rule nor ask the Book.
-func (b *Book) Judged(f func(r *rules.Rule, last time.Time, inMemory bool)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for id, known := range b.rules {
-		if l, ok := b.cache.Peek(id); ok {
+// change the rule nor ask the cache.
+func (c *LedgerCache) Judged(f func(r *rules.Rule, last time.Time, inMemory bool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, known := range c.rules {
+		if l, ok := c.lru.Peek(id); ok {
 			f(known.rule, l.Judged, true)
 		} else {
 			f(known.rule, time.Time{}, false)
@@ -205,92 +205,92 @@ func (b *Book) Judged(f func(r *rules.Rule, last time.Time, inMemory bool)) {
 
 // Version returns the number that Watched returns, after a look at what
 // others changed.
-func (b *Book) Version(ctx context.Context) (uint64, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	err := b.refresh(ctx)
-	return b.version, err
+func (c *LedgerCache) Version(ctx context.Context) (uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.refresh(ctx)
+	return c.version, err
 }
 
-func (b *Book) committed() {
-	if b.options.Committed != nil {
-		b.options.Committed()
+func (c *LedgerCache) committed() {
+	if c.options.Committed != nil {
+		c.options.Committed()
 	}
 }
 
 // Unsaved returns how many ledgers differ from what is stored because saving
 // failed.
-func (b *Book) Unsaved() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.unsaved)
+func (c *LedgerCache) Unsaved() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.unsaved)
 }
 
 // Trouble is why the last save failed; nil when it went well.
-func (b *Book) Trouble() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.trouble
+func (c *LedgerCache) Trouble() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.trouble
 }
 
-// Retire ends the Book before another is opened on the same store. What others
+// Retire ends the cache before another is opened on the same store. What others
 // changed must be seen by that one, and what this one changed would not be. A
-// nil Book has nothing to end.
-func (b *Book) Retire() {
-	if b == nil {
+// nil cache has nothing to end.
+func (c *LedgerCache) Retire() {
+	if c == nil {
 		return
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.retired = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = true
 }
 
 var errRetired = rules.Errorf(rules.Unavailable, "tocsin is reading its config again; try once more")
 
 // Resume settles what was in flight when the daemon before ended.
-func (b *Book) Resume(ctx context.Context, now time.Time) error {
-	return b.Decide(ctx, now, b.Busy(), func(_ rules.Setting, l *rules.Ledger) error {
+func (c *LedgerCache) Resume(ctx context.Context, now time.Time) error {
+	return c.Decide(ctx, now, c.Busy(), func(_ rules.Setting, l *rules.Ledger) error {
 		l.Resume(now)
 		return nil
 	})
 }
 
 // Busy lists the ledgers that have alerts or unsent messages.
-func (b *Book) Busy() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return slices.Sorted(maps.Keys(b.owing))
+func (c *LedgerCache) Busy() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Sorted(maps.Keys(c.owing))
 }
 
 // Flush saves what lives in memory only; note adds to it in tocsin's own
 // ledger.
-func (b *Book) Flush(ctx context.Context, note func(own *rules.Ledger)) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+func (c *LedgerCache) Flush(ctx context.Context, note func(own *rules.Ledger)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	flush := func(l *rules.Ledger) error {
 		if l.Flush(); l.Rule.ID == "" {
 			note(l)
 		}
 		return nil
 	}
-	b.held("") // it may have left the cache
-	list := b.cache.Values()
+	c.held("") // it may have left the cache
+	list := c.lru.Values()
 	for _, l := range list {
 		if err := flush(l); err != nil {
 			return err
 		}
 	}
-	return b.save(ctx, list, flush)
+	return c.save(ctx, list, flush)
 }
 
 // setting is what ledgers decide in at a nominal time. Its Cover is for use
 // under the lock.
-func (b *Book) setting(now time.Time) rules.Setting {
+func (c *LedgerCache) setting(now time.Time) rules.Setting {
 	return rules.Setting{
-		Now: now, Silences: b.silence, Route: b.options.Route,
+		Now: now, Silences: c.silence, Route: c.options.Route,
 		Cover: func(r *rules.Rule, series rules.Series) string {
 			for _, name := range r.DependsOn {
-				if by := b.coveredBy(name, r, series, now); by != "" {
+				if by := c.coveredBy(name, r, series, now); by != "" {
 					return by
 				}
 			}
@@ -299,88 +299,88 @@ func (b *Book) setting(now time.Time) rules.Setting {
 	}
 }
 
-func (b *Book) coveredBy(parent string, child *rules.Rule, series rules.Series, now time.Time) string {
-	if id, ok := b.named()[[2]string{child.Owner, parent}]; ok {
+func (c *LedgerCache) coveredBy(parent string, child *rules.Rule, series rules.Series, now time.Time) string {
+	if id, ok := c.named()[[2]string{child.Owner, parent}]; ok {
 		parent = id
 	}
-	if _, ok := b.rules[parent]; !ok {
+	if _, ok := c.rules[parent]; !ok {
 		return ""
 	}
-	if l := b.held(parent); l != nil {
-		return l.Cover(child, series, b.gap(child, now), now)
+	if l := c.held(parent); l != nil {
+		return l.Cover(child, series, c.gap(child, now), now)
 	}
 	return ""
 }
 
 // held returns a ledger wherever it is; nil when it cannot be read. The cache
 // holds nearly all of them.
-func (b *Book) held(id string) *rules.Ledger {
-	if l, ok := b.cache.Peek(id); ok {
+func (c *LedgerCache) held(id string) *rules.Ledger {
+	if l, ok := c.lru.Peek(id); ok {
 		return l
 	}
-	if l := b.unsaved[id]; l != nil {
+	if l := c.unsaved[id]; l != nil {
 		return l
 	}
-	read, err := b.store.Load(context.Background(), id)
+	read, err := c.store.Load(context.Background(), id)
 	if err != nil || len(read) == 0 {
 		return nil
 	}
-	b.admit(read[0])
+	c.admit(read[0])
 	return read[0]
 }
 
 // gap is how far apart the ticks of a rule are.
-func (b *Book) gap(r *rules.Rule, now time.Time) time.Duration {
+func (c *LedgerCache) gap(r *rules.Rule, now time.Time) time.Duration {
 	if r.Every == "" {
-		return b.options.Every
+		return c.options.Every
 	}
-	s, err := ParseSchedule(r.Every, r.Zone, b.options.Every)
+	s, err := ParseSchedule(r.Every, r.Zone, c.options.Every)
 	if err != nil {
-		return b.options.Every
+		return c.options.Every
 	}
 	next := s.Next(now)
 	return s.Next(next).Sub(next)
 }
 
 // named finds watched rules by owner and name.
-func (b *Book) named() map[[2]string]string {
-	if b.names == nil {
-		b.names = make(map[[2]string]string, len(b.rules))
-		for id, l := range b.rules {
-			b.names[[2]string{l.rule.Owner, l.rule.Name}] = id
+func (c *LedgerCache) named() map[[2]string]string {
+	if c.names == nil {
+		c.names = make(map[[2]string]string, len(c.rules))
+		for id, l := range c.rules {
+			c.names[[2]string{l.rule.Owner, l.rule.Name}] = id
 		}
 	}
-	return b.names
+	return c.names
 }
 
 // View calls f with a ledger to look at, not to change; it reports false when
 // there is none in memory.
-func (b *Book) View(id string, f func(*rules.Ledger)) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	l, ok := b.cache.Peek(id)
+func (c *LedgerCache) View(id string, f func(*rules.Ledger)) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l, ok := c.lru.Peek(id)
 	if ok {
 		f(l)
 	}
 	return ok
 }
 
-// Shift moves every running duration by d, after the wall clock jumped.
-func (b *Book) Shift(ctx context.Context, d time.Duration) error {
-	b.mu.Lock()
-	ids := b.cache.Keys()
-	b.mu.Unlock()
-	return b.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
-		l.Shift(d)
+// ShiftTimers moves every running duration by d, after the wall clock jumped.
+func (c *LedgerCache) ShiftTimers(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	ids := c.lru.Keys()
+	c.mu.Unlock()
+	return c.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
+		l.ShiftTimers(d)
 		return nil
 	})
 }
 
 // Owed lists the notifications that are owed and due, in the order they were
 // booked.
-func (b *Book) Owed(now time.Time) []rules.Notification {
+func (c *LedgerCache) Owed(now time.Time) []rules.Notification {
 	var out []rules.Notification
-	b.allOwed(func(n *rules.Notification) {
+	c.allOwed(func(n *rules.Notification) {
 		if !n.Due.After(now) {
 			out = append(out, *n)
 		}
@@ -393,8 +393,8 @@ func (b *Book) Owed(now time.Time) []rules.Notification {
 
 // NextDue is when the next of what is owed after now becomes due, zero when
 // there is nothing.
-func (b *Book) NextDue(now time.Time) (next time.Time) {
-	b.allOwed(func(n *rules.Notification) {
+func (c *LedgerCache) NextDue(now time.Time) (next time.Time) {
+	c.allOwed(func(n *rules.Notification) {
 		if n.Due.After(now) && (next.IsZero() || n.Due.Before(next)) {
 			next = n.Due
 		}
@@ -403,11 +403,11 @@ func (b *Book) NextDue(now time.Time) (next time.Time) {
 }
 
 // allOwed calls f with the notifications that are owed, due or not, in no order.
-func (b *Book) allOwed(f func(*rules.Notification)) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for id := range b.owing {
-		l := b.held(id)
+func (c *LedgerCache) allOwed(f func(*rules.Notification)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.owing {
+		l := c.held(id)
 		if l == nil {
 			continue
 		}

@@ -1,6 +1,6 @@
-// Package booktest opens a book on a real store, for the tests of all that
+// Package ledgertest opens a ledger cache on a real store, for the tests of all that
 // stands on one. It is for tests only.
-package booktest
+package ledgertest
 
 import (
 	"path/filepath"
@@ -10,16 +10,16 @@ import (
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
-// Open opens the database at path, "" is a new one, and a book on it, until the
+// Open opens the database at path, "" is a new one, and a ledger cache on it, until the
 // test ends.
-func Open(t testing.TB, path string, o evaluator.BookOptions) (*sqlite.Store, *evaluator.Book) {
+func Open(t testing.TB, path string, o evaluator.LedgerCacheOptions) (*sqlite.Store, *evaluator.LedgerCache) {
 	t.Helper()
 	store := Store(t, path)
-	book, err := evaluator.OpenBook(t.Context(), store, o)
+	ledgers, err := evaluator.OpenLedgerCache(t.Context(), store, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store, book
+	return store, ledgers
 }
 
 // Store opens the database alone.

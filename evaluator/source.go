@@ -28,17 +28,17 @@ type SourceOptions struct {
 	Arrived <-chan struct{}
 }
 
-// feed is a source with its plan and its health.
-type feed struct {
+// sourceState is a source with its plan and its health.
+type sourceState struct {
 	name string
 	Source
 	SourceOptions
 	plan    atomic.Pointer[Plan]
 	busy    sync.Mutex // held from the question to the decision
-	asked   *Plan      // of the last round; under busy, as all that follows
+	asked   *Plan      // of the last poll; under busy, as all that follows
 	answers []Answer   // by rule of the plan
 	out     []*Answer  // those that were due
-	shapes  []*shape
+	groups  []*queryGroup
 	queries []Query
 	started time.Time
 
@@ -66,13 +66,15 @@ type SourceHealth struct {
 }
 
 // Add makes a source known under a name. It must not be called after Run.
-func (e *Engine) Add(name string, s Source, o SourceOptions) {
+func (e *Engine) Add(name string, source Source, o SourceOptions) {
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
 	}
-	f := &feed{name: name, Source: s, SourceOptions: o, health: SourceHealth{Name: name, OK: true}, started: time.Now()}
-	f.plan.Store(NewPlan(nil))
-	e.sources[name] = f
+	s := &sourceState{
+		name: name, Source: source, SourceOptions: o, health: SourceHealth{Name: name, OK: true}, started: time.Now(),
+	}
+	s.plan.Store(NewPlan(nil))
+	e.sources[name] = s
 }
 
 // any reports whether a rule of the plan has one of the due schedules.
@@ -81,139 +83,143 @@ func (p *Plan) any(due map[string]bool) bool {
 }
 
 // query asks one source everything that its due rules need. The answers live
-// in the feed and are good until the next round.
-func (e *Engine) query(ctx context.Context, r *round, plan *Plan, due map[string]bool) {
-	f := r.feed
-	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+// in the source and are good until the next poll.
+func (e *Engine) query(ctx context.Context, p *poll, plan *Plan, due map[string]bool) {
+	s := p.source
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	e.pose(ctx, f, plan, due, r.tick.Add(-f.Delay))
+	e.askAll(ctx, s, plan, due, p.tick.Add(-s.Delay))
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the program ends; that says nothing about the source
 	}
-	r.answers = f.out
-	e.judgeHealth(r)
-	if r.judged && !r.behind {
-		e.dateSilence(ctx, f, plan, r.tick)
+	p.answers = s.out
+	e.judgeHealth(p)
+	if p.judged && !p.behind {
+		e.dateSilence(ctx, s, plan, p.tick)
 	}
 }
 
-// pose asks a source what the due rules of a plan need in windows that end at
+// askAll asks a source what the due rules of a plan need in windows that end at
 // end; the answers are in f.out. It returns how many queries that took.
-func (e *Engine) pose(ctx context.Context, f *feed, plan *Plan, due map[string]bool, end time.Time) (queries int) {
-	if f.asked != plan {
-		f.asked, f.answers = plan, make([]Answer, len(plan.rules))
+func (e *Engine) askAll(ctx context.Context, s *sourceState, plan *Plan, due map[string]bool,
+	end time.Time,
+) (queries int) {
+	if s.asked != plan {
+		s.asked, s.answers = plan, make([]Answer, len(plan.rules))
 	}
-	f.out = f.out[:0]
+	s.out = s.out[:0]
 	for i, rule := range plan.rules {
-		a := &f.answers[i]
+		a := &s.answers[i]
 		if a.due = due[plan.schedules[i]]; a.due {
-			a.begin(rule, plan.needs[i], end)
+			a.begin(rule, plan.requirements[i], end)
 			a.plan, a.place, a.expression = plan, i, plan.expressions[i]
-			f.out = append(f.out, a)
+			s.out = append(s.out, a)
 		}
 	}
-	f.shapes = append(f.shapes[:0], plan.shapes...)
-	queries = e.put(ctx, f, plan, f.shapes, end)
-	own := f.own(plan)
+	s.groups = append(s.groups[:0], plan.groups...)
+	queries = e.ask(ctx, s, plan, s.groups, end)
+	own := s.own(plan)
 	e.stats.asked(len(own))
-	readOwn(ctx, f.Source, own, end)
-	for _, a := range f.out {
+	readOwn(ctx, s.Source, own, end)
+	for _, a := range s.out {
 		a.finish()
 	}
 	return queries + len(own)
 }
 
 // own lists the answers of due rules with a statement of their own.
-func (f *feed) own(plan *Plan) (out []*Answer) {
+func (s *sourceState) own(plan *Plan) (out []*Answer) {
 	for _, i := range plan.own {
-		if f.answers[i].due {
-			out = append(out, &f.answers[i])
+		if s.answers[i].due {
+			out = append(out, &s.answers[i])
 		}
 	}
 	return out
 }
 
-// put asks the shapes that a due rule takes. One that is refused is split and
+// ask asks the query groups that a due rule takes. One that is refused is split and
 // asked again, so that no rule sees the error of another.
-func (e *Engine) put(ctx context.Context, f *feed, plan *Plan, shapes []*shape, end time.Time) (queries int) {
-	shapes = slices.DeleteFunc(shapes, func(s *shape) bool {
-		return !slices.ContainsFunc(s.takers, func(t taker) bool { return f.answers[t.rule].due })
+func (e *Engine) ask(ctx context.Context, s *sourceState, plan *Plan, groups []*queryGroup,
+	end time.Time,
+) (queries int) {
+	groups = slices.DeleteFunc(groups, func(g *queryGroup) bool {
+		return !slices.ContainsFunc(g.consumers, func(c consumer) bool { return s.answers[c.rule].due })
 	})
-	f.queries = f.queries[:0]
-	for _, s := range shapes {
-		s.rows, s.taken = 0, 0
-		f.queries = append(f.queries, s.query(end))
+	s.queries = s.queries[:0]
+	for _, g := range groups {
+		g.rows, g.consumed = 0, 0
+		s.queries = append(s.queries, g.query(end))
 	}
-	e.stats.asked(len(shapes))
-	errs := f.Query(ctx, f.queries, func(q int, row Row) { shapes[q].deal(&row, f.answers) })
-	var again []*shape
+	e.stats.asked(len(groups))
+	errs := s.Query(ctx, s.queries, func(q int, row Row) { groups[q].deal(&row, s.answers) })
+	var again []*queryGroup
 	for i, err := range errs {
 		if err == nil {
-			if shapes[i].wasteful() {
-				plan.narrow(shapes[i])
+			if groups[i].wasteful() {
+				plan.narrow(groups[i])
 			}
 			continue
 		}
-		var parts []*shape
+		var parts []*queryGroup
 		if rules.CodeOf(err) != rules.Unavailable {
-			parts = plan.split(shapes[i])
+			parts = plan.split(groups[i])
 		}
-		for _, t := range shapes[i].takers {
-			if a := &f.answers[t.rule]; parts == nil {
+		for _, c := range groups[i].consumers {
+			if a := &s.answers[c.rule]; parts == nil {
 				a.Err = err
 			} else {
-				a.discard(t.need)
+				a.discard(c.requirement)
 			}
 		}
 		again = append(again, parts...)
 	}
-	queries = len(shapes)
+	queries = len(groups)
 	if len(again) > 0 {
-		queries += e.put(ctx, f, plan, again, end)
+		queries += e.ask(ctx, s, plan, again, end)
 	}
 	return queries
 }
 
-// judgeHealth keeps how the source does, and says of the round whether it
+// judgeHealth keeps how the source does, and says of the poll whether it
 // counts and whether ticks were missed before it.
-func (e *Engine) judgeHealth(r *round) {
-	f := r.feed
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if e.stale(r) {
-		r.answers = nil
+func (e *Engine) judgeHealth(p *poll) {
+	s := p.source
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e.stale(p) {
+		p.answers = nil
 		return
 	}
-	if err := f.failure(); err != nil {
-		e.fail(r, err)
+	if err := s.failure(); err != nil {
+		e.fail(p, err)
 		return
 	}
-	if !f.health.OK {
-		e.log.Info("source is back", "source", f.name, "down_since", f.health.DownSince)
+	if !s.health.OK {
+		e.log.Info("source is back", "source", s.name, "down_since", s.health.DownSince)
 		e.inPieces.Store(true)
 	}
-	if f.answered(r.now); f.settles(e.options.OutageAfter, e.options.Settle, r.now) {
-		r.answers = nil // late points are still on their way
+	if s.answered(p.now); s.settles(e.options.OutageAfter, e.options.Settle, p.now) {
+		p.answers = nil // late points are still on their way
 		return
 	}
-	r.judged = r.replay || !e.leavesGap(r)
-	r.behind = r.judged && !r.tick.Before(r.now) && e.owes(f, r.tick)
+	p.judged = p.replay || !e.leavesGap(p)
+	p.behind = p.judged && !p.tick.Before(p.now) && e.owes(s, p.tick)
 }
 
 // young reports whether the source has not run for a window of the rule yet.
-func (f *feed) young(now time.Time, r *rules.Rule) bool {
-	return f.Fresh && now.Sub(f.started) < r.Condition.Window.Std()
+func (s *sourceState) young(now time.Time, r *rules.Rule) bool {
+	return s.Fresh && now.Sub(s.started) < r.Condition.Window.Std()
 }
 
 // Health tells how each source has been doing, by name.
 func (e *Engine) Health() []SourceHealth {
 	var out []SourceHealth
-	for _, f := range e.sources {
-		f.mu.Lock()
-		h := f.health
-		h.Outage = f.gap.Told && !h.OK
+	for _, s := range e.sources {
+		s.mu.Lock()
+		h := s.health
+		h.Outage = s.gap.Told && !h.OK
 		out = append(out, h)
-		f.mu.Unlock()
+		s.mu.Unlock()
 	}
 	slices.SortFunc(out, func(a, b SourceHealth) int { return strings.Compare(a.Name, b.Name) })
 	return out
