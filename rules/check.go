@@ -370,7 +370,8 @@ func (c Condition) given() map[string]bool {
 	return map[string]bool{
 		"aggregation": c.Aggregation != "", "window": c.Window != 0, "operator": c.Operator != "",
 		"value": !c.Value.IsZero(), "recover": !c.Recover.IsZero(), "expect": len(c.Expect) > 0,
-		"forget_after": c.ForgetAfter != 0, "stale_after": c.StaleAfter != 0, "ago": c.Ago != 0, "percent": c.Percent, "horizon": c.Horizon != 0,
+		"forget_after": c.ForgetAfter != 0, "stale_after": c.StaleAfter != 0, "ago": c.Ago != 0, "percent": c.Percent,
+		"horizon":     c.Horizon != 0,
 		"sensitivity": c.Sensitivity != "", "direction": c.Direction != "", "season": c.Season != "",
 		"inputs": len(c.Inputs) > 0, "expr": c.Expr != "", "language": c.Language != "", "text": c.Text != "",
 		"column": c.Column != "",
@@ -482,7 +483,8 @@ func (c Condition) checkStale() error {
 		return FieldErrorf("condition.stale_after", "makes no sense with aggregation %s, which says how much came and not "+
 			"how high it is; leave it out", c.Aggregation)
 	case stale <= c.Window || stale > 366*Day:
-		return FieldErrorf("condition.stale_after", "must be longer than window (%s) and at most 366d; got %s; for example 1d",
+		return FieldErrorf("condition.stale_after",
+			"must be longer than window (%s) and at most 366d; got %s; for example 1d",
 			c.Window, stale)
 	}
 	return nil

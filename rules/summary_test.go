@@ -49,8 +49,9 @@ func TestSummaryText(t *testing.T) {
 
 func TestASummaryIsTriedWhenItIsWritten(t *testing.T) {
 	const number, text = `{"operator": ">", "value": 10}`, `{"operator": "==", "value": "fault"}`
-	const absence, query = `{"type": "absence"}`, `{"type": "query", "text": "SELECT mean(v) AS v FROM t GROUP BY host", ` +
-		`"column": "v", "operator": ">", "value": 1}`
+	const absence, query = `{"type": "absence"}`,
+		`{"type": "query", "text": "SELECT mean(v) AS v FROM t GROUP BY host", ` +
+			`"column": "v", "operator": ">", "value": 1}`
 	for _, tt := range []struct{ condition, summary, want string }{
 		{number, `{{printf "%.1f" .value}} {{if gt .value 3.0}}hot{{end}}`, ""},
 		{number, `{{.labels.host}} {{.labels.team}} {{.peak}} {{.title}} {{.source}} {{.condition}}`, ""},
