@@ -89,7 +89,8 @@ const mostCadence = 5 * time.Second
 // when the source does not tell.
 func SparseWarning(ctx context.Context, s evaluator.Source, r rules.Rule, now time.Time) []string {
 	c := r.Condition
-	if c.Type != rules.Threshold || c.StaleAfter > 0 || !c.HoldsLast() || r.Unchecked || s == nil {
+	held := c.Type == rules.Threshold && c.HoldsLast() && c.StaleAfter == 0
+	if r.Unchecked || s == nil || !held && c.Type != rules.Forecast {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, mostCadence)
@@ -104,6 +105,8 @@ func SparseWarning(ctx context.Context, s evaluator.Source, r rules.Rule, now ti
 	switch {
 	case err != nil || found.Series == 0:
 		return nil
+	case c.Type == rules.Forecast:
+		return fewForALine(r, found)
 	case found.Gap > c.Window:
 		return []string{fmt.Sprintf("the points of %s come about every %s, more rarely than the window (%s): between them "+
 			"nothing is judged%s; with stale_after %s in the condition the last value counts until the next",
@@ -114,6 +117,16 @@ func SparseWarning(ctx context.Context, s evaluator.Source, r rules.Rule, now ti
 			"stale_after 1d in the condition the last value counts until the next", r.For, c.Window, r.What(), never)}
 	}
 	return nil
+}
+
+// fewForALine says that a forecast's window rarely holds what makes a line.
+func fewForALine(r rules.Rule, found Cadence) []string {
+	least := evaluator.LinePoints * found.Gap
+	if least <= r.Condition.Window {
+		return nil
+	}
+	return []string{fmt.Sprintf("the points of %s come about every %s, and a line needs %d of them: the window (%s) "+
+		"holds fewer; make it %s or longer", r.What(), found.Gap, evaluator.LinePoints, r.Condition.Window, 2*least)}
 }
 
 // holdFor proposes how long a value counts whose next one usually comes after

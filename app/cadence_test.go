@@ -38,6 +38,9 @@ func TestSparsePointsAreWarnedOf(t *testing.T) {
 			rules.Doc{"for": "20m"},
 			"nothing is judged, and for (20m) is never reached; with stale_after 1h",
 		},
+		"too few for a line": {every(8*time.Minute, 7), rules.Doc{"condition": rules.Doc{
+			"type": "forecast", "window": "30m", "operator": ">", "value": 5,
+		}}, "a line needs 6 of them: the window (30m) holds fewer; make it 1h36m or longer"},
 		"held": {
 			every(8*time.Minute, 7),
 			rules.Doc{"condition": rules.Doc{"operator": ">", "value": 5, "stale_after": "1h"}},

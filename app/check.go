@@ -29,9 +29,7 @@ const unknownCure = "; to save the rule for data yet to come, allow unknown data
 func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (warnings []string, err error) {
 	lost, err := a.CheckParents(ctx, *r, o.Parents)
 	warnings = append(warnings, lost...)
-	errs := []error{a.checkChannels(ctx, *r), err, evaluator.CheckCondition(r.Condition)}
-	schedule, err := evaluator.ParseSchedule(r.Every, r.Zone, a.Config.Every.Std())
-	errs = append(errs, err)
+	errs := []error{a.checkChannels(ctx, *r), err, evaluator.CheckRule(r, a.Config.Every.Std())}
 	if o.SameData {
 		warnings = append(warnings, a.ruleProblems(*r, nil)...)
 	} else {
@@ -62,11 +60,7 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	if err == nil && !o.Many {
 		warnings = append(warnings, SparseWarning(ctx, a.Sources[name], *r, a.Time())...)
 	}
-	if gap := evaluator.Gap(schedule, a.Time()); r.For > 0 && gap > r.For.Std() {
-		warnings = append(warnings,
-			fmt.Sprintf("for is %s but the rule is only evaluated every %s, so it takes at least that long", r.For,
-				rules.Duration(gap)))
-	}
+	warnings = append(warnings, a.rareTicks(r)...)
 	warnings = append(warnings, a.zoneWarnings(*r)...)
 	if r.Condition.Type == rules.Query && !o.SameData && err == nil {
 		warnings = append(warnings, emptyQuery(ctx, a.Sources[name], *r, a.Time())...)
@@ -75,6 +69,20 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 		warnings = append(warnings, "this rule reaches nobody: there is no channel; add one with `tocsin channels add`")
 	}
 	return a.notNil(warnings), nil
+}
+
+// rareTicks warns of a rule that is judged more rarely than its for is long.
+func (a *App) rareTicks(r *rules.Rule) []string {
+	schedule, err := evaluator.ParseSchedule(r.Every, r.Zone, a.Config.Every.Std())
+	if err != nil || r.For <= 0 {
+		return nil
+	}
+	gap := rules.Duration(evaluator.Gap(schedule, a.Time()))
+	if gap <= r.For {
+		return nil
+	}
+	return []string{fmt.Sprintf("for is %s but the rule is only evaluated every %s, so it takes at least that long",
+		r.For, gap)}
 }
 
 // zoneWarnings tells of times of day that are in UTC because nobody named a

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/expr-lang/expr"
 	"github.com/expr-lang/expr/ast"
@@ -44,6 +45,14 @@ func CheckCondition(c rules.Condition) error {
 		return err
 	}
 	return nil
+}
+
+// CheckRule reports what the engine cannot do with a rule that is well formed: its
+// condition, or its schedule; base is the interval of rules without one. Whatever
+// takes or tries a rule asks it, so that all give one verdict.
+func CheckRule(r *rules.Rule, base time.Duration) error {
+	_, err := ParseSchedule(r.Every, r.Zone, base)
+	return errors.Join(CheckCondition(r.Condition), err)
 }
 
 // compileExpression makes a program that sees its inputs, arithmetic and a few

@@ -8,12 +8,12 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// forecastSteps is into how many means a forecast's window is cut; fewestSteps
-// how many of them must have a point for a line to mean something.
-const (
-	forecastSteps = 48
-	fewestSteps   = 6
-)
+// forecastSteps is into how many means a forecast's window is cut.
+const forecastSteps = 48
+
+// LinePoints is how many of the means of a forecast's window must have a point for
+// a line to mean something.
+const LinePoints = 6
 
 // forecastStep is the length of one mean: whole seconds, so that windows cut
 // well.
@@ -72,7 +72,7 @@ func (l line) worst(c rules.Condition) float64 {
 // robustLine is the Theil-Sen estimator: the median of the slopes between all
 // pairs of points, so that a third of them may be nonsense.
 func robustLine(points []Point, t time.Time) (line, bool) {
-	if len(points) < fewestSteps {
+	if len(points) < LinePoints {
 		return line{}, false
 	}
 	var slopes []float64

@@ -341,7 +341,7 @@ func belongsToSome(name string) bool {
 func (c Condition) check() error {
 	if c.Type == "" {
 		return FieldErrorf("condition",
-			"is missing its type; one of threshold, absence, change, anomaly, forecast, expression, query; "+
+			"is missing its type; one of threshold, absence, change, forecast, expression, query; "+
 				`for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`)
 	}
 	var errs []error
@@ -448,10 +448,17 @@ func checkValue(field string, o Operator, v Value) error {
 	return nil
 }
 
+// shortestForecast has more parts of a second than make a line.
+const shortestForecast = 10 * Second
+
 func (c Condition) checkWindows() error {
 	var errs []error
 	if given := c.Window != 0; given && (c.Window < Second || c.Window > 366*Day) {
 		errs = append(errs, FieldErrorf("condition.window", "must be between 1s and 366d; got %s; for example 5m", c.Window))
+	}
+	if c.Type == Forecast && c.Window < shortestForecast && len(errs) == 0 {
+		errs = append(errs, FieldErrorf("condition.window", "must be %s or longer for a forecast, which lays a line through "+
+			"the means of its parts; got %s; for example 6h", shortestForecast, c.Window))
 	}
 	errs = append(errs, c.checkStale())
 	for _, name := range slices.Sorted(maps.Keys(c.Inputs)) {

@@ -60,19 +60,18 @@ var ruleKeys = []key[Rule]{
 }
 
 var conditionKeys = []key[Condition]{
-	{"type", `threshold`, oneOf(func(c *Condition) *ConditionType { return &c.Type },
-		"threshold", "absence", "change", "anomaly", "forecast", "expression", "query")},
+	{"type", `threshold`, setType},
 	{"aggregation", `mean`, aggregation(func(c *Condition) *Aggregation { return &c.Aggregation })},
-	{"window", `5m`, length(func(c *Condition) *Duration { return &c.Window })},
+	{"window", `5m`, positive(func(c *Condition) *Duration { return &c.Window })},
 	{"operator", `>`, operator(func(c *Condition) *Operator { return &c.Operator })},
 	{"value", `-15`, value(func(c *Condition) *Value { return &c.Value })},
 	{"recover", `-17`, value(func(c *Condition) *Value { return &c.Recover })},
-	{"stale_after", `1d`, length(func(c *Condition) *Duration { return &c.StaleAfter })},
+	{"stale_after", `1d`, positive(func(c *Condition) *Duration { return &c.StaleAfter })},
 	{"expect", `[{"sensor": "a"}]`, setExpect},
-	{"forget_after", `30d`, length(func(c *Condition) *Duration { return &c.ForgetAfter })},
-	{"ago", `1d`, length(func(c *Condition) *Duration { return &c.Ago })},
+	{"forget_after", `30d`, positive(func(c *Condition) *Duration { return &c.ForgetAfter })},
+	{"ago", `1d`, positive(func(c *Condition) *Duration { return &c.Ago })},
 	{"percent", `true`, flag(func(c *Condition) *bool { return &c.Percent })},
-	{"horizon", `4h`, length(func(c *Condition) *Duration { return &c.Horizon })},
+	{"horizon", `4h`, positive(func(c *Condition) *Duration { return &c.Horizon })},
 	{"sensitivity", `medium`, oneOf(func(c *Condition) *string { return &c.Sensitivity }, "low", "medium", "high")},
 	{"direction", `both`, oneOf(func(c *Condition) *string { return &c.Direction }, "both", "up", "down")},
 	{"season", `auto`, text(func(c *Condition) *string { return &c.Season })},
@@ -91,7 +90,7 @@ var inputKeys = []key[Input]{
 	{"field", `usage`, text(func(i *Input) *string { return &i.Field })},
 	{"where", `{"room": "kitchen"}`, filter(func(i *Input) *Filter { return &i.Where })},
 	{"aggregation", `mean`, aggregation(func(i *Input) *Aggregation { return &i.Aggregation })},
-	{"window", `5m`, length(func(i *Input) *Duration { return &i.Window })},
+	{"window", `5m`, positive(func(i *Input) *Duration { return &i.Window })},
 }
 
 var levelKeys = []key[Level]{
@@ -340,9 +339,21 @@ func setter[T, V any](at func(*T) *V, read func(any) (V, error)) func(*T, any) e
 func text[T any](at func(*T) *string) func(*T, any) error     { return setter(at, asText) }
 func flag[T any](at func(*T) *bool) func(*T, any) error       { return setter(at, asBool) }
 func length[T any](at func(*T) *Duration) func(*T, any) error { return setter(at, asDuration) }
-func value[T any](at func(*T) *Value) func(*T, any) error     { return setter(at, asValue) }
-func filter[T any](at func(*T) *Filter) func(*T, any) error   { return setter(at, asFilter) }
-func texts[T any](at func(*T) *[]string) func(*T, any) error  { return setter(at, asList(asText)) }
+
+// positive is a length that is none when it is zero: left out, it has a default.
+func positive[T any](at func(*T) *Duration) func(*T, any) error {
+	return setter(at, func(v any) (Duration, error) {
+		d, err := asDuration(v)
+		if err == nil && d == 0 {
+			err = fmt.Errorf("must be longer than 0s; got %s", shown(v))
+		}
+		return d, err
+	})
+}
+
+func value[T any](at func(*T) *Value) func(*T, any) error    { return setter(at, asValue) }
+func filter[T any](at func(*T) *Filter) func(*T, any) error  { return setter(at, asFilter) }
+func texts[T any](at func(*T) *[]string) func(*T, any) error { return setter(at, asList(asText)) }
 func lengths[T any](at func(*T) *[]Duration) func(*T, any) error {
 	return setter(at, asDurations)
 }
@@ -425,6 +436,17 @@ func setCondition(r *Rule, v any) error {
 }
 
 // setEnabled: null goes back to enabled.
+// setType takes the type of an anomaly rule too, which is offered to nobody yet:
+// the engine says so.
+func setType(c *Condition, v any) error {
+	if v == string(Anomaly) {
+		c.Type = Anomaly
+		return nil
+	}
+	return oneOf(func(c *Condition) *ConditionType { return &c.Type },
+		"threshold", "absence", "change", "forecast", "expression", "query")(c, v)
+}
+
 func setEnabled(r *Rule, v any) error {
 	if v == nil {
 		v = true

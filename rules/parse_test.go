@@ -126,8 +126,10 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 		{`{"depends_on": "router_down"}`, "depends_on", `["router_down"]`},
 		{`{"labels": {"team": "home", "floor": 2}}`, "labels", `{"floor":"2","team":"home"}`},
-		{`{"summary": "{{.labels.sensor}} is at {{.value}} °C", "group_by": ["sensor"]}`, "summary",
-			`"{{.labels.sensor}} is at {{.value}} °C"`},
+		{
+			`{"summary": "{{.labels.sensor}} is at {{.value}} °C", "group_by": ["sensor"]}`, "summary",
+			`"{{.labels.sensor}} is at {{.value}} °C"`,
+		},
 		{`{"runbook": "https://wiki.example/freezer"}`, "runbook", `"https://wiki.example/freezer"`},
 		{`{"max_series": 5}`, "max_series", `5`},
 		{`{"max_series": "5"}`, "max_series", `5`},
@@ -441,7 +443,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		},
 		{
 			`{"condition": {"type": "bigger"}}`,
-			`condition.type: must be one of threshold, absence, change, anomaly, forecast, expression, query; got "bigger"; for example threshold`,
+			`condition.type: must be one of threshold, absence, change, forecast, expression, query; got "bigger"; for example threshold`,
 		},
 		{
 			`{"condition": {"aggregation": "p100"}}`,
@@ -608,7 +610,7 @@ func TestParseNamesEverythingThatIsWrongAtOnce(t *testing.T) {
 const missing = `title: is missing; say what is wrong when it fires, for example "Freezer too warm"
 measurement: is missing; for example temperature
 field: is missing; for example celsius
-condition: is missing its type; one of threshold, absence, change, anomaly, forecast, expression, query; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`
+condition: is missing its type; one of threshold, absence, change, forecast, expression, query; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`
 
 func TestPatch(t *testing.T) {
 	have, err := rules.Parse(base(t,

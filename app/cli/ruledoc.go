@@ -33,7 +33,7 @@ var keyFlags = []keyFlag{
 	{"source", "source", "source; may be left out when there is one"},
 	{"measurement", "measurement", "measurement"},
 	{"field", "field", "field"},
-	{"type", "condition.type", "threshold, absence, change, anomaly, forecast, expression or query"},
+	{"type", "condition.type", "threshold, absence, change, forecast, expression or query"},
 	{
 		"aggregation", "condition.aggregation",
 		"latest, mean, min, max, sum, count, first, stddev, spread, rate or p1 to p99",

@@ -91,9 +91,18 @@ func (a *Analyst) Backtest(ctx context.Context, req BacktestRequest) (Backtest, 
 	return backtestView(t, result), nil
 }
 
-// backtestRule is the saved rule, with the document's keys over it, or the
-// document alone.
+// backtestRule is the rule of a request, checked as one that is saved.
 func (a *Analyst) backtestRule(ctx context.Context, req BacktestRequest) (rules.Rule, error) {
+	r, err := a.readRule(ctx, req)
+	if err == nil {
+		err = evaluator.CheckRule(&r, a.app.Config.Every.Std())
+	}
+	return r, err
+}
+
+// readRule is the saved rule, with the document's keys over it, or the document
+// alone.
+func (a *Analyst) readRule(ctx context.Context, req BacktestRequest) (rules.Rule, error) {
 	if req.Rule == "" {
 		doc, err := a.app.Complete(ctx, req.Doc)
 		if err != nil {
@@ -135,7 +144,7 @@ func (a *Analyst) backtestSource(ctx context.Context, t *evaluator.Trial, req Ba
 	if err := (app.Lookup{Source: source}).Check(ctx, &t.Rule); rules.CodeOf(err) == rules.Invalid {
 		return err
 	}
-	return evaluator.CheckCondition(t.Rule.Condition)
+	return nil
 }
 
 func openData(req BacktestRequest, r rules.Rule) (*evaluator.Data, error) {
@@ -147,7 +156,7 @@ func openData(req BacktestRequest, r rules.Rule) (*evaluator.Data, error) {
 		return nil, rules.FieldErrorf("field", "the file has no column of numbers %q; it has %s", r.Field,
 			strings.Join(data.Fields, ", "))
 	}
-	return data, evaluator.CheckCondition(r.Condition)
+	return data, nil
 }
 
 // verdictWriter turns a trial's verdicts into lines: with a file one for each

@@ -40,9 +40,6 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 	if err != nil {
 		return Preview{}, err
 	}
-	if err := evaluator.CheckCondition(r.Condition); err != nil {
-		return Preview{}, err
-	}
 	t := evaluator.Trial{Rule: r, Every: a.app.Config.Every.Std()}
 	if req.From.IsZero() && r.Condition.Type == rules.Query {
 		req.From = a.app.Time().Add(-rules.Day.Std()) // it is asked anew at every tick

@@ -32,7 +32,7 @@ func (f TestFile) Play(ctx context.Context, docs []Doc, read ReadPoints) ([]Test
 	for _, doc := range docs {
 		r, err := rules.Parse(doc.Doc)
 		if err == nil {
-			err = evaluator.CheckCondition(r.Condition)
+			err = evaluator.CheckRule(&r, time.Minute)
 		}
 		errs = append(errs, doc.placed(err))
 		r.ID = r.Name
