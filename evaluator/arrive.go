@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // Arrive judges the rules of a source at a time between their ticks, because
@@ -68,7 +70,7 @@ func (k *ticker) listen(s *sourceState) {
 			k.engine.log.Error("arrived points not judged", "source", s.name, "error", err)
 		}
 		again = !judged
-		if !k.pause(max(leastRest, restShare*time.Since(began))) {
+		if !rules.Sleep(k.ctx, max(leastRest, restShare*time.Since(began))) {
 			return
 		}
 	}
@@ -98,17 +100,6 @@ func (k *ticker) signalled(signal <-chan struct{}) bool {
 	case <-k.ctx.Done():
 		return false
 	case <-signal:
-		return true
-	}
-}
-
-func (k *ticker) pause(d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-k.ctx.Done():
-		return false
-	case <-timer.C:
 		return true
 	}
 }

@@ -403,15 +403,10 @@ func (c Composer) clock(t, ref time.Time) string {
 
 // length rounds a duration to what matters: 4 s, 12 min, 3 h 20 min.
 func length(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return fmt.Sprintf("%d s", int(d.Seconds()))
-	case d < time.Hour:
-		return fmt.Sprintf("%d min", int(d.Minutes()))
-	case d < 48*time.Hour:
+	if d >= time.Hour && d < 48*time.Hour {
 		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
 	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
+	return rules.Roughly(d)
 }
 
 func plural(n int, one, many string) string {

@@ -263,7 +263,7 @@ func (c *Clock) mayAsk(asked time.Time) bool {
 // ask is the proof that a server on another machine gives, "" for none.
 func (c *Clock) ask(ctx context.Context, dates map[string]Ask) string {
 	for _, name := range slices.Sorted(maps.Keys(dates)) {
-		if c.agrees(ctx, name, dates[name]) && pause(ctx, askAgainAfter) && c.agrees(ctx, name, dates[name]) {
+		if c.agrees(ctx, name, dates[name]) && rules.Sleep(ctx, askAgainAfter) && c.agrees(ctx, name, dates[name]) {
 			return "agrees with InfluxDB " + name
 		}
 	}
@@ -299,18 +299,6 @@ func (c *Clock) disagree(name string, by time.Duration) {
 	if !c.told {
 		c.told = true
 		c.log.Warn("a source has another time than this machine", "source", name, "ahead_by", by.Round(time.Second))
-	}
-}
-
-// pause reports whether it was not cut short.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

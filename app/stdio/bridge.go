@@ -114,7 +114,7 @@ func (b *Bridge) Run(ctx context.Context, in io.Reader, out io.Writer) error {
 	b.out = out
 	ctx, cancel := context.WithCancel(ctx)
 	b.spawned.Go(func() {
-		for sleep(ctx, b.look) {
+		for rules.Sleep(ctx, b.look) {
 			b.restore(ctx)
 		}
 	})
@@ -260,7 +260,7 @@ func (b *Bridge) forward(ctx context.Context, c *call) jsonrpc.Message {
 		if try >= tries || lost > lostTries {
 			return b.failed(c, err)
 		}
-		if !sleep(ctx, pause) {
+		if !rules.Sleep(ctx, pause) {
 			return jsonrpc.Message{}
 		}
 		pause = min(2*pause, time.Second)
@@ -432,17 +432,5 @@ func (b *Bridge) write(m jsonrpc.Message) {
 	defer b.writing.Unlock()
 	if _, err := b.out.Write(m.Line()); err != nil {
 		b.log.Warn("standard output is closed", "error", err)
-	}
-}
-
-// sleep reports whether it slept to the end.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -222,7 +222,7 @@ func (u *upstream) receiveEvents(ctx context.Context, b *Bridge, s *session) {
 			b.withdraw("the server has ended", func(q serverRequest) bool { return q.session == s })
 			return
 		}
-		if !sleep(ctx, pause) {
+		if !rules.Sleep(ctx, pause) {
 			return
 		}
 	}

@@ -293,18 +293,16 @@ func buildGotify(a answers) (string, error) {
 }
 
 func noTLS(p place) url.Values {
+	q := url.Values{}
 	if p.plain {
-		return url.Values{"disabletls": {"yes"}}
+		q.Set("disabletls", "yes")
 	}
-	return nil
+	return q
 }
 
 func buildMatrix(a answers) (string, error) {
 	p, err := placeOf(a)
 	q := noTLS(p)
-	if q == nil {
-		q = url.Values{}
-	}
 	q.Set("rooms", a.text("rooms"))
 	return compose("matrix", url.UserPassword("", a.text("token")), p.host, "/", q), err
 }
@@ -321,9 +319,6 @@ func buildBark(a answers) (string, error) {
 func buildZulip(a answers) (string, error) {
 	p, err := placeOf(a)
 	q := noTLS(p)
-	if q == nil {
-		q = url.Values{}
-	}
 	q.Set("stream", a.text("stream"))
 	if a.text("topic") != "" {
 		q.Set("topic", a.text("topic"))

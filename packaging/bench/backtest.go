@@ -24,16 +24,11 @@ const (
 // backtest tries a grouped rule on a month of points, one window after the
 // other.
 func (s settings) backtest(ctx context.Context) (err error) {
-	dir, end, err := s.scratch()
+	dir, db, end, err := s.scratchInfluxd(ctx)
 	if err != nil {
 		return err
 	}
-	defer end()
-	db, err := s.startInfluxd(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.stop()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	to := time.Now().Truncate(time.Minute)
 	from := to.Add(-backtestDays * 24 * time.Hour)
 	if err := db.load(ctx, from.Add(-10*time.Minute), to, backtestStep, month); err != nil {

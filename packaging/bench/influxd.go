@@ -24,6 +24,23 @@ type database struct {
 
 const databaseName = "bench"
 
+// scratchInfluxd starts an influxd in a new directory, which end stops and
+// removes.
+func (s settings) scratchInfluxd(ctx context.Context) (dir string, db *database, end func() error, err error) {
+	dir, remove, err := s.scratch()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if db, err = s.startInfluxd(ctx, dir); err != nil {
+		remove()
+		return "", nil, nil, err
+	}
+	return dir, db, func() error {
+		defer remove()
+		return db.stop()
+	}, nil
+}
+
 // influxd starts a server with an empty database in dir.
 func (s settings) startInfluxd(ctx context.Context, dir string) (*database, error) {
 	address, err := freeAddress()

@@ -96,16 +96,11 @@ func (h *hook) await(ctx context.Context, path string, began time.Time) (time.Du
 // between two ticks.
 func (s settings) polling(ctx context.Context) (err error) {
 	const every, samples = time.Second, 30
-	dir, end, err := s.scratch()
+	dir, db, end, err := s.scratchInfluxd(ctx)
 	if err != nil {
 		return err
 	}
-	defer end()
-	db, err := s.startInfluxd(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.stop()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	if err := db.load(ctx, time.Now().Add(-time.Minute), time.Now(), 10*time.Second,
 		hostLines("m", samples, 1)); err != nil {
 		return err
@@ -173,16 +168,11 @@ func (s settings) timed(ctx context.Context, dir, source string, every time.Dura
 // how many commits that took.
 func (s settings) storm(ctx context.Context) (err error) {
 	const every, alerts = 2 * time.Second, 1000
-	dir, end, err := s.scratch()
+	dir, db, end, err := s.scratchInfluxd(ctx)
 	if err != nil {
 		return err
 	}
-	defer end()
-	db, err := s.startInfluxd(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.stop()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	h, err := newHouse(dir, every,
 		fmt.Sprintf("sources:\n  home: {kind: influxdb, url: %q, database: %s}\n", db.url, databaseName))
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // access is what a connection may do.
@@ -65,20 +67,8 @@ func patiently(ctx context.Context, act func(context.Context) error) error {
 	defer cancel()
 	for {
 		err := act(ctx)
-		if err == nil || !locked(err) || !pause(ctx, 20*time.Millisecond) {
+		if err == nil || !locked(err) || !rules.Sleep(ctx, 20*time.Millisecond) {
 			return err
 		}
-	}
-}
-
-// pause waits for d and reports false when ctx ended before.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

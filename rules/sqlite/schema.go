@@ -15,6 +15,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/9bikes/tocsin/migrations"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // applicationID marks a file as ours: "tocs".
@@ -118,7 +119,7 @@ func (s *Store) migrate(ctx context.Context, steps fs.FS) error {
 		if err == nil {
 			err = up(ctx, s.files, steps)
 		}
-		if err != nil && (try >= 20 || !pause(ctx, 25*time.Millisecond)) {
+		if err != nil && (try >= 20 || !rules.Sleep(ctx, 25*time.Millisecond)) {
 			return fmt.Errorf("migrate from schema %d to %d: %w", have, known, err)
 		}
 	}
