@@ -15,8 +15,8 @@ func TestAConsentIsGoodForWhatItWasGiven(t *testing.T) {
 	now := noon
 	h.Now = func() time.Time { return now }
 	token, err := h.Consent(t.Context(), "delete", "r1", "4")
-	h.must(err)
-	h.must(h.CheckConsent(t.Context(), token, "delete", "r1", "4"))
+	h.Must(err)
+	h.Must(h.CheckConsent(t.Context(), token, "delete", "r1", "4"))
 	for name, about := range map[string][]string{
 		"another version": {"delete", "r1", "5"}, "another act": {"disable", "r1", "4"}, "less": {"delete", "r1"},
 		"more":                            {"delete", "r1", "4", ""},
@@ -32,7 +32,7 @@ func TestAConsentIsGoodForWhatItWasGiven(t *testing.T) {
 		}
 	}
 	now = now.Add(app.ConsentLasts)
-	h.must(h.CheckConsent(t.Context(), token, "delete", "r1", "4"))
+	h.Must(h.CheckConsent(t.Context(), token, "delete", "r1", "4"))
 	now = now.Add(time.Second)
 	if err := h.CheckConsent(t.Context(), token, "delete", "r1", "4"); rules.CodeOf(err) != rules.Conflict ||
 		!strings.Contains(err.Error(), "more than 10 minutes old") {
@@ -46,7 +46,7 @@ func TestActsAreOnRecord(t *testing.T) {
 	if err != nil || list == nil || total != 0 {
 		t.Errorf("of nothing: %v, %d, %v", list, total, err)
 	}
-	h.must(h.Record(t.Context(), app.AuditEntry{By: anna, Tool: "delete_alert_rule", Outcome: app.ActDone}))
+	h.Must(h.Record(t.Context(), app.AuditEntry{By: anna, Tool: "delete_alert_rule", Outcome: app.ActDone}))
 	list, total, err = h.Audit(t.Context(), app.AuditFilter{Tool: "delete_alert_rule"})
 	if err != nil || total != 1 || !list[0].At.Equal(noon) || list[0].By != anna {
 		t.Errorf("on record: %+v, %v", list, err)
@@ -59,7 +59,7 @@ func TestTheVersionOfTheRulesMovesWithEveryChange(t *testing.T) {
 	look := func() {
 		t.Helper()
 		v, err := h.RulesVersion(t.Context())
-		h.must(err)
+		h.Must(err)
 		if seen[v] {
 			t.Errorf("%q was seen before", v)
 		}
@@ -68,12 +68,12 @@ func TestTheVersionOfTheRulesMovesWithEveryChange(t *testing.T) {
 	look()
 	h.create("fridge", nil)
 	look()
-	h.update("fridge", rules.Doc{"enabled": false})
+	h.Update("fridge", rules.Doc{"enabled": false})
 	look()
-	h.update("fridge", rules.Doc{"summary": "x"}) // also of a rule that is not watched
+	h.Update("fridge", rules.Doc{"summary": "x"}) // also of a rule that is not watched
 	look()
 	_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	look()
 }
 
@@ -81,21 +81,21 @@ func TestAnUndoCanBeTriedFirst(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)
 	would, err := h.Undo(t.Context(), anna, "fridge@1", app.SaveOptions{DryRun: true})
-	h.must(err)
+	h.Must(err)
 	if !would.Ends() || would.From != 0 || h.last("fridge").Version != 1 {
 		t.Errorf("would = %+v", would)
 	}
-	h.update("fridge", rules.Doc{"enabled": false})
-	h.update("fridge", rules.Doc{"enabled": true})
+	h.Update("fridge", rules.Doc{"enabled": false})
+	h.Update("fridge", rules.Doc{"enabled": true})
 	would, err = h.Undo(t.Context(), anna, "fridge@3", app.SaveOptions{DryRun: true})
-	h.must(err)
+	h.Must(err)
 	if !would.Ends() {
 		t.Error("going back to disabled ends nothing")
 	}
 	_, err = h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	would, err = h.Restore(t.Context(), anna, "fridge", 2, app.SaveOptions{DryRun: true})
-	h.must(err)
+	h.Must(err)
 	if would.Ends() {
 		t.Error("a deleted rule that comes back disabled ends something")
 	}
@@ -105,13 +105,13 @@ func TestChangesComeInPages(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)
 	for i := range 4 {
-		h.update("fridge", rules.Doc{"for": fmt.Sprintf("%dm", i+1)})
+		h.Update("fridge", rules.Doc{"for": fmt.Sprintf("%dm", i+1)})
 	}
 	var seen []int
 	f := app.ChangeFilter{Limit: 2}
 	for {
 		page, total, err := h.Changes(t.Context(), f)
-		h.must(err)
+		h.Must(err)
 		if total != 5 {
 			t.Errorf("total = %d", total)
 		}

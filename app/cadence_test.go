@@ -58,13 +58,13 @@ func TestSparsePointsAreWarnedOf(t *testing.T) {
 			for _, before := range tt.before {
 				lines = append(lines, fmt.Sprintf("m,id=a v=1 %d", noon.Add(-before).UnixNano()))
 			}
-			h.must(h.points.Write([]byte(strings.Join(lines, "\n")), time.Nanosecond, noon))
+			h.Must(h.Points.Write([]byte(strings.Join(lines, "\n")), time.Nanosecond, noon))
 			doc := rules.Doc{"title": "M", "measurement": "m", "field": "v", "condition": rules.Doc{"operator": ">", "value": 5}}
 			for key, value := range tt.over {
 				doc[key] = value
 			}
 			answer, err := h.CreateRule(t.Context(), anna, doc, app.SaveOptions{})
-			h.must(err)
+			h.Must(err)
 			sparse := ""
 			for _, w := range answer.Warnings {
 				if strings.Contains(w, "window") {

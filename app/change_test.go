@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -22,21 +23,21 @@ func (h *home) create(name string, more rules.Doc) string {
 		doc[key] = v
 	}
 	got, err := h.CreateRule(h.Context(), anna, doc, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	return got.Rule.ID
 }
 
 func (h *home) changes(name string, limit int) string {
 	h.Helper()
 	list, _, err := h.Changes(h.Context(), app.ChangeFilter{Rule: name, Limit: limit})
-	h.must(err)
+	h.Must(err)
 	var out []string
 	for _, c := range list {
 		undo := ""
 		if c.Undoable {
 			undo = "*"
 		}
-		out = append(out, fmt.Sprintf("%s%d %s %s(%s)", undo, c.Version, c.Act, c.Rule, keysOf(c.Changes)))
+		out = append(out, fmt.Sprintf("%s%d %s %s(%s)", undo, c.Version, c.Act, c.Rule, apptest.KeysOf(c.Changes)))
 	}
 	return strings.Join(out, ", ")
 }
@@ -44,7 +45,7 @@ func (h *home) changes(name string, limit int) string {
 func (h *home) last(name string) app.ChangeView {
 	h.Helper()
 	list, _, err := h.Changes(h.Context(), app.ChangeFilter{Rule: name, Limit: 1})
-	h.must(err)
+	h.Must(err)
 	if len(list) != 1 {
 		h.Fatalf("no change of %s", name)
 	}
@@ -54,14 +55,14 @@ func (h *home) last(name string) app.ChangeView {
 func TestChangesTellWhoDidWhatToWhichKeys(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)
-	h.update("fridge", rules.Doc{"for": "5m", "condition": rules.Doc{"value": 7, "recover": 6}})
+	h.Update("fridge", rules.Doc{"for": "5m", "condition": rules.Doc{"value": 7, "recover": 6}})
 	h.create("hall", nil)
-	h.update("fridge", rules.Doc{"enabled": false})
-	h.say("of one", h.changes("fridge", 0),
+	h.Update("fridge", rules.Doc{"enabled": false})
+	h.Say("of one", h.changes("fridge", 0),
 		`*3 disabled fridge(enabled true>false), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m"), 1 created fridge()`)
-	h.say("of all", h.changes("", 0),
+	h.Say("of all", h.changes("", 0),
 		`*3 disabled fridge(enabled true>false), *1 created hall(), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m"), 1 created fridge()`)
-	h.say("the last two", h.changes("fridge", 2),
+	h.Say("the last two", h.changes("fridge", 2),
 		`*3 disabled fridge(enabled true>false), 2 updated fridge(condition.value 9>7 condition.recover >6 for >"5m")`)
 	if c := h.last("fridge"); c.By != anna || !c.At.Equal(noon) {
 		t.Errorf("change = %+v", c)
@@ -75,15 +76,15 @@ func TestChangesTellWhoDidWhatToWhichKeys(t *testing.T) {
 func TestAnyVersionCanBeRestored(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)
-	h.update("fridge", rules.Doc{"for": "5m"})
-	h.update("fridge", rules.Doc{"severity": "low"})
+	h.Update("fridge", rules.Doc{"for": "5m"})
+	h.Update("fridge", rules.Doc{"severity": "low"})
 	got, err := h.Restore(t.Context(), anna, "fridge", 1, app.SaveOptions{})
-	h.must(err)
-	h.say("changes", keysOf(got.Changes), `for "5m"> severity "low">"medium"`)
+	h.Must(err)
+	h.Say("changes", apptest.KeysOf(got.Changes), `for "5m"> severity "low">"medium"`)
 	if got.Rule.Version != 4 || got.From != 1 || got.Rule.For != 0 {
 		t.Errorf("restored = %+v", got)
 	}
-	h.say("history", h.changes("fridge", 1), `*4 restored fridge(for "5m"> severity "low">"medium")`)
+	h.Say("history", h.changes("fridge", 1), `*4 restored fridge(for "5m"> severity "low">"medium")`)
 	for version, want := range map[int]string{
 		9: "has no version 9; it has 1 to 4", 4: "is at version 4 already",
 		0: "is not deleted, so the version to restore must be named",
@@ -104,7 +105,7 @@ func TestADeletedRuleComesBackByNameAndById(t *testing.T) {
 	id := h.create("fridge", rules.Doc{"for": "5m"})
 	for _, handle := range []string{"fridge", id} {
 		_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
-		h.must(err)
+		h.Must(err)
 		if _, err := h.Restore(t.Context(), anna, "frige", 0, app.SaveOptions{}); err == nil ||
 			!strings.Contains(err.Error(), "did you mean the deleted rule fridge?") {
 			t.Errorf("restore of a mistyped name: %v", err)
@@ -116,9 +117,9 @@ func TestADeletedRuleComesBackByNameAndById(t *testing.T) {
 			t.Errorf("after a dry run: %v", err)
 		}
 		_, err = h.Restore(t.Context(), anna, handle, 0, app.SaveOptions{})
-		h.must(err)
+		h.Must(err)
 		r, err := h.Rule(t.Context(), "fridge")
-		h.must(err)
+		h.Must(err)
 		if r.ID != id || r.For != 5*rules.Minute {
 			t.Errorf("rule = %+v", r.Rule)
 		}
@@ -134,10 +135,10 @@ func TestOfSeveralDeletedRulesOfANameTheLastComesBack(t *testing.T) {
 		now = now.Add(time.Minute)
 		last = h.create("fridge", nil)
 		_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
-		h.must(err)
+		h.Must(err)
 	}
 	got, err := h.Restore(t.Context(), anna, "fridge", 0, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	if got.Rule.ID != last {
 		t.Errorf("restored %s, want %s", got.Rule.ID, last)
 	}
@@ -147,7 +148,7 @@ func TestANameThatIsTakenIsNotRestoredOver(t *testing.T) {
 	h := newHome(t)
 	id := h.create("fridge", nil)
 	_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	other := h.create("fridge", nil)
 	if _, err := h.Restore(t.Context(), anna, id, 0, app.SaveOptions{}); rules.CodeOf(err) != rules.Conflict ||
 		!strings.Contains(err.Error(), "another rule is called fridge by now (id "+other+")") {
@@ -159,14 +160,14 @@ func TestARestoredRuleWarnsOfWhatIsGone(t *testing.T) {
 	h := newHome(t)
 	h.create("parent", nil)
 	h.create("fridge", rules.Doc{"channels": []any{"mail", "phone"}, "depends_on": []any{"parent"}})
-	h.update("fridge", rules.Doc{"channels": []any{"phone"}, "depends_on": nil})
+	h.Update("fridge", rules.Doc{"channels": []any{"phone"}, "depends_on": nil})
 	_, err := h.DeleteRule(t.Context(), anna, "parent", app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	delete(h.Config.Channels, "mail")
 	h.Sources["shed"] = h.Sources["home"]
 	delete(h.Sources, "home")
 	got, err := h.Restore(t.Context(), anna, "fridge", 1, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	for _, want := range []string{
 		`depends_on: there is no rule "parent" any more`,
 		`channels: no channel "mail"; known: phone`, `its source "home" is not in the config, so it will not be evaluated`,
@@ -181,8 +182,8 @@ func TestACircleIsNotRestored(t *testing.T) {
 	h := newHome(t)
 	h.create("a", nil)
 	h.create("b", rules.Doc{"depends_on": []any{"a"}})
-	h.update("b", rules.Doc{"depends_on": nil})
-	h.update("a", rules.Doc{"depends_on": []any{"b"}})
+	h.Update("b", rules.Doc{"depends_on": nil})
+	h.Update("a", rules.Doc{"depends_on": []any{"b"}})
 	if _, err := h.Restore(t.Context(), anna, "b", 1, app.SaveOptions{}); err == nil ||
 		!strings.Contains(err.Error(), "goes round in a circle: b on a on b") {
 		t.Errorf("restore: %v", err)
@@ -194,17 +195,17 @@ func TestUndo(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)
 	created := h.last("fridge").Handle
-	h.update("fridge", rules.Doc{"for": "5m"})
+	h.Update("fridge", rules.Doc{"for": "5m"})
 	undo := func() app.RestoreAnswer {
 		t.Helper()
 		got, err := h.Undo(t.Context(), anna, h.last("fridge").Handle, app.SaveOptions{})
-		h.must(err)
+		h.Must(err)
 		return got
 	}
-	h.say("an update", keysOf(undo().Changes), `for "5m">`)
-	h.say("its undo", keysOf(undo().Changes), `for >"5m"`)
+	h.Say("an update", apptest.KeysOf(undo().Changes), `for "5m">`)
+	h.Say("its undo", apptest.KeysOf(undo().Changes), `for >"5m"`)
 	_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	if got := undo(); got.Rule.For != 5*rules.Minute || got.From != 4 {
 		t.Errorf("undo of a delete = %+v", got)
 	}
@@ -231,9 +232,9 @@ func TestUndoOfACreationDeletes(t *testing.T) {
 	h := newHome(t)
 	h.create("fridge", nil)
 	got, err := h.Undo(t.Context(), anna, "fridge@1", app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	if got.From != 0 || got.Rule.Version != 2 {
 		t.Errorf("undo = %+v", got)
 	}
-	h.say("history", h.changes("fridge", 0), "*2 deleted fridge(), 1 created fridge()")
+	h.Say("history", h.changes("fridge", 0), "*2 deleted fridge(), 1 created fridge()")
 }

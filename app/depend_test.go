@@ -13,7 +13,7 @@ import (
 func (h *home) parents(name string) string {
 	h.Helper()
 	r, err := h.Rule(h.Context(), name)
-	h.must(err)
+	h.Must(err)
 	return strings.Join(r.DependsOn, " ") + "@" + string(rune('0'+r.Version))
 }
 
@@ -24,19 +24,19 @@ func TestRulesFollowARuleThatGetsAnotherName(t *testing.T) {
 	h.create("camera", rules.Doc{"depends_on": []any{"wifi", "router"}})
 	h.create("nas", rules.Doc{"depends_on": []any{router}})
 	got, err := h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "gateway"}, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	for name, want := range map[string]string{"wifi": "gateway@2", "camera": "wifi gateway@2", "nas": router + "@1"} {
-		h.say(name, h.parents(name), want)
+		h.Say(name, h.parents(name), want)
 	}
-	h.say("warnings", strings.Join(got.Warnings, "; "),
+	h.Say("warnings", strings.Join(got.Warnings, "; "),
 		"rule camera depends on it, and names it gateway now; rule wifi depends on it, and names it gateway now")
 	if by := h.last("wifi").By; by != anna {
 		t.Errorf("wifi was changed by %v", by)
 	}
 
 	_, err = h.Undo(t.Context(), anna, app.Handle(router, 2), app.SaveOptions{})
-	h.must(err)
-	h.say("wifi after undo", h.parents("wifi"), "router@3")
+	h.Must(err)
+	h.Say("wifi after undo", h.parents("wifi"), "router@3")
 
 	h.create("taken", nil)
 	if _, err := h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "taken"},
@@ -48,8 +48,8 @@ func TestRulesFollowARuleThatGetsAnotherName(t *testing.T) {
 		t.Errorf("an old version: %v", err)
 	}
 	_, err = h.UpdateRule(t.Context(), anna, "router", rules.Doc{"name": "gateway"}, app.SaveOptions{DryRun: true})
-	h.must(err)
-	h.say("wifi after refusals", h.parents("wifi"), "router@3")
+	h.Must(err)
+	h.Say("wifi after refusals", h.parents("wifi"), "router@3")
 }
 
 func TestARuleThatIsDeletedIsMissedByThoseThatDependOnIt(t *testing.T) {
@@ -58,8 +58,8 @@ func TestARuleThatIsDeletedIsMissedByThoseThatDependOnIt(t *testing.T) {
 	h.create("wifi", rules.Doc{"depends_on": []any{"router"}})
 	for _, dry := range []bool{true, false} {
 		got, err := h.DeleteRule(t.Context(), anna, "router", app.SaveOptions{DryRun: dry})
-		h.must(err)
-		h.say("warnings", strings.Join(got.Warnings, "; "),
+		h.Must(err)
+		h.Say("warnings", strings.Join(got.Warnings, "; "),
 			"rule wifi depends on router; without it, it fires without regard to it")
 	}
 	const lost = `rule wifi: depends on "router", which is no rule; it fires without regard to it`
@@ -67,7 +67,7 @@ func TestARuleThatIsDeletedIsMissedByThoseThatDependOnIt(t *testing.T) {
 		t.Errorf("problems = %q", s.Problems)
 	}
 	got, err := h.UpdateRule(t.Context(), anna, "wifi", rules.Doc{"severity": "low"}, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	if !slices.Contains(got.Warnings, lost) {
 		t.Errorf("warnings = %q", got.Warnings)
 	}

@@ -22,7 +22,7 @@ func (h *home) past(measurement string, line func(minute int) string) {
 	h.Helper()
 	for minute := 1; minute <= 10; minute++ {
 		at := noon.Add(time.Duration(minute-10) * time.Minute)
-		h.must(h.points.Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
+		h.Must(h.Points.Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
 	}
 }
 
@@ -54,7 +54,7 @@ func TestTextAndNumbersAreNotCompared(t *testing.T) {
 		if err != nil {
 			got = err.Error()
 		}
-		h.say(tt.field, got, tt.want)
+		h.Say(tt.field, got, tt.want)
 	}
 }
 
@@ -68,7 +68,7 @@ func TestAnEditOfWhatIsLookedAtIsChecked(t *testing.T) {
 		return rules.Doc{"inputs": rules.Doc{"a": rules.Doc{"measurement": "gate", "field": field}}, "expr": "a > 1"}
 	}
 	_, err := h.CreateRule(t.Context(), anna, rules.Doc{"name": "sum", "condition": input("v")}, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	for name, tt := range map[string]struct {
 		condition rules.Doc
 		want      string
@@ -89,13 +89,13 @@ func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
 		"name":      "own",
 		"condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1},
 	}
-	_, err := n.daemon.CreateRule(t.Context(), anna, own, app.SaveOptions{AllowUnknown: true})
+	_, err := n.Daemon.CreateRule(t.Context(), anna, own, app.SaveOptions{AllowUnknown: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	const refused = "source home takes no query of its users"
 	told := func() bool {
-		return slices.ContainsFunc(n.daemon.Status(t.Context()).Problems, func(p string) bool {
+		return slices.ContainsFunc(n.Daemon.Status(t.Context()).Problems, func(p string) bool {
 			return strings.HasPrefix(p, "rule own: cannot be judged since 2026-03-14 12:00") && strings.HasSuffix(p, refused)
 		})
 	}
@@ -106,9 +106,9 @@ func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
 	n.tick()
 	n.tick()
 	if !told() {
-		t.Errorf("problems = %q", n.daemon.Status(t.Context()).Problems)
+		t.Errorf("problems = %q", n.Daemon.Status(t.Context()).Problems)
 	}
-	x, err := insight.New(n.daemon).Explain(t.Context(), insight.ExplainRequest{Rule: "own"})
+	x, err := insight.New(n.Daemon).Explain(t.Context(), insight.ExplainRequest{Rule: "own"})
 	if err != nil || !strings.Contains(x.Why, "no series has had a value for its query yet") ||
 		!strings.Contains(x.Why, "takes no query of") {
 		t.Errorf("explained as %q (%v)", x.Why, err)
@@ -117,11 +117,11 @@ func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
 		"measurement": "temperature", "field": "celsius",
 		"condition": rules.Doc{"type": "threshold", "operator": ">", "value": 90},
 	}
-	if _, err := n.daemon.UpdateRule(t.Context(), anna, "own", above, app.SaveOptions{}); err != nil {
+	if _, err := n.Daemon.UpdateRule(t.Context(), anna, "own", above, app.SaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	n.tick()
-	if p := n.daemon.Status(t.Context()).Problems; len(p) > 0 {
+	if p := n.Daemon.Status(t.Context()).Problems; len(p) > 0 {
 		t.Errorf("after the cure: %q", p)
 	}
 }
@@ -162,8 +162,8 @@ func TestTimesInUTCAreToldOfWhereClocksShowSomethingElse(t *testing.T) {
 		}
 		maps.Copy(doc, tt.doc)
 		got, err := h.CreateRule(t.Context(), anna, doc, app.SaveOptions{DryRun: true})
-		h.must(err)
-		h.say(tt.house, strings.Join(got.Warnings, "; "), tt.want)
+		h.Must(err)
+		h.Say(tt.house, strings.Join(got.Warnings, "; "), tt.want)
 	}
 }
 
@@ -196,14 +196,14 @@ func TestAQueryThatAnswersNothingIsToldOf(t *testing.T) {
 		`the query was asked just now and answers no number in column "v", so there is nothing to judge`: {rows: []evaluator.Row{{Values: []float64{math.NaN()}}}},
 		"the query was asked just now, and refused: condition.text: mean() of text":                      {err: rules.FieldErrorf("condition.text", "mean() of text")},
 	} {
-		source.Source = h.points
+		source.Source = h.Points
 		h.Sources["home"] = source
 		own := rules.Doc{
 			"name":      "own",
 			"condition": rules.Doc{"type": "query", "text": "SELECT 1 AS v", "column": "v", "operator": ">", "value": 1},
 		}
 		got, err := h.CreateRule(t.Context(), anna, own, app.SaveOptions{DryRun: true})
-		h.must(err)
-		h.say("warnings", strings.Join(got.Warnings, "; "), want)
+		h.Must(err)
+		h.Say("warnings", strings.Join(got.Warnings, "; "), want)
 	}
 }

@@ -1,101 +1,56 @@
 package app_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/ledgertest"
-	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // night is a daemon that is ticked by hand, and beside it another process on
 // the same data, as the command line is one.
 type night struct {
-	*testing.T
-	daemon, beside *app.App
-	points         *live.Store
-	watch          *app.SilenceWatch
-	now            time.Time
+	*apptest.Night
+	watch *app.SilenceWatch
 }
 
 func newNight(t *testing.T) *night {
 	t.Helper()
-	n := &night{T: t, points: live.New(live.Options{Retention: 24 * time.Hour}), now: noon}
-	path := filepath.Join(t.TempDir(), "tocsin.db")
-	n.daemon, n.beside = n.open(path), n.open(path)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
-	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
+	n := &night{Night: apptest.NewNight(t)}
 	n.restart()
-	for _, room := range []string{"kitchen", "hall"} {
-		n.write(room, 4)
-	}
 	doc := rules.Doc{
 		"name": "fever", "title": "Too warm", "measurement": "temperature", "field": "celsius", "group_by": "room",
 		"channels":  "phone",
 		"condition": rules.Doc{"aggregation": "latest", "window": "5m", "operator": ">", "value": 9},
 	}
-	if _, err := n.daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
+	if _, err := n.Daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-func (n *night) open(path string) *app.App {
-	n.Helper()
-	store := ledgertest.Store(n, path)
-	a := app.New(app.App{
-		Config: &app.Config{
-			Every: 30 * rules.Second, Zone: "UTC",
-			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
-		},
-		Store: store, Sources: map[string]evaluator.Source{"home": n.points}, Now: func() time.Time { return n.now },
-	})
-	var err error
-	a.Ledgers, err = evaluator.OpenLedgerCache(n.Context(), store, evaluator.LedgerCacheOptions{
-		Silences: func(ctx context.Context) ([]rules.Silence, error) { return store.Silences(ctx, n.now) },
-	})
-	if err != nil {
-		n.Fatal(err)
-	}
-	return a
-}
-
-func (n *night) write(room string, celsius float64) {
-	n.Helper()
-	line := fmt.Appendf(nil, "temperature,room=%s celsius=%g %d", room, celsius, n.now.UnixNano())
-	if err := n.points.Write(line, time.Nanosecond, n.now); err != nil {
-		n.Fatal(err)
-	}
-}
-
 // tick lets half a minute pass.
 func (n *night) tick() {
 	n.Helper()
-	n.now = n.now.Add(30 * time.Second)
-	if err := n.daemon.Engine.Tick(n.Context(), n.now); err != nil {
-		n.Fatal(err)
-	}
+	n.Tick()
 	n.look()
 }
 
 // restart makes the watch forget what it knows.
 func (n *night) restart() {
-	n.watch = app.NewSilenceWatch(n.daemon, func() []string { return []string{"mail"} }, slog.New(slog.DiscardHandler))
+	n.watch = app.NewSilenceWatch(n.Daemon, func() []string { return []string{"mail"} }, slog.New(slog.DiscardHandler))
 }
 
 func (n *night) look() {
 	n.Helper()
-	if err := n.watch.Look(n.Context(), n.now); err != nil {
+	if err := n.watch.Look(n.Context(), n.Now); err != nil {
 		n.Fatal(err)
 	}
 }
@@ -104,11 +59,11 @@ func (n *night) look() {
 func (n *night) owed() string {
 	n.Helper()
 	var out []string
-	for _, m := range n.daemon.Ledgers.Owed(n.now) {
+	for _, m := range n.Daemon.Ledgers.Owed(n.Now) {
 		out = append(out, strings.TrimSpace(fmt.Sprintf("%s %s: %s %s", m.Channel, m.Reason, m.Facts.Title, m.Facts.Series)))
-		err := n.daemon.Ledgers.Act(n.Context(), n.now, m.RuleID, func(_ rules.Setting, l *rules.Ledger) error {
+		err := n.Daemon.Ledgers.Act(n.Context(), n.Now, m.RuleID, func(_ rules.Setting, l *rules.Ledger) error {
 			l.Claim(m.ID, "m")
-			l.Record(m.ID, rules.Outcome{State: rules.Sent}, n.now, n.now)
+			l.Record(m.ID, rules.Outcome{State: rules.Sent}, n.Now, n.Now)
 			return nil
 		})
 		if err != nil {
@@ -128,7 +83,7 @@ func (n *night) wantOwed(when, want string) {
 
 func (n *night) silence(req app.SilenceRequest) app.SilenceView {
 	n.Helper()
-	a, err := n.beside.CreateSilence(n.Context(), anna, req)
+	a, err := n.Beside.CreateSilence(n.Context(), anna, req)
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -141,26 +96,26 @@ func TestSilenceOfAnotherProcess(t *testing.T) {
 	n := newNight(t)
 	n.tick()
 	s := n.silence(app.SilenceRequest{Rule: "fever", For: 2 * time.Hour, Comment: "defrosting"})
-	n.write("kitchen", 12)
-	n.write("hall", 13)
+	n.Write("kitchen", 12)
+	n.Write("hall", 13)
 	n.tick()
 	n.wantOwed("while silenced", "")
-	if list, err := n.beside.ListSilences(t.Context(), false); err != nil || len(list) != 1 || list[0].Hides != 2 ||
+	if list, err := n.Beside.ListSilences(t.Context(), false); err != nil || len(list) != 1 || list[0].Hides != 2 ||
 		list[0].State != app.SilenceRunning {
 		t.Errorf("silences = %+v, %v", list, err)
 	}
-	n.write("hall", 4)
+	n.Write("hall", 4)
 	n.tick()
 	n.tick()
 	n.wantOwed("resolved while silenced", "")
-	ended, err := n.beside.EndSilence(t.Context(), rules.Actor{Name: "bob", Door: "cli"}, s.ID)
+	ended, err := n.Beside.EndSilence(t.Context(), rules.Actor{Name: "bob", Door: "cli"}, s.ID)
 	if err != nil || ended.Silence.State != app.SilenceOver || ended.Silence.EndedBy.Name != "bob" {
 		t.Fatalf("ended = %+v, %v", ended, err)
 	}
 	n.tick()
 	n.wantOwed("after its end", "phone first: Too warm room=kitchen")
 	n.tick()
-	for _, m := range n.daemon.Ledgers.Owed(n.now) {
+	for _, m := range n.Daemon.Ledgers.Owed(n.Now) {
 		if want := "anna (" + anna.Door + ") silenced rule fever at 2026-03-14 12:00 UTC: defrosting. It held back 2 " +
 			"alerts, of which 1 is still open."; m.Facts.Text != want {
 			t.Errorf("text = %q, want %q", m.Facts.Text, want)
@@ -171,31 +126,31 @@ func TestSilenceOfAnotherProcess(t *testing.T) {
 	n.tick()
 	n.tick()
 	n.wantOwed("later still", "")
-	n.write("kitchen", 4)
+	n.Write("kitchen", 4)
 	n.tick()
 	n.wantOwed("when it is good", "phone resolved: Too warm room=kitchen")
 }
 
 func TestSilenceThatBeginsAfterTheMessageHoldsTheResolveBack(t *testing.T) {
 	n := newNight(t)
-	n.write("kitchen", 12)
+	n.Write("kitchen", 12)
 	n.tick()
 	n.wantOwed("first", "phone first: Too warm room=kitchen")
 	n.silence(app.SilenceRequest{Match: rules.Filter{"room": {"kitchen"}}, For: time.Hour})
 	n.tick()
-	n.write("kitchen", 4)
+	n.Write("kitchen", 4)
 	n.tick()
 	n.wantOwed("while silenced", "")
-	n.now = n.now.Add(2 * time.Hour)
-	n.write("kitchen", 4)
+	n.Now = n.Now.Add(2 * time.Hour)
+	n.Write("kitchen", 4)
 	n.tick()
 	n.wantOwed("at its end", "phone resolved: Too warm room=kitchen")
 }
 
 func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
 	n := newNight(t)
-	n.write("kitchen", 12)
-	n.write("hall", 12)
+	n.Write("kitchen", 12)
+	n.Write("hall", 12)
 	n.tick()
 	for _, tt := range []struct {
 		name           string
@@ -232,7 +187,7 @@ func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.req.DryRun = true
-			a, err := n.beside.CreateSilence(t.Context(), anna, tt.req)
+			a, err := n.Beside.CreateSilence(t.Context(), anna, tt.req)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -243,7 +198,7 @@ func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
 			}
 		})
 	}
-	if list, err := n.beside.ListSilences(t.Context(), true); err != nil || len(list) != 0 {
+	if list, err := n.Beside.ListSilences(t.Context(), true); err != nil || len(list) != 0 {
 		t.Errorf("dry runs saved %+v, %v", list, err)
 	}
 }
@@ -294,21 +249,21 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 		{"no such rule", app.SilenceRequest{Rule: "fevr", For: time.Hour}, rules.NotFound, "did you mean fever?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := n.beside.CreateSilence(t.Context(), anna, tt.req)
+			_, err := n.Beside.CreateSilence(t.Context(), anna, tt.req)
 			if rules.CodeOf(err) != tt.code || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error = %v, want %q", err, tt.want)
 			}
 		})
 	}
-	if _, err := n.beside.EndSilence(t.Context(), anna, "s-none"); rules.CodeOf(err) != rules.NotFound {
+	if _, err := n.Beside.EndSilence(t.Context(), anna, "s-none"); rules.CodeOf(err) != rules.NotFound {
 		t.Errorf("end of none: %v", err)
 	}
 	s := n.silence(app.SilenceRequest{Rule: "fever", For: time.Hour})
-	n.now = n.now.Add(time.Hour)
-	if _, err := n.beside.EndSilence(t.Context(), anna, s.ID); rules.CodeOf(err) != rules.Conflict {
+	n.Now = n.Now.Add(time.Hour)
+	if _, err := n.Beside.EndSilence(t.Context(), anna, s.ID); rules.CodeOf(err) != rules.Conflict {
 		t.Errorf("end of one that is over: %v", err)
 	}
-	if list, err := n.beside.ListSilences(t.Context(), true); err != nil || len(list) != 1 ||
+	if list, err := n.Beside.ListSilences(t.Context(), true); err != nil || len(list) != 1 ||
 		list[0].State != app.SilenceOver {
 		t.Errorf("all silences = %+v, %v", list, err)
 	}
@@ -320,7 +275,7 @@ func TestSilenceIsRememberedWithItsAuthor(t *testing.T) {
 		Rule: "fever", Weekly: &rules.Active{Days: "sat,sun", Hours: "22:00-07:00"},
 		Comment: " the freezer is defrosted ",
 	})
-	list, err := n.daemon.ListSilences(t.Context(), false)
+	list, err := n.Daemon.ListSilences(t.Context(), false)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("silences = %+v, %v", list, err)
 	}
@@ -338,11 +293,11 @@ func TestSilenceIsRememberedWithItsAuthor(t *testing.T) {
 func TestAWeeklySilenceHidesItsTimesOnly(t *testing.T) {
 	n := newNight(t)
 	n.silence(app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Hours: "12:00-12:10", Zone: "UTC"}})
-	n.write("kitchen", 12)
+	n.Write("kitchen", 12)
 	n.tick()
 	n.wantOwed("in its time", "")
-	n.now = n.now.Add(10 * time.Minute)
-	n.write("kitchen", 12)
+	n.Now = n.Now.Add(10 * time.Minute)
+	n.Write("kitchen", 12)
 	n.tick()
 	n.wantOwed("after it", "phone first: Too warm room=kitchen")
 }
@@ -363,11 +318,11 @@ func TestForgottenSilence(t *testing.T) {
 		{8 * day, ""},
 		{21 * day, "mail operational: A silence has run for 3 weeks: rule fever"},
 	} {
-		n.now = noon.Add(tt.after)
+		n.Now = noon.Add(tt.after)
 		n.look()
 		n.restart()
 		n.look()
-		owed := n.daemon.Ledgers.Owed(n.now)
+		owed := n.Daemon.Ledgers.Owed(n.Now)
 		n.wantOwed(tt.after.String(), tt.want)
 		n.look()
 		n.wantOwed("again", "")

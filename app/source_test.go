@@ -29,15 +29,15 @@ func (b *barred) Ping(context.Context) (string, error) {
 // minute, and status says what came of it.
 func TestASourceThatNoRuleAsksIsCheckedAllTheSame(t *testing.T) {
 	n := newNight(t)
-	source := &barred{Source: n.points}
-	n.daemon.Sources["home"] = source
+	source := &barred{Source: n.Points}
+	n.Daemon.Sources["home"] = source
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
 		var log strings.Builder
 		done := make(chan error)
-		go func() { done <- n.daemon.WatchSources(ctx, slog.New(slog.NewTextHandler(&log, nil))) }()
+		go func() { done <- n.Daemon.WatchSources(ctx, slog.New(slog.NewTextHandler(&log, nil))) }()
 		synctest.Wait()
-		if v := n.daemon.SourceView("home"); v.OK || !strings.Contains(v.Error, "tset") {
+		if v := n.Daemon.SourceView("home"); v.OK || !strings.Contains(v.Error, "tset") {
 			t.Errorf("at the start: %+v", v)
 		}
 		if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "tset") {
@@ -46,7 +46,7 @@ func TestASourceThatNoRuleAsksIsCheckedAllTheSame(t *testing.T) {
 		source.open = true
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if v := n.daemon.SourceView("home"); !v.OK || v.Version != "InfluxDB 1.8.10" {
+		if v := n.Daemon.SourceView("home"); !v.OK || v.Version != "InfluxDB 1.8.10" {
 			t.Errorf("later: %+v", v)
 		}
 		end()

@@ -28,25 +28,25 @@ func (d deaf) Moved(ctx context.Context) (evaluator.Moved, error) {
 // daemon never heard of is counted too.
 func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 	n := newNight(t)
-	ledgers, err := evaluator.OpenLedgerCache(t.Context(), deaf{n.daemon.Store}, evaluator.LedgerCacheOptions{})
+	book, err := evaluator.OpenLedgerCache(t.Context(), deaf{n.Daemon.Store}, evaluator.LedgerCacheOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.daemon.Ledgers = ledgers
-	n.daemon.Engine = evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
-	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
+	n.Daemon.Ledgers = book
+	n.Daemon.Engine = evaluator.NewEngine(book, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.Daemon.Engine.Add("home", n.Points, evaluator.SourceOptions{})
 	n.tick()
 	for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
 		doc := rules.Doc{
 			"name": name, "measurement": "temperature", "field": "celsius",
 			"condition": rules.Doc{"operator": ">", "value": 90},
 		}
-		if _, err := n.beside.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
+		if _, err := n.Beside.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	problem := func() string {
-		for _, p := range n.daemon.Status(t.Context()).Problems {
+		for _, p := range n.Daemon.Status(t.Context()).Problems {
 			if strings.Contains(p, "rules are not judged") {
 				return p
 			}
@@ -59,26 +59,26 @@ func TestRulesThatNobodyJudgesAreAProblem(t *testing.T) {
 			"watch: a, b, c, d, e and 1 more",
 	} {
 		n.tick()
-		n.now = n.now.Add(time.Second)
+		n.Now = n.Now.Add(time.Second)
 		if got := problem(); got != want {
 			t.Errorf("after %d ticks the problem is %q, want %q", i+1, got, want)
 		}
-		n.now = n.now.Add(-time.Second)
+		n.Now = n.Now.Add(-time.Second)
 	}
-	n.now = n.now.Add(time.Second)
-	s := n.daemon.Status(t.Context())
+	n.Now = n.Now.Add(time.Second)
+	s := n.Daemon.Status(t.Context())
 	if s.Rules.Unjudged != 6 || s.Status != "degraded" {
 		t.Errorf("status %s counts %+v", s.Status, s.Rules)
 	}
-	found := insight.New(n.daemon).Doctor(t.Context())
+	found := insight.New(n.Daemon).Doctor(t.Context())
 	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
 		return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged")
 	}) {
 		t.Errorf("the doctor finds %+v", found)
 	}
-	n.beside.Ask = func(context.Context) (app.Status, error) { return s, nil }
-	n.beside.Daemon = func() (int, bool) { return s.Daemon.PID, true }
-	found = insight.New(n.beside).Doctor(t.Context())
+	n.Beside.Ask = func(context.Context) (app.Status, error) { return s, nil }
+	n.Beside.Daemon = func() (int, bool) { return s.Daemon.PID, true }
+	found = insight.New(n.Beside).Doctor(t.Context())
 	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
 		return !f.OK && strings.Contains(f.Text, "6 of 7 enabled rules are not judged")
 	}) {
@@ -106,16 +106,16 @@ func TestManyRulesThatAreRefusedAreAFewLines(t *testing.T) {
 			"name": fmt.Sprintf("r%02d", i), "measurement": "temperature", "field": "celsius",
 			"condition": rules.Doc{"operator": ">", "value": 90},
 		}
-		if _, err := n.daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
+		if _, err := n.Daemon.CreateRule(t.Context(), anna, doc, app.SaveOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
-	n.daemon.Engine.Add("home", failing{n.points}, evaluator.SourceOptions{})
+	n.Daemon.Engine = evaluator.NewEngine(n.Daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.Daemon.Engine.Add("home", failing{n.Points}, evaluator.SourceOptions{})
 	for range 4 {
 		n.tick()
 	}
-	problems := n.daemon.Status(t.Context()).Problems
+	problems := n.Daemon.Status(t.Context()).Problems
 	if got := strings.Join(problems, "\n"); len(problems) > 8 ||
 		!strings.Contains(got, "and 26 more rules cannot be judged") ||
 		!strings.Contains(got, "source home: InfluxDB refuses the query") {
@@ -127,9 +127,9 @@ func TestManyRulesThatAreRefusedAreAFewLines(t *testing.T) {
 // page of the database.
 func TestChannelsThatCannotBeReadStayKnown(t *testing.T) {
 	n := newNight(t)
-	store := &forgetful{Store: n.daemon.Store}
+	store := &forgetful{Store: n.Daemon.Store}
 	if err := store.PutChannel(t.Context(),
-		app.StoredChannel{ID: "c1", Name: "pager", Kind: "ntfy", Sealed: []byte("x"), CreatedAt: n.now}); err != nil {
+		app.StoredChannel{ID: "c1", Name: "pager", Kind: "ntfy", Sealed: []byte("x"), CreatedAt: n.Now}); err != nil {
 		t.Fatal(err)
 	}
 	d := app.NewDirectory(&app.Config{}, store, nil, slog.New(slog.DiscardHandler))
@@ -165,21 +165,21 @@ func (f *forgetful) Channels(ctx context.Context) ([]app.StoredChannel, error) {
 // a ping that is answered does not deceive the doctor.
 func TestNothingIsWellWhileASourceIsDown(t *testing.T) {
 	n := newNight(t)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
-	n.daemon.Engine.Add("home", failing{n.points}, evaluator.SourceOptions{})
-	n.daemon.Config.Every = rules.Hour // the wall clock is not that of the ticks
+	n.Daemon.Engine = evaluator.NewEngine(n.Daemon.Ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
+	n.Daemon.Engine.Add("home", failing{n.Points}, evaluator.SourceOptions{})
+	n.Daemon.Config.Every = rules.Hour // the wall clock is not that of the ticks
 	none := func() (string, time.Time) { return "", time.Time{} }
 	for i := range 6 {
 		n.tick()
-		if err := n.daemon.Well(t.Context(), none); (err != nil) != (i >= 4) {
+		if err := n.Daemon.Well(t.Context(), none); (err != nil) != (i >= 4) {
 			t.Errorf("%d ticks into it: %v", i+1, err)
 		}
 	}
-	if err := n.daemon.Well(t.Context(), none); err == nil ||
+	if err := n.Daemon.Well(t.Context(), none); err == nil ||
 		!strings.Contains(err.Error(), "source home is down since 2026-03-14T12:") {
 		t.Errorf("well: %v", err)
 	}
-	found := insight.New(n.daemon).Doctor(t.Context())
+	found := insight.New(n.Daemon).Doctor(t.Context())
 	if !slices.ContainsFunc(found, func(f insight.Finding) bool {
 		return f.What == "source home" && !f.OK &&
 			strings.Contains(f.Text, "answers the check and fails the rules since 2026-03-14 12:00: InfluxDB refuses the query")

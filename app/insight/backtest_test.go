@@ -16,7 +16,7 @@ func (h *home) past(measurement string, line func(minute int) string) {
 	h.Helper()
 	for minute := 1; minute <= 10; minute++ {
 		at := noon.Add(time.Duration(minute-10) * time.Minute)
-		h.must(h.points.Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
+		h.Must(h.Points.Write(fmt.Appendf(nil, "%s%s %d\n", measurement, line(minute), at.UnixNano()), 0, noon))
 	}
 }
 
@@ -24,7 +24,7 @@ func (h *home) backtest(doc rules.Doc, to time.Time) insight.Backtest {
 	h.Helper()
 	b, err := insight.New(h.App).Backtest(h.Context(),
 		insight.BacktestRequest{Doc: doc, From: noon.Add(-10 * time.Minute), To: to})
-	h.must(err)
+	h.Must(err)
 	return b
 }
 
@@ -108,7 +108,7 @@ func TestABacktestCountsNothingAsZero(t *testing.T) {
 func TestADoorLeftOpenRings(t *testing.T) {
 	for _, aggregation := range []string{"latest", "mean", "max", "p95"} {
 		h := newHome(t)
-		h.must(h.points.Write(fmt.Appendf(nil, "door value=1 %d\n", noon.Add(-9*time.Minute).UnixNano()), 0, noon))
+		h.Must(h.Points.Write(fmt.Appendf(nil, "door value=1 %d\n", noon.Add(-9*time.Minute).UnixNano()), 0, noon))
 		doc := rules.Doc{"measurement": "door", "field": "value", "for": "6m", "condition": rules.Doc{
 			"operator": ">", "value": 0, "aggregation": aggregation, "window": "2m",
 		}}

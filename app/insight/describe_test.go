@@ -35,9 +35,9 @@ func TestTheCadenceIsThatOfThePointsThatCame(t *testing.T) {
 			for _, before := range tt.before {
 				lines = append(lines, fmt.Sprintf("m,id=a v=1 %d", noon.Add(-before).UnixNano()))
 			}
-			h.must(h.points.Write([]byte(strings.Join(lines, "\n")), time.Nanosecond, noon))
+			h.Must(h.Points.Write([]byte(strings.Join(lines, "\n")), time.Nanosecond, noon))
 			v, err := insight.New(h.App).DescribeData(t.Context(), "home", "m", 5)
-			if h.must(err); v.Cadence != tt.want {
+			if h.Must(err); v.Cadence != tt.want {
 				t.Errorf("cadence = %s, want %s", v.Cadence, tt.want)
 			}
 		})
@@ -63,9 +63,9 @@ func TestAMeasurementThatIsAUnitIsThatUnit(t *testing.T) {
 		{"sensor.door", "value", ""},
 	} {
 		line := strings.NewReplacer(" ", `\ `).Replace(tt.measurement) + ",entity_id=x " + tt.field + "=1"
-		h.must(h.points.Write([]byte(line), 0, noon))
+		h.Must(h.Points.Write([]byte(line), 0, noon))
 		v, err := insight.New(h.App).DescribeData(t.Context(), "home", tt.measurement, 5)
-		h.must(err)
+		h.Must(err)
 		for _, field := range v.Fields {
 			if field.Name == tt.field && field.Unit != tt.want {
 				t.Errorf("unit of %s %s = %q, want %q", tt.measurement, tt.field, field.Unit, tt.want)

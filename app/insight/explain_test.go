@@ -16,17 +16,17 @@ import (
 func (n *night) why(doc rules.Doc) string {
 	n.Helper()
 	doc["measurement"], doc["field"] = "temperature", "celsius"
-	got, err := n.daemon.CreateRule(n.Context(), anna, doc, app.SaveOptions{})
+	got, err := n.Daemon.CreateRule(n.Context(), anna, doc, app.SaveOptions{})
 	if err != nil {
 		n.Fatal(err)
 	}
-	n.tick()
+	n.Tick()
 	return n.explain(got.Rule.ID)
 }
 
 func (n *night) explain(rule string) string {
 	n.Helper()
-	x, err := insight.New(n.daemon).Explain(n.Context(), insight.ExplainRequest{Rule: rule})
+	x, err := insight.New(n.Daemon).Explain(n.Context(), insight.ExplainRequest{Rule: rule})
 	if err != nil {
 		n.Fatal(err)
 	}
@@ -42,7 +42,7 @@ func (n *night) wantWhy(got, want string) {
 
 func TestAnExplanationNamesTheLevelThatIsBreached(t *testing.T) {
 	n := newNight(t)
-	n.write("kitchen", 15)
+	n.Write("kitchen", 15)
 	n.wantWhy(n.why(rules.Doc{
 		"name": "early", "condition": rules.Doc{"operator": ">", "value": 20},
 		"levels": []any{rules.Doc{"value": 12, "severity": "low"}},
@@ -58,9 +58,9 @@ func TestAnExplanationSaysHowLongASilenceIs(t *testing.T) {
 	})
 	n.wantWhy(absent, "Firing for 1s: no point has ever been seen.")
 	for range 8 {
-		n.tick()
+		n.Tick()
 	}
-	x, err := insight.New(n.daemon).Explain(t.Context(),
+	x, err := insight.New(n.Daemon).Explain(t.Context(),
 		insight.ExplainRequest{Rule: "mute", Series: rules.Labels{"room": "hall"}})
 	if err != nil {
 		t.Fatal(err)
@@ -71,23 +71,23 @@ func TestAnExplanationSaysHowLongASilenceIs(t *testing.T) {
 // The values of some conditions are not those of the field.
 func TestAnExplanationSaysWhatItsValueIs(t *testing.T) {
 	n := newNight(t)
-	n.now = n.now.Add(10 * time.Minute)
-	n.write("kitchen", 8)
+	n.Now = n.Now.Add(10 * time.Minute)
+	n.Write("kitchen", 8)
 	where := rules.Doc{"room": "kitchen"}
 	n.wantWhy(n.why(rules.Doc{
 		"name": "percent", "where": where,
 		"condition": rules.Doc{"type": "change", "ago": "10m", "percent": true, "operator": ">", "value": 50},
 	}),
 		`Firing for 1s: it has changed by 100 %, which is wrong by`)
-	n.now = n.now.Add(-30 * time.Second)
+	n.Now = n.Now.Add(-30 * time.Second)
 	n.wantWhy(n.why(rules.Doc{
 		"name": "change", "where": where,
 		"condition": rules.Doc{"type": "change", "ago": "10m", "operator": ">", "value": 50},
 	}),
 		`Not firing: it has changed by 4, which is not wrong by`)
 	for range 20 {
-		n.write("kitchen", 8)
-		n.tick()
+		n.Write("kitchen", 8)
+		n.Tick()
 	}
 	n.wantWhy(n.why(rules.Doc{
 		"name": "soon", "where": where,
@@ -98,15 +98,15 @@ func TestAnExplanationSaysWhatItsValueIs(t *testing.T) {
 
 func TestAnExplanationSaysThatSilenceProvesNothingNow(t *testing.T) {
 	n := newNight(t)
-	n.daemon.Engine = evaluator.NewEngine(n.daemon.Ledgers, slog.New(slog.DiscardHandler),
+	n.Daemon.Engine = evaluator.NewEngine(n.Daemon.Ledgers, slog.New(slog.DiscardHandler),
 		evaluator.EngineOptions{Blind: func() bool { return true }})
-	n.daemon.Engine.Add("home", n.points, evaluator.SourceOptions{})
+	n.Daemon.Engine.Add("home", n.Points, evaluator.SourceOptions{})
 	n.why(rules.Doc{
 		"name":      "few",
 		"condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1},
 	})
 	for range 5 {
-		n.tick()
+		n.Tick()
 	}
 	n.wantWhy(n.explain("few"), "Not firing: it has no value now, and silence proves nothing yet: the clock is not "+
 		"known to be right, or the source is young.")
@@ -114,14 +114,14 @@ func TestAnExplanationSaysThatSilenceProvesNothingNow(t *testing.T) {
 
 func TestAnExplanationSaysThatWhatFiresIsOutsideTheActiveTime(t *testing.T) {
 	n := newNight(t)
-	n.write("kitchen", 15)
+	n.Write("kitchen", 15)
 	n.why(rules.Doc{
 		"name": "day", "condition": rules.Doc{"operator": ">", "value": 9},
 		"active": rules.Doc{"hours": "08:00-12:05", "zone": "UTC"},
 	})
 	for range 12 {
-		n.write("kitchen", 15)
-		n.tick()
+		n.Write("kitchen", 15)
+		n.Tick()
 	}
 	if got := n.explain("day"); !strings.HasSuffix(got,
 		"It is outside the rule's active time (08:00-12:05 UTC): until that begins nothing is judged, and nobody is told.") {
@@ -137,9 +137,9 @@ func TestACountOfNothingIsZeroOutsideTheDaemonToo(t *testing.T) {
 		"condition": rules.Doc{"aggregation": "count", "window": "2m", "operator": "<", "value": 1},
 	})
 	for range 8 {
-		n.tick()
+		n.Tick()
 	}
-	x, err := insight.New(n.beside).Explain(t.Context(), insight.ExplainRequest{Rule: "few"})
+	x, err := insight.New(n.Beside).Explain(t.Context(), insight.ExplainRequest{Rule: "few"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func TestValuesAreAskedOfAYearAtMost(t *testing.T) {
 		Limit: 5,
 	}
 	got, err := insight.New(h.App).QueryData(t.Context(), req)
-	if h.must(err); len(got.Series) != 1 || got.Series[0].Points != 10 {
+	if h.Must(err); len(got.Series) != 1 || got.Series[0].Points != 10 {
 		t.Errorf("of a year: %+v", got.Series)
 	}
 	req.From = noon.AddDate(-1, 0, -2)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
@@ -32,30 +32,12 @@ var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 type house struct {
 	t      *testing.T
 	app    *app.App
-	log    *buffer
+	log    *apptest.Buffer
 	server *mcp.Server
 	client *client.Client
 	tools  map[string]*jsonschema.Schema // output schemas
-	wire   *buffer                       // all that went to and fro
+	wire   *apptest.Buffer               // all that went to and fro
 	now    time.Time
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func newHouse(t *testing.T, change ...func(*app.App)) *house {
@@ -72,7 +54,7 @@ func newHouse(t *testing.T, change ...func(*app.App)) *house {
 func newApp(t *testing.T, path string) *house {
 	t.Helper()
 	store, ledgers := ledgertest.Open(t, path, evaluator.LedgerCacheOptions{})
-	h := &house{t: t, log: &buffer{}, wire: &buffer{}, now: noon, tools: map[string]*jsonschema.Schema{}}
+	h := &house{t: t, log: &apptest.Buffer{}, wire: &apptest.Buffer{}, now: noon, tools: map[string]*jsonschema.Schema{}}
 	source := live.New(live.Options{})
 	if err := source.Write([]byte("temperature,room=kitchen,sensor=a "+
 		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b celsius=19\ntemperature,monitor_id=7,room=attic,sensor=c "+

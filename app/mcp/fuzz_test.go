@@ -21,6 +21,7 @@ import (
 	"github.com/influxdata/influxql"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/chart"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
@@ -164,7 +165,7 @@ type victim struct {
 	testing.TB
 	server *mcp.Server
 	oracle *oracle
-	log    *buffer
+	log    *apptest.Buffer
 	tools  []fuzzed
 	calls  int
 	close  func() error
@@ -194,7 +195,7 @@ func newVictim(tb testing.TB, dir string) *victim {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	v := &victim{TB: tb, oracle: &oracle{ever: map[string]bool{}}, log: &buffer{}}
+	v := &victim{TB: tb, oracle: &oracle{ever: map[string]bool{}}, log: &apptest.Buffer{}}
 	upstream := httptest.NewServer(v.oracle)
 	v.close = func() error {
 		upstream.Close()

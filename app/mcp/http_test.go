@@ -1,7 +1,6 @@
 package mcp_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,9 +19,9 @@ import (
 	protocol "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/sessions"
-	"github.com/9bikes/tocsin/evaluator"
 )
 
 // hello is what begins a session of the older protocol.
@@ -381,17 +380,17 @@ func TestOddBodies(t *testing.T) {
 // requests from one.
 func TestACancelOfOneClientIsNoOthers(t *testing.T) {
 	h := newHouse(t)
-	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
+	source := apptest.Slow{Asked: make(chan struct{}), Release: make(chan struct{})}
 	h.app.Sources["slow"] = source
 	e := h.endpoint(sessions.Limits{})
 	go func() {
-		<-source.asked
+		<-source.Asked
 		resp, _ := e.post("", `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,`+modernMeta+`}}`,
 			modern("notifications/cancelled", "")...)
 		if resp.StatusCode != http.StatusAccepted {
 			t.Errorf("cancelled: %d", resp.StatusCode)
 		}
-		close(source.release)
+		close(source.Release)
 	}()
 	_, text := e.post("",
 		`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"create_alert_rule","arguments":{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}},`+modernMeta+`}}`, modern("tools/call", "create_alert_rule")...)
@@ -428,34 +427,5 @@ func TestAStreamOutlivesTheListenersDeadlineAndEndsWithTheHandler(t *testing.T) 
 		t.Errorf("after the end: %d %s", resp.StatusCode, text)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	noMoreGoroutines(t, before)
-}
-
-// noMoreGoroutines waits until there are no more than there were.
-func noMoreGoroutines(t *testing.T, before int) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(5 * time.Second); runtime.NumGoroutine() > before; {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			var b bytes.Buffer
-			stacks := make([]byte, 1<<20)
-			fmt.Fprintf(&b, "%s", stacks[:runtime.Stack(stacks, true)])
-			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, &b)
-		}
-	}
-}
-
-// slow answers when it is told to.
-type slow struct {
-	evaluator.Source
-	asked, release chan struct{}
-}
-
-func (s slow) Measurements(ctx context.Context) ([]string, error) {
-	close(s.asked)
-	<-s.release
-	return nil, ctx.Err()
+	apptest.NoMoreGoroutines(t, before)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/jsonrpc"
 	"github.com/9bikes/tocsin/app/mcp"
 )
@@ -79,13 +80,13 @@ func TestALocalSessionHearsOfChangesUntilItEnds(t *testing.T) {
 func TestACallThatDoesNotStopHoldsNobody(t *testing.T) {
 	h := newHouse(t)
 	synctest.Test(t, func(t *testing.T) {
-		stuck := slow{asked: make(chan struct{}), release: make(chan struct{})}
+		stuck := apptest.Slow{Asked: make(chan struct{}), Release: make(chan struct{})}
 		h.app.Sources["stuck"] = stuck
 		l := h.server.Connect()
 		defer l.Close()
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
-			<-stuck.asked
+			<-stuck.Asked
 			cancel()
 		}()
 		began := time.Now()
@@ -96,7 +97,7 @@ func TestACallThatDoesNotStopHoldsNobody(t *testing.T) {
 			t.Errorf("answered %q after %s", answer, took)
 		}
 		wants(t, h.log.String(), "a call of a model does not stop")
-		close(stuck.release)
+		close(stuck.Release)
 	})
 }
 
@@ -111,7 +112,7 @@ func TestALocalAnswerHasTheIDOfItsQuestion(t *testing.T) {
 
 // TestAPanicEndsOneRequest and no process, and shows nothing.
 func TestAPanicEndsOneRequest(t *testing.T) {
-	log := &buffer{}
+	log := &apptest.Buffer{}
 	// an app without a store
 	l := mcp.New(app.New(app.App{}), mcp.Options{Log: slog.New(slog.NewTextHandler(log, nil))}).Connect()
 	defer l.Close()

@@ -8,29 +8,27 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/goccy/go-yaml"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/ruleset"
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
 
 var (
-	noon   = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
-	anna   = rules.Actor{Name: "anna", Door: "web"}
+	noon   = apptest.Noon
+	anna   = apptest.Anna
 	deploy = rules.Actor{Name: "deploy", Door: "cli"}
 )
 
 // home is an App on a real store, with a source that holds temperatures and
 // counts how often it is asked.
 type home struct {
-	*testing.T
-	*app.App
+	*apptest.Home
 	asked *counting
 }
 
@@ -49,20 +47,10 @@ var _ evaluator.Source = (*counting)(nil)
 
 func newHome(t *testing.T) *home {
 	t.Helper()
-	store, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
-	source := live.New(live.Options{})
-	if err := source.Write([]byte("temperature,room=kitchen,sensor=a "+
-		"celsius=4,door=\"open\"\ntemperature,room=hall,sensor=b,monitor_id=7 celsius=19\n"), 0, noon); err != nil {
-		t.Fatal(err)
-	}
-	h := &home{T: t, asked: &counting{Source: source}}
-	h.App = app.New(app.App{
-		Config: &app.Config{
-			Every:    30 * rules.Second,
-			Channels: map[string]app.ChannelConfig{"phone": {Kind: "ntfy"}, "mail": {Kind: "smtp"}},
-		},
-		Store: store, Ledgers: ledgers, Sources: map[string]evaluator.Source{"home": h.asked},
-		Now: func() time.Time { return noon },
+	h := &home{}
+	h.Home = apptest.New(t, func(points *live.Store) evaluator.Source {
+		h.asked = &counting{Source: points}
+		return h.asked
 	})
 	return h
 }
@@ -102,51 +90,22 @@ func outline(p ruleset.Plan) string {
 	for _, s := range p.Steps {
 		text := string(s.Act) + " " + s.Name
 		if len(s.Changes) > 0 {
-			text += " (" + keysOf(s.Changes) + ")"
+			text += " (" + apptest.KeysOf(s.Changes) + ")"
 		}
 		if s.Drift != nil {
-			text += " [" + s.Drift.Act + " by " + s.Drift.By.Name + ": " + keysOf(s.Drift.Changes) + "]"
+			text += " [" + s.Drift.Act + " by " + s.Drift.By.Name + ": " + apptest.KeysOf(s.Drift.Changes) + "]"
 		}
 		out = append(out, text)
 	}
 	return strings.Join(out, ", ")
 }
 
-func keysOf(list []rules.KeyChange) string {
-	var keys []string
-	for _, c := range list {
-		keys = append(keys, fmt.Sprintf("%s %s>%s", c.Key, c.From, c.To))
-	}
-	return strings.Join(keys, " ")
-}
-
-func (h *home) must(err error) {
-	h.Helper()
-	if err != nil {
-		h.Fatal(err)
-	}
-}
-
-func (h *home) update(name string, doc rules.Doc) {
-	h.Helper()
-	_, err := h.UpdateRule(h.Context(), anna, name, doc, app.SaveOptions{})
-	h.must(err)
-}
-
 // versions counts all that was ever written about rules.
 func (h *home) versions() int {
 	h.Helper()
 	list, _, err := h.Store.Versions(h.Context(), app.VersionFilter{})
-	h.must(err)
+	h.Must(err)
 	return len(list)
-}
-
-// say fails unless got is want.
-func (h *home) say(what, got, want string) {
-	h.Helper()
-	if got != want {
-		h.Errorf("%s: %s\nwant: %s", what, got, want)
-	}
 }
 
 // one is a rule as a line of a file.
@@ -159,15 +118,15 @@ func TestAppliedRulesAreAsTheFileSaysAndASecondRunWritesNothing(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n" + one("fridge", ", for: 10m, where: {room: kitchen}, group_by: sensor, channels: phone") +
 		one("hall", ", severity: high")
-	h.say("first run", h.apply(file, ruleset.Options{}), "create fridge, create hall")
+	h.Say("first run", h.apply(file, ruleset.Options{}), "create fridge, create hall")
 	r, err := h.Rule(h.Context(), "fridge")
-	h.must(err)
+	h.Must(err)
 	if r.Managed != "rules.yaml" || r.For != 10*rules.Minute || r.Source != "home" || r.CreatedBy != "deploy" ||
 		r.Version != 1 {
 		t.Errorf("rule = %+v", r.Rule)
 	}
 	before := h.versions()
-	h.say("second run", h.apply(file, ruleset.Options{}), "unchanged fridge, unchanged hall")
+	h.Say("second run", h.apply(file, ruleset.Options{}), "unchanged fridge, unchanged hall")
 	if after := h.versions(); after != before {
 		t.Errorf("%d versions after the second run, %d before", after, before)
 	}
@@ -179,10 +138,10 @@ func TestAppliedRulesAreAsTheFileSaysAndASecondRunWritesNothing(t *testing.T) {
 func TestAKeyThatIsLeftOutGoesBackToItsDefault(t *testing.T) {
 	h := newHome(t)
 	h.apply("rules:\n"+one("fridge", ", for: 10m, severity: high"), ruleset.Options{})
-	h.say("plan", h.apply("rules:\n"+one("fridge", ", cooldown: 15m"), ruleset.Options{}),
+	h.Say("plan", h.apply("rules:\n"+one("fridge", ", cooldown: 15m"), ruleset.Options{}),
 		`update fridge (for "10m"> severity "high">"medium" cooldown >"15m")`)
 	r, err := h.Rule(h.Context(), "fridge")
-	h.must(err)
+	h.Must(err)
 	if r.For != 0 || r.Severity != rules.Medium || r.Version != 2 {
 		t.Errorf("rule = %+v", r.Rule)
 	}
@@ -191,8 +150,8 @@ func TestAKeyThatIsLeftOutGoesBackToItsDefault(t *testing.T) {
 func TestRulesMayDependOnEachOtherInAnyOrder(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n" + one("leaf", ", depends_on: [middle]") + one("middle", ", depends_on: [root]") + one("root", "")
-	h.say("plan", h.apply(file, ruleset.Options{}), "create root, create middle, create leaf")
-	h.say("again", h.apply(file, ruleset.Options{}), "unchanged root, unchanged middle, unchanged leaf")
+	h.Say("plan", h.apply(file, ruleset.Options{}), "create root, create middle, create leaf")
+	h.Say("again", h.apply(file, ruleset.Options{}), "unchanged root, unchanged middle, unchanged leaf")
 }
 
 func TestRulesOfOtherDoorsAreOnlyAdoptedWhenAsked(t *testing.T) {
@@ -202,10 +161,10 @@ func TestRulesOfOtherDoorsAreOnlyAdoptedWhenAsked(t *testing.T) {
 			"name": "fridge", "measurement": "temperature", "field": "celsius",
 			"condition": rules.Doc{"operator": ">", "value": 9},
 		}, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	file := "rules:\n" + one("fridge", "") + one("hall", "")
 	p := h.plan(file, ruleset.Options{})
-	h.say("plan", outline(p), "conflict fridge (condition.value 9>8), create hall")
+	h.Say("plan", outline(p), "conflict fridge (condition.value 9>8), create hall")
 	if _, err := ruleset.New(h.App).Apply(t.Context(), deploy, p); rules.CodeOf(err) != rules.Conflict ||
 		!strings.Contains(err.Error(), `rule "fridge" exists and was not made by apply`) {
 		t.Errorf("apply of a conflict: %v", err)
@@ -213,8 +172,8 @@ func TestRulesOfOtherDoorsAreOnlyAdoptedWhenAsked(t *testing.T) {
 	if n := h.versions(); n != 1 {
 		t.Errorf("%d versions, want that of the first rule alone", n)
 	}
-	h.say("adopt", h.apply(file, ruleset.Options{Adopt: true}), "adopt fridge (condition.value 9>8), create hall")
-	h.say("again", h.apply(file, ruleset.Options{}), "unchanged fridge, unchanged hall")
+	h.Say("adopt", h.apply(file, ruleset.Options{Adopt: true}), "adopt fridge (condition.value 9>8), create hall")
+	h.Say("again", h.apply(file, ruleset.Options{}), "unchanged fridge, unchanged hall")
 }
 
 func TestPruneDeletesOnlyWhatApplyMade(t *testing.T) {
@@ -224,19 +183,19 @@ func TestPruneDeletesOnlyWhatApplyMade(t *testing.T) {
 			"name": "hers", "measurement": "temperature", "field": "celsius",
 			"condition": rules.Doc{"operator": ">", "value": 9}, "depends_on": nil,
 		}, app.SaveOptions{})
-	h.must(err)
+	h.Must(err)
 	h.apply("rules:\n"+one("fridge", "")+one("hall", ""), ruleset.Options{})
-	h.update("hers", rules.Doc{"depends_on": []any{"hall"}})
-	h.say("without prune", h.apply("rules:\n"+one("fridge", ""), ruleset.Options{}), "unchanged fridge")
+	h.Update("hers", rules.Doc{"depends_on": []any{"hall"}})
+	h.Say("without prune", h.apply("rules:\n"+one("fridge", ""), ruleset.Options{}), "unchanged fridge")
 	p := h.plan("rules:\n"+one("fridge", ""), ruleset.Options{Prune: true})
-	h.say("with prune", outline(p), "unchanged fridge, delete hall")
+	h.Say("with prune", outline(p), "unchanged fridge, delete hall")
 	const want = "rule hers depends on hall, which is to be deleted; it will fire without regard to it"
 	if !slices.Contains(p.Warnings, want) {
 		t.Errorf("warnings = %q", p.Warnings)
 	}
-	h.say("no rules", h.apply("rules: []", ruleset.Options{Prune: true}), "delete fridge, delete hall")
+	h.Say("no rules", h.apply("rules: []", ruleset.Options{Prune: true}), "delete fridge, delete hall")
 	list, _, err := h.ListRules(t.Context(), app.RuleFilter{})
-	h.must(err)
+	h.Must(err)
 	if len(list) != 1 || list[0].Name != "hers" {
 		t.Errorf("left: %+v", list)
 	}
@@ -257,29 +216,29 @@ func TestWhatAnotherDoorChangedIsDrift(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n" + one("fridge", ", for: 10m")
 	h.apply(file, ruleset.Options{})
-	h.update("fridge", rules.Doc{"for": "5m"})
-	h.say("edited", outline(h.plan(file, ruleset.Options{})),
+	h.Update("fridge", rules.Doc{"for": "5m"})
+	h.Say("edited", outline(h.plan(file, ruleset.Options{})),
 		`update fridge (for "5m">"10m") [updated by anna: for "10m">"5m"]`)
-	h.update("fridge", rules.Doc{"for": "10m"})
-	h.say("edited back", outline(h.plan(file, ruleset.Options{})), `unchanged fridge`)
-	h.update("fridge", rules.Doc{"severity": "low"})
+	h.Update("fridge", rules.Doc{"for": "10m"})
+	h.Say("edited back", outline(h.plan(file, ruleset.Options{})), `unchanged fridge`)
+	h.Update("fridge", rules.Doc{"severity": "low"})
 	p := h.plan("rules: []", ruleset.Options{Prune: true})
-	h.say("to be pruned", outline(p), `delete fridge [updated by anna: severity "medium">"low"]`)
-	h.say("applied", h.apply(file, ruleset.Options{}),
+	h.Say("to be pruned", outline(p), `delete fridge [updated by anna: severity "medium">"low"]`)
+	h.Say("applied", h.apply(file, ruleset.Options{}),
 		`update fridge (severity "low">"medium") [updated by anna: severity "medium">"low"]`)
-	h.say("another file, no drift", outline(h.plan("rules:\n"+one("fridge", ""), ruleset.Options{})),
+	h.Say("another file, no drift", outline(h.plan("rules:\n"+one("fridge", ""), ruleset.Options{})),
 		`update fridge (for "10m">)`)
 	_, err := h.DeleteRule(t.Context(), anna, "fridge", app.SaveOptions{})
-	h.must(err)
-	h.say("deleted", h.apply(file, ruleset.Options{}), `create fridge [deleted by anna: ]`)
-	h.say("at rest", h.apply(file, ruleset.Options{}), `unchanged fridge`)
+	h.Must(err)
+	h.Say("deleted", h.apply(file, ruleset.Options{}), `create fridge [deleted by anna: ]`)
+	h.Say("at rest", h.apply(file, ruleset.Options{}), `unchanged fridge`)
 }
 
 func TestARuleChangedBetweenPlanAndApplyIsLeftAlone(t *testing.T) {
 	h := newHome(t)
 	h.apply("rules:\n"+one("fridge", "")+one("hall", ""), ruleset.Options{})
 	p := h.plan("rules:\n"+one("fridge", ", for: 1m")+one("hall", ", for: 1m"), ruleset.Options{})
-	h.update("fridge", rules.Doc{"severity": "low"})
+	h.Update("fridge", rules.Doc{"severity": "low"})
 	done, err := ruleset.New(h.App).Apply(t.Context(), deploy, p)
 	if rules.CodeOf(err) != rules.Conflict ||
 		!strings.Contains(err.Error(), `rule "fridge" was changed since the plan was made (version 2, not 1); apply again`) {
@@ -289,7 +248,7 @@ func TestARuleChangedBetweenPlanAndApplyIsLeftAlone(t *testing.T) {
 		t.Errorf("done = %+v", done)
 	}
 	r, err := h.Rule(t.Context(), "fridge")
-	h.must(err)
+	h.Must(err)
 	if r.For != 0 || r.Severity != rules.Low {
 		t.Errorf("rule = %+v", r.Rule)
 	}
@@ -384,17 +343,17 @@ func TestFilesThatAreNoRulesAreRefusedWithTheirPlace(t *testing.T) {
 
 func TestDocumentsJSONAndOldNamesAreRead(t *testing.T) {
 	h := newHome(t)
-	h.say("two documents", h.apply("---\nrules:\n"+one("a", "")+"---\nrules:\n"+one("b", "")+"---\n", ruleset.Options{}),
+	h.Say("two documents", h.apply("---\nrules:\n"+one("a", "")+"---\nrules:\n"+one("b", "")+"---\n", ruleset.Options{}),
 		"create a, create b")
-	h.say("JSON with tabs",
+	h.Say("JSON with tabs",
 		h.apply("\ufeff{\n\t\"rules\": [\n\t\t{\"name\": \"c\", \"measurement\": \"temperature\", \"field\": \"celsius\", "+
 			"\"condition\": {\"operator\": \"\\u003e\", \"value\": 1}, \"labels\": {\"v\": \"1.10\"}}\n\t]\n}\n",
 			ruleset.Options{}), "create c")
-	h.say("old names",
+	h.Say("old names",
 		h.apply("rules:\n- {name: d, monitor_id: 7, cooldown_minutes: 5, is_active: false, labels: {version: 1.10}, "+
 			"condition: {aggregation: avg, operator: gt, value: 0x10}}\n", ruleset.Options{}), "create d")
 	r, err := h.Rule(t.Context(), "d")
-	h.must(err)
+	h.Must(err)
 	if r.Measurement != "temperature" || r.Cooldown != 5*rules.Minute || r.Enabled || r.Labels["version"] != "1.10" ||
 		r.Condition.Value != rules.Num(16) || r.Condition.Aggregation != rules.Mean {
 		t.Errorf("rule = %+v", r.Rule)
@@ -413,7 +372,7 @@ func TestUnknownDataIsAllowedOnceAndNotAskedAgain(t *testing.T) {
 		t.Errorf("warnings = %q", p.Warnings)
 	}
 	h.apply(file, ruleset.Options{AllowUnknown: true})
-	h.say("again, without the flag", h.apply(file, ruleset.Options{}), "unchanged later")
+	h.Say("again, without the flag", h.apply(file, ruleset.Options{}), "unchanged later")
 }
 
 func TestAPlanAsksTheSourceOnceForManyRules(t *testing.T) {
@@ -476,19 +435,19 @@ func TestExportAppliesToNothing(t *testing.T) {
 		}},
 	)
 	text, err := json.Marshal(rules.Doc{"rules": list})
-	h.must(err)
+	h.Must(err)
 	h.apply(string(text), ruleset.Options{})
 	code, err := ruleset.New(h.App).Export(t.Context(), nil)
-	h.must(err)
+	h.Must(err)
 	exported, err := json.Marshal(map[string]any{"rules": code})
-	h.must(err)
+	h.Must(err)
 	asYAML, err := yaml.JSONToYAML(exported)
-	h.must(err)
+	h.Must(err)
 	for form, text := range map[string]string{"JSON": string(exported), "YAML": string(asYAML)} {
 		p := h.plan(text, ruleset.Options{Prune: true})
 		for _, s := range p.Steps {
 			if s.Act != ruleset.StepUnchanged {
-				t.Errorf("%s: %s %s %s", form, s.Act, s.Name, keysOf(s.Changes))
+				t.Errorf("%s: %s %s %s", form, s.Act, s.Name, apptest.KeysOf(s.Changes))
 			}
 		}
 		if len(p.Steps) != len(list) {
@@ -503,14 +462,14 @@ func TestExportHasOnlyWhatDiffersFromTheDefaultsInOrder(t *testing.T) {
 		one("b", ", title: Too warm, severity: medium, for: 1m, enabled: true, group_by: sensor, where: {room: kitchen}")+
 		one("a", ""), ruleset.Options{})
 	code, err := ruleset.New(h.App).Export(t.Context(), nil)
-	h.must(err)
+	h.Must(err)
 	text, err := json.Marshal(code)
-	h.must(err)
-	h.say("export", strings.ReplaceAll(string(text), `\u003e`, ">"),
+	h.Must(err)
+	h.Say("export", strings.ReplaceAll(string(text), `\u003e`, ">"),
 		`[{"name":"a","source":"home","measurement":"temperature","field":"celsius","condition":{"type":"threshold","operator":">","value":8}},`+
 			`{"name":"b","title":"Too warm","source":"home","measurement":"temperature","field":"celsius","where":{"room":"kitchen"},"group_by":["sensor"],"condition":{"type":"threshold","operator":">","value":8},"for":"1m"}]`)
 	some, err := ruleset.New(h.App).Export(t.Context(), []string{"b", "b"})
-	h.must(err)
+	h.Must(err)
 	if len(some) != 1 || some[0].Name != "b" {
 		t.Errorf("export of one = %+v", some)
 	}

@@ -103,10 +103,10 @@ func TestARuleHasOneVerdictAtEveryDoor(t *testing.T) {
 	for seed := range uint64(3000) {
 		doc := dice{rand.New(rand.NewPCG(seed, 1))}.rule()
 		text, err := json.Marshal(doc)
-		h.must(err)
+		h.Must(err)
 		read := func() rules.Doc { // each door has its own
 			var out rules.Doc
-			h.must(json.Unmarshal(text, &out))
+			h.Must(json.Unmarshal(text, &out))
 			return out
 		}
 		_, created := h.CreateRule(t.Context(), anna, read(), app.SaveOptions{DryRun: true})
@@ -133,7 +133,7 @@ func TestARuleHasOneVerdictAtEveryDoor(t *testing.T) {
 // others are what the doors beside create say of a rule.
 func (h *home) others(ctx context.Context, read func() rules.Doc) map[string]error {
 	text, err := json.Marshal(map[string]any{"rules": []any{read()}})
-	h.must(err)
+	h.Must(err)
 	out := map[string]error{}
 	docs, err := ruleset.Read("rules.yaml", text)
 	if err != nil {

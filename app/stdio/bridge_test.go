@@ -24,6 +24,7 @@ import (
 	"github.com/mark3labs/mcp-go/server"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/sessions"
 	"github.com/9bikes/tocsin/app/stdio"
@@ -36,7 +37,7 @@ type wire struct {
 	in   *io.PipeWriter
 	out  chan string
 	done chan error
-	log  *buffer
+	log  *apptest.Buffer
 }
 
 // bridge starts a bridge to targets, which ends with the test.
@@ -49,7 +50,7 @@ func bridgeWith(t *testing.T, o stdio.Options, targets ...stdio.Target) *wire {
 	t.Helper()
 	in, w := io.Pipe()
 	out, outW := io.Pipe()
-	b := &wire{t: t, in: w, out: make(chan string, 100), done: make(chan error, 1), log: &buffer{}}
+	b := &wire{t: t, in: w, out: make(chan string, 100), done: make(chan error, 1), log: &apptest.Buffer{}}
 	go func() {
 		lines := bufio.NewScanner(out)
 		lines.Buffer(nil, 1<<20)
@@ -669,7 +670,7 @@ func TestPipedSessionsToADaemonLoseNoAnswer(t *testing.T) {
 			hello, ready, call(2, "list_alerts", `{}`), call(`"three"`, "list_alert_rules", `{}`),
 			`{"jsonrpc":"2.0","id":4,"method":"tools/list"}`,
 		}, "\n")
-		var out buffer
+		var out apptest.Buffer
 		if err := stdio.NewBridge([]stdio.Target{p.target()}, stdio.Options{Reads: mcp.Reads}).Run(t.Context(),
 			strings.NewReader(in), &out); err != nil {
 			t.Fatal(err)
@@ -693,5 +694,5 @@ func TestABridgeLeavesNothingRunning(t *testing.T) {
 		b.hears(`"id":2`)
 		b.ends()
 	}
-	noMoreGoroutines(t, before)
+	apptest.NoMoreGoroutines(t, before)
 }

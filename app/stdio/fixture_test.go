@@ -6,9 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -111,24 +109,6 @@ func (h *house) fire(ruleID string, series rules.Series) {
 	}
 }
 
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 func textOf(t *testing.T, result *protocol.CallToolResult) string {
 	t.Helper()
 	if len(result.Content) != 1 {
@@ -146,20 +126,6 @@ func wants(t *testing.T, text string, parts ...string) {
 	for _, part := range parts {
 		if !strings.Contains(text, part) {
 			t.Errorf("does not say %q:\n%s", part, text)
-		}
-	}
-}
-
-func noMoreGoroutines(t *testing.T, before int) {
-	t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.After(5 * time.Second); runtime.NumGoroutine() > before; {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			stacks := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, %d before:\n%s", runtime.NumGoroutine(), before, stacks[:runtime.Stack(stacks, true)])
 		}
 	}
 }

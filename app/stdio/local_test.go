@@ -14,9 +14,9 @@ import (
 
 	protocol "github.com/mark3labs/mcp-go/mcp"
 
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/stdio"
-	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -64,21 +64,9 @@ func TestPipedSessionsLoseNoAnswer(t *testing.T) {
 	}
 }
 
-// slow answers when it is told to.
-type slow struct {
-	evaluator.Source
-	asked, release chan struct{}
-}
-
-func (s slow) Measurements(ctx context.Context) ([]string, error) {
-	close(s.asked)
-	<-s.release
-	return nil, ctx.Err()
-}
-
 func TestTheEndOfTheInputWaitsForSlowAnswers(t *testing.T) {
 	h := newHouse(t)
-	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
+	source := apptest.Slow{Asked: make(chan struct{}), Release: make(chan struct{})}
 	h.app.Sources["slow"] = source
 	create := call(2, "create_alert_rule",
 		`{"title":"Slow","source":"slow","measurement":"m","field":"f","allow_unknown":true,"condition":{"operator":">","value":1}}`)
@@ -86,8 +74,8 @@ func TestTheEndOfTheInputWaitsForSlowAnswers(t *testing.T) {
 	go func() {
 		_, _ = io.WriteString(w, hello+"\n"+create)
 		_ = w.Close()
-		<-source.asked
-		close(source.release)
+		<-source.Asked
+		close(source.Release)
 	}()
 	answers, _ := h.serve(in)
 	result, _ := answers["2"]["result"].(map[string]any)
@@ -148,7 +136,7 @@ func TestTheEndOfTheContextIsSuccess(t *testing.T) {
 
 func TestNeitherASubscriptionNorACancelledCallHoldsTheEndBack(t *testing.T) {
 	h := newHouse(t)
-	source := slow{asked: make(chan struct{}), release: make(chan struct{})}
+	source := apptest.Slow{Asked: make(chan struct{}), Release: make(chan struct{})}
 	h.app.Sources["slow"] = source
 	in, w := io.Pipe()
 	go func() {
@@ -157,10 +145,10 @@ func TestNeitherASubscriptionNorACancelledCallHoldsTheEndBack(t *testing.T) {
 				modernMeta+`}}`+"\n"+
 				call(2, "create_alert_rule",
 					`{"title":"Slow","source":"slow","measurement":"m","field":"f","condition":{"operator":">","value":1}}`)+"\n")
-		<-source.asked
+		<-source.Asked
 		_, _ = io.WriteString(w, `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`+"\n")
 		_ = w.Close()
-		close(source.release)
+		close(source.Release)
 	}()
 	began := time.Now()
 	h.serve(in)
