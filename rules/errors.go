@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 )
 
@@ -59,22 +60,32 @@ func CodeOf(err error) Code {
 	return Internal
 }
 
-// Joined lists the errors that were joined into err, over all layers of joins;
-// err alone when it is no join, and none for nil.
+// Joined lists the errors that errors.Join put together in err, over all layers
+// of joins and without the words of the layers above them; err alone when it is
+// one error, whatever its causes are, and none for nil.
 func Joined(err error) []error {
 	if err == nil {
 		return nil
 	}
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the layer itself is looked at
-	if !ok {
-		return []error{err}
-	}
 	var out []error
-	for _, e := range joined.Unwrap() {
-		out = append(out, Joined(e)...)
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if reflect.TypeOf(e) != joinType {
+			continue
+		}
+		for _, part := range e.(interface{ Unwrap() []error }).Unwrap() { //nolint:errorlint // the layer itself is looked at
+			out = append(out, Joined(part)...)
+		}
+		if len(out) == 1 && e != err { //nolint:errorlint // the layer itself is looked at
+			break // what stands around a single one belongs to it
+		}
+		return out
 	}
-	return out
+	return []error{err}
 }
+
+// joinType tells a join, whose parts are equals, from an error with several
+// causes.
+var joinType = reflect.TypeOf(errors.Join(errors.ErrUnsupported))
 
 // Nearest returns those of known that are likely meant by name, the best
 // first, at most three.

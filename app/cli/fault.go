@@ -64,9 +64,9 @@ func report(w io.Writer, err error, asJSON bool) int {
 		return exitFailed
 	}
 	if asJSON {
-		writeProblems(w, flatten(err))
+		writeProblems(w, rules.Joined(err))
 	} else {
-		for _, e := range flatten(err) {
+		for _, e := range rules.Joined(err) {
 			fmt.Fprintln(w, "error:", clean(said(e)))
 		}
 	}
@@ -108,20 +108,4 @@ func encoder(w io.Writer) *json.Encoder {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc
-}
-
-// flatten lists the errors that were joined into err.
-func flatten(err error) []error {
-	for e := err; e != nil; e = errors.Unwrap(e) {
-		joined, ok := e.(interface{ Unwrap() []error }) //nolint:errorlint // the layer itself is looked at
-		if !ok || !strings.Contains(e.Error(), "\n") {
-			continue
-		}
-		var out []error
-		for _, part := range joined.Unwrap() {
-			out = append(out, flatten(part)...)
-		}
-		return out
-	}
-	return []error{err}
 }

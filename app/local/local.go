@@ -176,7 +176,7 @@ func (d door) answer(w http.ResponseWriter, subject any, err error) {
 	status := http.StatusOK
 	if err != nil {
 		status = statuses[rules.CodeOf(err)]
-		subject = faults{d.spell(err)}
+		subject = faults{d.faultsOf(err)}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -189,19 +189,20 @@ func (d door) answer(w http.ResponseWriter, subject any, err error) {
 	}
 }
 
-// spell lists the errors that are joined in err. One that is not meant for
+// faultsOf lists the errors that are joined in err. One that is not meant for
 // callers goes to the log.
-func (d door) spell(err error) (out []fault) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the layer itself is looked at
-		for _, part := range joined.Unwrap() {
-			out = append(out, d.spell(part)...)
-		}
-		return out
+func (d door) faultsOf(err error) (out []fault) {
+	for _, e := range rules.Joined(err) {
+		out = append(out, d.faultOf(e))
 	}
+	return out
+}
+
+func (d door) faultOf(err error) fault {
 	var ours *rules.Error
 	if errors.As(err, &ours) {
-		return []fault{{ours.Code, ours.Field, ours.Text}}
+		return fault{ours.Code, ours.Field, ours.Text}
 	}
 	d.log.Error("request over the socket failed", "error", err)
-	return []fault{{rules.Internal, "", "something went wrong in the daemon; see its log"}}
+	return fault{rules.Internal, "", "something went wrong in the daemon; see its log"}
 }

@@ -66,7 +66,7 @@ func (d door) config(w http.ResponseWriter, r *http.Request) {
 		}
 		c, err := d.options.Reload()
 		if err != nil {
-			out.Faults = d.spellPlaced(err)
+			out.Faults = d.placedFaults(err)
 			return out, nil
 		}
 		out.Config, out.Warnings = app.ViewConfig(c), d.ConfigWarnings(r.Context(), c)
@@ -74,17 +74,15 @@ func (d door) config(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// spellPlaced is spell with the place in the file before each sentence.
-func (d door) spellPlaced(err error) (out []fault) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the layer itself is looked at
-		for _, part := range joined.Unwrap() {
-			out = append(out, d.spellPlaced(part)...)
+// placedFaults are those of faultsOf with the place in the file before each
+// sentence.
+func (d door) placedFaults(err error) (out []fault) {
+	for _, e := range rules.Joined(err) {
+		f := d.faultOf(e)
+		if f.Code != rules.Internal {
+			f.Message = e.Error()
 		}
-		return out
-	}
-	out = d.spell(err)
-	if out[0].Code != rules.Internal {
-		out[0].Message = err.Error()
+		out = append(out, f)
 	}
 	return out
 }

@@ -143,7 +143,7 @@ type correctable struct {
 }
 
 // Unwrap returns the refusal, which may be a join.
-func (c *correctable) Unwrap() []error { return []error{c.error} }
+func (c *correctable) Unwrap() error { return c.error }
 
 // inside returns the object argument that has a key of this name.
 func (t *tool) inside(name string) string {
