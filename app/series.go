@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -13,7 +14,7 @@ import (
 type KnownSeries struct {
 	Series rules.Labels `json:"series"`
 	State  string       `json:"state"`
-	Seen   *time.Time   `json:"seen"` // when it last had a value, null for never
+	Seen   *time.Time   `json:"seen"` // its last point, null for never
 	Value  *float64     `json:"value"`
 }
 
@@ -27,6 +28,7 @@ func (a *App) RuleSeries(ctx context.Context, nameOrID string) ([]KnownSeries, e
 	if _, err := a.Ledgers.Version(ctx); err != nil { // sees what others did
 		return nil, err
 	}
+	seen := a.lastPoints(ctx, r)
 	type known struct {
 		KnownSeries
 		state rules.State
@@ -36,10 +38,14 @@ func (a *App) RuleSeries(ctx context.Context, nameOrID string) ([]KnownSeries, e
 	var list []known
 	a.Ledgers.View(r.ID, func(l *rules.Ledger) {
 		l.Instances(func(in *rules.Instance) bool {
+			last, asked := seen[in.Series]
+			if !asked {
+				last = in.Seen // it is new
+			}
 			list = append(list, known{KnownSeries{
-				in.Series.Labels(), in.State.String(), rules.Given(in.Seen),
+				in.Series.Labels(), in.State.String(), rules.Given(last),
 				rules.Finite(in.Value),
-			}, in.State, in.Series, in.Seen})
+			}, in.State, in.Series, last})
 			return true
 		})
 	})
@@ -57,6 +63,25 @@ func (a *App) RuleSeries(ctx context.Context, nameOrID string) ([]KnownSeries, e
 		out = append(out, k.KnownSeries)
 	}
 	return out, nil
+}
+
+// lastPoints asks the source when the series of a rule had their last point; what
+// is stored of that is up to ten minutes old.
+func (a *App) lastPoints(ctx context.Context, r rules.Rule) map[rules.Series]time.Time {
+	source := a.Sources[r.Source]
+	known := map[rules.Series]time.Time{}
+	a.Ledgers.View(r.ID, func(l *rules.Ledger) {
+		l.Instances(func(in *rules.Instance) bool {
+			known[in.Series] = in.Seen
+			return true
+		})
+	})
+	if source == nil {
+		return known
+	}
+	ctx, cancel := context.WithTimeout(ctx, sourcePatience)
+	defer cancel()
+	return evaluator.LastPoints(ctx, source, &r, known, a.Time())
 }
 
 // Retire lets go of a series that nobody expects any more: its alert ends, and

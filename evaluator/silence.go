@@ -79,6 +79,7 @@ type search struct {
 	q      Query
 	latest lastSeen // of the present look
 	told   bool     // the source tells their times
+	found  map[rules.Series]bool
 }
 
 // newSearch looks for last points before the window of an answer, which has
@@ -134,8 +135,11 @@ func (s *search) narrow() bool {
 		step = q.To.Sub(q.From)
 	}
 	first, last := q.To, q.From
+	if s.found == nil {
+		s.found = map[rules.Series]bool{}
+	}
 	for series, at := range s.latest {
-		s.last[series] = at
+		s.last[series], s.found[series] = at, true
 		first, last = rules.Earlier(first, at), rules.Later(last, at)
 	}
 	q.From, q.To = rules.Later(q.From, first.Add(-step)), last

@@ -46,6 +46,12 @@ func silent(sensor string, minutes int) rules.Notification {
 	})
 }
 
+func never(sensor string) rules.Notification {
+	n := silent(sensor, 0)
+	n.Facts.NoDataSince = time.Time{}
+	return n
+}
+
 func back(sensor string) rules.Notification {
 	n := silent(sensor, 10)
 	n.Reason, n.Facts.Why, n.Facts.ResolvedAt = rules.Resolved, rules.WhyRecovered, noon
@@ -255,6 +261,16 @@ func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
 			"sensors that fall silent together are one line",
 			[]rules.Notification{silent("a", 40), silent("b", 90), silent("c", 10)},
 			"Sensor silent: 3 of 14 sensors are silent, the longest since 10:30:00", "a, b, c.", notify.Alarm,
+		},
+		{
+			"those that were never seen are named apart",
+			[]rules.Notification{silent("a", 40), never("c"), never("d")},
+			"Sensor silent: 3 of 14 sensors are silent, the longest since 11:20:00", "a; never seen: c, d.", notify.Alarm,
+		},
+		{
+			"nothing of them was seen ever",
+			[]rules.Notification{never("c"), never("d")},
+			"Sensor silent: 2 of 14 sensors are silent", "never seen: c, d.", notify.Alarm,
 		},
 		{
 			"beside other news too",

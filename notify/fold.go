@@ -92,30 +92,40 @@ func (c Composer) silents(g []item, now time.Time) (head, rest string) {
 	if len(f.GroupBy) == 1 {
 		of = f.GroupBy[0] + "s"
 	}
-	var names []string
+	var names, never []string
 	var longest time.Time
-	ever := true
 	for _, it := range g {
-		names = append(names, shortName(it.Facts))
-		since := it.Facts.NoDataSince
-		ever = ever && !since.IsZero()
+		name, since := shortName(it.Facts), it.Facts.NoDataSince
+		if since.IsZero() && it.Reason != rules.Resolved {
+			never = append(never, name)
+		} else {
+			names = append(names, name)
+		}
 		if longest.IsZero() || !since.IsZero() && since.Before(longest) {
 			longest = since
 		}
 		f.Known = max(f.Known, it.Facts.Known)
 	}
+	if g[0].Reason == rules.Resolved {
+		return fmt.Sprintf("%d %s report again", len(g), of), someOf(names) + "."
+	}
+	head = fmt.Sprintf("%d of %d %s are silent", len(g), f.Known, of)
+	switch {
+	case len(never) == 0:
+		return head + ", the longest since " + c.clock(longest, now), someOf(names) + "."
+	case len(names) == 0:
+		return head, "never seen: " + someOf(never) + "."
+	}
+	return head + ", the longest since " + c.clock(longest, now), someOf(names) + "; never seen: " + someOf(never) + "."
+}
+
+// someOf names the first of a list in order, and counts the others.
+func someOf(names []string) string {
 	slices.Sort(names)
 	if more := len(names) - mostNamed; more > 0 {
 		names = append(names[:mostNamed], fmt.Sprintf("and %d more", more))
 	}
-	which := strings.Join(names, ", ") + "."
-	switch {
-	case g[0].Reason == rules.Resolved:
-		return fmt.Sprintf("%d %s report again", len(g), of), which
-	case !ever:
-		return fmt.Sprintf("%d of %d %s are silent", len(g), f.Known, of), "some have never been seen: " + which
-	}
-	return fmt.Sprintf("%d of %d %s are silent, the longest since %s", len(g), f.Known, of, c.clock(longest, now)), which
+	return strings.Join(names, ", ")
 }
 
 // shortName is a series without the names of tags where one tag tells.

@@ -823,6 +823,15 @@ func TestAbsence(t *testing.T) {
 	t.Run("one that is expected is missed before it was seen", func(t *testing.T) {
 		newPlay(t, absent).run("b").want(rules.Firing, "0s first phone sent")
 	})
+	t.Run("those that were never seen count too", func(t *testing.T) {
+		r := absent
+		r.Condition.Expect = []rules.Labels{{"room": "a"}, {"room": "b"}, {"room": "c"}, {"room": "c"}}
+		p := newPlay(t, r)
+		p.run("g n")
+		if got := p.owedOrSent().Facts; got.Known != 3 {
+			t.Errorf("%d series are known, want 3", got.Known)
+		}
+	})
 	t.Run("one that is expected is never retired", func(t *testing.T) {
 		r := absent
 		r.Condition.Expect = []rules.Labels{{"room": "a"}}

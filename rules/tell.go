@@ -286,9 +286,24 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 		f.Silent, f.NoDataSince = true, in.Seen
 	}
 	if r.Condition.Type == Absence {
-		f.Known, f.GroupBy = l.instances.size(), r.GroupBy
+		f.Known, f.GroupBy = l.known(), r.GroupBy
 	}
 	return f
+}
+
+// known counts the series of an absence: those that were seen, and those that are
+// expected.
+func (l *Ledger) known() int {
+	n := l.instances.size()
+	var counted []Series
+	for _, labels := range l.Rule.Condition.Expect {
+		series := SeriesOf(labels)
+		if l.Instance(series) == nil && !slices.Contains(counted, series) {
+			counted = append(counted, series)
+			n++
+		}
+	}
+	return n
 }
 
 // Worst is the highest severity that an alert of the ledger has had: that of
