@@ -1,6 +1,8 @@
 // Package evaluator is one tick: which rules are due, the fewest queries that
 // answer them, what the answers mean, and the decision of the ledgers. It knows
-// no database; sources and stores are given to it.
+// no database; sources and stores are given to it. An alert's state changes in
+// the ledgers of rules alone; whom to tell is theirs to book and notify's to
+// do.
 package evaluator
 
 import (

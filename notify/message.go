@@ -1,6 +1,8 @@
 // Package notify delivers what the ledgers owe: the Dispatcher with a worker
 // for each channel, the messages, backoff and redaction. What a service's API
-// looks like is known in its sub-package only.
+// looks like is known in its sub-package only. What is owed, to whom and
+// whether it is held back is decided by the ledgers; here it is folded, worded
+// and sent, and the ledgers hear what came of it.
 package notify
 
 import (

@@ -1,7 +1,9 @@
 // Package rules is the vocabulary of tocsin: rules and their conditions,
 // alerts, notifications, silences, errors, and the Ledger, which is the state
 // machine that ties them together. It does no I/O and reads no clock: time is
-// always an argument.
+// always an argument. What needs a query belongs to the evaluator, what needs a
+// channel to notify, what only one door wants to that door. SQL is in the
+// stores below, which hold no policy.
 package rules
 
 import (

@@ -4,6 +4,9 @@
 // error is {"error": {"code", "message", "field"}, "errors": [...]} on
 // standard error. The exit codes are 0 done, 1 failed, 2 wrong usage or input,
 // 3 not found and 4 conflict.
+//
+// What is done and decided belongs to app, how a daemon is found to app/local;
+// what opens databases, sources and keys is handed in by app/daemon.
 package cli
 
 import (

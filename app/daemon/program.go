@@ -1,6 +1,9 @@
 // Package daemon wires the house together: it is the one place, beside main,
 // that imports every leaf. It runs tocsin as a service, session by session, and
-// gives the commands what they need beside it or in its place.
+// gives the commands what they need beside it or in its place. It holds no
+// policy: what a leaf does stays in the leaf, and what people can ask in app.
+// What the files of the database suffer is rules/sqlite's affair, when somebody
+// looks at them is decided here.
 package daemon
 
 import (

@@ -1,5 +1,7 @@
 // Package heartbeat tells a dead-man service that all is well: a service that
-// rings when it hears nothing, such as healthchecks.io.
+// rings when it hears nothing, such as healthchecks.io. Whether all is well is
+// for its caller to say; who is told when the calls stop is set up at that
+// service.
 package heartbeat
 
 import (

@@ -10,9 +10,8 @@
 // user and the members of its group, and an administrator puts people into that
 // group for this very end; a rule that names no channel tells them all, so that
 // adding one is as much as replacing one. Whom the system does not name is
-// told how the daemon is doing, and is refused all else. The credential crosses the socket once, in a body, and no
-// answer
-// holds it.
+// told how the daemon is doing, and is refused all else. The credential crosses
+// the socket once, in a body, and no answer holds it.
 package local
 
 import (

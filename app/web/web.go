@@ -1,6 +1,8 @@
 // Package web is the door for browsers, probes and whatever speaks HTTP: who
 // may come in is decided here once for the whole listener, what is told comes
-// from app.
+// from app. What a page means and what it may change does not belong here, nor
+// does what models say at /mcp, which is app/mcp's, or points at /write, which
+// are the live source's.
 package web
 
 import (

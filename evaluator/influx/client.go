@@ -1,5 +1,7 @@
 // Package influx is a Source over the InfluxQL endpoint /query, which InfluxDB
-// 1.x, 2.x and 3.x have in common.
+// 1.x, 2.x and 3.x have in common. It makes statements and reads rows; what to
+// ask and what a row means is the evaluator's. What an InfluxDB 3 is asked in
+// SQL is in influx3.
 package influx
 
 import (

@@ -19,32 +19,9 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// own is a statement over the 5 min to noon, its value in v.
+// own is a statement over the five minutes to noon, its value in v.
 func own(text string, groupBy ...string) evaluator.Statement {
-	return evaluator.Statement{
-		Language: "influxql", Text: text, Column: "v", GroupBy: groupBy,
-		From: noon.Add(-5 * time.Minute), To: noon,
-	}
-}
-
-// readAll returns the value or text of each series.
-func readAll(t testing.TB, c *influx.Client, s evaluator.Statement) (map[string]any, error) {
-	t.Helper()
-	got := map[string]any{}
-	err := c.Read(t.Context(), s, func(r evaluator.Row) {
-		if _, twice := got[string(r.Series)]; twice || len(r.Values) != 1 || !r.At.Equal(s.To) {
-			t.Errorf("row %+v: want one for each series, with one value, at %s", r, s.To)
-		}
-		switch {
-		case r.Texts != nil:
-			got[string(r.Series)] = r.Texts[0]
-		case math.IsNaN(r.Values[0]):
-			got[string(r.Series)] = "NaN"
-		default:
-			got[string(r.Series)] = r.Values[0]
-		}
-	})
-	return got, err
+	return sourcetest.Own("influxql", noon, text, groupBy)
 }
 
 func TestOwnStatements(t *testing.T) {
@@ -138,7 +115,7 @@ func TestOwnStatements(t *testing.T) {
 		{"nothing in the window", own(`SELECT sum(usage) AS v FROM cpu` + window + ` AND host = 'nobody'`), map[string]any{}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := readAll(t, c, tt.s)
+			got, err := sourcetest.ReadAll(t, c, tt.s)
 			if err != nil || !same(got, tt.want) {
 				t.Errorf("%s\n= %v, %v; want %v", tt.s.Text, got, err, tt.want)
 			}
@@ -295,7 +272,7 @@ func TestAnAnswerWithTooManyRowsTellsTheCure(t *testing.T) {
 	answer := `{"results":[{"series":[{"name":"cpu","columns":["time","v"],"values":[[1,2]` +
 		strings.Repeat(`,[1,2]`, 100_000) + `]}]}]}`
 	c := open(t, influx.Options{URL: fake(t, "", says(http.StatusOK, answer)).URL, Database: "home"})
-	if _, err := readAll(t, c, own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
+	if _, err := sourcetest.ReadAll(t, c, own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
 		!strings.Contains(err.Error(), "LIMIT 1") {
 		t.Errorf("error = %v, want invalid with a cure", err)
 	}
@@ -304,7 +281,7 @@ func TestAnAnswerWithTooManyRowsTellsTheCure(t *testing.T) {
 func TestAColumnThatDidNotComeIsNamed(t *testing.T) {
 	answer := `{"results":[{"series":[{"name":"cpu","columns":["time","max_a","max_b"],"values":[[1,2,3]]}]}]}`
 	c := open(t, influx.Options{URL: fake(t, "", says(http.StatusOK, answer)).URL, Database: "home"})
-	if _, err := readAll(t, c, own("SELECT max(*)"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
+	if _, err := sourcetest.ReadAll(t, c, own("SELECT max(*)"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
 		!strings.Contains(err.Error(), "max_a, max_b") {
 		t.Errorf("error = %v, want the names of the columns", err)
 	}
@@ -324,7 +301,7 @@ func TestReadKeepsTheTokenAndTellsOutagesApart(t *testing.T) {
 		{http.StatusOK, `{"results":[{"series":[{"na`, rules.Unavailable},
 	} {
 		c := open(t, influx.Options{URL: fake(t, "", says(tt.status, tt.body)).URL, Database: "home", Token: token})
-		_, err := readAll(t, c, own("SELECT x AS v"+inWindow))
+		_, err := sourcetest.ReadAll(t, c, own("SELECT x AS v"+inWindow))
 		if rules.CodeOf(err) != tt.code || strings.Contains(err.Error(), "canary") {
 			t.Errorf("%d %s: error = %v, want %s without the token", tt.status, tt.body, err, tt.code)
 		}

@@ -1,5 +1,7 @@
 // Package influx3 is the source over an InfluxDB 3 that is asked in SQL. It is
-// the only package that knows Arrow and gRPC.
+// the only package that knows Arrow and gRPC. It makes statements and reads
+// rows; what to ask and what a row means is the evaluator's. An InfluxDB 3 that
+// is asked in InfluxQL is influx's.
 package influx3
 
 import (

@@ -2,7 +2,6 @@ package influx3_test
 
 import (
 	"fmt"
-	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,36 +15,13 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/9bikes/tocsin/evaluator"
-	"github.com/9bikes/tocsin/evaluator/influx3"
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // own is a statement over the five minutes to noon, its value in v.
 func own(text string, groupBy ...string) evaluator.Statement {
-	return evaluator.Statement{
-		Language: "sql", Text: text, Column: "v", GroupBy: groupBy,
-		From: noon.Add(-5 * time.Minute), To: noon,
-	}
-}
-
-// readAll returns the value or text of each series.
-func readAll(t testing.TB, c *influx3.Client, s evaluator.Statement) (map[string]any, error) {
-	t.Helper()
-	got := map[string]any{}
-	err := c.Read(t.Context(), s, func(r evaluator.Row) {
-		if _, twice := got[string(r.Series)]; twice || len(r.Values) != 1 || !r.At.Equal(s.To) {
-			t.Errorf("row %+v: want one for each series, with one value, at %s", r, s.To)
-		}
-		switch {
-		case r.Texts != nil:
-			got[string(r.Series)] = r.Texts[0]
-		case math.IsNaN(r.Values[0]):
-			got[string(r.Series)] = "NaN"
-		default:
-			got[string(r.Series)] = r.Values[0]
-		}
-	})
-	return got, err
+	return sourcetest.Own("sql", noon, text, groupBy)
 }
 
 // line is a point of cpu some time before noon.
@@ -113,7 +89,7 @@ func TestOwnStatementsOverDataFusion(t *testing.T) {
 		{"a small integer", own(`SELECT CAST(max(usage) AS INT) AS v` + inWindow), map[string]any{"": 8.0}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := readAll(t, c, tt.s)
+			got, err := sourcetest.ReadAll(t, c, tt.s)
 			if err != nil || len(got) != len(tt.want) {
 				t.Fatalf("%s\n= %v, %v; want %v", tt.s.Text, got, err, tt.want)
 			}
@@ -130,7 +106,7 @@ func TestOwnStatementsOverDataFusion(t *testing.T) {
 		`of a type that is no value: timestamp`: own(`SELECT max(time) AS v` + inWindow),
 		`refuses the query; explain shows`:      own(`SELECT nonsense(usage) AS v` + inWindow),
 	} {
-		if _, err := readAll(t, c, s); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), cure) {
+		if _, err := sourcetest.ReadAll(t, c, s); rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), cure) {
 			t.Errorf("%s\nerror = %v, want one with code invalid that says %q", s.Text, err, cure)
 		}
 	}
@@ -240,7 +216,7 @@ func TestAnAnswerWithTooManyRowsTellsTheCure(t *testing.T) {
 	}
 	half := b.NewRecordBatch()
 	s := serve(t, func(string) ([]arrow.RecordBatch, error) { return []arrow.RecordBatch{half, half}, nil })
-	if _, err := readAll(t, s.client(t), own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
+	if _, err := sourcetest.ReadAll(t, s.client(t), own("SELECT x AS v"+inWindow)); rules.CodeOf(err) != rules.Invalid ||
 		!strings.Contains(err.Error(), "LIMIT") {
 		t.Errorf("error = %v, want invalid with a cure", err)
 	}
@@ -249,7 +225,7 @@ func TestAnAnswerWithTooManyRowsTellsTheCure(t *testing.T) {
 func TestReadKeepsTheToken(t *testing.T) {
 	for _, code := range []codes.Code{codes.InvalidArgument, codes.Unauthenticated, codes.Unavailable, codes.Internal} {
 		s := serve(t, func(string) ([]arrow.RecordBatch, error) { return nil, status.Error(code, "you sent Bearer "+token) })
-		_, err := readAll(t, s.client(t), own("SELECT x AS v"+inWindow))
+		_, err := sourcetest.ReadAll(t, s.client(t), own("SELECT x AS v"+inWindow))
 		if err == nil || strings.Contains(fmt.Sprintf("%v %+v %#v", err, err, err), token) {
 			t.Errorf("%s: error = %v, want one without the token", code, err)
 		}

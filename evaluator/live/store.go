@@ -1,6 +1,8 @@
 // Package live is the embedded source: recent points, pushed as line protocol
 // or read from this machine, held in bounded memory and asked like any other
 // source. It needs no database and forgets everything when the process ends.
+// Who may write is decided by who mounts its handler, what the points mean by
+// the evaluator.
 package live
 
 import (

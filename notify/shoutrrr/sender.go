@@ -3,9 +3,10 @@
 // take no context, tell no outcome and lose titles, lines and errors:
 // packaging/docs/delivery.md says which and is kept true by a test.
 //
-// HTTP goes out through a client of the Sender's own, mail through go-mail, both
-// under the context of their delivery. What a service shows, bears and answers is
-// in the file of its name.
+// HTTP goes out through a client of the Sender's own, mail through go-mail,
+// both under the context of their delivery. What a service shows, bears and
+// answers is in the file of its name. When to try again and whom to tell
+// instead is notify's to decide, by the outcome that is told here.
 package shoutrrr
 
 import (

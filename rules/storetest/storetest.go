@@ -1,5 +1,6 @@
 // Package storetest is the contract of app.Store as tests. Every store runs it
-// on the real database, so that they cannot differ.
+// on the real database, so that they cannot differ. What a store alone can do,
+// such as what befalls its files, is tested with that store.
 package storetest
 
 import (
