@@ -274,9 +274,9 @@ type bounds struct {
 func checkBounds(tree *influxql.SelectStatement, b bounds) error {
 	b.limit(tree.Condition)
 	if every, err := tree.GroupByInterval(); err == nil && every > 0 && b.from && b.to &&
-		(b.back+b.ahead)/float64(every) > mostOwnRows {
+		(b.back+b.ahead)/float64(every) > evaluator.MostOwnRows {
 		return refuse("must not cut so much time into steps of %s, which makes more than %d rows; group by a longer time",
-			rules.Duration(every), mostOwnRows)
+			rules.Duration(every), evaluator.MostOwnRows)
 	}
 	for _, source := range tree.Sources {
 		sub, nested := source.(*influxql.SubQuery)

@@ -5,18 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
-
-// mostOwnRows is how many rows a user's statement may answer.
-const mostOwnRows = 100_000
 
 // Read asks a user's statement and calls each with the last row of every label
 // set, in the order of their series.
@@ -27,7 +24,7 @@ func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(eval
 	}
 	var l lastRows
 	said, err := c.receive(ctx, []byte(o.text()), asJSON, func() receiver {
-		l = lastRows{column: s.Column, groupBy: o.sorted(), found: map[rules.Series]reading{}}
+		l = lastRows{column: s.Column, groupBy: o.sorted()}
 		return &l
 	})
 	switch {
@@ -37,27 +34,12 @@ func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(eval
 		return c.statementError(said + l.refused)
 	case !l.answer:
 		return c.statementError(orNotExecuted(""))
-	case len(l.found) > 0 && !l.told:
+	case l.kept.Len() > 0 && !l.told:
 		return rules.FieldErrorf("condition.column", "%q is not in the answer, which has %s", s.Column,
 			strings.Join(l.names, ", "))
 	}
-	for _, series := range slices.Sorted(maps.Keys(l.found)) {
-		r := l.found[series]
-		row := evaluator.Row{Series: series, At: s.To, Values: []float64{r.num}}
-		if r.isText {
-			row.Texts = []string{r.text}
-		}
-		each(row)
-	}
+	l.kept.Each(s.To, each)
 	return nil
-}
-
-// reading is the value of one row.
-type reading struct {
-	at     int64
-	num    float64
-	text   string
-	isText bool
 }
 
 // lastRows is a receiver that keeps the last row of each label set.
@@ -70,8 +52,7 @@ type lastRows struct {
 	value  int   // where the value stands, -1: nowhere
 	labels []int // where the labels stand that are no tags, -1: nowhere
 
-	found   map[rules.Series]reading
-	rows    int
+	kept    evaluator.LastRows
 	told    bool // some series has the column
 	answer  bool // there is one, be it without a row
 	refused string
@@ -104,33 +85,30 @@ func (l *lastRows) begin(statement int, _, tags, columns []byte) error {
 }
 
 func (l *lastRows) row(_ int, cells []cell) error {
-	if l.rows++; l.rows > mostOwnRows {
-		return refuse("answers more than %d rows; aggregate, ask for a shorter time, or add LIMIT 1", mostOwnRows)
+	if l.kept.Count(1) {
+		return refuse("answers more than %d rows; aggregate, ask for a shorter time, or add LIMIT 1", evaluator.MostOwnRows)
 	}
 	if len(cells) != len(l.names) {
 		return fmt.Errorf("a row has %d columns, named are %d", len(cells), len(l.names))
 	}
-	r := reading{num: math.NaN()}
+	r := evaluator.Reading{Number: math.NaN()}
 	if l.names[0] == "time" {
-		r.at = cells[0].at
+		r.At = time.Unix(0, cells[0].at)
 	}
 	if l.value >= 0 {
 		c := cells[l.value]
-		r.num, r.isText = c.num, c.kind == word
-		if r.isText {
-			r.text = string(c.text)
+		r.Number, r.IsText = c.num, c.kind == word
+		if r.IsText {
+			r.Text = string(c.text)
 		}
 	}
-	series := l.series(cells)
-	if last, ok := l.found[series]; !ok || r.at >= last.at {
-		l.found[series] = r
-	}
+	l.kept.Keep(l.series(cells), r)
 	return nil
 }
 
 // series is the label set of a row, from its tags or, where a subquery made
 // columns of them, from those.
-func (l *lastRows) series(cells []cell) rules.Series {
+func (l *lastRows) series(cells []cell) []byte {
 	var b []byte
 	for i, label := range l.groupBy {
 		value, tagged := l.tags[label]
@@ -139,7 +117,7 @@ func (l *lastRows) series(cells []cell) rules.Series {
 		}
 		b = rules.AppendLabel(b, label, value)
 	}
-	return rules.Series(b)
+	return b
 }
 
 // label is a cell as the value of a label.

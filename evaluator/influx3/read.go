@@ -2,20 +2,15 @@ package influx3
 
 import (
 	"context"
-	"maps"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/apache/arrow-go/v18/arrow"
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
-
-// mostOwnRows is how many rows a user's statement may answer.
-const mostOwnRows = 100_000
 
 // Read asks a user's statement and calls each with the last row of every label
 // set, in the order of their series.
@@ -27,35 +22,19 @@ func (c *Client) Read(ctx context.Context, s evaluator.Statement, each func(eval
 	if err := c.refresh(); err != nil {
 		return err
 	}
-	l := lastRows{column: s.Column, groupBy: slices.Sorted(slices.Values(s.GroupBy)), found: map[rules.Series]reading{}}
+	l := lastRows{column: s.Column, groupBy: slices.Sorted(slices.Values(s.GroupBy))}
 	if err := c.ask(ctx, o.text(s.From, s.To), l.add); err != nil {
 		return err
 	}
-	for _, series := range slices.Sorted(maps.Keys(l.found)) {
-		r := l.found[series]
-		row := evaluator.Row{Series: series, At: s.To, Values: []float64{r.num}}
-		if r.isText {
-			row.Texts = []string{r.text}
-		}
-		each(row)
-	}
+	l.kept.Each(s.To, each)
 	return nil
-}
-
-// reading is the value of one row.
-type reading struct {
-	at     time.Time
-	num    float64
-	text   string
-	isText bool
 }
 
 // lastRows keeps the last row of each label set.
 type lastRows struct {
 	column  string
 	groupBy []string // sorted
-	rows    int
-	found   map[rules.Series]reading
+	kept    evaluator.LastRows
 }
 
 // ownBatch is a part of the answer to a user's statement.
@@ -66,8 +45,8 @@ type ownBatch struct {
 }
 
 func (l *lastRows) add(rows arrow.RecordBatch) error {
-	if l.rows += int(rows.NumRows()); l.rows > mostOwnRows {
-		return refuse("answers more than %d rows; aggregate, ask for a shorter time, or add LIMIT", mostOwnRows)
+	if l.kept.Count(int(rows.NumRows())) {
+		return refuse("answers more than %d rows; aggregate, ask for a shorter time, or add LIMIT", evaluator.MostOwnRows)
 	}
 	b, err := l.columns(rows)
 	if err != nil {
@@ -79,10 +58,7 @@ func (l *lastRows) add(rows arrow.RecordBatch) error {
 		for n, tag := range l.groupBy {
 			name = rules.AppendLabel(name, tag, label(b.labels[n], i))
 		}
-		r := b.reading(i)
-		if last, ok := l.found[rules.Series(name)]; !ok || !r.at.Before(last.at) {
-			l.found[rules.Series(name)] = r
-		}
+		l.kept.Keep(name, b.reading(i))
 	}
 	return nil
 }
@@ -138,13 +114,13 @@ func clockOf(rows arrow.RecordBatch) arrow.Array {
 	return nil
 }
 
-func (b ownBatch) reading(i int) reading {
-	r := reading{num: number(b.value, i)}
+func (b ownBatch) reading(i int) evaluator.Reading {
+	r := evaluator.Reading{Number: number(b.value, i)}
 	if isText(b.value.DataType()) && !b.value.IsNull(i) {
-		r.num, r.isText, r.text = math.NaN(), true, strings.Clone(text(b.value, i))
+		r.Number, r.IsText, r.Text = math.NaN(), true, strings.Clone(text(b.value, i))
 	}
 	if b.time != nil {
-		r.at = moment(b.time, i)
+		r.At = moment(b.time, i)
 	}
 	return r
 }
