@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -73,11 +74,11 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 
 // rareTicks warns of a rule that is judged more rarely than its for is long.
 func (a *App) rareTicks(r *rules.Rule) []string {
-	schedule, err := evaluator.ParseSchedule(r.Every, r.Zone, a.Config.Every.Std())
+	ticks, err := schedule.Parse(r.Every, r.Zone, a.Config.Every.Std())
 	if err != nil || r.For <= 0 {
 		return nil
 	}
-	gap := rules.Duration(evaluator.Gap(schedule, a.Time()))
+	gap := rules.Duration(schedule.Gap(ticks, a.Time()))
 	if gap <= r.For {
 		return nil
 	}

@@ -46,7 +46,7 @@ func (e *Engine) lags(s *sourceState, t time.Time) bool {
 	}
 	table, plan := e.timetable.Load(), s.plan.Load()
 	for tick := table.Next(through); !tick.IsZero() && tick.Before(t); tick = table.Next(tick) {
-		if plan.any(table.due(tick)) {
+		if plan.any(table.Due(tick)) {
 			return true
 		}
 	}

@@ -21,17 +21,8 @@ type replay struct {
 
 // firstMissed is the first tick between two times, neither included, that is
 // due for a rule of the source; zero when there is none.
-func (e *Engine) firstMissed(s *sourceState, from, to time.Time) (first time.Time) {
-	plan := s.plan.Load()
-	for key, schedule := range e.timetable.Load().schedules {
-		if !slices.Contains(plan.schedules, key) {
-			continue
-		}
-		if t := schedule.Next(from); !t.IsZero() && t.Before(to) && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
-	}
-	return first
+func (e *Engine) firstMissed(s *sourceState, from, to time.Time) time.Time {
+	return e.timetable.Load().First(s.plan.Load().schedules, from, to)
 }
 
 // owes reports whether ticks before t are to be judged first, or people to be
@@ -100,7 +91,7 @@ func (e *Engine) catchUp(ctx context.Context, p *poll) {
 func (e *Engine) catchUpTick(ctx context.Context, p *poll, t time.Time, past *replay) bool {
 	s := p.source
 	missed := &poll{source: s, tick: t, now: p.tick, replay: true, jumps: p.jumps}
-	e.query(ctx, missed, s.plan.Load(), e.timetable.Load().due(t))
+	e.query(ctx, missed, s.plan.Load(), e.timetable.Load().Due(t))
 	if !missed.judged {
 		return false
 	}
@@ -125,7 +116,7 @@ func (e *Engine) catchUpTick(ctx context.Context, p *poll, t time.Time, past *re
 func (e *Engine) reachPresent(ctx context.Context, p *poll, past *replay) {
 	s := p.source
 	now := &poll{source: s, tick: p.tick, now: p.tick, replay: true, jumps: p.jumps}
-	if plan, due := s.plan.Load(), e.timetable.Load().due(p.tick); plan.any(due) {
+	if plan, due := s.plan.Load(), e.timetable.Load().Due(p.tick); plan.any(due) {
 		if e.query(ctx, now, plan, due); !now.judged {
 			return
 		}

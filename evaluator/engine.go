@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -29,7 +30,7 @@ type Engine struct {
 	options EngineOptions
 	log     *slog.Logger
 
-	timetable atomic.Pointer[timetable]
+	timetable atomic.Pointer[schedule.Timetable]
 	stats     statsKeeper
 	troubles  troubles
 	inPieces  atomic.Bool    // a source refused what it takes now: plans were split for nothing
@@ -122,7 +123,7 @@ func NewEngine(ledgers *LedgerCache, log *slog.Logger, o EngineOptions) *Engine 
 		ledgers: ledgers, log: log, options: o, sources: map[string]*sourceState{},
 		troubles: troubles{byRule: map[string]Trouble{}},
 	}
-	e.timetable.Store(newTimetable(o.Every))
+	e.timetable.Store(schedule.New(o.Every))
 	e.prove = func(rules.Observation) rules.Evidence { return e.evidence(e.judging) }
 	return e
 }
@@ -192,9 +193,9 @@ func (e *Engine) replan(ctx context.Context) error {
 // plan makes plans and timetable for the rules.
 func (e *Engine) plan(list []*rules.Rule) {
 	bySource := map[string][]*rules.Rule{}
-	table := newTimetable(e.options.Every)
+	table := schedule.New(e.options.Every)
 	for _, r := range list {
-		table.add(r)
+		table.Add(r)
 		bySource[r.Source] = append(bySource[r.Source], r)
 	}
 	for name, s := range e.sources {
@@ -224,7 +225,7 @@ type poll struct {
 // startPolls starts a poll at every source that has due rules. A source whose last
 // poll is still under way is left alone: the tick becomes a gap.
 func (e *Engine) startPolls(ctx context.Context, t time.Time) []*poll {
-	due := e.timetable.Load().due(t)
+	due := e.timetable.Load().Due(t)
 	var out []*poll
 	for _, s := range e.sources {
 		plan := s.plan.Load()
@@ -356,7 +357,7 @@ func (e *Engine) observe(s rules.Setting, l *rules.Ledger, a *Answer) {
 	if s.Blind {
 		e.scratch = overlookSilence(l, e.scratch)
 	}
-	if missed := s.Now.Sub(l.Judged) - e.timetable.Load().gap(&l.Rule, l.Judged); !l.Judged.IsZero() && missed > 0 {
+	if missed := s.Now.Sub(l.Judged) - e.timetable.Load().Gap(&l.Rule, l.Judged); !l.Judged.IsZero() && missed > 0 {
 		l.PauseTimers(missed)
 	}
 	e.judging = a

@@ -36,7 +36,7 @@ func Evaluate(a *Answer, known Roster, t time.Time, out []rules.Observation) []r
 // one has that of its last point, where it counts for a while.
 func judgeThreshold(a *Answer, out []rules.Observation) []rules.Observation {
 	for i := range a.Points[0] {
-		out = append(out, observe(a.Rule, &a.Points[0][i]))
+		out = append(out, JudgeValue(a.Rule, &a.Points[0][i]))
 	}
 	if len(a.Points) < 2 {
 		return out
@@ -44,14 +44,14 @@ func judgeThreshold(a *Answer, out []rules.Observation) []rules.Observation {
 	came := valuesOf(a.Points[0])
 	for i := range a.Points[1] {
 		if _, ok := came[a.Points[1][i].Series]; !ok {
-			out = append(out, observe(a.Rule, &a.Points[1][i]))
+			out = append(out, JudgeValue(a.Rule, &a.Points[1][i]))
 		}
 	}
 	return out
 }
 
-// observe judges one value by operator, recover and levels.
-func observe(r *rules.Rule, p *Point) rules.Observation {
+// JudgeValue judges one value by operator, recover and levels.
+func JudgeValue(r *rules.Rule, p *Point) rules.Observation {
 	o := rules.Observation{Series: p.Series, Value: p.Value, Text: p.Text, At: p.Last}
 	if r.Condition.Value.Kind == rules.Text {
 		o.Verdict = rules.None
@@ -120,7 +120,7 @@ func judgeChange(a *Answer, out []rules.Observation) []rules.Observation {
 		default:
 			p.Value -= was
 		}
-		out = append(out, observe(a.Rule, &p))
+		out = append(out, JudgeValue(a.Rule, &p))
 	}
 	return out
 }

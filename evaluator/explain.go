@@ -16,7 +16,7 @@ func Explain(s Explainer, r *rules.Rule, end time.Time) (out []string) {
 		}
 		return []string{r.Condition.Text}
 	}
-	for _, req := range requirements(r) {
+	for _, req := range Requirements(r) {
 		out = append(out, s.Explain(req.query(end)))
 	}
 	return out
@@ -30,7 +30,7 @@ func (a *Answer) evidence(s Explainer) rules.Evidence {
 		Query: strings.Join(Explain(s, a.Rule, a.end), ";\n"),
 	}
 	for _, req := range a.requirements {
-		if q := req.query(a.end); req.back == 0 && (out.From.IsZero() || q.From.Before(out.From)) {
+		if q := req.query(a.end); req.Back == 0 && (out.From.IsZero() || q.From.Before(out.From)) {
 			out.From = q.From
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/expr-lang/expr/ast"
 	"github.com/expr-lang/expr/vm"
 
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -51,7 +52,7 @@ func CheckCondition(c rules.Condition) error {
 // condition, or its schedule; base is the interval of rules without one. Whatever
 // takes or tries a rule asks it, so that all give one verdict.
 func CheckRule(r *rules.Rule, base time.Duration) error {
-	_, err := ParseSchedule(r.Every, r.Zone, base)
+	_, err := schedule.Parse(r.Every, r.Zone, base)
 	return errors.Join(CheckCondition(r.Condition), err)
 }
 

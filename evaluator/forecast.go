@@ -40,7 +40,7 @@ func judgeForecast(a *Answer, t time.Time, out []rules.Observation) []rules.Obse
 		if line, ok := robustLine(bySeries[series], t); ok {
 			p.Value = line.worst(a.Rule.Condition)
 		}
-		out = append(out, observe(a.Rule, &p))
+		out = append(out, JudgeValue(a.Rule, &p))
 	}
 	return out
 }

@@ -21,17 +21,17 @@ func LastPoints(ctx context.Context, s Querier, r *rules.Rule, known map[rules.S
 	if r.Condition.Type == rules.Query || r.Condition.Type == rules.Expression || len(known) == 0 {
 		return out // they may have several measurements
 	}
-	n := requirements(r)[0]
-	if n.step, n.Aggregation = 0, rules.Latest; n.Field == "" {
-		n.Aggregation = rules.Count
+	req := Requirements(r)[0]
+	if req.Step, req.Aggregation = 0, rules.Latest; req.Field == "" {
+		req.Aggregation = rules.Count
 	}
-	wide := &search{last: maps.Clone(known), q: n.query(now)}
+	wide := &search{last: maps.Clone(known), q: req.query(now)}
 	for _, at := range known {
 		if !at.IsZero() {
-			wide.q.From = rules.Earlier(wide.q.From, at.Add(-n.window))
+			wide.q.From = rules.Earlier(wide.q.From, at.Add(-req.Window))
 		}
 	}
-	wide.q.From = rules.Later(wide.q.From, rules.Earlier(now.Add(-mostLooked), now.Add(-n.window)))
+	wide.q.From = rules.Later(wide.q.From, rules.Earlier(now.Add(-mostLooked), now.Add(-req.Window)))
 	for open, i := []*search{wide}, 0; len(open) > 0 && i < mostSearches && ctx.Err() == nil; i++ {
 		open = look(ctx, s, open)
 	}

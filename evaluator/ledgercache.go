@@ -11,6 +11,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -334,12 +335,11 @@ func (c *LedgerCache) gap(r *rules.Rule, now time.Time) time.Duration {
 	if r.Every == "" {
 		return c.options.Every
 	}
-	s, err := ParseSchedule(r.Every, r.Zone, c.options.Every)
+	s, err := schedule.Parse(r.Every, r.Zone, c.options.Every)
 	if err != nil {
 		return c.options.Every
 	}
-	next := s.Next(now)
-	return s.Next(next).Sub(next)
+	return schedule.Gap(s, now)
 }
 
 // named finds watched rules by owner and name.

@@ -7,26 +7,28 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator/aggregate"
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
-// requirement is one thing that a rule must know to be judged.
-type requirement struct {
+// Requirement is one thing that a rule must know to be judged.
+type Requirement struct {
 	Column
-	measurement string
-	where       rules.Filter
-	groupBy     []string // sorted
-	window      time.Duration
-	back        time.Duration // how long before the tick the window ends
-	step        time.Duration // zero: one value for the window
+	Measurement string
+	Where       rules.Filter
+	GroupBy     []string // sorted
+	Window      time.Duration
+	Back        time.Duration // how long before the tick the window ends
+	Step        time.Duration // zero: one value for the window
 }
 
-// requirements lists what a rule must know.
-func requirements(r *rules.Rule) []requirement {
+// Requirements lists what a rule must know.
+func Requirements(r *rules.Rule) []Requirement {
 	c := &r.Condition
-	base := requirement{
+	base := Requirement{
 		Column:      Column{r.Field, c.Aggregation},
-		measurement: r.Measurement, where: r.Where, groupBy: sortedTags(r.GroupBy), window: c.Window.Std(),
+		Measurement: r.Measurement, Where: r.Where, GroupBy: sortedTags(r.GroupBy), Window: c.Window.Std(),
 	}
 	switch c.Type {
 	case rules.Absence:
@@ -35,35 +37,35 @@ func requirements(r *rules.Rule) []requirement {
 		}
 	case rules.Change:
 		before := base
-		before.back = c.Ago.Std()
-		return []requirement{base, before}
+		before.Back = c.Ago.Std()
+		return []Requirement{base, before}
 	case rules.Forecast:
-		base.Aggregation, base.step = rules.Mean, forecastStep(base.window)
-		base.window -= base.window % base.step
+		base.Aggregation, base.Step = rules.Mean, forecastStep(base.Window)
+		base.Window -= base.Window % base.Step
 	case rules.Expression:
-		return inputRequirements(r, base.groupBy)
+		return inputRequirements(r, base.GroupBy)
 	case rules.Threshold:
 		return heldRequirements(base, c.StaleAfter.Std())
 	}
-	return []requirement{base}
+	return []Requirement{base}
 }
 
 // heldNeeds are those of a threshold whose last value counts for a while.
-func heldRequirements(base requirement, held time.Duration) []requirement {
+func heldRequirements(base Requirement, held time.Duration) []Requirement {
 	switch {
 	case held == 0:
-		return []requirement{base}
+		return []Requirement{base}
 	case base.Aggregation == rules.Latest:
-		base.window = held
-		return []requirement{base}
+		base.Window = held
+		return []Requirement{base}
 	}
 	last := base
-	last.Aggregation, last.window = rules.Latest, held
-	return []requirement{base, last}
+	last.Aggregation, last.Window = rules.Latest, held
+	return []Requirement{base, last}
 }
 
 // inputNeeds are one for each input of an expression, by name.
-func inputRequirements(r *rules.Rule, groupBy []string) (out []requirement) {
+func inputRequirements(r *rules.Rule, groupBy []string) (out []Requirement) {
 	for _, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
 		in := r.Condition.Inputs[name]
 		where := maps.Clone(r.Where)
@@ -71,9 +73,9 @@ func inputRequirements(r *rules.Rule, groupBy []string) (out []requirement) {
 			where = rules.Filter{}
 		}
 		maps.Copy(where, in.Where)
-		out = append(out, requirement{
-			Column: Column{in.Field, in.Aggregation}, measurement: in.Measurement,
-			where: where, groupBy: groupBy, window: in.Window.Std(),
+		out = append(out, Requirement{
+			Column: Column{in.Field, in.Aggregation}, Measurement: in.Measurement,
+			Where: where, GroupBy: groupBy, Window: in.Window.Std(),
 		})
 	}
 	return out
@@ -86,27 +88,27 @@ func sortedTags(tags []string) []string {
 }
 
 // query is the requirement as its rule alone would ask it, for a tick at end.
-func (req requirement) query(end time.Time) Query {
-	to := end.Add(-req.back)
+func (req Requirement) query(end time.Time) Query {
+	to := end.Add(-req.Back)
 	return Query{
-		Measurement: req.measurement, Columns: []Column{req.Column}, Where: req.where, GroupBy: req.groupBy,
-		From: to.Add(-req.window), To: to, Step: req.step,
+		Measurement: req.Measurement, Columns: []Column{req.Column}, Where: req.Where, GroupBy: req.GroupBy,
+		From: to.Add(-req.Window), To: to, Step: req.Step,
 	}
 }
 
 // tags are all the tags that the requirement looks at: with rows of this grouping,
 // each row belongs to it whole or not at all.
-func (req requirement) tags() []string {
-	out := slices.Concat(req.groupBy, slices.Collect(maps.Keys(req.where)))
+func (req Requirement) tags() []string {
+	out := slices.Concat(req.GroupBy, slices.Collect(maps.Keys(req.Where)))
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
 // merges reports whether several rows may fall into one group of the requirement, so
 // that they must be merged.
-func (req requirement) merges(tags []string) bool {
+func (req Requirement) merges(tags []string) bool {
 	for _, tag := range tags {
-		if !slices.Contains(req.groupBy, tag) && len(req.where[tag]) != 1 {
+		if !slices.Contains(req.GroupBy, tag) && len(req.Where[tag]) != 1 {
 			return true
 		}
 	}
@@ -125,7 +127,7 @@ type Plan struct {
 	since        []time.Time      // when they came to be as they were planned
 	schedules    []string         // what they are in the timetable
 	parents      map[int][]string // what they depend on; nil when none does
-	requirements [][]requirement
+	requirements [][]Requirement
 	expressions  map[int]*expression
 	own          []int // rules with a statement of their own
 	groups       []*queryGroup
@@ -146,7 +148,7 @@ type queryGroup struct {
 // consumer is a rule's requirement and the columns that answer it.
 type consumer struct {
 	rule, requirement int
-	asks              *requirement
+	asks              *Requirement
 	columns           []int
 	merge             bool
 }
@@ -158,13 +160,13 @@ type consumer struct {
 func NewPlan(list []*rules.Rule) *Plan {
 	n := len(list)
 	p := &Plan{
-		rules: slices.Clone(list), expressions: map[int]*expression{}, requirements: make([][]requirement, 0, n),
+		rules: slices.Clone(list), expressions: map[int]*expression{}, requirements: make([][]Requirement, 0, n),
 		ids: make([]string, 0, n), names: make([]string, 0, n), since: make([]time.Time, 0, n),
 		schedules: make([]string, 0, n),
 	}
 	byKey := map[string]*queryGroup{}
 	for i, r := range list {
-		p.requirements = append(p.requirements, requirements(r))
+		p.requirements = append(p.requirements, Requirements(r))
 		p.note(i, r)
 		if r.Condition.Type == rules.Expression {
 			if e, err := compileExpression(r.Condition); err == nil {
@@ -180,8 +182,8 @@ func NewPlan(list []*rules.Rule) *Plan {
 			g := byKey[key]
 			if g == nil {
 				g = &queryGroup{
-					Query:  Query{Measurement: req.measurement, GroupBy: tags, Step: req.step},
-					window: req.window, back: req.back,
+					Query:  Query{Measurement: req.Measurement, GroupBy: tags, Step: req.Step},
+					window: req.Window, back: req.Back,
 				}
 				byKey[key] = g
 				p.groups = append(p.groups, g)
@@ -200,7 +202,7 @@ func NewPlan(list []*rules.Rule) *Plan {
 // note keeps what is read of a rule besides its requirements.
 func (p *Plan) note(place int, r *rules.Rule) {
 	p.ids, p.names = append(p.ids, r.ID), append(p.names, r.Name)
-	p.since, p.schedules = append(p.since, r.AsItIs()), append(p.schedules, scheduleKey(r))
+	p.since, p.schedules = append(p.since, r.AsItIs()), append(p.schedules, schedule.Key(r))
 	if r.DependsOn != nil {
 		if p.parents == nil {
 			p.parents = map[int][]string{}
@@ -215,25 +217,15 @@ func (p *Plan) note(place int, r *rules.Rule) {
 
 // groupKey says which requirements share a query as they are. A requirement whose rows would
 // have to be merged, and cannot be, asks at its own grouping.
-func (req requirement) groupKey() (key string, tags []string) {
+func (req Requirement) groupKey() (key string, tags []string) {
 	tags = req.tags()
 	own := ""
-	if req.merges(tags) && !mergeable(req.Aggregation) {
-		tags, own = req.groupBy, req.where.String()
+	if req.merges(tags) && !aggregate.Mergeable(req.Aggregation) {
+		tags, own = req.GroupBy, req.Where.String()
 	}
 	key = fmt.Sprintf("%q %q %q %d %d %d",
-		req.measurement, strings.Join(tags, "\x00"), own, req.window, req.back, req.step)
+		req.Measurement, strings.Join(tags, "\x00"), own, req.Window, req.Back, req.Step)
 	return key, tags
-}
-
-// mergeable reports whether the aggregation of a whole follows from those of
-// its parts.
-func mergeable(a rules.Aggregation) bool {
-	switch a {
-	case rules.Count, rules.Sum, rules.Min, rules.Max, rules.Mean, rules.Spread:
-		return true
-	}
-	return false
 }
 
 // join moves the consumers of a query group into one that is asked anyway and groups by
@@ -272,7 +264,7 @@ func (g *queryGroup) fits(big *queryGroup) bool {
 		}
 	}
 	for _, c := range g.consumers {
-		if !mergeable(c.asks.Aggregation) {
+		if !aggregate.Mergeable(c.asks.Aggregation) {
 			return false
 		}
 	}
@@ -284,7 +276,7 @@ func (g *queryGroup) fits(big *queryGroup) bool {
 // and serve nobody else.
 func (g *queryGroup) whole() bool {
 	for _, c := range g.consumers {
-		for tag := range c.asks.where {
+		for tag := range c.asks.Where {
 			if !slices.Contains(g.GroupBy, tag) {
 				return false
 			}
@@ -299,14 +291,14 @@ const mostValues = 100
 
 // filter is what every consumer filters on: the values of all of them.
 func (g *queryGroup) filter() rules.Filter {
-	if len(g.consumers) == 0 || len(g.consumers[0].asks.where) == 0 {
+	if len(g.consumers) == 0 || len(g.consumers[0].asks.Where) == 0 {
 		return nil
 	}
 	out := rules.Filter{}
-	for tag := range g.consumers[0].asks.where {
+	for tag := range g.consumers[0].asks.Where {
 		var values []string
 		for _, c := range g.consumers {
-			mine, ok := c.asks.where[tag]
+			mine, ok := c.asks.Where[tag]
 			if !ok {
 				values = nil
 				break
@@ -338,15 +330,15 @@ func (p *Plan) narrow(g *queryGroup) {
 		return
 	}
 	takers := slices.Clone(g.consumers)
-	slices.SortStableFunc(takers, func(a, b consumer) int { return slices.Compare(a.asks.where[tag], b.asks.where[tag]) })
+	slices.SortStableFunc(takers, func(a, b consumer) int { return slices.Compare(a.asks.Where[tag], b.asks.Where[tag]) })
 	var out []*queryGroup
 	room := 0
 	for _, c := range takers {
-		if room < len(c.asks.where[tag]) {
+		if room < len(c.asks.Where[tag]) {
 			out = append(out, g.part())
 			room = mostValues
 		}
-		room -= len(c.asks.where[tag])
+		room -= len(c.asks.Where[tag])
 		out[len(out)-1].consumers = append(out[len(out)-1].consumers, c)
 	}
 	p.replace(g, out)
@@ -357,7 +349,7 @@ func (g *queryGroup) unlisted() string {
 	for _, tag := range g.GroupBy {
 		_, listed := g.Where[tag]
 		if !listed && !slices.ContainsFunc(g.consumers, func(c consumer) bool {
-			n := len(c.asks.where[tag])
+			n := len(c.asks.Where[tag])
 			return n == 0 || n > mostValues
 		}) {
 			return tag
@@ -409,24 +401,23 @@ func (g *queryGroup) settle() {
 // them.
 func (c consumer) consumesAll(groupBy []string) bool {
 	for _, tag := range groupBy {
-		if _, ok := c.asks.where[tag]; ok {
+		if _, ok := c.asks.Where[tag]; ok {
 			return false
 		}
 	}
-	return slices.Equal(c.asks.groupBy, groupBy)
+	return slices.Equal(c.asks.GroupBy, groupBy)
 }
 
 // parts are the columns that a consumer reads: what a merge is made of, or the
 // aggregation itself.
-func (c consumer) parts() []Column {
-	f := c.asks.Field
-	switch {
-	case c.merge && c.asks.Aggregation == rules.Mean:
-		return []Column{{f, rules.Sum}, {f, rules.Count}}
-	case c.merge && c.asks.Aggregation == rules.Spread:
-		return []Column{{f, rules.Max}, {f, rules.Min}}
+func (c consumer) parts() (out []Column) {
+	if !c.merge {
+		return []Column{c.asks.Column}
 	}
-	return []Column{c.asks.Column}
+	for _, a := range aggregate.Parts(c.asks.Aggregation) {
+		out = append(out, Column{c.asks.Field, a})
+	}
+	return out
 }
 
 // query is the query group for a tick whose windows end at end.

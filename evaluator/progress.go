@@ -114,7 +114,7 @@ func (e *Engine) trust(ctx context.Context, s *sourceState, t, saved time.Time) 
 	}
 	table := e.timetable.Load()
 	return e.ledgers.Decide(ctx, t, slices.Clone(s.plan.Load().ids), func(_ rules.Setting, l *rules.Ledger) error {
-		if !l.Judged.Before(saved.Add(-table.gap(&l.Rule, saved))) {
+		if !l.Judged.Before(saved.Add(-table.Gap(&l.Rule, saved))) {
 			l.Trust(t)
 		}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator/aggregate"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -29,7 +30,7 @@ func makeIndex(takers []consumer, groupBy []string) []bucket {
 	for i, c := range takers {
 		var tags []string
 		for _, tag := range groupBy {
-			if _, ok := c.asks.where[tag]; ok {
+			if _, ok := c.asks.Where[tag]; ok {
 				tags = append(tags, tag)
 			}
 		}
@@ -38,7 +39,7 @@ func makeIndex(takers []consumer, groupBy []string) []bucket {
 			at = len(out)
 			out = append(out, bucket{tags, map[rules.Series][]int{}})
 		}
-		for _, key := range combinations(tags, c.asks.where) {
+		for _, key := range combinations(tags, c.asks.Where) {
 			out[at].takers[key] = append(out[at].takers[key], i)
 		}
 	}
@@ -73,7 +74,7 @@ func (g *queryGroup) routesOf(series rules.Series) []route {
 	out := []route{}
 	for _, b := range g.index {
 		for _, i := range b.takers[project(series, b.tags, g.GroupBy)] {
-			out = append(out, route{i, project(series, g.consumers[i].asks.groupBy, g.GroupBy)})
+			out = append(out, route{i, project(series, g.consumers[i].asks.GroupBy, g.GroupBy)})
 		}
 	}
 	if len(g.routes) >= mostRoutes {
@@ -138,7 +139,7 @@ func (a *Answer) take(c *consumer, series rules.Series, row *Row) {
 
 // part is a group of a requirement that is being merged out of several rows.
 type part struct {
-	need        int
+	requirement int
 	series      rules.Series
 	at, last    time.Time
 	first, with float64 // the consumer's columns, merged
@@ -154,13 +155,14 @@ func (a *Answer) merge(c *consumer, series rules.Series, row *Row) {
 	if !known {
 		i = len(a.parts)
 		a.places[key] = i
-		a.parts = append(a.parts, part{need: c.requirement, series: series, at: row.At, first: math.NaN(), with: math.NaN()})
+		a.parts = append(a.parts,
+			part{requirement: c.requirement, series: series, at: row.At, first: math.NaN(), with: math.NaN()})
 	}
 	p := &a.parts[i]
 	if row.Last.After(p.last) {
 		p.last = row.Last
 	}
-	first, with := combiners(c.asks.Aggregation)
+	first, with := aggregate.Merges(c.asks.Aggregation)
 	p.first = first(p.first, row.Values[c.columns[0]])
 	if with != nil {
 		p.with = with(p.with, row.Values[c.columns[1]])
@@ -168,39 +170,9 @@ func (a *Answer) merge(c *consumer, series rules.Series, row *Row) {
 }
 
 type partKey struct {
-	need   int
-	series rules.Series
-	at     int64
-}
-
-// combiners merge the columns of consumer.parts.
-func combiners(a rules.Aggregation) (first, with func(x, y float64) float64) {
-	switch a {
-	case rules.Min:
-		return least, nil
-	case rules.Max:
-		return most, nil
-	case rules.Spread:
-		return most, least
-	case rules.Mean:
-		return plus, plus
-	}
-	return plus, nil
-}
-
-func plus(x, y float64) float64  { return either(x, y, x+y) }
-func least(x, y float64) float64 { return either(x, y, min(x, y)) }
-func most(x, y float64) float64  { return either(x, y, max(x, y)) }
-
-// either is the one that is a number, or both when both are.
-func either(x, y, both float64) float64 {
-	switch {
-	case math.IsNaN(x):
-		return y
-	case math.IsNaN(y):
-		return x
-	}
-	return both
+	requirement int
+	series      rules.Series
+	at          int64
 }
 
 // finish turns merged groups into points. What came of a failed answer is let go
@@ -212,14 +184,9 @@ func (a *Answer) finish() {
 		return
 	}
 	for _, p := range a.parts {
-		value := p.first
-		switch a.requirements[p.need].Aggregation {
-		case rules.Mean:
-			value = p.first / p.with
-		case rules.Spread:
-			value = p.first - p.with
-		}
-		a.Points[p.need] = append(a.Points[p.need], Point{Series: p.series, At: p.at, Value: value, Last: p.last})
+		value := aggregate.Whole(a.requirements[p.requirement].Aggregation, p.first, p.with)
+		points := &a.Points[p.requirement]
+		*points = append(*points, Point{Series: p.series, At: p.at, Value: value, Last: p.last})
 	}
 	a.forget()
 }
@@ -236,7 +203,7 @@ type Answer struct {
 	plan         *Plan
 	place        int // of the rule in the plan
 	end          time.Time
-	requirements []requirement
+	requirements []Requirement
 	expression   *expression
 	silent       lastSeen // series that had points before
 	parts        []part   // what is being merged
@@ -248,15 +215,16 @@ type Answer struct {
 func (a *Answer) fits(r *rules.Rule) bool { return a.plan.since[a.place].Equal(r.AsItIs()) }
 
 // begin makes the answer ready for another poll, keeping its memory.
-func (a *Answer) begin(r *rules.Rule, needs []requirement, end time.Time) {
-	a.Rule, a.Err, a.due, a.unanswered, a.requirements, a.end, a.silent = r, nil, true, false, needs, end, nil
-	if len(a.Points) != len(needs) {
-		a.Points = make([][]Point, len(needs))
+func (a *Answer) begin(r *rules.Rule, list []Requirement, end time.Time) {
+	a.Rule, a.Err, a.due, a.unanswered, a.requirements, a.end, a.silent = r, nil, true, false, list, end, nil
+	if len(a.Points) != len(list) {
+		a.Points = make([][]Point, len(list))
 	}
-	a.empty()
+	a.Clear()
 }
 
-func (a *Answer) empty() {
+// Clear empties the answer for the next tick, keeping its memory.
+func (a *Answer) Clear() {
 	for i := range a.Points {
 		a.Points[i] = a.Points[i][:0]
 	}
@@ -264,12 +232,12 @@ func (a *Answer) empty() {
 }
 
 // discard throws away what came for one requirement, which is to be asked again.
-func (a *Answer) discard(need int) {
-	a.Points[need] = a.Points[need][:0]
-	parts := slices.DeleteFunc(slices.Clone(a.parts), func(p part) bool { return p.need == need })
+func (a *Answer) discard(requirement int) {
+	a.Points[requirement] = a.Points[requirement][:0]
+	parts := slices.DeleteFunc(slices.Clone(a.parts), func(p part) bool { return p.requirement == requirement })
 	a.forget()
 	for _, p := range parts {
-		a.places[partKey{p.need, p.series, p.at.UnixNano()}] = len(a.parts)
+		a.places[partKey{p.requirement, p.series, p.at.UnixNano()}] = len(a.parts)
 		a.parts = append(a.parts, p)
 	}
 }
@@ -277,6 +245,15 @@ func (a *Answer) discard(need int) {
 func (a *Answer) forget() {
 	a.parts = a.parts[:0]
 	clear(a.places)
+}
+
+// NewAnswer returns an empty answer for one rule that is asked alone, and what
+// must be known for it: its Points are to hold those of each requirement. A
+// rule whose expression cannot be compiled is refused as rules.Invalid.
+func NewAnswer(r *rules.Rule) (*Answer, []Requirement, error) {
+	a, list := &Answer{}, Requirements(r)
+	a.begin(r, list, time.Time{})
+	return a, list, a.Compile()
 }
 
 // Compile makes the answer ready to be evaluated by itself, outside a plan.

@@ -3,8 +3,6 @@ package evaluator
 import (
 	"context"
 	"errors"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -107,7 +105,7 @@ func (e *Engine) Jump(ctx context.Context, now time.Time, d time.Duration) {
 	}
 	table := e.timetable.Load()
 	for _, s := range e.sources {
-		s.jump(now, d, table.leapt(s.plan.Load(), now.Add(-min(d, e.options.CatchUp)), now))
+		s.jump(now, d, table.Leapt(s.plan.Load().schedules, now.Add(-min(d, e.options.CatchUp)), now))
 	}
 	if d > 0 {
 		e.recall(ctx, now, d)
@@ -126,27 +124,6 @@ func (k *statsKeeper) jumped(d time.Duration) (last time.Time) {
 		last = s.LastTick
 	})
 	return last
-}
-
-// leapt lists the last tick of each of a plan's wall-clock specs in a time that
-// the clock leapt over. Specs that follow every hour are as good as durations:
-// they miss nothing.
-func (t *timetable) leapt(plan *Plan, from, to time.Time) (out []time.Time) {
-	for _, key := range plan.schedules {
-		spec, ok := t.schedules[key].(wallClock)
-		if !ok || spec.plain {
-			continue
-		}
-		var last time.Time
-		for at := spec.Next(from); !at.IsZero() && !at.After(to); at = spec.Next(at) {
-			last = at
-		}
-		if !last.IsZero() && !slices.ContainsFunc(out, last.Equal) {
-			out = append(out, last)
-		}
-	}
-	slices.SortFunc(out, time.Time.Compare)
-	return out
 }
 
 // jump moves what is known of a source. Its points of before bear the old time:
@@ -195,8 +172,7 @@ func (e *Engine) replanned(ctx context.Context, seen *uint64) bool {
 	if err = errors.Join(err, e.replan(ctx)); err != nil {
 		e.log.Debug("not every change of the rules was read; the next tick says why", "error", err)
 	}
-	same := func(_, _ cron.Schedule) bool { return true } // their keys say what they are
-	return !maps.EqualFunc(before.schedules, e.timetable.Load().schedules, same)
+	return !before.Same(e.timetable.Load())
 }
 
 // ticker runs the engine's ticks by cron, which is started anew whenever the

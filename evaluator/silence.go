@@ -20,7 +20,7 @@ func (e *Engine) dateSilence(ctx context.Context, s *sourceState, plan *Plan, ti
 	busy := e.ledgers.Busy()
 	var open []*search
 	for _, a := range s.out {
-		if a.Err != nil || len(a.requirements) != 1 || a.requirements[0].step > 0 {
+		if a.Err != nil || len(a.requirements) != 1 || a.requirements[0].Step > 0 {
 			continue
 		}
 		id := plan.ids[a.place]
@@ -94,7 +94,7 @@ func newSearch(source *sourceState, a *Answer, seen lastSeen) *search {
 	s.q.To = s.q.From
 	for series, at := range seen {
 		s.last[series] = rules.Earlier(at, s.q.To)
-		s.q.From = rules.Earlier(s.q.From, at.Add(-source.Delay-req.window)) // of the window that it was seen in
+		s.q.From = rules.Earlier(s.q.From, at.Add(-source.Delay-req.Window)) // of the window that it was seen in
 	}
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -347,14 +348,14 @@ func TestWhatIsNotSavedIsLogged(t *testing.T) {
 
 // TestTheShortestSchedule is a second.
 func TestTheShortestSchedule(t *testing.T) {
-	s, err := evaluator.ParseSchedule("1s", "", time.Minute)
+	s, err := schedule.Parse("1s", "", time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Next(figuresBegin); !got.Equal(figuresBegin.Add(time.Second)) {
-		t.Errorf("the tick after %s is %s", figuresBegin, got)
+	if got := s.Next(begin); !got.Equal(begin.Add(time.Second)) {
+		t.Errorf("the tick after %s is %s", begin, got)
 	}
-	if _, err := evaluator.ParseSchedule("999ms", "", time.Minute); rules.CodeOf(err) != rules.Invalid {
+	if _, err := schedule.Parse("999ms", "", time.Minute); rules.CodeOf(err) != rules.Invalid {
 		t.Errorf("999ms: %v", err)
 	}
 }

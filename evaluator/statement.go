@@ -64,14 +64,14 @@ func readOwn(ctx context.Context, s Source, answers []*Answer, end time.Time) {
 		gate <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-gate }()
-			a.Err = a.read(ctx, reader, end)
+			a.Err = a.Read(ctx, reader, end)
 		})
 	}
 	wait.Wait()
 }
 
-// read fills the answer of a query rule.
-func (a *Answer) read(ctx context.Context, reader Reader, end time.Time) error {
+// Read fills the answer of a query rule.
+func (a *Answer) Read(ctx context.Context, reader Reader, end time.Time) error {
 	return reader.Read(ctx, statement(a.Rule, end), func(row Row) {
 		p := Point{Series: row.Series, At: row.At, Value: row.Values[0], Last: row.Last}
 		if row.Texts != nil {

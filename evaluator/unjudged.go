@@ -27,12 +27,12 @@ func (e *Engine) Unjudged(stored []WatchedRule, now time.Time) (names []string) 
 	table, known := e.timetable.Load(), map[string]bool{}
 	e.ledgers.Judged(func(r *rules.Rule, last time.Time, inMemory bool) {
 		known[r.ID] = true
-		if inMemory && overdue(table.of(r), rules.Later(last, began), now) {
+		if inMemory && overdue(table.Of(r), rules.Later(last, began), now) {
 			names = append(names, r.Name)
 		}
 	})
 	for _, r := range stored {
-		if !known[r.ID] && overdue(table.base, rules.Later(r.Judged, began), now) {
+		if !known[r.ID] && overdue(table.Base(), rules.Later(r.Judged, began), now) {
 			names = append(names, r.Name)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -70,7 +71,7 @@ func (a *Analyst) Backtest(ctx context.Context, req BacktestRequest) (Backtest, 
 	if err != nil {
 		return Backtest{}, err
 	}
-	t := evaluator.Trial{Rule: r, Every: a.app.Config.Every.Std(), Progress: req.Progress}
+	t := backtest.Trial{Rule: r, Every: a.app.Config.Every.Std(), Progress: req.Progress}
 	var data *evaluator.Data
 	if req.Data != nil {
 		if data, err = openData(req, t.Rule); err != nil {
@@ -124,7 +125,7 @@ func (a *Analyst) readRule(ctx context.Context, req BacktestRequest) (rules.Rule
 // week is how far back a backtest looks when nobody says.
 const week = 7 * 24 * time.Hour
 
-func (a *Analyst) backtestSource(ctx context.Context, t *evaluator.Trial, req BacktestRequest) error {
+func (a *Analyst) backtestSource(ctx context.Context, t *backtest.Trial, req BacktestRequest) error {
 	name, source, err := a.app.Source(t.Rule.Source)
 	if err != nil {
 		return err
@@ -161,12 +162,12 @@ func openData(req BacktestRequest, r rules.Rule) (*evaluator.Data, error) {
 
 // verdictWriter turns a trial's verdicts into lines: with a file one for each
 // of its rows, its time as it stands there.
-func verdictWriter(data *evaluator.Data, groupBy []string, write func(BacktestVerdict)) func(evaluator.TrialVerdict) {
+func verdictWriter(data *evaluator.Data, groupBy []string, write func(BacktestVerdict)) func(backtest.Verdict) {
 	if data == nil {
-		return func(v evaluator.TrialVerdict) { write(verdictLine(v, v.At.Format(time.RFC3339Nano))) }
+		return func(v backtest.Verdict) { write(verdictLine(v, v.At.Format(time.RFC3339Nano))) }
 	}
 	next := 0
-	return func(v evaluator.TrialVerdict) {
+	return func(v backtest.Verdict) {
 		for next < len(data.Rows) && data.Rows[next].At.Before(v.At) {
 			next++
 		}
@@ -186,14 +187,14 @@ func seriesOfRow(row evaluator.DataRow, groupBy []string) rules.Series {
 	return rules.SeriesOf(labels)
 }
 
-func verdictLine(v evaluator.TrialVerdict, stamp string) BacktestVerdict {
+func verdictLine(v backtest.Verdict, stamp string) BacktestVerdict {
 	return BacktestVerdict{
 		Timestamp: stamp, Series: v.Series, Value: rules.Finite(v.Value), Score: v.Score,
 		State: v.State.String(),
 	}
 }
 
-func backtestView(t evaluator.Trial, result *evaluator.TrialResult) Backtest {
+func backtestView(t backtest.Trial, result *backtest.Result) Backtest {
 	b := Backtest{
 		Rule: t.Rule, From: t.From, To: t.To, Ticks: result.Ticks, Series: result.Series, Values: result.Values,
 		Count: len(result.Episodes), Last: rules.Finite(result.Last), Quiet: rules.Finite(result.Quiet),

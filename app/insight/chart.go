@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -224,7 +224,7 @@ func marks(r rules.Rule) (out []ChartMark) {
 }
 
 // spans are the times of episodes, joined where they overlap.
-func spans(list []evaluator.Episode, end time.Time) (out []ChartSpan) {
+func spans(list []backtest.Episode, end time.Time) (out []ChartSpan) {
 	for _, e := range list { // in order of their start
 		s := ChartSpan{e.StartedAt, e.ResolvedAt}
 		if s.To.IsZero() {

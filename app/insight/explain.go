@@ -10,6 +10,8 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -188,9 +190,9 @@ const askedTicks = 8
 func (x *inquiry) ask(ctx context.Context) {
 	x.recent = map[rules.Series][]rules.Sample{}
 	every := x.app.Config.Every.Std()
-	t := evaluator.Trial{
+	t := backtest.Trial{
 		Rule: x.rule, Every: every, From: x.now.Add(-askedTicks * every), To: x.now,
-		Verdict: func(v evaluator.TrialVerdict) {
+		Verdict: func(v backtest.Verdict) {
 			s := rules.Sample{At: v.At, Value: rules.Finite(v.Value), Verdict: "good"}
 			switch {
 			case v.Score > 0:
@@ -201,8 +203,8 @@ func (x *inquiry) ask(ctx context.Context) {
 			x.recent[v.Series] = append(x.recent[v.Series], s)
 		},
 	}
-	if s, err := evaluator.ParseSchedule(x.rule.Every, x.rule.Zone, every); err == nil {
-		t.From = x.now.Add(-min(askedTicks*evaluator.Gap(s, x.now), 2*rules.Week.Std())).Add(-time.Nanosecond)
+	if s, err := schedule.Parse(x.rule.Every, x.rule.Zone, every); err == nil {
+		t.From = x.now.Add(-min(askedTicks*schedule.Gap(s, x.now), 2*rules.Week.Std())).Add(-time.Nanosecond)
 	}
 	err := error(nil)
 	if t.Rule.Source, t.Source, err = x.app.Source(x.rule.Source); err == nil {
@@ -445,7 +447,7 @@ func (x *inquiry) parent(ctx context.Context, name string) {
 // query is what the source is asked at the next tick, or was at this time.
 func (x *inquiry) query() {
 	at := x.now
-	if s, err := evaluator.ParseSchedule(x.rule.Every, x.rule.Zone, x.app.Config.Every.Std()); err == nil {
+	if s, err := schedule.Parse(x.rule.Every, x.rule.Zone, x.app.Config.Every.Std()); err == nil {
 		if next := s.Next(x.now); x.running() && x.rule.Enabled && !next.IsZero() {
 			x.out.Tick, at = &next, next
 		}

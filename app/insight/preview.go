@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -40,7 +40,7 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 	if err != nil {
 		return Preview{}, err
 	}
-	t := evaluator.Trial{Rule: r, Every: a.app.Config.Every.Std()}
+	t := backtest.Trial{Rule: r, Every: a.app.Config.Every.Std()}
 	if req.From.IsZero() && r.Condition.Type == rules.Query {
 		req.From = a.app.Time().Add(-rules.Day.Std()) // it is asked anew at every tick
 	}
@@ -49,7 +49,7 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 	}
 	drawn := newSketch(t.From, t.To)
 	t.Progress = req.Progress
-	t.Verdict = func(v evaluator.TrialVerdict) {
+	t.Verdict = func(v backtest.Verdict) {
 		if req.Progress != nil {
 			req.Progress(float64(v.At.Sub(t.From)) / float64(t.To.Sub(t.From)))
 		}

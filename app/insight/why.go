@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -235,7 +235,7 @@ func (x *inquiry) next() []Upcoming {
 
 // tick is the first tick of the rule that is not before t, nor over.
 func (x *inquiry) tick(t time.Time) time.Time {
-	s, err := evaluator.ParseSchedule(x.rule.Every, x.rule.Zone, x.app.Config.Every.Std())
+	s, err := schedule.Parse(x.rule.Every, x.rule.Zone, x.app.Config.Every.Std())
 	if err != nil {
 		return t
 	}

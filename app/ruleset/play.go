@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -119,9 +120,9 @@ type standing struct {
 // until tries the rule up to a time after the start.
 func (t Test) until(ctx context.Context, r rules.Rule, source evaluator.Querier, at rules.Duration) (standing, error) {
 	pending := map[rules.Series]bool{}
-	result, err := evaluator.Trial{
+	result, err := backtest.Trial{
 		Rule: r, Source: source, Every: t.Every.Std(), From: t.Start.Add(-time.Nanosecond), To: t.Start.Add(at.Std()),
-		Verdict: func(v evaluator.TrialVerdict) { pending[v.Series] = v.State == rules.Pending },
+		Verdict: func(v backtest.Verdict) { pending[v.Series] = v.State == rules.Pending },
 	}.Run(ctx)
 	if err != nil {
 		return standing{}, err

@@ -23,15 +23,19 @@ const module = "github.com/9bikes/tocsin"
 // do not know each other.
 var mayImport = map[string][]string{
 	"rules":     {"rules/wording"},
-	"evaluator": {"rules"},
+	"evaluator": {"rules", "evaluator/aggregate", "evaluator/schedule"},
 	"notify":    {"rules", "rules/wording", "evaluator"},
-	"app":       {"rules", "evaluator", "notify", "app/document"},
+	"app":       {"rules", "evaluator", "evaluator/schedule", "notify", "app/document"},
 
 	"rules/wording": {},
 
+	"evaluator/aggregate": {"rules"},
+	"evaluator/schedule":  {"rules"},
+	"evaluator/backtest":  {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
+
 	"app/document": {"rules"},
-	"app/insight":  {"rules", "evaluator", "notify", "app"},
-	"app/ruleset":  {"rules", "evaluator", "notify", "app", "app/document"},
+	"app/insight":  {"rules", "evaluator", "evaluator/backtest", "evaluator/schedule", "notify", "app"},
+	"app/ruleset":  {"rules", "evaluator", "evaluator/backtest", "notify", "app", "app/document"},
 }
 
 // importers says who may import each module of somebody else's. A driver or a
@@ -41,7 +45,7 @@ var importers = map[string][]string{
 	"github.com/goccy/go-yaml":        {"app/document", "app/cli"},
 	"github.com/gofrs/flock":          {"app/local"},
 	"github.com/hashicorp/golang-lru": {"evaluator"},
-	"github.com/robfig/cron":          {"evaluator"},
+	"github.com/robfig/cron":          {"evaluator", "evaluator/schedule"},
 
 	"github.com/InfluxCommunity/influxdb3-go": {"evaluator/influx3"},
 	"github.com/apache/arrow-go":              {"evaluator/influx3"},
@@ -172,7 +176,9 @@ const (
 const binaryTests = "packaging/e2e"
 
 // suite reports whether a folder is a contract suite, for tests only.
-func suite(folder string) bool { return strings.HasSuffix(folder, "test") }
+func suite(folder string) bool {
+	return strings.HasSuffix(folder, "test") && folder != "evaluator/backtest"
+}
 
 // testsStandOn reports whether what is for tests only may import a folder: the
 // real store, the embedded source, and others of its kind.

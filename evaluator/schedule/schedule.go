@@ -1,6 +1,11 @@
-package evaluator
+// Package schedule says when rules are due: a rule's `every`, and all of them
+// as one timetable. It is pure: time is an argument. What is done at a tick
+// does not belong here.
+package schedule
 
 import (
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -9,9 +14,9 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// ParseSchedule reads a rule's `every`: a duration, ticking at its multiples
+// Parse reads a rule's `every`: a duration, ticking at its multiples
 // since the epoch, or a cron spec in a time zone; empty is the base interval.
-func ParseSchedule(every, zone string, base time.Duration) (cron.Schedule, error) {
+func Parse(every, zone string, base time.Duration) (cron.Schedule, error) {
 	if every == "" {
 		return interval(base), nil
 	}
@@ -92,32 +97,34 @@ func asWall(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
 }
 
-// timetable is all schedules of the rules as one: it ticks whenever one of
+// Timetable is all schedules of the rules as one: it ticks whenever one of
 // them does, so that rules that are due together are judged together.
-type timetable struct {
+type Timetable struct {
 	base      interval
 	schedules map[string]cron.Schedule // by every + zone
 }
 
-func newTimetable(base time.Duration) *timetable {
-	return &timetable{base: interval(base), schedules: map[string]cron.Schedule{"": interval(base)}}
+// New returns a timetable of the base interval alone.
+func New(base time.Duration) *Timetable {
+	return &Timetable{base: interval(base), schedules: map[string]cron.Schedule{"": interval(base)}}
 }
 
-func scheduleKey(r *rules.Rule) string {
+// Key is what the schedule of a rule is known as in a timetable.
+func Key(r *rules.Rule) string {
 	if r.Zone == "" {
 		return r.Every
 	}
 	return r.Every + "|" + r.Zone
 }
 
-// add takes in the schedule of a rule. One that cannot be read, which is
+// Add takes in the schedule of a rule. One that cannot be read, which is
 // refused at creation, ticks at the base interval.
-func (t *timetable) add(r *rules.Rule) {
-	key := scheduleKey(r)
+func (t *Timetable) Add(r *rules.Rule) {
+	key := Key(r)
 	if _, ok := t.schedules[key]; ok {
 		return
 	}
-	s, err := ParseSchedule(r.Every, r.Zone, time.Duration(t.base))
+	s, err := Parse(r.Every, r.Zone, time.Duration(t.base))
 	if err != nil {
 		s = t.base
 	}
@@ -125,7 +132,7 @@ func (t *timetable) add(r *rules.Rule) {
 }
 
 // Next returns the next tick of any schedule.
-func (t *timetable) Next(after time.Time) (next time.Time) {
+func (t *Timetable) Next(after time.Time) (next time.Time) {
 	for _, s := range t.schedules {
 		if n := s.Next(after); !n.IsZero() && (next.IsZero() || n.Before(next)) {
 			next = n
@@ -134,8 +141,8 @@ func (t *timetable) Next(after time.Time) (next time.Time) {
 	return next
 }
 
-// due tells which schedules tick at t.
-func (t *timetable) due(at time.Time) map[string]bool {
+// Due tells which schedules tick at t.
+func (t *Timetable) Due(at time.Time) map[string]bool {
 	out := map[string]bool{}
 	for key, s := range t.schedules {
 		out[key] = s.Next(at.Add(-time.Nanosecond)).Equal(at)
@@ -143,22 +150,66 @@ func (t *timetable) due(at time.Time) map[string]bool {
 	return out
 }
 
-// gap returns how long before t the schedule of r ticked last.
-func (t *timetable) gap(r *rules.Rule, at time.Time) time.Duration {
+// Gap returns how long before t the schedule of r ticked last.
+func (t *Timetable) Gap(r *rules.Rule, at time.Time) time.Duration {
 	if r.Every == "" {
 		return time.Duration(t.base)
 	}
-	s := t.of(r)
+	s := t.Of(r)
 	if i, ok := s.(interval); ok {
 		return time.Duration(i)
 	}
 	return s.Next(at).Sub(at)
 }
 
-// of is the schedule of a rule.
-func (t *timetable) of(r *rules.Rule) cron.Schedule {
-	if s := t.schedules[scheduleKey(r)]; s != nil {
+// Of is the schedule of a rule.
+func (t *Timetable) Of(r *rules.Rule) cron.Schedule {
+	if s := t.schedules[Key(r)]; s != nil {
 		return s
 	}
 	return t.base
+}
+
+// Base is the schedule of the base interval.
+func (t *Timetable) Base() cron.Schedule { return t.base }
+
+// First is the first tick of some of the schedules between two times, neither
+// included; zero when there is none.
+func (t *Timetable) First(keys []string, from, to time.Time) (first time.Time) {
+	for key, schedule := range t.schedules {
+		if !slices.Contains(keys, key) {
+			continue
+		}
+		if at := schedule.Next(from); !at.IsZero() && at.Before(to) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// Same reports whether another timetable has the same schedules.
+func (t *Timetable) Same(other *Timetable) bool {
+	alike := func(_, _ cron.Schedule) bool { return true } // their keys say what they are
+	return maps.EqualFunc(t.schedules, other.schedules, alike)
+}
+
+// Leapt lists the last tick of each of some schedules that are wall-clock specs, in a time that
+// the clock leapt over. Specs that follow every hour are as good as durations:
+// they miss nothing.
+func (t *Timetable) Leapt(keys []string, from, to time.Time) (out []time.Time) {
+	for _, key := range keys {
+		spec, ok := t.schedules[key].(wallClock)
+		if !ok || spec.plain {
+			continue
+		}
+		var last time.Time
+		for at := spec.Next(from); !at.IsZero() && !at.After(to); at = spec.Next(at) {
+			last = at
+		}
+		if !last.IsZero() && !slices.ContainsFunc(out, last.Equal) {
+			out = append(out, last)
+		}
+	}
+	slices.SortFunc(out, time.Time.Compare)
+	return out
 }

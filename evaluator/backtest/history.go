@@ -1,4 +1,4 @@
-package evaluator
+package backtest
 
 import (
 	"cmp"
@@ -9,13 +9,15 @@ import (
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/aggregate"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // history is what one requirement of a rule was answered at each of many ticks, read
 // with a few queries instead of one for each tick.
 type history struct {
-	requirement requirement
+	requirement evaluator.Requirement
 	ends        []time.Time // where each tick's window ends
 	series      map[rules.Series]*seriesHistory
 	order       []rules.Series
@@ -35,16 +37,18 @@ const mostOffsets = 240
 
 // readHistory asks a source what the requirement of a rule was at each tick. Buckets are
 // the live windows exactly: (end-window, end].
-func readHistory(ctx context.Context, q Querier, req requirement, ends []time.Time) (*history, error) {
+func readHistory(ctx context.Context, q evaluator.Querier, req evaluator.Requirement,
+	ends []time.Time,
+) (*history, error) {
 	h := &history{requirement: req, ends: ends, series: map[rules.Series]*seriesHistory{}}
 	if every, ok := h.slides(); ok {
 		if words, err := h.readSliding(ctx, q, every); !words {
 			return h, err
 		}
 	}
-	step := req.window
-	if req.step > 0 {
-		step = req.step
+	step := req.Window
+	if req.Step > 0 {
+		step = req.Step
 	}
 	offsets := map[int64][]int{}
 	for i, end := range ends {
@@ -61,7 +65,7 @@ func readHistory(ctx context.Context, q Querier, req requirement, ends []time.Ti
 // that can be merged, and how long a step is.
 func (h *history) slides() (every time.Duration, ok bool) {
 	a := h.requirement.Aggregation
-	if len(h.ends) < 2 || h.requirement.step > 0 || !mergeable(a) && !ofOnePoint(a) {
+	if len(h.ends) < 2 || h.requirement.Step > 0 || !aggregate.Mergeable(a) && !ofOnePoint(a) {
 		return 0, false
 	}
 	every = h.ends[1].Sub(h.ends[0])
@@ -70,7 +74,7 @@ func (h *history) slides() (every time.Duration, ok bool) {
 			return 0, false
 		}
 	}
-	return every, every < h.requirement.window && h.requirement.window%every == 0
+	return every, every < h.requirement.Window && h.requirement.Window%every == 0
 }
 
 // ofOnePoint reports whether the steps of a window tell which of them holds the
@@ -91,29 +95,31 @@ func (h *history) at(series rules.Series) *seriesHistory {
 }
 
 // query is the requirement between two times, cut into steps.
-func (h *history) query(from, to time.Time, step time.Duration) Query {
+func (h *history) query(from, to time.Time, step time.Duration) evaluator.Query {
 	req := h.requirement
-	return Query{
-		Measurement: req.measurement, Columns: []Column{req.Column}, Where: req.where, GroupBy: req.groupBy, From: from,
-		To: to, Step: step,
+	return evaluator.Query{
+		Measurement: req.Measurement, Columns: []evaluator.Column{req.Column}, Where: req.Where, GroupBy: req.GroupBy,
+		From: from, To: to, Step: step,
 	}
 }
 
 // readOffsets asks one query for each offset that ticks have against the
 // steps.
-func (h *history) readOffsets(ctx context.Context, q Querier, step time.Duration, offsets map[int64][]int) error {
-	var queries []Query
+func (h *history) readOffsets(ctx context.Context, q evaluator.Querier, step time.Duration,
+	offsets map[int64][]int,
+) error {
+	var queries []evaluator.Query
 	for _, ticks := range offsets {
 		first, last := h.ends[ticks[0]], h.ends[ticks[len(ticks)-1]]
-		queries = append(queries, h.query(first.Add(-h.requirement.window), last, step))
+		queries = append(queries, h.query(first.Add(-h.requirement.Window), last, step))
 	}
 	index := make(map[int64]int, len(h.ends))
 	for i, end := range h.ends {
 		index[end.UnixNano()] = i
 	}
-	return Ask(ctx, q, queries, func(_ int, row Row) {
+	return evaluator.Ask(ctx, q, queries, func(_ int, row evaluator.Row) {
 		at := row.At.UnixNano()
-		if h.requirement.step > 0 {
+		if h.requirement.Step > 0 {
 			h.at(row.Series).step(at, row.Values[0])
 		} else if i, ok := index[at]; ok {
 			h.at(row.Series).set(i, row)
@@ -121,7 +127,7 @@ func (h *history) readOffsets(ctx context.Context, q Querier, step time.Duration
 	})
 }
 
-func (s *seriesHistory) set(i int, row Row) {
+func (s *seriesHistory) set(i int, row evaluator.Row) {
 	s.values[i] = row.Values[0]
 	if row.Texts != nil && row.Texts[0] != "" {
 		if s.texts == nil {
@@ -142,15 +148,15 @@ func (s *seriesHistory) step(at int64, value float64) {
 const batch = 500
 
 // readEach asks every tick by itself.
-func (h *history) readEach(ctx context.Context, q Querier) error {
+func (h *history) readEach(ctx context.Context, q evaluator.Querier) error {
 	from := 0
 	for part := range slices.Chunk(h.ends, batch) {
-		queries := make([]Query, len(part))
+		queries := make([]evaluator.Query, len(part))
 		for i, end := range part {
-			queries[i] = h.query(end.Add(-h.requirement.window), end, h.requirement.step)
+			queries[i] = h.query(end.Add(-h.requirement.Window), end, h.requirement.Step)
 		}
-		if err := Ask(ctx, q, queries, func(i int, row Row) {
-			if h.requirement.step > 0 {
+		if err := evaluator.Ask(ctx, q, queries, func(i int, row evaluator.Row) {
+			if h.requirement.Step > 0 {
 				h.at(row.Series).step(row.At.UnixNano(), row.Values[0])
 				return
 			}
@@ -173,14 +179,17 @@ type step struct {
 // readSliding asks one query whose steps are the time between ticks, and
 // merges as many of them as a window has. It reports when the values are
 // words, which it cannot keep.
-func (h *history) readSliding(ctx context.Context, q Querier, every time.Duration) (words bool, err error) {
-	query := h.query(h.ends[0].Add(-h.requirement.window), h.ends[len(h.ends)-1], every)
-	query.Columns = consumer{asks: &h.requirement, merge: true}.parts()
+func (h *history) readSliding(ctx context.Context, q evaluator.Querier, every time.Duration) (words bool, err error) {
+	query := h.query(h.ends[0].Add(-h.requirement.Window), h.ends[len(h.ends)-1], every)
+	query.Columns = nil
+	for _, part := range aggregate.Parts(h.requirement.Aggregation) {
+		query.Columns = append(query.Columns, evaluator.Column{Field: h.requirement.Field, Aggregation: part})
+	}
 	first := query.From.Add(every)
 	steps := map[rules.Series]*[]step{}
 	var last rules.Series
 	var list *[]step
-	err = Ask(ctx, q, []Query{query}, func(_ int, r Row) {
+	err = evaluator.Ask(ctx, q, []evaluator.Query{query}, func(_ int, r evaluator.Row) {
 		words = words || r.Texts != nil
 		if list == nil || r.Series != last {
 			if list, last = steps[r.Series], r.Series; list == nil {
@@ -196,7 +205,7 @@ func (h *history) readSliding(ctx context.Context, q Querier, every time.Duratio
 		h.order = nil
 		return words, err
 	}
-	size := int64(h.requirement.window / every)
+	size := int64(h.requirement.Window / every)
 	for _, series := range h.order {
 		list := *steps[series]
 		slices.SortFunc(list, func(a, b step) int { return cmp.Compare(a.at, b.at) })
@@ -235,58 +244,48 @@ func slide(steps []step, ticks int, size int64, a rules.Aggregation) []float64 {
 		if len(front) > 0 {
 			whole = join(front[len(front)-1].value, back)
 		}
-		out = append(out, merged(whole, a))
+		out = append(out, aggregate.Whole(a, whole[0], whole[1]))
 	}
 	return out
 }
 
 // joiner merges the two values of an older and a newer part of a window.
 func joiner(a rules.Aggregation) func(older, newer [2]float64) [2]float64 {
-	first, with := combiners(a)
+	first, with := aggregate.Merges(a)
 	if with == nil {
-		with = plus
+		with = aggregate.Plus
 	}
 	switch a {
 	case rules.Latest:
-		first = func(older, newer float64) float64 { return either(older, newer, newer) }
+		first = func(older, newer float64) float64 { return aggregate.Either(older, newer, newer) }
 	case rules.First:
-		first = func(older, newer float64) float64 { return either(older, newer, older) }
+		first = func(older, newer float64) float64 { return aggregate.Either(older, newer, older) }
 	}
 	return func(x, y [2]float64) [2]float64 { return [2]float64{first(x[0], y[0]), with(x[1], y[1])} }
 }
 
-func merged(v [2]float64, a rules.Aggregation) float64 {
-	switch a {
-	case rules.Mean:
-		return v[0] / v[1]
-	case rules.Spread:
-		return v[0] - v[1]
-	}
-	return v[0]
-}
-
 // points appends what the requirement was answered at tick i.
-func (h *history) points(i int, out []Point) []Point {
+func (h *history) points(i int, out []evaluator.Point) []evaluator.Point {
 	for _, series := range h.order {
 		s := h.series[series]
 		switch {
-		case h.requirement.step > 0:
+		case h.requirement.Step > 0:
 			out = h.window(i, series, s, out)
 		case s.texts != nil && s.texts[i] != "":
-			out = append(out, Point{Series: series, At: h.ends[i], Value: s.values[i], Text: s.texts[i]})
+			out = append(out, evaluator.Point{Series: series, At: h.ends[i], Value: s.values[i], Text: s.texts[i]})
 		case !math.IsNaN(s.values[i]):
-			out = append(out, Point{Series: series, At: h.ends[i], Value: s.values[i]})
+			out = append(out, evaluator.Point{Series: series, At: h.ends[i], Value: s.values[i]})
 		}
 	}
 	return out
 }
 
 // window appends the steps of tick i's window, the oldest first.
-func (h *history) window(i int, series rules.Series, s *seriesHistory, out []Point) []Point {
+func (h *history) window(i int, series rules.Series, s *seriesHistory, out []evaluator.Point) []evaluator.Point {
 	end := h.ends[i]
-	for at := end.Add(-h.requirement.window + h.requirement.step); !at.After(end); at = at.Add(h.requirement.step) {
+	for at := end.Add(-h.requirement.Window + h.requirement.Step); !at.After(end); at = at.Add(h.requirement.Step) {
 		if v, ok := s.steps[at.UnixNano()]; ok {
-			out = append(out, Point{Series: series, At: at, Value: v})
+			out = append(out, evaluator.Point{Series: series, At: at, Value: v})
 		}
 	}
 	return out
@@ -297,11 +296,11 @@ func (h *history) window(i int, series rules.Series, s *seriesHistory, out []Poi
 func (h *history) trouble(err error) error {
 	req, from, to := h.requirement, h.ends[0], h.ends[len(h.ends)-1]
 	asked := fmt.Sprintf("asked was %s of %s over %s, at %d ticks from %s to %s", req.Aggregation,
-		strings.Trim(req.measurement+"."+req.Field, "."),
-		rules.Duration(req.window), len(h.ends), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
+		strings.Trim(req.Measurement+"."+req.Field, "."),
+		rules.Duration(req.Window), len(h.ends), from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339))
 	switch {
-	case IsTooMuch(err):
-		return TooMuch(rules.Errorf(rules.CodeOf(err),
+	case evaluator.IsTooMuch(err):
+		return evaluator.TooMuch(rules.Errorf(rules.CodeOf(err),
 			"%s; %s; try a shorter time, a longer every, a shorter window or fewer series", rules.Sentence(err), asked))
 	case rules.CodeOf(err) == rules.Invalid:
 		return rules.Errorf(rules.Invalid, "%s; %s", rules.Sentence(err), asked)

@@ -1,4 +1,4 @@
-package evaluator_test
+package backtest_test
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -52,8 +53,8 @@ func TestATrialAsksForLessAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		trial := func(code rules.Code, most time.Duration) (*evaluator.TrialResult, error) {
-			return evaluator.Trial{
+		trial := func(code rules.Code, most time.Duration) (*backtest.Result, error) {
+			return backtest.Trial{
 				Rule: r, Source: stingy{store, most, code}, From: begin, To: end,
 				Every: 10 * time.Second,
 			}.Run(t.Context())
@@ -86,7 +87,7 @@ func TestATrialAsksForLessAtOnce(t *testing.T) {
 }
 
 // shown is a result without what is not a number.
-func shown(r *evaluator.TrialResult) string { return fmt.Sprintf("%+v", *r) }
+func shown(r *backtest.Result) string { return fmt.Sprintf("%+v", *r) }
 
 func TestManyQueriesOfOneTroubleAreOneError(t *testing.T) {
 	queries := make([]evaluator.Query, 60)

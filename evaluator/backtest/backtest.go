@@ -1,4 +1,7 @@
-package evaluator
+// Package backtest tries a rule on the past: it reads the history of what the
+// rule must know with few queries, and judges tick by tick through the same
+// Evaluate and the same ledger as live. It tells nobody and stores nothing.
+package backtest
 
 import (
 	"context"
@@ -8,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/aggregate"
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -15,7 +21,7 @@ import (
 // virtual clock, and without telling anybody.
 type Trial struct {
 	Rule   rules.Rule
-	Source Querier
+	Source evaluator.Querier
 	// From and To bound the ticks: (From, To].
 	From, To time.Time
 	// Every is the base interval, for a rule without a schedule of its own.
@@ -27,11 +33,11 @@ type Trial struct {
 	// Progress is told how far the trial has come, from 0 to 1; may be nil.
 	Progress func(done float64)
 	// Verdict is told every verdict on every series; may be nil.
-	Verdict func(v TrialVerdict)
+	Verdict func(v Verdict)
 }
 
-// TrialVerdict is what was made of one series at one tick.
-type TrialVerdict struct {
+// Verdict is what was made of one series at one tick.
+type Verdict struct {
 	At     time.Time
 	Series rules.Series
 	Value  float64 // NaN for none
@@ -49,8 +55,8 @@ type Episode struct {
 	Peak       float64
 }
 
-// TrialResult is what a trial found.
-type TrialResult struct {
+// Result is what a trial found.
+type Result struct {
 	From, To time.Time
 	Ticks    int
 	Series   int
@@ -67,25 +73,25 @@ const (
 	spanValues = 1_000_000 // that are read at a time: it bounds the memory
 	leastSpan  = 64
 
-	slowSpan   = 16              // ticks that a slow source is asked for at least
+	slowSpan   = 16              // ticks that a slow source is asked for at aggregate.Least
 	spanTime   = 5 * time.Second // that a span should take
 	mostGrowth = 16              // from one to the next
 )
 
 // Run tries the rule.
-func (t Trial) Run(ctx context.Context) (*TrialResult, error) {
+func (t Trial) Run(ctx context.Context) (*Result, error) {
 	ticks, err := t.ticks()
 	if err != nil {
 		return nil, err
 	}
-	r := &replayer{Trial: t, result: &TrialResult{
+	r := &replayer{Trial: t, result: &Result{
 		From: t.From, To: t.To, Ticks: len(ticks), Last: math.NaN(),
 		Quiet: math.NaN(),
 	}, found: map[string]int{}, seen: map[rules.Series]struct{}{}}
 	if err := r.begin(); err != nil {
 		return nil, err
 	}
-	if err := r.run(ctx, ticks); err != nil {
+	if err := r.judgeAll(ctx, ticks); err != nil {
 		return nil, err
 	}
 	r.end()
@@ -99,7 +105,7 @@ func (t Trial) ticks() ([]time.Time, error) {
 	if t.Ticks != nil {
 		return t.Ticks, nil
 	}
-	s, err := ParseSchedule(t.Rule.Every, t.Rule.Zone, t.Every)
+	s, err := schedule.Parse(t.Rule.Every, t.Rule.Zone, t.Every)
 	if err != nil {
 		return nil, err
 	}
@@ -122,8 +128,9 @@ func (t Trial) ticks() ([]time.Time, error) {
 type replayer struct {
 	Trial
 	ledger *rules.Ledger
-	answer Answer
-	result *TrialResult
+	answer *evaluator.Answer
+	needs  []evaluator.Requirement
+	result *Result
 	found  map[string]int // episodes by alert
 	seen   map[rules.Series]struct{}
 	obs    []rules.Observation
@@ -134,9 +141,10 @@ type replayer struct {
 func (r *replayer) begin() error {
 	r.Rule.Enabled = true
 	r.ledger = rules.OpenLedger(rules.Snapshot{Rule: r.Rule})
-	r.answer.begin(&r.Rule, requirements(&r.Rule), r.To)
 	r.quiet, r.named = map[rules.Series]*run{}, map[rules.Series]bool{}
-	return r.answer.Compile()
+	var err error
+	r.answer, r.needs, err = evaluator.NewAnswer(&r.Rule)
+	return err
 }
 
 // chunk is a span of ticks with what the requirements were at each.
@@ -146,9 +154,9 @@ type chunk struct {
 	err       error
 }
 
-// run reads and judges one span after the other. While one is judged, the
+// judgeAll reads and judges one span after the other. While one is judged, the
 // next is read: the source has something to do meanwhile.
-func (r *replayer) run(ctx context.Context, ticks []time.Time) error {
+func (r *replayer) judgeAll(ctx context.Context, ticks []time.Time) error {
 	ctx, cancel := context.WithCancel(ctx)
 	reels := make(chan chunk)
 	var reading sync.WaitGroup
@@ -199,7 +207,7 @@ func (r *replayer) readAll(ctx context.Context, ticks []time.Time, reels chan<- 
 // much. A source that hangs is not waited for again and again.
 func leastAfter(err error) int {
 	switch {
-	case !IsTooMuch(err):
+	case !evaluator.IsTooMuch(err):
 		return math.MaxInt
 	case rules.CodeOf(err) == rules.Unavailable:
 		return slowSpan
@@ -221,18 +229,18 @@ func (c *chunk) next(took time.Duration) int {
 
 // read reads what the requirements were at some ticks.
 func (r *replayer) read(ctx context.Context, ticks []time.Time) ([]*history, error) {
-	tapes := make([]*history, len(r.answer.requirements))
-	for i, req := range r.answer.requirements {
+	histories := make([]*history, len(r.needs))
+	for i, req := range r.needs {
 		ends := make([]time.Time, len(ticks))
 		for j, t := range ticks {
-			ends[j] = t.Add(-r.Delay - req.back)
+			ends[j] = t.Add(-r.Delay - req.Back)
 		}
 		var err error
-		if tapes[i], err = readHistory(ctx, r.Source, req, ends); err != nil {
-			return nil, tapes[i].trouble(err)
+		if histories[i], err = readHistory(ctx, r.Source, req, ends); err != nil {
+			return nil, histories[i].trouble(err)
 		}
 	}
-	return tapes, nil
+	return histories, nil
 }
 
 // judgeChunk judges the ticks of a chunk.
@@ -247,7 +255,7 @@ func (r *replayer) judgeChunk(ctx context.Context, c chunk) error {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("trial stopped: %w", err)
 		}
-		r.answer.empty()
+		r.answer.Clear()
 		for j, history := range c.histories {
 			r.answer.Points[j] = history.points(i, r.answer.Points[j])
 		}
@@ -259,13 +267,13 @@ func (r *replayer) judgeChunk(ctx context.Context, c chunk) error {
 // judgeOwn asks a user's own statement at each tick: nobody else can cut it
 // into steps.
 func (r *replayer) judgeOwn(ctx context.Context, ticks []time.Time) error {
-	reader, ok := r.Source.(Reader)
+	reader, ok := r.Source.(evaluator.Reader)
 	if !ok {
 		return rules.FieldErrorf("condition.type", "this source takes no query of your own")
 	}
 	for _, tick := range ticks {
-		r.answer.empty()
-		if err := r.answer.read(ctx, reader, tick.Add(-r.Delay)); err != nil {
+		r.answer.Clear()
+		if err := r.answer.Read(ctx, reader, tick.Add(-r.Delay)); err != nil {
 			return fmt.Errorf("ask the statement at %s: %w", tick.Format(time.RFC3339), err)
 		}
 		r.judge(tick)
@@ -275,7 +283,7 @@ func (r *replayer) judgeOwn(ctx context.Context, ticks []time.Time) error {
 
 // judge is one tick, as the engine does it.
 func (r *replayer) judge(tick time.Time) {
-	r.obs = Evaluate(&r.answer, r.ledger, tick, r.obs[:0])
+	r.obs = evaluator.Evaluate(r.answer, r.ledger, tick, r.obs[:0])
 	r.countNothing()
 	r.ledger.Observe(rules.Setting{Now: tick}, r.obs, nil)
 	r.note(tick)
@@ -310,7 +318,7 @@ func (r *replayer) countNothing() {
 	}
 	r.ledger.Instances(func(in *rules.Instance) bool {
 		if !r.named[in.Series] {
-			r.obs = append(r.obs, observe(&r.Rule, &Point{Series: in.Series}))
+			r.obs = append(r.obs, evaluator.JudgeValue(&r.Rule, &evaluator.Point{Series: in.Series}))
 		}
 		return true
 	})
@@ -339,7 +347,7 @@ func (r *replayer) note(tick time.Time) {
 }
 
 func (r *replayer) tell(tick time.Time, o *rules.Observation) {
-	v := TrialVerdict{At: tick, Series: o.Series, Value: o.Value}
+	v := Verdict{At: tick, Series: o.Series, Value: o.Value}
 	if o.Verdict == rules.Bad {
 		v.Score = 1
 	}
@@ -391,9 +399,9 @@ func (r *replayer) lull(tick time.Time, o *rules.Observation) {
 // operator, or the one that is a number.
 func worseOf(o rules.Operator) func(x, y float64) float64 {
 	if o == rules.Below || o == rules.AtMost {
-		return least
+		return aggregate.Least
 	}
-	return most
+	return aggregate.Most
 }
 
 // end takes the last state of the alerts that still fire.

@@ -1,10 +1,10 @@
-package evaluator_test
+package schedule_test
 
 import (
 	"testing"
 	"time"
 
-	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -62,7 +62,7 @@ func TestScheduleRuns(t *testing.T) {
 		{"a weekday", "0 7 * * mon", "Europe/Berlin", "2026-11-23T10:00:00Z", []string{"2026-11-30T06:00:00Z"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			s, err := evaluator.ParseSchedule(tt.every, tt.zone, 30*time.Second)
+			s, err := schedule.Parse(tt.every, tt.zone, 30*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +84,7 @@ func TestWallClockRunsOncePerDay(t *testing.T) {
 		"Asia/Kolkata", "America/Santiago",
 	} {
 		for _, spec := range []string{"30 2 * * *", "0 0 * * *", "59 23 * * *", "15 1 * * *", "0 3 * * *"} {
-			s, err := evaluator.ParseSchedule(spec, zone, time.Minute)
+			s, err := schedule.Parse(spec, zone, time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,9 +118,9 @@ func TestScheduleRefusesWithAnExample(t *testing.T) {
 			`every: must be a duration or five cron fields; put a time zone into zone; for example 30s or "0 7 * * mon"`,
 		},
 	} {
-		_, err := evaluator.ParseSchedule(tt.every, tt.zone, time.Minute)
+		_, err := schedule.Parse(tt.every, tt.zone, time.Minute)
 		if err == nil || err.Error() != tt.want || rules.CodeOf(err) != rules.Invalid {
-			t.Errorf("ParseSchedule(%q, %q) = %v, want %s", tt.every, tt.zone, err, tt.want)
+			t.Errorf("Parse(%q, %q) = %v, want %s", tt.every, tt.zone, err, tt.want)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package evaluator_test
+package backtest_test
 
 import (
 	"cmp"
@@ -14,8 +14,11 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
+	"github.com/9bikes/tocsin/evaluator/influx"
 	"github.com/9bikes/tocsin/evaluator/ledgertest"
 	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -132,7 +135,7 @@ func compareEpisodes(t *testing.T, store app.Store, source evaluator.Source, rul
 	for _, a := range rows {
 		live = append(live, episode(a.Series, a.Since, a.StartedAt, a.ResolvedAt))
 	}
-	got, err := evaluator.Trial{Rule: rule, Source: source, From: begin, To: end, Every: 30 * time.Second}.Run(t.Context())
+	got, err := backtest.Trial{Rule: rule, Source: source, From: begin, To: end, Every: 30 * time.Second}.Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +191,7 @@ func TestATrialsMemoryGrowsWithThePoints(t *testing.T) {
 				}
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				got, err := evaluator.Trial{
+				got, err := backtest.Trial{
 					Rule: r, Source: data.Source, Ticks: data.Ticks(), From: begin.Add(-1),
 					To: begin.Add(time.Hour),
 				}.Run(t.Context())
@@ -202,4 +205,24 @@ func TestATrialsMemoryGrowsWithThePoints(t *testing.T) {
 			})
 		}
 	}
+}
+
+// pick returns a random one of list.
+func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
+
+func loaded(t *testing.T, kind string, lines []string, now time.Time) evaluator.Source {
+	if kind == "live" {
+		s := live.New(live.Options{})
+		if err := s.Write([]byte(strings.Join(lines, "\n")), time.Nanosecond, now); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	server := sourcetest.Influxd(t)
+	server.Write(lines...)
+	client, err := influx.New(influx.Options{URL: server.URL, Database: server.DB})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
 }

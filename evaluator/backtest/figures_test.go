@@ -1,4 +1,4 @@
-package evaluator_test
+package backtest_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -40,10 +41,12 @@ func recorded(t *testing.T, hosts map[string]string) *evaluator.Data {
 
 func recordedRule(t *testing.T, condition, more rules.Doc) rules.Rule {
 	t.Helper()
-	r, err := rules.Parse(with(rules.Doc{
+	doc := rules.Doc{
 		"title": "t", "measurement": "m", "field": "f", "group_by": "host",
 		"every": "10s", "condition": condition,
-	}, more))
+	}
+	maps.Copy(doc, more)
+	r, err := rules.Parse(doc)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,7 @@ func TestATrialsFigures(t *testing.T) {
 		t.Run(tt.operator+" for "+tt.wait, func(t *testing.T) {
 			r := recordedRule(t, rules.Doc{"aggregation": "max", "window": "10s", "operator": tt.operator, "value": tt.value},
 				rules.Doc{"for": tt.wait})
-			got, err := evaluator.Trial{Rule: r, Source: data.Source, Ticks: ticksOf(4)}.Run(t.Context())
+			got, err := backtest.Trial{Rule: r, Source: data.Source, Ticks: ticksOf(4)}.Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -98,10 +101,10 @@ func TestATrialsFigures(t *testing.T) {
 
 // seen lists what a trial made of each tick: the value of the first host and its
 // state.
-func seen(t *testing.T, trial evaluator.Trial) string {
+func seen(t *testing.T, trial backtest.Trial) string {
 	t.Helper()
 	var out []string
-	trial.Verdict = func(v evaluator.TrialVerdict) {
+	trial.Verdict = func(v backtest.Verdict) {
 		text := rules.FormatNumber(v.Value)
 		if v.Score == 1 {
 			text += "!"
@@ -145,7 +148,7 @@ func TestATrialsWindows(t *testing.T) {
 			if ticks == nil {
 				ticks = ticksOf(len(strings.Fields(tt.points)))
 			}
-			got := seen(t, evaluator.Trial{Rule: r, Source: data.Source, Ticks: ticks, Delay: tt.delay})
+			got := seen(t, backtest.Trial{Rule: r, Source: data.Source, Ticks: ticks, Delay: tt.delay})
 			if got != tt.want {
 				t.Errorf("got  %s\nwant %s", got, tt.want)
 			}
@@ -158,7 +161,7 @@ func TestATrialOfText(t *testing.T) {
 	data := recorded(t, map[string]string{"a": `"ok" "open" "open" "ok"`})
 	r := recordedRule(t, rules.Doc{"aggregation": "latest", "window": "20s", "operator": "==", "value": "open"}, nil)
 	var far []float64
-	trial := evaluator.Trial{Rule: r, Source: data.Source, Ticks: ticksOf(4), Progress: func(done float64) {
+	trial := backtest.Trial{Rule: r, Source: data.Source, Ticks: ticksOf(4), Progress: func(done float64) {
 		far = append(far, done)
 	}}
 	got, err := trial.Run(t.Context())
@@ -174,7 +177,7 @@ func TestATrialOfText(t *testing.T) {
 	}
 	source := &asking{Source: data.Source}
 	r.Condition.Window = rules.Duration(10 * time.Second)
-	if _, err := (evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}).Run(t.Context()); err != nil ||
+	if _, err := (backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}).Run(t.Context()); err != nil ||
 		len(source.asked) != 1 {
 		t.Errorf("texts of one step took %d queries, %v", len(source.asked), err)
 	}
@@ -222,7 +225,7 @@ func TestHowMuchATrialReadsAtATime(t *testing.T) {
 			before := 0.0
 			synctest.Test(t, func(t *testing.T) {
 				source := &paced{Source: data.Source, takes: tt.takes}
-				trial := evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(n), Progress: func(done float64) {
+				trial := backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(n), Progress: func(done float64) {
 					got, before = append(got, int(math.Round((done-before)*float64(n)))), done
 				}}
 				if _, err := trial.Run(t.Context()); err != nil {
@@ -240,7 +243,7 @@ func TestHowMuchATrialReadsAtATime(t *testing.T) {
 func TestTheMostTicksOfATrial(t *testing.T) {
 	for n, many := range map[int]bool{1_100_000: false, 1_100_001: true} {
 		refused := rules.Condition{Type: rules.Expression, Expr: "("} // once the ticks are known
-		trial := evaluator.Trial{
+		trial := backtest.Trial{
 			Rule: rules.Rule{Every: "1s", Condition: refused},
 			From: figuresBegin, To: figuresBegin.Add(time.Duration(n) * time.Second),
 		}
@@ -286,7 +289,7 @@ func TestAPastIsReadWithFewQueries(t *testing.T) {
 		source := &asking{Source: data.Source}
 		r := recordedRule(t, rules.Doc{"aggregation": tt.how, "window": tt.window, "operator": ">", "value": 5.0}, nil)
 		synctest.Test(t, func(t *testing.T) { // the source takes no time
-			if _, err := (evaluator.Trial{Rule: r, Source: source, Ticks: tt.ticks}).Run(t.Context()); err != nil {
+			if _, err := (backtest.Trial{Rule: r, Source: source, Ticks: tt.ticks}).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		})
@@ -327,7 +330,7 @@ func TestATrialThatIsRefused(t *testing.T) {
 	} {
 		source := &asking{Source: data.Source, err: rules.Errorf(code, "no such field")}
 		r := recordedRule(t, rules.Doc{"aggregation": "p95", "window": "1m", "operator": ">", "value": 5.0}, nil)
-		_, err := evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}.Run(t.Context())
+		_, err := backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}.Run(t.Context())
 		if rules.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v, want %q", code, err, want)
 		}
@@ -362,7 +365,7 @@ func TestATrialOfAStatement(t *testing.T) {
 		"window": "1m",
 	}, rules.Doc{"measurement": nil, "field": nil})
 	source := speaker{Source: live.New(live.Options{})}
-	trial := evaluator.Trial{Rule: r, Source: source, Ticks: ticksOf(3)}
+	trial := backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(3)}
 	if got, want := seen(t, trial), "10 NaN 20!* NaN 30!* NaN"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -386,18 +389,5 @@ func TestATrialOfAStatement(t *testing.T) {
 	if _, _, err := evaluator.TryStatement(t.Context(), live.New(live.Options{}), &r,
 		figuresBegin); rules.CodeOf(err) != rules.Invalid {
 		t.Errorf("tried on a source that takes none: %v", err)
-	}
-}
-
-// TestHowFarAStatementReaches: 31 days, or its window.
-func TestHowFarAStatementReaches(t *testing.T) {
-	for window, want := range map[time.Duration]time.Duration{
-		time.Hour:        744 * time.Hour,
-		1000 * time.Hour: 1000 * time.Hour,
-	} {
-		s := evaluator.Statement{From: figuresBegin.Add(-window), To: figuresBegin}
-		if got := s.Reach(); got != want {
-			t.Errorf("%s reaches %s, want %s", window, got, want)
-		}
 	}
 }
