@@ -82,7 +82,7 @@ func (s *Signer) Read(token string, now time.Time) (Link, error) {
 	if !hmac.Equal(mac, s.mac(body)) {
 		return Link{}, forged
 	}
-	l, err := readLink(body)
+	l, err := parseLink(body)
 	if err != nil {
 		return Link{}, forged
 	}
@@ -93,7 +93,7 @@ func (s *Signer) Read(token string, now time.Time) (Link, error) {
 	return l, nil
 }
 
-func readLink(body []byte) (Link, error) {
+func parseLink(body []byte) (Link, error) {
 	expires, n := binary.Varint(body)
 	if n <= 0 {
 		return Link{}, fmt.Errorf("read a link's expiry: %d", n)

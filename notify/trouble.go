@@ -37,12 +37,12 @@ func (w *worker) bury(ctx context.Context, p Policy, list []rules.Notification, 
 			w.trouble.dead++
 		}
 	}
-	w.tellOfDead(ctx, p)
+	w.notifyOfDead(ctx, p)
 }
 
-// tellOfDead tells the operators of dead letters, once for all that was refused
+// notifyOfDead tells the operators of dead letters, once for all that was refused
 // together, and at most once an hour.
-func (w *worker) tellOfDead(ctx context.Context, p Policy) {
+func (w *worker) notifyOfDead(ctx context.Context, p Policy) {
 	now, t := time.Now(), &w.trouble
 	switch {
 	case len(w.parts) > 0:
@@ -63,7 +63,7 @@ func (w *worker) tellOfDead(ctx context.Context, p Policy) {
 		text += " Some of it was told on " + p.Fallback + " instead."
 	}
 	t.dead, t.untold, t.fellBack, t.deadTold = 0, 0, 0, now
-	w.tellOthers(ctx, p, "", "Channel "+w.name+" refuses messages"+w.whom(), text)
+	w.notifyOthers(ctx, p, "", "Channel "+w.name+" refuses messages"+w.whom(), text)
 }
 
 // fallback gives messages to the fallback, and returns how many it has.
@@ -110,9 +110,9 @@ func (w *worker) untilStuck(p Policy, n rules.Notification, now time.Time) (time
 	return since.Add(w.options.FallbackAfter).Sub(now), !since.IsZero() && n.Fallback == "" && n.MayGoTo(p.Fallback)
 }
 
-// tellOfMove tells the operators that the service has moved a target, and keeps
+// notifyOfMove tells the operators that the service has moved a target, and keeps
 // where to.
-func (w *worker) tellOfMove(ctx context.Context, p Policy, o rules.Outcome) {
+func (w *worker) notifyOfMove(ctx context.Context, p Policy, o rules.Outcome) {
 	if o.Moved == (rules.Move{}) {
 		return
 	}
@@ -128,20 +128,20 @@ func (w *worker) tellOfMove(ctx context.Context, p Policy, o rules.Outcome) {
 	if len(to) == 0 { // it does well, so it can say so itself
 		to = []rules.Address{w.to}
 	}
-	w.tell(ctx, to, "channel "+w.name+" moved to "+o.Moved.To, "Channel "+w.name+": a chat has moved"+w.whom(), text)
+	w.notify(ctx, to, "channel "+w.name+" moved to "+o.Moved.To, "Channel "+w.name+": a chat has moved"+w.whom(), text)
 }
 
-// tellOfFailing tells the operators once that the channel has failed for long,
+// notifyOfFailing tells the operators once that the channel has failed for long,
 // and that it is over.
-func (w *worker) tellOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
+func (w *worker) notifyOfFailing(ctx context.Context, p Policy, o rules.Outcome) {
 	since := w.failsSince(w.to)
 	switch {
 	case since.IsZero() && (w.trouble.told || w.trouble.before):
 		w.trouble.told, w.trouble.before = false, false
-		w.tellOthers(ctx, p, "", "Channel "+w.name+" works again"+w.whom(), "What had waited is told there now.")
+		w.notifyOthers(ctx, p, "", "Channel "+w.name+" works again"+w.whom(), "What had waited is told there now.")
 	case !since.IsZero() && !w.trouble.told && time.Since(since) >= w.options.TroubleAfter:
 		w.trouble.told = true
-		w.tellOthers(ctx, p, w.failure(since), "Channel "+w.name+" fails"+w.whom(),
+		w.notifyOthers(ctx, p, w.failure(since), "Channel "+w.name+" fails"+w.whom(),
 			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.",
 				length(time.Since(since)), Trouble(o.Class, o.Unknown), w.name))
 	}
@@ -165,13 +165,13 @@ func (w *worker) recallTrouble(ctx context.Context) {
 	})
 }
 
-// tellOthers tells the operators through others than this one; what has a name,
+// notifyOthers tells the operators through others than this one; what has a name,
 // once.
-func (w *worker) tellOthers(ctx context.Context, p Policy, name, title, text string) {
-	w.tell(ctx, w.operators(p), name, title, text)
+func (w *worker) notifyOthers(ctx context.Context, p Policy, name, title, text string) {
+	w.notify(ctx, w.operators(p), name, title, text)
 }
 
-func (w *worker) tell(ctx context.Context, to []rules.Address, name, title, text string) {
+func (w *worker) notify(ctx context.Context, to []rules.Address, name, title, text string) {
 	ctx = context.WithoutCancel(ctx)
 	to = slices.DeleteFunc(to, func(a rules.Address) bool {
 		return name != "" && w.options.Known(ctx, rules.OnceID(name, a))

@@ -105,12 +105,12 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	default:
 		w.record(ctx, taken, o)
 		if apart {
-			w.tellOfDead(ctx, p)
+			w.notifyOfDead(ctx, p)
 		}
 	}
 	w.report(m, o, len(taken))
-	w.tellOfMove(ctx, p, o)
-	w.tellOfFailing(ctx, p, o)
+	w.notifyOfMove(ctx, p, o)
+	w.notifyOfFailing(ctx, p, o)
 }
 
 // agedFor is how long something must have been too old before it is given up: a

@@ -66,9 +66,9 @@ func (d *daemon) inherit(ctx context.Context, ledgers *evaluator.LedgerCache) {
 	switch {
 	case err != nil:
 		d.log.Error("what is in memory is not all in the database yet", "error", err)
-		d.store.Tell("not all that is in memory could be written into the database yet")
+		d.store.AddNote("not all that is in memory could be written into the database yet")
 	case d.store.Lost() > 0:
-		d.store.Tell("rules, open alerts, silences, channels and messages on their way are as they were in memory; " +
+		d.store.AddNote("rules, open alerts, silences, channels and messages on their way are as they were in memory; " +
 			"of what had ended, also of messages that could not be delivered, some may be missing")
 	}
 	d.ledgers = ledgers

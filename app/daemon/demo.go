@@ -59,7 +59,7 @@ func (p Program) Demo(ctx context.Context, out io.Writer) (err error) {
 	screen := &screen{out: out, began: time.Now()}
 	show := &show{screen: screen, config: c, version: p.Version}
 	err = serveConfig(ctx, c, serveOptions{
-		version: p.Version, log: slog.New(slog.DiscardHandler), sender: screen, fold: time.Second, ready: show.begin(ctx),
+		version: p.Version, log: slog.New(slog.DiscardHandler), sender: screen, fold: time.Second, ready: show.start(ctx),
 	})
 	show.end(err)
 	return err
@@ -100,9 +100,9 @@ type show struct {
 	app     *app.App
 }
 
-// begin is called when the daemon is up: it feeds the freezer, makes the rules
+// start is called when the daemon is up: it feeds the freezer, makes the rules
 // and says how to reach all that.
-func (s *show) begin(ctx context.Context) func(*app.App, map[string]*live.Store, string) {
+func (s *show) start(ctx context.Context) func(*app.App, map[string]*live.Store, string) {
 	return func(a *app.App, stores map[string]*live.Store, address string) {
 		s.app = a
 		feed := &freezer{store: stores["live"], began: time.Now(), screen: s.screen}

@@ -25,7 +25,7 @@ func TestWhatCouldNotBeToldIsToldTheNextTime(t *testing.T) {
 		})
 	}
 	d := &daemon{store: &sqlite.Guarded{}}
-	d.store.Tell("a backup was restored")
+	d.store.AddNote("a backup was restored")
 	d.notices.add("the disk is full")
 	d.notices.add("a file is in the way")
 	ledgers, engine := open()

@@ -23,27 +23,27 @@ type address struct {
 	query url.Values
 }
 
-// readers holds for each scheme what reads its URLs.
-var readers = map[string]func(address) (service, error){
-	"bark":       readBark,
-	"discord":    readDiscord,
-	"generic":    readGeneric,
-	"googlechat": readGoogleChat,
-	"gotify":     readGotify,
-	"hangouts":   readGoogleChat,
-	"join":       readJoin,
-	"matrix":     readMatrix,
-	"mattermost": readMattermost,
-	"ntfy":       readNtfy,
-	"opsgenie":   readOpsgenie,
-	"pushbullet": readPushbullet,
-	"pushover":   readPushover,
-	"rocketchat": readRocketchat,
-	"slack":      readSlack,
-	"smtp":       readSMTP,
-	"teams":      readTeams,
-	"telegram":   readTelegram,
-	"zulip":      readZulip,
+// parsers holds for each scheme what reads its URLs.
+var parsers = map[string]func(address) (service, error){
+	"bark":       parseBark,
+	"discord":    parseDiscord,
+	"generic":    parseGeneric,
+	"googlechat": parseGoogleChat,
+	"gotify":     parseGotify,
+	"hangouts":   parseGoogleChat,
+	"join":       parseJoin,
+	"matrix":     parseMatrix,
+	"mattermost": parseMattermost,
+	"ntfy":       parseNtfy,
+	"opsgenie":   parseOpsgenie,
+	"pushbullet": parsePushbullet,
+	"pushover":   parsePushover,
+	"rocketchat": parseRocketchat,
+	"slack":      parseSlack,
+	"smtp":       parseSMTP,
+	"teams":      parseTeams,
+	"telegram":   parseTelegram,
+	"zulip":      parseZulip,
 }
 
 // hooked are the services whose webhooks can be given as KIND+https://…, for
@@ -70,11 +70,11 @@ func parse(raw string) (kind string, s service, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	kind, read, err := pick(a)
+	kind, parser, err := pick(a)
 	if err != nil {
 		return "", nil, err
 	}
-	s, err = read(a)
+	s, err = parser(a)
 	if err != nil {
 		return "", nil, err
 	}
@@ -115,7 +115,7 @@ func (a address) unprintable() bool {
 }
 
 // pick says which service a URL is for and what reads it.
-func pick(a address) (kind string, read func(address) (service, error), err error) {
+func pick(a address) (kind string, parser func(address) (service, error), err error) {
 	kind, over, custom := strings.Cut(strings.ToLower(a.Scheme), "+")
 	switch {
 	case custom && (over == "https" || over == "http") && hooked[kind] != nil:
@@ -124,20 +124,20 @@ func pick(a address) (kind string, read func(address) (service, error), err erro
 	case kind == "https" || kind == "http":
 		return pasted(a)
 	case kind == "hangouts":
-		return "googlechat", readers[kind], nil
-	case !custom && readers[kind] != nil:
-		return kind, readers[kind], nil
+		return "googlechat", parsers[kind], nil
+	case !custom && parsers[kind] != nil:
+		return kind, parsers[kind], nil
 	case kind == "ifttt":
 		return "", nil, wrong("is for IFTTT, which is not supported; " +
 			"use its Webhooks address as it is, https://maker.ifttt.com/trigger/EVENT/json/with/key/KEY")
 	}
 	return "", nil, wrong("names no service that is known; "+
-		"known: %s, or a webhook's https:// address", strings.Join(slices.Sorted(maps.Keys(readers)), ", "))
+		"known: %s, or a webhook's https:// address", strings.Join(slices.Sorted(maps.Keys(parsers)), ", "))
 }
 
 // pasted tells the addresses that services show on their own pages apart. What
 // is not known is a webhook that takes JSON.
-func pasted(a address) (kind string, read func(address) (service, error), err error) {
+func pasted(a address) (kind string, parser func(address) (service, error), err error) {
 	host := strings.ToLower(a.Hostname())
 	under := func(domain string) bool { return host == domain || strings.HasSuffix(host, "."+domain) }
 	switch {

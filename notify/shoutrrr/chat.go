@@ -27,7 +27,7 @@ func (c chat) render(m notify.Message) []delivery {
 	for key, value := range c.common {
 		content[key] = value
 	}
-	return []delivery{post{url: c.url, body: asJSON(content), read: notHTML}}
+	return []delivery{post{url: c.url, body: asJSON(content), failure: notHTML}}
 }
 
 var (
@@ -51,8 +51,8 @@ var (
 
 func markdownLink(label, url string) string { return "[" + label + "](" + url + ")" }
 
-// readMattermost reads mattermost://[name@]host[:port]/TOKEN[/channel].
-func readMattermost(a address) (service, error) {
+// parseMattermost reads mattermost://[name@]host[:port]/TOKEN[/channel].
+func parseMattermost(a address) (service, error) {
 	var c mattermost.Config
 	form := wrong("must be mattermost://host/TOKEN with the last part of the incoming webhook's address")
 	if err := a.into(&c, form, "disabletls"); err != nil {
@@ -83,8 +83,8 @@ func hookMattermost(a address) (service, error) {
 	return chat{url: a.hook().String(), style: mattermostText}, nil
 }
 
-// readRocketchat reads rocketchat://[name@]host[:port]/TOKEN/TOKEN[/channel].
-func readRocketchat(a address) (service, error) {
+// parseRocketchat reads rocketchat://[name@]host[:port]/TOKEN/TOKEN[/channel].
+func parseRocketchat(a address) (service, error) {
 	var c rocketchat.Config
 	form := wrong("must be rocketchat://host/TOKEN-A/TOKEN-B with the last two parts of the incoming webhook's address")
 	if err := a.into(&c, form, "disabletls", "title"); err != nil {
@@ -108,8 +108,8 @@ func hookRocketchat(a address) (service, error) {
 	return chat{url: a.hook().String(), style: rocketchatText}, nil
 }
 
-// readGoogleChat reads googlechat://chat.googleapis.com/v1/spaces/…?key=…&token=….
-func readGoogleChat(a address) (service, error) {
+// parseGoogleChat reads googlechat://chat.googleapis.com/v1/spaces/…?key=…&token=….
+func parseGoogleChat(a address) (service, error) {
 	a.Scheme = "https"
 	return hookGoogleChat(a)
 }
@@ -127,8 +127,8 @@ type zulipBot struct {
 	url string
 }
 
-// readZulip reads zulip://bot%40server:KEY@host/?stream=…&topic=….
-func readZulip(a address) (service, error) {
+// parseZulip reads zulip://bot%40server:KEY@host/?stream=…&topic=….
+func parseZulip(a address) (service, error) {
 	var z zulipBot
 	form := wrong("must be zulip://BOT-MAIL:KEY@host/?stream=STREAM&topic=TOPIC, with the @ in the mail address as %%40")
 	if err := a.into(&z.Config, form, "disabletls", "title"); err != nil {
@@ -152,11 +152,11 @@ func (z zulipBot) render(m notify.Message) []delivery {
 	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(z.BotMail+":"+z.BotKey))
 	return []delivery{post{
 		url: z.url, header: map[string]string{"Authorization": auth}, contentType: "application/x-www-form-urlencoded",
-		body: form.Encode(), read: zulipTook,
+		body: form.Encode(), failure: zulipFailure,
 	}}
 }
 
-func zulipTook(body []byte) string {
+func zulipFailure(body []byte) string {
 	var said struct {
 		Result string `json:"result"`
 	}

@@ -43,7 +43,7 @@ func (s *Sender) Chats(ctx context.Context, token rules.Secret) ([]notify.Chat, 
 	case err != nil || resp.StatusCode != http.StatusOK:
 		return nil, rules.Errorf(rules.Unavailable, "Telegram answered %d; try again later", resp.StatusCode)
 	}
-	return readChats(body)
+	return parseChats(body)
 }
 
 // telegramChat is a chat as Telegram tells of it.
@@ -54,7 +54,7 @@ type telegramChat struct {
 	Username  string `json:"username"`
 }
 
-func readChats(body []byte) (out []notify.Chat, err error) {
+func parseChats(body []byte) (out []notify.Chat, err error) {
 	type spoken struct {
 		Chat telegramChat `json:"chat"`
 	}

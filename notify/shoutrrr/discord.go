@@ -18,9 +18,9 @@ type discordWebhook struct {
 	avatar string
 }
 
-// readDiscord reads discord://TOKEN@ID. The path and what shoutrrr's form says of
+// parseDiscord reads discord://TOKEN@ID. The path and what shoutrrr's form says of
 // colours and lines are taken and not used: the severity gives the colour.
-func readDiscord(a address) (service, error) {
+func parseDiscord(a address) (service, error) {
 	var c discord.Config
 	form := wrong("must be discord://TOKEN@WEBHOOK-ID, or paste the https://discord.com/api/webhooks/ID/TOKEN address")
 	u := *a.URL
@@ -89,7 +89,7 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 	if !m.At.IsZero() {
 		embed["timestamp"] = m.At.UTC().Format(time.RFC3339)
 	}
-	return []delivery{post{url: d.url, read: discordTook, body: asJSON(d.content(embed))}}
+	return []delivery{post{url: d.url, failure: discordFailure, body: asJSON(d.content(embed))}}
 }
 
 // discordGraph draws a field in letters of one width.
@@ -137,8 +137,8 @@ func filled(text string) string {
 	return text
 }
 
-// discordTook knows the answers of a webhook: nothing, or the message.
-func discordTook(body []byte) string {
+// discordFailure knows the answers of a webhook: nothing, or the message.
+func discordFailure(body []byte) string {
 	var made struct {
 		ID string `json:"id"`
 	}

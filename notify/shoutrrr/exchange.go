@@ -9,8 +9,8 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// maxReply is how much of an answer is read.
-const maxReply = 64 << 10
+// maxResponse is how much of an answer is read.
+const maxResponse = 64 << 10
 
 // newTransport keeps no connection open: messages are rare, and a request on a
 // connection that the other side has just closed can be neither called sent
@@ -52,16 +52,16 @@ func (s *Sender) trusting(t rules.Trust) (*Sender, bool) {
 
 // exchange carries one request under its own context and reads the answer. A
 // redirect is an answer: to follow it would hand the credential to somebody else.
-func (s *Sender) exchange(req *http.Request) reply {
+func (s *Sender) exchange(req *http.Request) response {
 	var sent inFlight
 	resp, err := s.transport.RoundTrip(req.WithContext(sent.watch(req.Context())))
 	if err != nil {
-		return reply{err: err, left: sent.left()}
+		return response{err: err, left: sent.left()}
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
 	_ = resp.Body.Close() // what was read counts, and err says if it was cut short
-	return reply{
+	return response{
 		status: resp.StatusCode, header: resp.Header, left: true, err: err,
-		body: body[:min(len(body), maxReply)], whole: err == nil && len(body) <= maxReply,
+		body: body[:min(len(body), maxResponse)], whole: err == nil && len(body) <= maxResponse,
 	}
 }

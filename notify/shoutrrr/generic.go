@@ -27,9 +27,9 @@ type webhook struct {
 	messageKey  string
 }
 
-// readGeneric reads generic://host/path with shoutrrr's options; what is none
+// parseGeneric reads generic://host/path with shoutrrr's options; what is none
 // of them goes on to the receiver.
-func readGeneric(a address) (service, error) {
+func parseGeneric(a address) (service, error) {
 	var c generic.Config
 	if _, err := (address{URL: a.URL, query: genericOptions(a.query)}).options(&c); err != nil {
 		return nil, err

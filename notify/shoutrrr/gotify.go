@@ -14,9 +14,9 @@ import (
 // gotifyApp is an application of a Gotify server.
 type gotifyApp struct{ gotify.Config }
 
-// readGotify reads gotify://host[:port][/path]/TOKEN. How tokens look is left
+// parseGotify reads gotify://host[:port][/path]/TOKEN. How tokens look is left
 // to the server: it has changed before.
-func readGotify(a address) (service, error) {
+func parseGotify(a address) (service, error) {
 	var app gotifyApp
 	form := wrong("must be gotify://host/TOKEN with the token of an application, from Gotify's Apps page")
 	if err := a.into(&app.Config, form, "priority"); err != nil {
@@ -52,5 +52,5 @@ func (g gotifyApp) render(m notify.Message) []delivery {
 	content := map[string]any{"title": fitBytes(m.Title, 500), "message": body, "priority": priority, "extras": extras}
 	to := url.URL{Scheme: scheme(g.DisableTLS), Host: g.Host, Path: path.Join("/", g.Path, "message")}
 	header := map[string]string{"X-Gotify-Key": g.Token}
-	return []delivery{post{url: to.String(), header: header, body: asJSON(content), read: notHTML}}
+	return []delivery{post{url: to.String(), header: header, body: asJSON(content), failure: notHTML}}
 }

@@ -17,9 +17,9 @@ type matrixAccount struct{ matrix.Config }
 
 var roomID = regexp.MustCompile(`^![^\s/]+$`)
 
-// readMatrix reads matrix://:TOKEN@host/?rooms=!id:server. Names and passwords
+// parseMatrix reads matrix://:TOKEN@host/?rooms=!id:server. Names and passwords
 // are refused: they would mean a log-in, and a new device, for each message.
-func readMatrix(a address) (service, error) {
+func parseMatrix(a address) (service, error) {
 	var x matrixAccount
 	form := wrong("must have an access token and no user: matrix://:TOKEN@host/?rooms=!id:server; " +
 		"Element shows the token under Settings, Help & About")
@@ -69,15 +69,15 @@ func (x matrixAccount) render(m notify.Message) []delivery {
 	for _, room := range x.Rooms {
 		to := rooms + url.PathEscape(room) + "/send/m.room.message/" + transaction
 		deliveries = append(deliveries, post{
-			to: room, method: "PUT", url: to, body: body, read: matrixTook,
+			to: room, method: "PUT", url: to, body: body, failure: matrixFailure,
 			header: map[string]string{"Authorization": "Bearer " + x.Password},
 		})
 	}
 	return deliveries
 }
 
-// matrixTook wants the id of the event that was made.
-func matrixTook(body []byte) string {
+// matrixFailure wants the id of the event that was made.
+func matrixFailure(body []byte) string {
 	var made struct {
 		EventID string `json:"event_id"`
 	}

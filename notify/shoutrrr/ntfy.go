@@ -20,9 +20,9 @@ type ntfyTopic struct {
 	fixed         bool // the channel's Priority goes before the severity's
 }
 
-// readNtfy reads ntfy://[user:password@]host/topic; a password that begins with
+// parseNtfy reads ntfy://[user:password@]host/topic; a password that begins with
 // tk_, without a user, is an access token.
-func readNtfy(a address) (service, error) {
+func parseNtfy(a address) (service, error) {
 	n := ntfyTopic{authorization: a.authorization("tk_"), fixed: a.option("priority") != ""}
 	form := wrong("must name the topic: ntfy://ntfy.sh/my-topic")
 	if err := a.into(&n.Config, form); err != nil {
@@ -42,7 +42,7 @@ func readNtfy(a address) (service, error) {
 func hookNtfy(a address) (service, error) {
 	a.query = maps.Clone(a.query)
 	a.query.Set("scheme", a.Scheme)
-	return readNtfy(a)
+	return parseNtfy(a)
 }
 
 // authorization returns the header for the URL's user and password, where a
@@ -112,7 +112,7 @@ func (n ntfyTopic) render(m notify.Message) []delivery {
 		body = fitBytes(m.Title, 4000)
 	}
 	return []delivery{post{
-		url: n.GetAPIURL(), header: header, contentType: "text/plain; charset=utf-8", body: body, read: notHTML,
+		url: n.GetAPIURL(), header: header, contentType: "text/plain; charset=utf-8", body: body, failure: notHTML,
 	}}
 }
 

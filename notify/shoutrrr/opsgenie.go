@@ -16,8 +16,8 @@ type opsgenieAPI struct {
 	responders []any
 }
 
-// readOpsgenie reads opsgenie://host/KEY.
-func readOpsgenie(a address) (service, error) {
+// parseOpsgenie reads opsgenie://host/KEY.
+func parseOpsgenie(a address) (service, error) {
 	o := opsgenieAPI{url: "https://" + cmp.Or(a.Host, "api.opsgenie.com") + "/v2/alerts"}
 	form := wrong("must be opsgenie://api.opsgenie.com/API-KEY, or api.eu.opsgenie.com")
 	if err := a.into(&o.Config, form, "responders"); err != nil {
@@ -71,5 +71,5 @@ func (o opsgenieAPI) render(m notify.Message) []delivery {
 		Tags: o.Tags, Actions: o.Actions, Details: o.Details, VisibleTo: o.VisibleTo,
 	}
 	header := map[string]string{"Authorization": "GenieKey " + o.APIKey}
-	return []delivery{post{url: o.url, header: header, body: asJSON(alert), read: notHTML}}
+	return []delivery{post{url: o.url, header: header, body: asJSON(alert), failure: notHTML}}
 }

@@ -26,19 +26,19 @@ func unknown(class string, code int) rules.Outcome {
 	return rules.Outcome{State: rules.Owed, Unknown: true, Class: class, Code: code}
 }
 
-// reply is what came back for one request.
-type reply struct {
+// response is what came back for one request.
+type response struct {
 	status int
 	header http.Header
 	body   []byte
 	whole  bool  // body is all of it
 	left   bool  // the request had been written
-	err    error // of the connection, before or within the reply
+	err    error // of the connection, before or within the response
 }
 
-// outcome judges a reply. A 2xx counts only when the body, as read tells, says
-// so too; read returns the class of the failure, or "".
-func (r reply) outcome(read func(body []byte) string) rules.Outcome {
+// outcome judges a response. A 2xx counts only when the body, as failure tells, says
+// so too; it returns the class of the failure, or "".
+func (r response) outcome(failure func(body []byte) string) rules.Outcome {
 	switch {
 	case r.status == 0:
 		return r.broken()
@@ -55,16 +55,16 @@ func (r reply) outcome(read func(body []byte) string) rules.Outcome {
 	case r.err != nil:
 		return unknown(classOf(r.err, "server"), r.status)
 	}
-	return r.judged(read)
+	return r.judged(failure)
 }
 
-func (r reply) judged(read func(body []byte) string) rules.Outcome {
+func (r response) judged(failure func(body []byte) string) rules.Outcome {
 	class := ""
-	if read != nil {
-		class = read(r.body)
+	if failure != nil {
+		class = failure(r.body)
 	}
 	switch {
-	case read != nil && !r.whole: // none of the services says so much
+	case failure != nil && !r.whole: // none of the services says so much
 		return unknown("server", r.status)
 	case class == "":
 		return rules.Outcome{State: rules.Sent, Code: r.status}
@@ -74,8 +74,8 @@ func (r reply) judged(read func(body []byte) string) rules.Outcome {
 	return owed(class, r.status, r.retry())
 }
 
-// broken is for a connection without a reply: what had left may have arrived.
-func (r reply) broken() rules.Outcome {
+// broken is for a connection without a response: what had left may have arrived.
+func (r response) broken() rules.Outcome {
 	if r.left {
 		return unknown(classOf(r.err, "server"), 0)
 	}
@@ -101,7 +101,7 @@ const maxRetry = 24 * time.Hour
 
 // retry is how long the service asked to wait: the longest of what its header
 // and its body say.
-func (r reply) retry() time.Duration {
+func (r response) retry() time.Duration {
 	longest := headerRetry(r.header)
 	var said struct {
 		RetryAfter   float64 `json:"retry_after"`    // Discord, in seconds

@@ -24,7 +24,7 @@ type post struct {
 	contentType string            // JSON if empty
 	header      map[string]string // goes before what is set by itself
 	body        string
-	read        func(body []byte) string // see reply.outcome; nil takes every 2xx
+	failure     func(body []byte) string // see response.outcome; nil takes every 2xx
 	hook        bool                     // the address is all that there is of the channel at its service
 }
 
@@ -86,7 +86,7 @@ func (p post) send(ctx context.Context, s *Sender) rules.Outcome {
 	if p.hook && (r.status == http.StatusNotFound || r.status == http.StatusGone) {
 		return dead("gone", r.status)
 	}
-	return r.outcome(p.read)
+	return r.outcome(p.failure)
 }
 
 // request is the post as it goes; false where its address is none.

@@ -20,8 +20,8 @@ type barkDevice struct {
 	badge string // a number, as a rule
 }
 
-// readBark reads bark://:KEY@host[:port]/[path].
-func readBark(a address) (service, error) {
+// parseBark reads bark://:KEY@host[:port]/[path].
+func parseBark(a address) (service, error) {
 	b := barkDevice{badge: a.option("badge")}
 	form := wrong("must be bark://:DEVICE-KEY@host/, with ?scheme=http for a server without TLS")
 	if err := a.into(&b.Config, form, "badge"); err != nil {
@@ -55,10 +55,10 @@ func (b barkDevice) render(m notify.Message) []delivery {
 	m = tame(m)
 	content["title"] = fitBytes(titled(m).Title, 250)
 	content["body"] = cmp.Or(pushText.body(m), fitBytes(m.Title, 2500))
-	return []delivery{post{url: b.GetAPIURL("push"), body: asJSON(content), read: barkTook}}
+	return []delivery{post{url: b.GetAPIURL("push"), body: asJSON(content), failure: barkFailure}}
 }
 
-func barkTook(body []byte) string {
+func barkFailure(body []byte) string {
 	var said struct {
 		Code int `json:"code"`
 	}
@@ -75,8 +75,8 @@ func barkTook(body []byte) string {
 // but its answer would not tell which of them it was for.
 type joinDevices struct{ join.Config }
 
-// readJoin reads join://shoutrrr:KEY@join/?devices=….
-func readJoin(a address) (service, error) {
+// parseJoin reads join://shoutrrr:KEY@join/?devices=….
+func parseJoin(a address) (service, error) {
 	var j joinDevices
 	form := wrong("must be join://shoutrrr:API-KEY@join/?devices=DEVICE,DEVICE")
 	if err := a.into(&j.Config, form); err != nil {
@@ -101,12 +101,12 @@ func (j joinDevices) render(m notify.Message) []delivery {
 			to, was = device, nil
 		}
 		api := "https://joinjoaomgcd.appspot.com/_ah/api/messaging/v1/sendPush?" + q.Encode()
-		deliveries = append(deliveries, post{to: to, was: was, url: api, body: "{}", read: joinTook})
+		deliveries = append(deliveries, post{to: to, was: was, url: api, body: "{}", failure: joinFailure})
 	}
 	return deliveries
 }
 
-func joinTook(body []byte) string {
+func joinFailure(body []byte) string {
 	var said struct {
 		Success      bool `json:"success"`
 		UserAuthFail bool `json:"userAuthError"`
@@ -129,8 +129,8 @@ type pushbulletAccount struct {
 	targets []string
 }
 
-// readPushbullet reads pushbullet://TOKEN[/device|/mail|/#channel].
-func readPushbullet(a address) (service, error) {
+// parsePushbullet reads pushbullet://TOKEN[/device|/mail|/#channel].
+func parsePushbullet(a address) (service, error) {
 	if _, err := a.options(&pushbullet.Config{}); err != nil {
 		return nil, err
 	}
@@ -168,7 +168,7 @@ func (p pushbulletAccount) render(m notify.Message) []delivery {
 		}
 		deliveries = append(deliveries, post{
 			to: name, was: was, url: "https://api.pushbullet.com/v2/pushes", header: map[string]string{"Access-Token": p.token},
-			body: asJSON(content), read: notHTML,
+			body: asJSON(content), failure: notHTML,
 		})
 	}
 	return deliveries

@@ -23,9 +23,9 @@ type pushoverApp struct {
 	retry, expire int // seconds; of an emergency, 0 for none
 }
 
-// readPushover reads pushover://shoutrrr:TOKEN@USER. With retry and expire,
+// parsePushover reads pushover://shoutrrr:TOKEN@USER. With retry and expire,
 // critical alarms repeat until somebody takes note of them.
-func readPushover(a address) (service, error) {
+func parsePushover(a address) (service, error) {
 	p := pushoverApp{users: list(a.Host), fixed: a.option("priority") != "", sound: a.option("sound")}
 	form := wrong("must be pushover://shoutrrr:API-TOKEN@USER-KEY/")
 	if err := a.into(&p.Config, form, "priority", "retry", "expire", "sound"); err != nil {
@@ -86,7 +86,7 @@ func (p pushoverApp) render(m notify.Message) []delivery {
 		content["user"] = user
 		deliveries = append(deliveries, post{
 			to: masked("user", user), was: formerly("user", p.users, i),
-			url: api.String(), body: asJSON(content), read: pushoverTook,
+			url: api.String(), body: asJSON(content), failure: pushoverFailure,
 		})
 	}
 	return deliveries
@@ -105,8 +105,8 @@ func pushoverLink(m *notify.Message) (url, title string) {
 	return url, title
 }
 
-// pushoverTook wants status 1 where a status is told.
-func pushoverTook(body []byte) string {
+// pushoverFailure wants status 1 where a status is told.
+func pushoverFailure(body []byte) string {
 	var said struct {
 		Status *int `json:"status"`
 	}

@@ -20,9 +20,9 @@ type slackChannel struct {
 
 var slackHook = regexp.MustCompile(`^([A-Za-z0-9]+)[-/,]([A-Za-z0-9]+)[-/,]([A-Za-z0-9]+)$`)
 
-// readSlack reads slack://hook:T-B-X@webhook, slack://xoxb:TOKEN@CHANNEL, and
+// parseSlack reads slack://hook:T-B-X@webhook, slack://xoxb:TOKEN@CHANNEL, and
 // the old slack://[name@]T/B/X.
-func readSlack(a address) (service, error) {
+func parseSlack(a address) (service, error) {
 	var c slack.Config
 	if _, err := a.options(&c); err != nil {
 		return nil, err
@@ -74,11 +74,11 @@ func (s slackChannel) render(m notify.Message) []delivery {
 	for key, value := range s.common {
 		content[key] = value
 	}
-	p := post{url: s.url, body: asJSON(content), read: slackTook, hook: s.token == ""}
+	p := post{url: s.url, body: asJSON(content), failure: slackFailure, hook: s.token == ""}
 	if s.token != "" {
 		p.header = map[string]string{"Authorization": "Bearer " + s.token}
 		p.contentType = "application/json; charset=utf-8"
-		p.read = slackAnswered
+		p.failure = slackAnswered
 	}
 	return []delivery{p}
 }
@@ -155,8 +155,8 @@ func slackText(text string, limit int) map[string]any {
 	return map[string]any{"type": "plain_text", "emoji": false, "text": fit(text, limit, inUTF16, slackEscape)}
 }
 
-// slackTook knows the answers of a webhook that took the message.
-func slackTook(body []byte) string {
+// slackFailure knows the answers of a webhook that took the message.
+func slackFailure(body []byte) string {
 	if text := strings.TrimSpace(string(body)); text != "" && text != "ok" {
 		return "server"
 	}

@@ -25,9 +25,9 @@ type mailbox struct {
 	to     []string
 }
 
-// readSMTP reads smtp://[user:password@]host[:port]/?from=…&to=…. A login is
+// parseSMTP reads smtp://[user:password@]host[:port]/?from=…&to=…. A login is
 // never sent in the clear unless the URL says encryption=none or starttls=no.
-func readSMTP(a address) (service, error) {
+func parseSMTP(a address) (service, error) {
 	var c smtp.Config
 	missing := wrong("must say to whom: &to=me@example.org,you@example.org")
 	nobody := wrong("must say who writes: ?from=tocsin@example.org")
@@ -52,14 +52,14 @@ func readSMTP(a address) (service, error) {
 			return nil, wrong("has a recipient in to that is no mail address")
 		}
 	}
-	server, err := readServer(c, strings.ToLower(a.option("auth")))
+	server, err := parseServer(c, strings.ToLower(a.option("auth")))
 	sender := mail.Address{Name: cmp.Or(c.FromName, "tocsin"), Address: from}
 	return mailbox{server: server, from: sender, to: c.ToAddresses}, err
 }
 
-// readServer takes TLS and the login out of c. That LOGIN is a way to log in
+// parseServer takes TLS and the login out of c. That LOGIN is a way to log in
 // shoutrrr does not know.
-func readServer(c smtp.Config, auth string) (mailServer, error) {
+func parseServer(c smtp.Config, auth string) (mailServer, error) {
 	s := mailServer{
 		host: c.Host, port: cmp.Or(int(c.Port), 25), hello: c.ClientHost, policy: gomail.TLSOpportunistic,
 		auth: strings.TrimSuffix(auth, "unknown"), user: c.Username, password: c.Password,

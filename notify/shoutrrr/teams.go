@@ -14,8 +14,8 @@ var errTeamsRetired = wrong("is for Teams' connectors, which Microsoft has retir
 	"make a workflow in Teams (\"Send webhook alerts to a channel\")" +
 	" and paste its https://….logic.azure.com or …api.powerplatform.com address")
 
-// readTeams refuses shoutrrr's form, which knows the retired connectors only.
-func readTeams(address) (service, error) { return nil, errTeamsRetired }
+// parseTeams refuses shoutrrr's form, which knows the retired connectors only.
+func parseTeams(address) (service, error) { return nil, errTeamsRetired }
 
 func hookTeams(a address) (service, error) {
 	if strings.Trim(a.Path, "/") == "" {
@@ -41,7 +41,7 @@ func (t teamsWorkflow) render(m notify.Message) []delivery {
 	content := map[string]any{"type": "message", "attachments": []any{map[string]any{
 		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil, "content": card,
 	}}}
-	return []delivery{post{url: t.url, body: asJSON(content), read: notHTML, hook: true}}
+	return []delivery{post{url: t.url, body: asJSON(content), failure: notHTML, hook: true}}
 }
 
 func cardButtons(m notify.Message) (buttons []any) {

@@ -29,9 +29,9 @@ var (
 	chatName = regexp.MustCompile(`^(-?[0-9]+|@[A-Za-z0-9_]+)(:[0-9]+)?$`)
 )
 
-// readTelegram reads telegram://TOKEN@telegram?chats=…. How the text is parsed
+// parseTelegram reads telegram://TOKEN@telegram?chats=…. How the text is parsed
 // is ours to say; preview is never wanted.
-func readTelegram(a address) (service, error) {
+func parseTelegram(a address) (service, error) {
 	var c telegram.Config
 	if _, err := a.options(&c, "preview", "parsemode"); err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (t telegramBot) to(c, now, text string) chatPost {
 	if thread != "" {
 		content["message_thread_id"] = json.Number(thread)
 	}
-	return chatPost{post{to: c, url: t.url, body: asJSON(content), read: saysOK}, t, c, text}
+	return chatPost{post{to: c, url: t.url, body: asJSON(content), failure: saysOK}, t, c, text}
 }
 
 // send follows a group that has become a supergroup, which has another number.
@@ -129,7 +129,7 @@ func (p chatPost) send(ctx context.Context, s *Sender) rules.Outcome {
 	r := s.exchange(req)
 	now := migrated(r)
 	if now == "" {
-		return r.outcome(p.read)
+		return r.outcome(p.failure)
 	}
 	out := p.bot.to(p.chat, now, p.text).post.send(ctx, s)
 	if out.State == rules.Sent {
@@ -140,7 +140,7 @@ func (p chatPost) send(ctx context.Context, s *Sender) rules.Outcome {
 }
 
 // migrated is the number that a chat has now, "" where Telegram says of none.
-func migrated(r reply) string {
+func migrated(r response) string {
 	var said struct {
 		Parameters struct {
 			To int64 `json:"migrate_to_chat_id"`

@@ -126,7 +126,7 @@ func unpackDatabase(from, dir string) error {
 	if err := copyFile(from+"-wal", to+"-wal"); err != nil {
 		return err
 	}
-	return CheckpointFile(to)
+	return checkpointFile(to)
 }
 
 func unpackArchive(r *tar.Reader, dir string, limits map[string]int64, none func(why string) error) error {

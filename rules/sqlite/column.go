@@ -129,7 +129,7 @@ func samples(to *rules.Instance) column {
 		text, _ := v.(string)
 		var list []rules.Sample
 		for line := range strings.Lines(text) {
-			s, err := readSample(strings.TrimSuffix(line, "\n"))
+			s, err := parseSample(strings.TrimSuffix(line, "\n"))
 			if err != nil {
 				return err
 			}
@@ -140,7 +140,7 @@ func samples(to *rules.Instance) column {
 	}
 }
 
-func readSample(line string) (s rules.Sample, err error) {
+func parseSample(line string) (s rules.Sample, err error) {
 	at, rest, _ := strings.Cut(line, " ")
 	value, verdict, _ := strings.Cut(rest, " ")
 	ms, err := strconv.ParseInt(at, 10, 64)

@@ -82,8 +82,8 @@ func syncDirectory(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// CheckpointFile makes one file of a database and its log, which nobody has open.
-func CheckpointFile(path string) error {
+// checkpointFile makes one file of a database and its log, which nobody has open.
+func checkpointFile(path string) error {
 	db, err := sql.Open("sqlite", dsn(path, copying))
 	if err != nil {
 		return err

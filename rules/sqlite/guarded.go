@@ -77,7 +77,7 @@ func OpenGuarded(ctx context.Context, f Files, log *slog.Logger) (*Guarded, erro
 func (g *Guarded) accept(ctx context.Context) error {
 	kept := rules.Aside(g.files.Path, "before")
 	if os.Rename(g.files.Path+draftSuffix, kept) == nil { // as a rule there is none
-		g.Tell("what changed while tocsin could not write its own database is not in the one that is there now; "+
+		g.AddNote("what changed while tocsin could not write its own database is not in the one that is there now; "+
 			"it is kept as %s", filepath.Base(kept))
 	}
 	have, err := g.Revision(ctx)
@@ -85,7 +85,7 @@ func (g *Guarded) accept(ctx context.Context) error {
 		return errors.Join(err, g.Close())
 	}
 	if missing := g.mark.revision() - have; missing > 0 {
-		g.Tell("the database is an earlier state: %d changes that were saved are not in it. While tocsin was down "+
+		g.AddNote("the database is an earlier state: %d changes that were saved are not in it. While tocsin was down "+
 			"another file was put in its place, or its log %s-wal was lost; look through `tocsin rules list`, "+
 			"and see the backups beside it", missing, filepath.Base(g.files.Path))
 		if err := g.AdvanceRevision(ctx, g.files.HighestRevision(ctx)); err != nil {
@@ -142,7 +142,7 @@ func (g *Guarded) runOnCopy(ctx context.Context, why error, fill func(dir string
 	if g.foreign {
 		fate = "is saved as " + filepath.Base(g.files.Path) + draftSuffix + ", beside the file that is there now"
 	}
-	g.Tell("%s; until then tocsin works on a copy in memory: what changes now %s", rules.Sentence(why), fate)
+	g.AddNote("%s; until then tocsin works on a copy in memory: what changes now %s", rules.Sentence(why), fate)
 	return nil
 }
 
@@ -162,17 +162,17 @@ func (g *Guarded) restoreNewest(ctx context.Context, list []string, why error, w
 		return errors.Join(err, setAside(aside, g.files.Path))
 	}
 	if backup == "" {
-		g.Tell("the database %s, and there is no sound backup: tocsin begins anew, without the rules that there were%s",
+		g.AddNote("the database %s, and there is no sound backup: tocsin begins anew, without the rules that there were%s",
 			what, keptAs(aside))
 	} else {
-		g.Tell("the database %s; %s was restored, and what changed after it is lost%s",
+		g.AddNote("the database %s; %s was restored, and what changed after it is lost%s",
 			what, filepath.Base(backup), keptAs(aside))
 	}
 	return g.SaveRevision(ctx)
 }
 
-// Tell adds to what people should know.
-func (g *Guarded) Tell(format string, args ...any) {
+// AddNote adds to what people should know.
+func (g *Guarded) AddNote(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if g.note == "" {
 		g.note = "storage: " + text

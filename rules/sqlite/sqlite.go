@@ -175,7 +175,7 @@ func (s *Store) ready(ctx context.Context, steps fs.FS, unclean bool) error {
 	if err := s.remember(ctx); err != nil {
 		return err
 	}
-	return s.begin()
+	return s.noteFiles()
 }
 
 // Close ends all connections. The last process to do so leaves one file.

@@ -168,7 +168,7 @@ func (g *Guarded) recover(ctx context.Context, h Hooks, why error) error {
 		h.Report(err)
 		return nil
 	}
-	next.Tell("%s. It was written anew from memory%s%s", rules.Sentence(g.broken), onTop(base), keptAs(g.aside))
+	next.AddNote("%s. It was written anew from memory%s%s", rules.Sentence(g.broken), onTop(base), keptAs(g.aside))
 	g.next = next
 	return ErrReopen
 }
@@ -191,7 +191,7 @@ func (g *Guarded) remains() (list []string, remove func()) {
 	remove = func() { _ = os.RemoveAll(dir) }
 	// Under another name and inode: SQLite still has the old ones open.
 	whole := filepath.Join(dir, DatabaseEntry)
-	if copyFile(g.aside, whole) != nil || copyFile(g.aside+"-wal", whole+"-wal") != nil || CheckpointFile(whole) != nil {
+	if copyFile(g.aside, whole) != nil || copyFile(g.aside+"-wal", whole+"-wal") != nil || checkpointFile(whole) != nil {
 		return list, remove
 	}
 	return append(list, whole), remove
@@ -251,7 +251,7 @@ func (g *Guarded) Replace(ctx context.Context) (next *Guarded, err error) {
 	}
 	next.checkpointing = g.checkpointing
 	if g.after != "" {
-		next.Tell("%s", g.after)
+		next.AddNote("%s", g.after)
 	}
 	// What was committed while the other was being made.
 	if err := next.RestoreTables(ctx, g.SideTables()); err != nil {

@@ -55,8 +55,8 @@ func (s *Store) WAL() WAL {
 	return s.watch.log
 }
 
-// begin remembers the files that were opened.
-func (s *Store) begin() error {
+// noteFiles remembers the files that were opened.
+func (s *Store) noteFiles() error {
 	s.watch.opened = make([]fs.FileInfo, len(suffixes))
 	for i, suffix := range suffixes {
 		info, err := os.Stat(s.path + suffix)
