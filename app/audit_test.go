@@ -132,7 +132,7 @@ func TestWithoutADaemonNoTestIsBooked(t *testing.T) {
 	h := newHome(t)
 	h.Daemon = func() (int, bool) { return 0, false }
 	if _, err := h.TestChannel(t.Context(), anna, "phone", time.Second); rules.CodeOf(err) != rules.Unavailable ||
-		!strings.Contains(err.Error(), "tocsin serve") {
+		len(rules.Hints(err)) != 1 || rules.Hints(err)[0].Cure != rules.StartDaemon {
 		t.Errorf("tested: %v", err)
 	}
 	if owed := h.Ledgers.Owed(noon.Add(time.Hour)); len(owed) != 0 {

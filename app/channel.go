@@ -118,8 +118,7 @@ func (a *App) checkChannels(ctx context.Context, r rules.Rule) error {
 
 func noChannel(field, name string, known []string) error {
 	if len(known) == 0 {
-		return rules.FieldErrorf(field, "no channel %q; there is none yet: a person adds one with `tocsin channels add %s`",
-			name, name)
+		return rules.WithHint(rules.FieldErrorf(field, "no channel %q; there is none yet", name), rules.AddChannel, name)
 	}
 	return rules.FieldErrorf(field, "no channel %q; known: %s", name, strings.Join(known, ", "))
 }
@@ -151,8 +150,8 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 	}
 	if known, err := a.channelNames(ctx); err != nil || slices.Contains(known, name) {
 		return rules.ChannelInfo{}, cmp.Or(err,
-			rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name, or give it another "+
-				"credential with `tocsin channels add --replace %s`", name, name))
+			rules.WithHint(rules.Errorf(rules.Conflict, "a channel named %q exists already; choose another name", name),
+				rules.ReplaceCredential, name))
 	}
 	c := StoredChannel{ID: NewID("c"), Name: name, Kind: kind, Settings: s, By: by, CreatedAt: a.Time()}
 	if c.Sealed, err = a.Seal(c.ID, kind, url); err != nil {
@@ -164,8 +163,8 @@ func (a *App) AddChannel(ctx context.Context, by rules.Actor, name string, url r
 // checkCredential returns the kind of a channel that may be stored.
 func (a *App) checkCredential(name string, url rules.Secret) (kind string, err error) {
 	if a.Seal == nil || a.Sender == nil {
-		return "", rules.Errorf(rules.Forbidden,
-			"this door holds no channel credentials; run `tocsin channels add %s` on the machine of the daemon", name)
+		return "", rules.WithHint(rules.Errorf(rules.Forbidden, "this door holds no channel credentials"), rules.AddAtDaemon,
+			name)
 	}
 	if !ValidName(name) {
 		return "", rules.FieldErrorf("name",

@@ -21,9 +21,6 @@ type CheckOptions struct {
 	Parents      []string // that the rule depended on before: one that is lost is a warning
 }
 
-// unknownCure is how a rule is saved all the same; doors say it in their words.
-const unknownCure = "; to save the rule for data yet to come, allow unknown data"
-
 // CheckRule reports what is wrong with a rule in this house: its source and
 // data, its schedule, channels and parents. It names the source of a rule that
 // names none.
@@ -42,14 +39,13 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	name := r.Source
 	if !o.SameData {
 		r.Unchecked = false
-		err = Lookup{a.Sources[name], unknownCure}.Check(ctx, r)
+		err = Lookup{a.Sources[name], rules.AllowUnknown}.Check(ctx, r)
 	}
 	switch code := rules.CodeOf(err); {
 	case err == nil:
 	case code == rules.Unavailable && !o.AllowUnknown:
-		return nil, rules.Errorf(rules.Unavailable,
-			"source %q cannot be asked whether %s exists: %v; try again, or save it unchecked by allowing unknown data", name,
-			r.What(), err)
+		return nil, rules.WithHint(rules.Errorf(rules.Unavailable,
+			"source %q cannot be asked whether %s exists: %v; try again", name, r.What(), err), rules.SaveUnchecked, "")
 	case code == rules.Unavailable:
 		r.Unchecked = true
 		warnings = append(warnings, fmt.Sprintf("saved unchecked: source %q does not answer", name))

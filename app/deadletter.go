@@ -95,8 +95,8 @@ func (a *App) Resend(ctx context.Context, id string) error {
 		return err
 	}
 	if n.State != rules.Dead {
-		return rules.Errorf(rules.Conflict, "message %s is %s, not a dead letter; `tocsin channels dead` lists those", id,
-			n.State)
+		return rules.WithHint(rules.Errorf(rules.Conflict, "message %s is %s, not a dead letter", id, n.State),
+			rules.SeeDeadLetters, "")
 	}
 	if err := a.knownChannel(ctx, n.Channel); err != nil {
 		return err
@@ -169,7 +169,8 @@ func (a *App) knownChannel(ctx context.Context, name string) error {
 			return nil
 		}
 	}
-	return &rules.Error{Code: rules.NotFound, Text: noChannel("", name, known).Error()}
+	err = noChannel("", name, known)
+	return &rules.Error{Code: rules.NotFound, Text: err.Error(), Hints: rules.Hints(err)}
 }
 
 // DeadProblems tells of dead letters, for status and doctor.

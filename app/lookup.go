@@ -16,7 +16,7 @@ import (
 // silence.
 type Lookup struct {
 	Source evaluator.Source
-	Cure   string // said behind the refusal of a name that does not exist
+	Cure   rules.Cure // of the refusal of a name that does not exist, if there is one
 }
 
 // Check refuses what the source does not hold.
@@ -87,7 +87,9 @@ func (l Lookup) checkInputs(ctx context.Context, r *rules.Rule) error {
 		err := l.Check(ctx, &alone)
 		var ours *rules.Error
 		if errors.As(err, &ours) {
-			err = &rules.Error{Code: ours.Code, Field: "condition.inputs." + name + "." + ours.Field, Text: ours.Text}
+			inner := *ours
+			inner.Field = "condition.inputs." + name + "." + ours.Field
+			err = &inner
 		}
 		errs = append(errs, err)
 	}
@@ -126,7 +128,7 @@ const tagValuesAsked = 10_000
 // Unknown says that a name does not exist, with the nearest that do.
 func (l Lookup) Unknown(field, name string, known []string) error {
 	if len(known) == 0 {
-		return rules.FieldErrorf(field, "%q does not exist, the source holds nothing there yet%s", name, l.Cure)
+		return l.hinted(rules.FieldErrorf(field, "%q does not exist, the source holds nothing there yet", name))
 	}
 	near := rules.Nearest(name, known)
 	hint := "known: " + strings.Join(known[:min(len(known), 12)], ", ")
@@ -136,7 +138,14 @@ func (l Lookup) Unknown(field, name string, known []string) error {
 	if len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 	}
-	return rules.FieldErrorf(field, "%q does not exist; %s%s", name, hint, l.Cure)
+	return l.hinted(rules.FieldErrorf(field, "%q does not exist; %s", name, hint))
+}
+
+func (l Lookup) hinted(err error) error {
+	if l.Cure == "" {
+		return err
+	}
+	return rules.WithHint(err, l.Cure, "")
 }
 
 // Complete finds measurement and field for a rule that only says monitor_id,

@@ -97,8 +97,8 @@ func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time
 		s.Until = s.From.Add(req.For)
 	}
 	if s.Until.IsZero() && s.Weekly == nil && !req.OpenEnded {
-		return s, rules.FieldErrorf("until",
-			"is missing; give an end or a length, for example 2h, or say that it is open-ended and lasts until somebody ends it")
+		return s, rules.WithHint(rules.FieldErrorf("until", "is missing; give an end or a length, for example 2h"),
+			rules.LeaveOpen, "")
 	}
 	if !s.Until.IsZero() && req.OpenEnded {
 		return s, rules.FieldErrorf("until", "is given, so the silence is not open-ended; give one of them")

@@ -215,7 +215,7 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 			"no end",
 			app.SilenceRequest{Rule: "fever"},
 			rules.Invalid,
-			"until: is missing; give an end or a length, for example 2h, or say that it is open-ended",
+			"until: is missing; give an end or a length, for example 2h",
 		},
 		{
 			"an end and a length",

@@ -41,8 +41,9 @@ func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, pati
 		return TestAnswer{}, err
 	}
 	if _, running := a.Daemon(); !running {
-		return TestAnswer{}, rules.Errorf(rules.Unavailable,
-			"channel %q was not tested and nothing was booked: only the daemon sends, and %s, then test again", name, NoDaemon)
+		return TestAnswer{}, rules.WithHint(rules.Errorf(rules.Unavailable,
+			"channel %q was not tested and nothing was booked: only the daemon sends, and no daemon runs", name),
+			rules.StartDaemon, "")
 	}
 	var n *rules.Notification
 	err := a.Ledgers.Act(ctx, a.Time(), "", func(s rules.Setting, l *rules.Ledger) error {

@@ -72,7 +72,7 @@ func (a *App) AddToken(ctx context.Context, by rules.Actor, req TokenRequest) (T
 func checkTokenName(name string) error {
 	switch {
 	case strings.HasPrefix(name, TokenPrefix):
-		return rules.FieldErrorf("name", "looks like a token itself; give the name, which `tocsin tokens list` shows")
+		return rules.WithHint(rules.FieldErrorf("name", "looks like a token itself; give the name"), rules.SeeTokens, "")
 	case name == "local":
 		return rules.FieldErrorf("name",
 			"local is what those are called who come from this machine without a token; choose another name")
@@ -132,8 +132,8 @@ func NewDoorkeeper(a *App) *Doorkeeper {
 func (d *Doorkeeper) Authenticate(ctx context.Context, secret rules.Secret) (Token, error) {
 	list, err := d.tokens(ctx)
 	if err != nil {
-		return Token{}, rules.Errorf(rules.Unavailable,
-			"the tokens cannot be read now, so nobody is known; `tocsin doctor` says what is wrong with the database")
+		return Token{}, rules.WithHint(rules.Errorf(rules.Unavailable,
+			"the tokens cannot be read now, so nobody is known"), rules.Diagnose, "")
 	}
 	// Every token is compared, and in constant time, so that the time tells
 	// nothing about any of them.
@@ -144,13 +144,12 @@ func (d *Doorkeeper) Authenticate(ctx context.Context, secret rules.Secret) (Tok
 		}
 	}
 	if found < 0 {
-		return Token{}, rules.Errorf(rules.Forbidden,
-			"this token is not known: it was revoked, or is not complete; `tocsin tokens add NAME` on the machine of tocsin "+
-				"makes another")
+		return Token{}, rules.WithHint(rules.Errorf(rules.Forbidden,
+			"this token is not known: it was revoked, or is not complete"), rules.AddToken, "")
 	}
 	if t := list[found]; t.Expired(d.now()) {
-		return Token{}, rules.Errorf(rules.Forbidden, "token %s expired on %s; `tocsin tokens revoke %s` and make another",
-			t.Name, t.ExpiresAt.UTC().Format(time.DateOnly), t.Name)
+		return Token{}, rules.WithHint(rules.Errorf(rules.Forbidden, "token %s expired on %s", t.Name,
+			t.ExpiresAt.UTC().Format(time.DateOnly)), rules.RenewToken, t.Name)
 	}
 	return list[found], nil
 }

@@ -48,7 +48,7 @@ func CheckKey(name string, secret []byte) error {
 		return nil
 	}
 	return rules.Errorf(rules.Invalid,
-		"the key file %s is damaged: it has %d bytes instead of %d; restore it from a backup made --with-key, "+
+		"the key file %s is damaged: it has %d bytes instead of %d; restore it from a backup that holds the key, "+
 			"or remove it and give the stored channels their credentials again", name, len(secret), keySize)
 }
 

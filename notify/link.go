@@ -87,8 +87,8 @@ func (s *Signer) Read(token string, now time.Time) (Link, error) {
 		return Link{}, forged
 	}
 	if !now.Before(l.Expires) {
-		return l, rules.Errorf(rules.Conflict,
-			"this link is too old; the alert may still be open: look at a newer message, or at `tocsin alerts list`")
+		return l, rules.WithHint(rules.Errorf(rules.Conflict,
+			"this link is too old; the alert may still be open: look at a newer message"), rules.SeeAlerts, "")
 	}
 	return l, nil
 }

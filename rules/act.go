@@ -194,8 +194,8 @@ func (l *Ledger) live(alert string) (*Instance, error) {
 	a := l.alerts[alert]
 	if a == nil || !a.ResolvedAt.IsZero() || l.instances.of(a.Series) == nil {
 		return nil,
-			Errorf(Conflict, "alert %s is resolved; only a firing alert can be acknowledged, snoozed or taken back; "+
-				"list_alerts shows those that fire", alert)
+			WithHint(Errorf(Conflict, "alert %s is resolved; only a firing alert can be acknowledged, snoozed or taken back",
+				alert), SeeFiring, "")
 	}
 	return l.instances.of(a.Series), nil
 }

@@ -22,11 +22,13 @@ const (
 )
 
 // Error is an error meant for the caller: a code, the field it is about (empty
-// when it is about no single one) and a sentence that tells the cure.
+// when it is about no single one) and a sentence that tells the cure. A cure
+// that doors word otherwise is a hint, which the sentence leaves out.
 type Error struct {
 	Code  Code
 	Field string
 	Text  string
+	Hints []Hint
 }
 
 // Error returns the sentence, with the field in front.

@@ -543,10 +543,10 @@ func TestAcknowledgingIsRefused(t *testing.T) {
 		{"for what is resolved", func() error {
 			p.run("g")
 			return p.l.Acknowledge(p.setting(), alert, rules.Acknowledgement{By: ann})
-		}, rules.Conflict, "alert " + alert + " is resolved; only a firing alert can be acknowledged, snoozed or taken back; list_alerts shows those that fire"},
+		}, rules.Conflict, "alert " + alert + " is resolved; only a firing alert can be acknowledged, snoozed or taken back"},
 		{
 			"to be taken back for what is resolved", func() error { return p.l.Unacknowledge(p.setting(), alert, ann) },
-			rules.Conflict, "alert " + alert + " is resolved; only a firing alert can be acknowledged, snoozed or taken back; list_alerts shows those that fire",
+			rules.Conflict, "alert " + alert + " is resolved; only a firing alert can be acknowledged, snoozed or taken back",
 		},
 		{
 			"to forget what nobody knows", func() error { return p.l.Forget(p.setting(), "room=z") },

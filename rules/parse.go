@@ -222,8 +222,8 @@ func (r Rule) takeKept(doc Doc) error {
 		case !given || same || r.ID == "":
 		case name == "version":
 			errs = append(errs, &Error{
-				Conflict, name,
-				fmt.Sprintf("is %d by now; got %s; read the rule again and repeat the change", r.Version, shown(v)),
+				Code: Conflict, Field: name,
+				Text: fmt.Sprintf("is %d by now; got %s; read the rule again and repeat the change", r.Version, shown(v)),
 			})
 		default:
 			errs = append(errs, FieldErrorf(name, "cannot be set; leave it out"))

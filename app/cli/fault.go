@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -38,15 +37,26 @@ type silent struct{}
 // Error is never shown.
 func (silent) Error() string { return "" }
 
-// dialect puts what the use cases say of every door's options into the words
-// of this one.
-var dialect = strings.NewReplacer(
-	"allow unknown data", "use --allow-unknown",
-	"by allowing unknown data", "with --allow-unknown",
-	"list_alerts shows", "`tocsin alerts list` shows",
-)
-
-func said(err error) string { return dialect.Replace(err.Error()) }
+// dialect is how this door words cures.
+var dialect = rules.Dialect{
+	rules.SeeFiring:         "; `tocsin alerts list` shows those that fire",
+	rules.SeeAlerts:         "; `tocsin alerts list` shows those that there are",
+	rules.SeePast:           "; `tocsin alerts list` shows what it was",
+	rules.SeeDeadLetters:    "; `tocsin channels dead` lists those",
+	rules.SeeTokens:         ", which `tocsin tokens list` shows",
+	rules.AddChannel:        ": add one with `tocsin channels add {}`",
+	rules.AddAtDaemon:       "; run `tocsin channels add {}` on the machine of the daemon",
+	rules.ReplaceCredential: ", or give it another credential with `tocsin channels add --replace {}`",
+	rules.AddToken:          "; `tocsin tokens add NAME` on the machine of tocsin makes another",
+	rules.RenewToken:        "; `tocsin tokens revoke {}` and make another",
+	rules.StartDaemon:       "; start it with `tocsin serve`, then try again",
+	rules.Diagnose:          "; `tocsin doctor` says what is wrong with the database",
+	rules.AllowUnknown:      "; to save the rule for data yet to come, use --allow-unknown",
+	rules.SaveUnchecked:     ", or save it unchecked with --allow-unknown",
+	rules.LeaveOpen:         ", or say --open-ended for one that lasts until somebody ends it",
+	rules.TakeOver:          ", or take it over with --adopt",
+	rules.LikeExport:        ", as `tocsin rules export` does",
+}
 
 // problem is an error as --json writes it.
 type problem struct {
@@ -67,7 +77,7 @@ func report(w io.Writer, err error, asJSON bool) int {
 		writeProblems(w, rules.Joined(err))
 	} else {
 		for _, e := range rules.Joined(err) {
-			fmt.Fprintln(w, "error:", clean(said(e)))
+			fmt.Fprintln(w, "error:", clean(dialect.Sentence(e)))
 		}
 	}
 	if errors.As(err, new(failed)) {
@@ -79,7 +89,7 @@ func report(w io.Writer, err error, asJSON bool) int {
 func writeProblems(w io.Writer, errs []error) {
 	var all []problem
 	for _, e := range errs {
-		p := problem{Code: rules.CodeOf(e), Message: said(e)}
+		p := problem{Code: rules.CodeOf(e), Message: dialect.Sentence(e)}
 		var ours *rules.Error
 		if errors.As(e, &ours) {
 			p.Field = ours.Field

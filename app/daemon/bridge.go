@@ -19,6 +19,7 @@ import (
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/stdio"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // MCP is the side that Claude starts. It takes each message to the daemon
@@ -113,8 +114,8 @@ func withCure(ctx context.Context, err error, c *app.Config) error {
 	case e != nil:
 		return err // it runs, and is busy
 	}
-	if text := rules.Sentence(err); !strings.Contains(text, "tocsin serve") {
-		return rules.Errorf(code, "%s. Or start the daemon (`tocsin serve`): while it runs it answers here", text)
+	if !errors.Is(err, sqlite.ErrGone) { // which a daemon would make
+		return rules.Errorf(code, "%s. Or start the daemon (`tocsin serve`): while it runs it answers here", rules.Sentence(err))
 	}
 	return err
 }

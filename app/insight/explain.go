@@ -149,11 +149,11 @@ func (x *inquiry) open(ctx context.Context, req ExplainRequest) (err error) {
 	}
 	if x.out.Rule, err = x.app.Rule(ctx, req.Rule); err != nil {
 		if x.alert != nil {
-			return rules.Errorf(rules.NotFound,
-				"the rule of alert %s is deleted, so nothing decides on it any more; list_alerts shows what it was", req.Alert)
+			return rules.WithHint(rules.Errorf(rules.NotFound,
+				"the rule of alert %s is deleted, so nothing decides on it any more", req.Alert), rules.SeePast, "")
 		}
 		if req.Rule == req.Alert {
-			return rules.Errorf(rules.NotFound, "no alert %q; list_alerts shows those that there are", req.Alert)
+			return rules.WithHint(rules.Errorf(rules.NotFound, "no alert %q", req.Alert), rules.SeeAlerts, "")
 		}
 		return err
 	}

@@ -99,7 +99,7 @@ func (c *Client) Config(ctx context.Context) (path string, view app.ConfigView, 
 	}
 	var faults []error
 	for _, f := range got.Faults {
-		faults = append(faults, &placedError{rules.Error{Code: f.Code, Field: f.Field}, f.Message})
+		faults = append(faults, &placedError{rules.Error{Code: f.Code, Field: f.Field, Hints: f.Hints}, f.Message})
 	}
 	return got.Path, got.Config, got.Warnings, errors.Join(faults...)
 }
@@ -164,7 +164,7 @@ func refusal(answer []byte) error {
 	}
 	var errs []error
 	for _, f := range said.Errors {
-		errs = append(errs, &rules.Error{Code: f.Code, Field: f.Field, Text: f.Message})
+		errs = append(errs, &rules.Error{Code: f.Code, Field: f.Field, Text: f.Message, Hints: f.Hints})
 	}
 	if len(errs) == 1 {
 		return errs[0]

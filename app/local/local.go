@@ -68,6 +68,8 @@ type fault struct {
 	Code    rules.Code `json:"code"`
 	Field   string     `json:"field,omitempty"`
 	Message string     `json:"message"`
+	// Hints are cures that the one who asks words.
+	Hints []rules.Hint `json:"hints,omitempty"`
 }
 
 // faults is the answer where something was wrong.
@@ -200,8 +202,8 @@ func (d door) faultsOf(err error) (out []fault) {
 func (d door) faultOf(err error) fault {
 	var ours *rules.Error
 	if errors.As(err, &ours) {
-		return fault{ours.Code, ours.Field, ours.Text}
+		return fault{ours.Code, ours.Field, ours.Text, ours.Hints}
 	}
 	d.log.Error("request over the socket failed", "error", err)
-	return fault{rules.Internal, "", "something went wrong in the daemon; see its log"}
+	return fault{Code: rules.Internal, Message: "something went wrong in the daemon; see its log"}
 }

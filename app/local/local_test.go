@@ -96,6 +96,20 @@ func TestErrorsCrossTheSocketAsTheyAre(t *testing.T) {
 	}
 }
 
+func TestCuresCrossTheSocketAsHints(t *testing.T) {
+	h := door(&bytes.Buffer{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.RemoteAddr = "ann"
+		h.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	_, _, err := client(server.Listener.Addr().String()).AddChannel(t.Context(), "phone", rules.NewSecret(canary),
+		notify.Settings{}, false)
+	if hints := rules.Hints(err); len(hints) != 1 || hints[0] != (rules.Hint{Cure: rules.AddAtDaemon, Name: "phone"}) {
+		t.Errorf("error = %v, hints %v", err, hints)
+	}
+}
+
 // TestADaemonOfOtherDataIsNone, and so is one that has no such door.
 func TestADaemonOfOtherDataIsNone(t *testing.T) {
 	for _, status := range []int{http.StatusMisdirectedRequest, http.StatusNotFound, http.StatusServiceUnavailable} {

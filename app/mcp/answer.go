@@ -71,7 +71,7 @@ func (s *Server) worded(t tool, err error) string {
 		lines[0] = fmt.Sprintf("%s was refused (%s), nothing was changed:", t.name, ours[0].Code)
 	}
 	for _, e := range ours {
-		lines = append(lines, "- "+cleaned(e.Error(), errorSize/2))
+		lines = append(lines, "- "+cleaned(dialect.Sentence(e), errorSize/2))
 	}
 	if slices.ContainsFunc(ours, mayAllow) {
 		lines = append(lines, `For data that is yet to come add "allow_unknown": true.`)
@@ -80,7 +80,39 @@ func (s *Server) worded(t tool, err error) string {
 }
 
 // mayAllow reports whether the call would have gone well with allow_unknown.
-func mayAllow(e *rules.Error) bool { return strings.Contains(e.Text, "unknown data") }
+func mayAllow(e *rules.Error) bool {
+	return slices.ContainsFunc(e.Hints, func(h rules.Hint) bool { return h.Cure == rules.AllowUnknown })
+}
+
+// dialect is how this door words cures. Tools do not reach credentials, tokens
+// and the daemon, so that a person has to.
+var dialect = rules.Dialect{
+	rules.SeeFiring:         "; list_alerts shows those that fire",
+	rules.SeeAlerts:         "; list_alerts shows those that there are",
+	rules.SeePast:           "; list_alerts shows what it was",
+	rules.SeeDeadLetters:    "; a person lists those with `tocsin channels dead`",
+	rules.SeeTokens:         ", which `tocsin tokens list` shows",
+	rules.AddChannel:        ": a person adds one with `tocsin channels add {}`",
+	rules.AddAtDaemon:       "; a person runs `tocsin channels add {}` on the machine of the daemon",
+	rules.ReplaceCredential: ", or a person gives it another credential with `tocsin channels add --replace {}`",
+	rules.AddToken:          "; `tocsin tokens add NAME` on the machine of tocsin makes another",
+	rules.RenewToken:        "; a person has to revoke it with `tocsin tokens revoke {}` and make another",
+	rules.StartDaemon:       "; a person starts it with `tocsin serve`, then test again",
+	rules.Diagnose:          "; `tocsin doctor` says what is wrong with the database",
+	rules.AllowUnknown:      "", // said once, below all of them
+	rules.SaveUnchecked:     `, or save it unchecked with "allow_unknown": true`,
+	rules.LeaveOpen:         `, or say "open_ended": true`,
+	rules.TakeOver:          "", // nothing is applied here
+	rules.LikeExport:        "",
+}
+
+// sentence is what a caller is told of an error.
+func sentence(err error) string {
+	if ours, ok := errors.AsType[*rules.Error](err); ok {
+		return dialect.Sentence(ours)
+	}
+	return err.Error()
+}
 
 // works gives a call in the right form: the one that was meant where that is
 // known, else an example.

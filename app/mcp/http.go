@@ -300,7 +300,7 @@ func (s *Server) ready(ctx context.Context) error {
 // unopened says why the app could not be opened.
 func (s *Server) unopened(err error) string {
 	if known, ok := errors.AsType[*rules.Error](err); ok && known.Code != rules.Internal {
-		return s.secrets.Clean(known.Error())
+		return s.secrets.Clean(dialect.Sentence(known))
 	}
 	s.log.Error("tocsin not opened", "error", err)
 	return "tocsin could not be opened here; the cause is on its standard error. `tocsin doctor` tells more"

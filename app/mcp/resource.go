@@ -75,7 +75,7 @@ func (s *Server) reader(read func(ctx context.Context, uri string) (kind, body s
 // unreadable is an error as the client may see it.
 func (s *Server) unreadable(uri string, err error) error {
 	if code := rules.CodeOf(err); code != rules.Internal {
-		return rules.Errorf(code, "%s", s.secrets.Clean(cleaned(rules.Sentence(err), errorSize)))
+		return rules.Errorf(code, "%s", s.secrets.Clean(cleaned(sentence(err), errorSize)))
 	}
 	return rules.Errorf(rules.Internal, "%s",
 		s.mishap(tool{name: "reading " + cleaned(uri, dataSize), effect: effect{reads: true}}, err))

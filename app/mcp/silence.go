@@ -173,7 +173,7 @@ func (s *Server) createSilence(ctx context.Context, a *arguments, preview bool, 
 	req.DryRun = true
 	would, err := s.app.CreateSilence(ctx, s.by(ctx), req)
 	if err != nil {
-		return nil, spelledHere(err)
+		return nil, err
 	}
 	if preview {
 		would.Silence.ID = ""
@@ -194,7 +194,7 @@ func (s *Server) createSilence(ctx context.Context, a *arguments, preview bool, 
 	req.DryRun = false
 	made, err := s.app.CreateSilence(ctx, s.by(ctx), req)
 	if err != nil {
-		return nil, spelledHere(err)
+		return nil, err
 	}
 	a.did(made.Silence.ID, nil)
 	return s.silenceAnswer(made, "Made silence "+made.Silence.ID+"; it "+s.wouldHide(made.Silence, "hides")+
@@ -262,16 +262,6 @@ func (s *Server) silenceRequest(a *arguments) app.SilenceRequest {
 		req.OpenEnded = true
 	}
 	return req
-}
-
-// spelledHere puts what the use case says into the words of the arguments.
-func spelledHere(err error) error {
-	if ours, ok := err.(*rules.Error); ok && ours.Field == "until" { //nolint:errorlint // the use case returns it bare
-		text := strings.ReplaceAll(ours.Text, "or say that it is open-ended and lasts until somebody ends it",
-			`or say "open_ended": true`)
-		return &rules.Error{Code: ours.Code, Field: ours.Field, Text: text}
-	}
-	return err
 }
 
 func (s *Server) endSilence(ctx context.Context, a *arguments) (any, error) {

@@ -122,7 +122,7 @@ func refuseKept(doc rules.Doc) error {
 	for _, key := range slices.Sorted(maps.Keys(doc)) {
 		if !slices.Contains(known, key) {
 			errs = append(errs,
-				rules.FieldErrorf(key, "is kept by tocsin and cannot be set; leave it out, as `tocsin rules export` does"))
+				rules.WithHint(rules.FieldErrorf(key, "is kept by tocsin and cannot be set; leave it out"), rules.LikeExport, ""))
 		}
 	}
 	return errors.Join(errs...)

@@ -82,8 +82,8 @@ func (p Plan) Refusal() error {
 	for _, s := range p.Steps {
 		if s.Act == StepConflict {
 			errs = append(errs, document.Placed(s.File,
-				rules.Errorf(rules.Conflict,
-					"rule %q exists and was not made by apply; take it over with --adopt, or choose another name", s.Name)))
+				rules.WithHint(rules.Errorf(rules.Conflict,
+					"rule %q exists and was not made by apply; choose another name", s.Name), rules.TakeOver, "")))
 		}
 	}
 	return errors.Join(errs...)

@@ -364,7 +364,7 @@ func TestUnknownDataIsAllowedOnceAndNotAskedAgain(t *testing.T) {
 	h := newHome(t)
 	file := "rules:\n- {name: later, measurement: humidity, field: percent, condition: {operator: '>', value: 8}}\n"
 	if _, err := ruleset.New(h.App).Plan(t.Context(), h.docs(file), ruleset.Options{}); err == nil ||
-		!strings.Contains(err.Error(), "allow unknown data") {
+		len(rules.Hints(err)) != 1 || rules.Hints(err)[0].Cure != rules.AllowUnknown {
 		t.Errorf("plan: %v", err)
 	}
 	p := h.plan(file, ruleset.Options{AllowUnknown: true})

@@ -74,6 +74,15 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request) (caller, bool
 	return caller{}, false
 }
 
+// dialect is how this door words the cures that its readers can need: of tokens
+// and of links.
+var dialect = rules.Dialect{
+	rules.SeeAlerts:  ", or at `tocsin alerts list`",
+	rules.AddToken:   "; `tocsin tokens add NAME` on the machine of tocsin makes another",
+	rules.RenewToken: "; `tocsin tokens revoke {}` and make another",
+	rules.Diagnose:   "; `tocsin doctor` says what is wrong with the database",
+}
+
 // judge finds out whose token was sent.
 func (h *Handler) judge(w http.ResponseWriter, r *http.Request, secret rules.Secret) (caller, bool) {
 	if h.configured(secret) {
@@ -83,10 +92,10 @@ func (h *Handler) judge(w http.ResponseWriter, r *http.Request, secret rules.Sec
 	switch rules.CodeOf(err) {
 	case "":
 	case rules.Forbidden:
-		h.unauthorized(w, r, rules.Sentence(err))
+		h.unauthorized(w, r, dialect.Sentence(err))
 		return caller{}, false
 	default:
-		h.refuse(w, r, http.StatusServiceUnavailable, rules.Sentence(err))
+		h.refuse(w, r, http.StatusServiceUnavailable, dialect.Sentence(err))
 		return caller{}, false
 	}
 	if err := h.doorkeeper.Used(r.Context(), t); err != nil {

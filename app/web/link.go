@@ -88,7 +88,7 @@ func (l *links) reply(w http.ResponseWriter, r *http.Request, view app.LinkView,
 		rules.Forbidden: http.StatusForbidden, rules.NotFound: http.StatusNotFound, rules.Conflict: http.StatusGone,
 		rules.Invalid: http.StatusBadRequest, rules.Unavailable: http.StatusServiceUnavailable,
 	}[rules.CodeOf(err)]
-	sentence := err.Error()
+	sentence := dialect.Sentence(err)
 	switch {
 	case !known:
 		l.options.Log.Error("link not answered", "error", err)
