@@ -59,6 +59,13 @@ func (l Lookup) Measurement(ctx context.Context, name string) error {
 // checkKind refuses to compare text with numbers, which would never be wrong.
 func checkKind(r *rules.Rule, kind string) error {
 	c := r.Condition
+	if c.Type == rules.Threshold && c.Aggregation == rules.Latest && kind == "string" && c.ComparesText() {
+		r.Condition.Value = c.Value.AsText()
+		return nil
+	}
+	if kind != "" {
+		r.Condition.Value, r.Condition.Recover = c.Value.AsNumber(), c.Recover.AsNumber()
+	}
 	switch text := c.Value.Kind == rules.Text; {
 	case c.Type != rules.Threshold || kind == "":
 	case kind == "string" && !text && c.Aggregation != rules.Count:

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -37,13 +38,15 @@ func TestTextAndNumbersAreNotCompared(t *testing.T) {
 		{"text", "open", ""},
 		{"open", true, ""},
 		{"v", 5, ""},
+		{"v", "5", ""},
+		{"open", "true", ""},
+		{"text", "01", ""},
+		{"text", "", ""},
+		{"text", true, ""},
+		{"text", 5, ""},
 		{"open", "open", `condition.value: is text, and field "open" is true or false; got "open"; for example true`},
 		{"v", "hot", `condition.value: is text, and field "v" holds numbers; got "hot"; for example 25`},
 		{"n", "hot", `condition.value: is text, and field "n" holds numbers; got "hot"; for example 25`},
-		{
-			"text", 5,
-			`field: "text" holds text, which only aggregation latest with == or != and a text value can judge, or count; got latest over 5m == 5`,
-		},
 	} {
 		_, err := h.CreateRule(t.Context(), anna,
 			rules.Doc{
@@ -55,6 +58,44 @@ func TestTextAndNumbersAreNotCompared(t *testing.T) {
 			got = err.Error()
 		}
 		h.Say(tt.field, got, tt.want)
+	}
+}
+
+// TestTextIsComparedWithAnyText: what is written in quotes stays as it was written,
+// and is what fires; a number, true and false are the text that they are.
+func TestTextIsComparedWithAnyText(t *testing.T) {
+	h := newHome(t)
+	h.past("lock", func(int) string { return ` state="01"` })
+	for _, tt := range []struct {
+		value any
+		want  string // as it is shown
+	}{
+		{"01", `latest over 5m == "01"`},
+		{"100.00", `latest over 5m == "100.00"`},
+		{"", `latest over 5m == ""`},
+		{"true", `latest over 5m == "true"`},
+		{true, `latest over 5m == "true"`},
+		{5, `latest over 5m == "5"`},
+		{"1e3", `latest over 5m == "1e3"`},
+		{"open", `latest over 5m == "open"`},
+	} {
+		got, err := h.CreateRule(t.Context(), anna, rules.Doc{
+			"title": "Lock", "measurement": "lock", "field": "state",
+			"condition": rules.Doc{"operator": "==", "value": tt.value},
+		}, app.SaveOptions{DryRun: true})
+		if err != nil {
+			t.Errorf("%#v: %v", tt.value, err)
+			continue
+		}
+		h.Say(fmt.Sprintf("%#v", tt.value), got.Rule.Condition.String(), tt.want)
+		text, err := json.Marshal(got.Rule.Condition.Value)
+		var back rules.Value
+		if err == nil {
+			err = json.Unmarshal(text, &back)
+		}
+		if err != nil || !rules.Equal.HoldsText(got.Rule.Condition.Value.Text, back) {
+			t.Errorf("%#v: stored as %s, it is %+v (%v)", tt.value, text, back, err)
+		}
 	}
 }
 

@@ -53,11 +53,8 @@ func judgeThreshold(a *Answer, out []rules.Observation) []rules.Observation {
 // JudgeValue judges one value by operator, recover and levels.
 func JudgeValue(r *rules.Rule, p *Point) rules.Observation {
 	o := rules.Observation{Series: p.Series, Value: p.Value, Text: p.Text, At: p.Last}
-	if r.Condition.Value.Kind == rules.Text {
-		o.Verdict = rules.None
-		if p.Text != "" {
-			o.Verdict = r.Condition.JudgeText(p.Text)
-		}
+	if p.Text != "" && r.Condition.ComparesText() {
+		o.Verdict = r.Condition.JudgeText(p.Text)
 		return o
 	}
 	o.Verdict = r.Condition.Judge(p.Value)

@@ -61,6 +61,9 @@ func orNil[T any](list *[]T) {
 }
 
 func (c *Condition) fill() {
+	if !c.ComparesText() {
+		c.Value, c.Recover = c.Value.AsNumber(), c.Recover.AsNumber()
+	}
 	if c.Type == "" {
 		c.Type = guessType(*c)
 	}

@@ -139,15 +139,12 @@ func asFilter(v any) (Filter, error) {
 	return out, nil
 }
 
-// asValue reads a number, a text or a pair of numbers. A text that is a number
-// is taken as the number it is.
+// asValue reads a number, a text or a pair of numbers. A text that is a number,
+// and true and false, are both: what the field holds decides.
 func asValue(v any) (Value, error) {
 	switch v := v.(type) {
 	case bool:
-		if v {
-			return Num(1), nil
-		}
-		return Num(0), nil
+		return truth(strconv.FormatBool(v)), nil
 	case []any:
 		if len(v) != 2 {
 			return Value{}, fmt.Errorf("must be a number, a text or two numbers [low, high]; got a list of %d", len(v))
@@ -161,7 +158,10 @@ func asValue(v any) (Value, error) {
 		return Value{Kind: Range, Low: low, High: high}, nil
 	case string:
 		if n, err := asNumber(v); err == nil {
-			return Num(n), nil
+			return Value{Kind: Number, Low: n, Text: v}, nil
+		}
+		if v == "true" || v == "false" {
+			return truth(v), nil
 		}
 		return Value{Kind: Text, Text: v}, nil
 	}
@@ -170,6 +170,14 @@ func asValue(v any) (Value, error) {
 		return Value{}, fmt.Errorf("must be a number, a text or two numbers [low, high]; got %s", shown(v))
 	}
 	return Num(n), nil
+}
+
+func truth(word string) Value {
+	v := Value{Kind: Number, Text: word}
+	if word == "true" {
+		v.Low = 1
+	}
+	return v
 }
 
 var operatorWords = map[string]Operator{

@@ -165,6 +165,11 @@ func (c Condition) Judge(x float64) Verdict {
 	return Good
 }
 
+// ComparesText reports whether texts can be judged too.
+func (c Condition) ComparesText() bool {
+	return (c.Operator == Equal || c.Operator == Unequal) && c.Value.Kind != Range
+}
+
 // JudgeText is Judge for text values.
 func (c Condition) JudgeText(x string) Verdict {
 	if c.Operator.HoldsText(x, c.Value) {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -26,7 +27,8 @@ const (
 var Operators = []string{">", ">=", "<", "<=", "==", "!=", "between", "outside"}
 
 // Value is what a condition compares with: a number, a text, or for between
-// and outside a range. The zero Value is none at all.
+// and outside a range. The zero Value is none at all. A number that was written
+// as a text, such as "01", has that too: a field of text is compared with it.
 type Value struct {
 	Kind      ValueKind
 	Low, High float64 // a number is in Low
@@ -54,6 +56,9 @@ func (v Value) IsZero() bool { return v.Kind == NoValue }
 func (v Value) String() string {
 	switch v.Kind {
 	case Number:
+		if v.Text != "" && v.Text != FormatNumber(v.Low) {
+			return strconv.Quote(v.Text)
+		}
 		return FormatNumber(v.Low)
 	case Text:
 		return strconv.Quote(v.Text)
@@ -91,11 +96,27 @@ func (o Operator) Holds(x float64, v Value) bool {
 	return false
 }
 
-// HoldsText is Holds for text, which knows only == and !=. A text that is the
-// number of v equals it.
-func (o Operator) HoldsText(x string, v Value) bool {
-	same := v.Kind == Text && x == v.Text
+// AsText is a value to compare text with: as it was written, where that is known.
+func (v Value) AsText() Value {
 	if v.Kind == Number {
+		return Value{Kind: Text, Text: cmp.Or(v.Text, FormatNumber(v.Low))}
+	}
+	return v
+}
+
+// AsNumber is a value to compare numbers with, however it was written.
+func (v Value) AsNumber() Value {
+	if v.Kind == Number {
+		v.Text = ""
+	}
+	return v
+}
+
+// HoldsText is Holds for text, which knows only == and !=. A text that is the
+// number of v equals it, unless v was written as another text.
+func (o Operator) HoldsText(x string, v Value) bool {
+	same := x == v.Text
+	if v.Kind == Number && v.Text == "" {
 		n, err := strconv.ParseFloat(x, 64)
 		same = err == nil && n == v.Low
 	}
@@ -106,6 +127,9 @@ func (o Operator) HoldsText(x string, v Value) bool {
 func (v Value) MarshalJSON() ([]byte, error) {
 	switch v.Kind {
 	case Number:
+		if v.Text != "" && v.Text != FormatNumber(v.Low) {
+			return json.Marshal(v.Text)
+		}
 		return json.Marshal(v.Low)
 	case Text:
 		return json.Marshal(v.Text)
