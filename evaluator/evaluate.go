@@ -50,10 +50,16 @@ func judgeThreshold(a *Answer, out []rules.Observation) []rules.Observation {
 	return out
 }
 
+// emptyText is how people are shown a text that is empty, which is a value.
+const emptyText = `""`
+
 // JudgeValue judges one value by operator, recover and levels.
 func JudgeValue(r *rules.Rule, p *Point) rules.Observation {
 	o := rules.Observation{Series: p.Series, Value: p.Value, Text: p.Text, At: p.Last}
-	if p.Text != "" && r.Condition.ComparesText() {
+	if p.IsText && p.Text == "" {
+		o.Text = emptyText
+	}
+	if p.IsText && r.Condition.ComparesText() {
 		o.Verdict = r.Condition.JudgeText(p.Text)
 		return o
 	}

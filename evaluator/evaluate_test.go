@@ -320,10 +320,25 @@ func TestVerdictsOfLevelsAndTexts(t *testing.T) {
 	h.tick("temperature,sensor=a celsius=20")
 	h.wantOwed(rules.Worsened)
 	texts := rules.Doc{"condition": rules.Doc{"operator": "==", "value": "open", "aggregation": "latest"}}
-	open := evaluator.Point{Series: "host=a", Value: math.NaN(), Text: "open"}
+	open := evaluator.Point{Series: "host=a", Value: math.NaN(), Text: "open", IsText: true}
 	if got, want := verdicts(t, texts, nil, []evaluator.Point{open, pt("host=b", 1)}),
-		"host=a bad NaN; host=b none 1"; got != want {
+		"host=a bad NaN; host=b good 1"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+	// An empty text is a value, and a number is none of the texts.
+	empty := evaluator.Point{Series: "host=c", Value: math.NaN(), IsText: true}
+	null := evaluator.Point{Series: "host=d", Value: math.NaN()}
+	for _, tt := range []struct{ operator, value, want string }{
+		{"==", "open", "host=c good NaN; host=d none NaN; host=e good 1"},
+		{"!=", "open", "host=c bad NaN; host=d none NaN; host=e bad 1"},
+		{"==", "", "host=c bad NaN; host=d none NaN; host=e good 1"},
+		{"!=", "", "host=c good NaN; host=d none NaN; host=e bad 1"},
+		{"==", "01", "host=c good NaN; host=d none NaN; host=e bad 1"},
+	} {
+		doc := rules.Doc{"condition": rules.Doc{"operator": tt.operator, "value": tt.value, "aggregation": "latest"}}
+		if got := verdicts(t, doc, nil, []evaluator.Point{empty, null, pt("host=e", 1)}); got != tt.want {
+			t.Errorf("%s %q: got %s, want %s", tt.operator, tt.value, got, tt.want)
+		}
 	}
 	modulo := rules.Doc{"condition": rules.Doc{"expr": "cpu % idle > 1", "inputs": rules.Doc{
 		"cpu": rules.Doc{"measurement": "m", "field": "f"}, "idle": rules.Doc{"measurement": "m", "field": "f"},

@@ -40,10 +40,22 @@ type Row struct {
 	// Values holds a number for each column: NaN when there is none, 0 or 1
 	// for a boolean, NaN for text.
 	Values []float64
-	// Texts holds the text of each column that is text; nil when none is.
+	// Texts holds the text of each column that is text, be it empty, and NoText
+	// for the others; nil when none is.
 	Texts []string
 	// Last is the time of the newest point where the source told it, else zero.
 	Last time.Time
+}
+
+// NoText stands in Row.Texts for a column that is no text, or has no value.
+const NoText = "\x00"
+
+// Text returns the text of a column; false where it is none.
+func (r *Row) Text(column int) (string, bool) {
+	if r.Texts == nil || r.Texts[column] == NoText {
+		return "", false
+	}
+	return r.Texts[column], true
 }
 
 // Querier answers queries. Query calls each with the index of the query and a

@@ -101,6 +101,7 @@ type Point struct {
 	At     time.Time
 	Value  float64
 	Text   string
+	IsText bool      // and Text counts, be it empty
 	Last   time.Time // of the newest point behind it, where the source told
 }
 
@@ -131,9 +132,7 @@ func (a *Answer) take(c *consumer, series rules.Series, row *Row) {
 		return
 	}
 	p := Point{Series: series, At: row.At, Value: row.Values[c.columns[0]], Last: row.Last}
-	if row.Texts != nil {
-		p.Text = row.Texts[c.columns[0]]
-	}
+	p.Text, p.IsText = row.Text(c.columns[0])
 	a.Points[c.requirement] = append(a.Points[c.requirement], p)
 }
 

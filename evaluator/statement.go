@@ -74,9 +74,7 @@ func readOwn(ctx context.Context, s Source, answers []*Answer, end time.Time) {
 func (a *Answer) Read(ctx context.Context, reader Reader, end time.Time) error {
 	return reader.Read(ctx, statement(a.Rule, end), func(row Row) {
 		p := Point{Series: row.Series, At: row.At, Value: row.Values[0], Last: row.Last}
-		if row.Texts != nil {
-			p.Text = row.Texts[0]
-		}
+		p.Text, p.IsText = row.Text(0)
 		a.Points[0] = append(a.Points[0], p)
 	})
 }

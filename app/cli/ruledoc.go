@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -99,7 +100,11 @@ func (f *ruleFlags) doc(cmd *cobra.Command) (rules.Doc, error) {
 	}
 	for _, k := range keyFlags {
 		if flag := cmd.Flags().Lookup(k.name); flag.Changed {
-			put(doc, k.path, inline(flag.Value.String()))
+			text := flag.Value.String()
+			if k.name == "value" {
+				text = unquoted(text)
+			}
+			put(doc, k.path, inline(text))
 		}
 	}
 	for _, k := range listFlags {
@@ -124,6 +129,16 @@ func inline(text string) any {
 	if strings.HasPrefix(text, "[") && document.Check("", []byte(text)) == nil &&
 		yaml.Unmarshal([]byte(text), &list) == nil {
 		return list
+	}
+	return text
+}
+
+// unquoted takes off the quotes that a person puts around a text who means the
+// text, as in a file; the shell has left them.
+func unquoted(text string) string {
+	var inner string
+	if strings.HasPrefix(text, `"`) && json.Unmarshal([]byte(text), &inner) == nil {
+		return inner
 	}
 	return text
 }

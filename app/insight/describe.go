@@ -258,6 +258,9 @@ func (a *Analyst) measure(ctx context.Context, s evaluator.Source, v *Measuremen
 	return nil
 }
 
+// emptyText is how a text is shown that is empty, which is a value.
+const emptyText = `""`
+
 // newestValues fills in the newest value of each field, and returns the place
 // of the one that came last, -1 when there is none.
 func newestValues(ctx context.Context, s evaluator.Source, v *MeasurementView, from, to time.Time) (newest int,
@@ -275,10 +278,12 @@ func newestValues(ctx context.Context, s evaluator.Source, v *MeasurementView, f
 			at = row.At
 		}
 		field := &v.Fields[i]
-		if field.Latest = rules.Finite(row.Values[0]); row.Texts != nil {
-			field.Text = row.Texts[0]
+		field.Latest = rules.Finite(row.Values[0])
+		text, words := row.Text(0)
+		if field.Text = text; words && text == "" {
+			field.Text = emptyText
 		}
-		if field.Latest != nil || field.Text != "" {
+		if field.Latest != nil || words {
 			field.At = &at
 		}
 	})

@@ -217,8 +217,10 @@ func (d *dataReader) figures(ctx context.Context, s evaluator.Source) error {
 
 func dataValue(row evaluator.Row) DataValue {
 	v := DataValue{At: row.At, Value: rules.Finite(row.Values[0])}
-	if row.Texts != nil {
-		v.Text = row.Texts[0]
+	if text, words := row.Text(0); words {
+		if v.Text = text; text == "" {
+			v.Text = emptyText
+		}
 	}
 	return v
 }

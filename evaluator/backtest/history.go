@@ -129,11 +129,11 @@ func (h *history) readOffsets(ctx context.Context, q evaluator.Querier, step tim
 
 func (s *seriesHistory) set(i int, row evaluator.Row) {
 	s.values[i] = row.Values[0]
-	if row.Texts != nil && row.Texts[0] != "" {
+	if text, ok := row.Text(0); ok {
 		if s.texts == nil {
-			s.texts = make([]string, len(s.values))
+			s.texts = slices.Repeat([]string{evaluator.NoText}, len(s.values))
 		}
-		s.texts[i] = row.Texts[0]
+		s.texts[i] = text
 	}
 }
 
@@ -271,8 +271,10 @@ func (h *history) points(i int, out []evaluator.Point) []evaluator.Point {
 		switch {
 		case h.requirement.Step > 0:
 			out = h.window(i, series, s, out)
-		case s.texts != nil && s.texts[i] != "":
-			out = append(out, evaluator.Point{Series: series, At: h.ends[i], Value: s.values[i], Text: s.texts[i]})
+		case s.texts != nil && s.texts[i] != evaluator.NoText:
+			out = append(out, evaluator.Point{
+				Series: series, At: h.ends[i], Value: s.values[i], Text: s.texts[i], IsText: true,
+			})
 		case !math.IsNaN(s.values[i]):
 			out = append(out, evaluator.Point{Series: series, At: h.ends[i], Value: s.values[i]})
 		}

@@ -222,7 +222,7 @@ func fill(s statement, cells []cell, slots []float64, texts []string) []string {
 		slots[slot] = c.num
 		if c.kind == word {
 			if len(texts) == 0 {
-				texts = append(texts, make([]string, len(slots))...)
+				texts = append(texts, slices.Repeat([]string{evaluator.NoText}, len(slots))...)
 			}
 			texts[slot] = string(c.text)
 		}

@@ -92,11 +92,19 @@ func (b *batch) read(q evaluator.Query, each func(evaluator.Row)) {
 		for n, column := range b.values {
 			row.Values[n] = number(column, i)
 			if b.texts {
-				row.Texts[n] = strings.Clone(text(column, i)) // or it keeps the whole batch alive
+				row.Texts[n] = textOrNone(column, i)
 			}
 		}
 		each(row)
 	}
+}
+
+// textOrNone copies a text, which would keep the whole batch alive.
+func textOrNone(column arrow.Array, i int) string {
+	if column == nil || !isText(column.DataType()) || column.IsNull(i) {
+		return evaluator.NoText
+	}
+	return strings.Clone(text(column, i))
 }
 
 // readable reports whether number, text or moment can read a column. Null is

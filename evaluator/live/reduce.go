@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -17,23 +18,23 @@ type sample struct {
 func (a *reckoning) reduce(w *wanted) (num float64, text string) {
 	switch {
 	case w.how == rules.Count:
-		return float64(a.count()), ""
+		return float64(a.count()), evaluator.NoText
 	case len(a.runs) == 0:
-		return math.NaN(), ""
+		return math.NaN(), evaluator.NoText
 	case w.text():
 		return math.NaN(), a.textAtEnd(w.how == rules.Latest)
 	case w.percent > 0:
-		return a.percentile(w.percent), ""
+		return a.percentile(w.percent), evaluator.NoText
 	}
 	switch w.how {
 	case rules.Latest, rules.First:
-		return a.atEnd(w.how == rules.Latest), ""
+		return a.atEnd(w.how == rules.Latest), evaluator.NoText
 	case rules.Rate:
-		return a.rate(), ""
+		return a.rate(), evaluator.NoText
 	case rules.Stddev:
-		return a.stddev(), ""
+		return a.stddev(), evaluator.NoText
 	}
-	return a.total(w.how), ""
+	return a.total(w.how), evaluator.NoText
 }
 
 func (a *reckoning) count() int {

@@ -223,6 +223,9 @@ func (r row) differs(q evaluator.Query, want row) string {
 	}
 	for i, c := range q.Columns {
 		got := sample{num: r.values[i], text: append(r.texts, make([]string, len(want.texts))...)[i]}
+		if got.text == evaluator.NoText {
+			got.text = ""
+		}
 		right := got.same(sample{num: want.values[i], text: want.texts[i]}) || slices.ContainsFunc(want.ties[i], got.same)
 		if !right {
 			return fmt.Sprintf("%s of %s = %v %q, want %v %q", c.Aggregation, c.Field, got.num, got.text, want.values[i],
