@@ -38,6 +38,10 @@ var mayImport = map[string][]string{
 	"app/ruleset":  {"rules", "evaluator", "evaluator/backtest", "notify", "app", "app/document"},
 }
 
+// parts are rooms that belong to one door, which alone imports them: they stand
+// for a piece of its work, have no input from people and print nothing.
+var parts = map[string]string{"app/clients": "app/cli"}
+
 // importers says who may import each module of somebody else's. A driver or a
 // protocol has one importer, the leaf that is named after it.
 var importers = map[string][]string{
@@ -64,7 +68,7 @@ var importers = map[string][]string{
 	"github.com/tinylib/msgp":                 {"evaluator/influx"},
 	"github.com/spf13/cobra":                  {"app/cli"},
 	"github.com/spf13/pflag":                  {"app/cli"},
-	"github.com/tailscale/hujson":             {"app/cli"},
+	"github.com/tailscale/hujson":             {"app/clients"},
 	"golang.org/x/sync":                       {"rules/sqlite", "rules/mysql"},
 	"golang.org/x/sys":                        {"app/clock", "app/daemon", "app/local", "app/resident"},
 	"golang.org/x/term":                       {"app/cli"},
@@ -278,6 +282,7 @@ func TestLeavesImportTheCentreAndNoSibling(t *testing.T) {
 			for _, imported := range h.neighbours(r) {
 				switch {
 				case centre(imported) && (!centre(path.Dir(imported)) || path.Dir(imported) == parent):
+				case parts[imported] == r.name():
 				case parent == "rules" && imported == migrations, parent == "app" && imported == documents:
 				case path.Dir(imported) == parent && h.pure(imported) && !suite(imported):
 				case suite(r.name()) && testsStandOn(imported):
@@ -305,6 +310,9 @@ func TestOnlyTheWiringImportsEveryone(t *testing.T) {
 				if r.name() == "." && imported != wiring && imported != "app/cli" {
 					t.Errorf("main imports %s; that is for %s", imported, wiring)
 				}
+				if door, part := parts[imported]; part && r.name() != door {
+					t.Errorf("%s imports %s, which %s alone does", r.name(), imported, door)
+				}
 				if suite(imported) && !suite(r.name()) {
 					t.Errorf("%s imports %s, which is for tests", r.name(), imported)
 				}
@@ -330,6 +338,30 @@ func TestEachModuleHasItsImporters(t *testing.T) {
 				if allowed := importers[given(other)]; !slices.Contains(allowed, r.name()) {
 					t.Errorf("%s imports %s; house_test.go allows %v", r.name(), imported, allowed)
 				}
+			}
+		}
+	})
+}
+
+// mostLines is how many lines a room may have without its tests: more does not
+// fit a head. Two are larger still.
+const mostLines = 5000
+
+var larger = []string{"rules", "app/mcp"}
+
+func TestRoomsFitAHead(t *testing.T) {
+	eachHouse(t, func(t *testing.T, h house) {
+		for _, r := range h.ours() {
+			lines := 0
+			for _, file := range r.GoFiles {
+				text, err := os.ReadFile(path.Join(r.name(), file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines += bytes.Count(text, []byte("\n"))
+			}
+			if lines > mostLines && !slices.Contains(larger, r.name()) {
+				t.Errorf("%s has %d lines without its tests, the most is %d", r.name(), lines, mostLines)
 			}
 		}
 	})

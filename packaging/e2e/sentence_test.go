@@ -106,7 +106,7 @@ var searches = regexp.MustCompile(`^(Contains\w*|Replace\w*|Has(Prefix|Suffix)|C
 // TestNoDoorMatchesSentences holds the doors to codes, fields and hints.
 func TestNoDoorMatchesSentences(t *testing.T) {
 	seen := 0
-	for _, folder := range []string{"app/cli", "app/mcp", "app/web", "app/local", "app/stdio", wiring} {
+	for _, folder := range []string{"app/cli", "app/clients", "app/mcp", "app/web", "app/local", "app/stdio", wiring} {
 		eachFile(t, folder, func(set *token.FileSet, f *ast.File) {
 			seen++
 			ast.Inspect(f, func(n ast.Node) bool {

@@ -1,4 +1,4 @@
-package cli
+package clients
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ type clientFile struct {
 
 // merge returns a client's file with an entry in it. Keys of the entry that
 // tocsin does not know, such as env, stay.
-func (c client) merge(text []byte, name string, fields []field) ([]byte, error) {
+func (c Client) merge(text []byte, name string, fields []field) ([]byte, error) {
 	d, err := c.parse(text)
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func (c client) merge(text []byte, name string, fields []field) ([]byte, error) 
 
 var position = regexp.MustCompile(`line \d+, column \d+`)
 
-func (c client) parse(text []byte) (*clientFile, error) {
+func (c Client) parse(text []byte) (*clientFile, error) {
 	d := &clientFile{indent: "  ", end: "\n"}
 	if len(bytes.TrimSpace(text)) == 0 {
 		text = []byte("{}\n")
@@ -68,7 +68,7 @@ func (c client) parse(text []byte) (*clientFile, error) {
 		return nil, fmt.Errorf("is not JSON, see %s", cmp.Or(position.FindString(err.Error()), "its end"))
 	}
 	if !c.comments && !d.root.IsStandard() {
-		return nil, fmt.Errorf("has comments or trailing commas, which %s cannot read", c.title)
+		return nil, fmt.Errorf("has comments or trailing commas, which %s cannot read", c.Title)
 	}
 	if root, ok := d.root.Value.(*hujson.Object); ok && len(root.Members) > 0 {
 		d.indent = indentOf(string(root.Members[0].Name.BeforeExtra))

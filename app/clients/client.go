@@ -1,4 +1,8 @@
-package cli
+// Package clients knows the programs that start MCP servers: where each keeps its
+// list, what an entry looks like there, and how one is put into it without
+// touching anything else in the file. It is the part of app/cli behind `tocsin
+// init`; what is asked of people and what is printed stays there.
+package clients
 
 import (
 	"encoding/json"
@@ -14,19 +18,19 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// client is a program that starts MCP servers, and where it keeps their list.
-type client struct {
-	name, title string
+// Client is a program that starts MCP servers.
+type Client struct {
+	Name, Title string
 	servers     string // the key of the list in the file
 	typed       bool   // an entry says that it is of type stdio
 	comments    bool   // its file may have comments and trailing commas
 	file        func() (string, error)
-	after       string // what to do when the entry is there
+	After       string // what people do when the entry is there
 }
 
-// clients are those that init knows.
-func clients() []client {
-	return []client{
+// known are all of them.
+func known() []Client {
+	return []Client{
 		{
 			"claude-code", "Claude Code", "mcpServers", true, false, claudeCodeFile,
 			"New sessions of Claude Code have it; `claude mcp list` shows whether it answers.",
@@ -40,20 +44,21 @@ func clients() []client {
 	}
 }
 
-func findClient(name string) (client, error) {
-	known := clients()
-	if i := slices.IndexFunc(known, func(c client) bool { return c.name == name }); i >= 0 {
-		return known[i], nil
+// Find returns the one that is called so; it refuses other names.
+func Find(name string) (Client, error) {
+	list := known()
+	if i := slices.IndexFunc(list, func(c Client) bool { return c.Name == name }); i >= 0 {
+		return list[i], nil
 	}
 	var names []string
-	for _, c := range known {
-		names = append(names, c.name)
+	for _, c := range list {
+		names = append(names, c.Name)
 	}
 	if name == "" {
-		return client{}, rules.FieldErrorf("--client", "is missing: %s; for example --client claude-code",
+		return Client{}, rules.FieldErrorf("--client", "is missing: %s; for example --client claude-code",
 			strings.Join(names, ", "))
 	}
-	return client{}, rules.FieldErrorf("--client", "there is no %q; known: %s", name, strings.Join(names, ", "))
+	return Client{}, rules.FieldErrorf("--client", "there is no %q; known: %s", name, strings.Join(names, ", "))
 }
 
 func homeFile(parts ...string) (string, error) {
@@ -97,6 +102,47 @@ func claudeDesktopFile() (string, error) {
 func cursorFile() (string, error) { return homeFile(".cursor", "mcp.json") }
 func vscodeFile() (string, error) { return settingsFile("Code", "User", "mcp.json") }
 
+// Request asks for an entry: its name, and the command that it starts.
+type Request struct {
+	Name, Command string
+	Args          []string
+	Write         bool // put it into the client's file
+}
+
+// Entry is a client's entry and where it belongs.
+type Entry struct {
+	Name    string          `json:"name"` // of the client
+	File    string          `json:"file"`
+	Entry   json.RawMessage `json:"entry"`             // as the file has it
+	Command string          `json:"command,omitempty"` // that makes the same entry
+	Written bool            `json:"written"`           // the file has it now
+	Changed bool            `json:"changed"`           // it did not have it before
+	Backup  string          `json:"backup,omitempty"`  // the file as it was
+}
+
+// Place makes the entry, and writes it if that is wanted. A file that cannot be
+// read as the client would is refused and left alone.
+func (c Client) Place(r Request) (e Entry, err error) {
+	e = Entry{Name: c.Name}
+	if e.File, err = c.file(); err != nil {
+		return e, err
+	}
+	fields := c.entry(r.Command, r.Args)
+	if e.Entry, err = c.shown(r.Name, fields); err != nil {
+		return e, err
+	}
+	if c.Name == "claude-code" {
+		e.Command = Quoted(slices.Concat([]string{"claude", "mcp", "add", "--scope", "user", r.Name, "--", r.Command},
+			r.Args)...)
+	}
+	if !r.Write {
+		return e, nil
+	}
+	done, err := c.write(e.File, r.Name, fields, time.Now())
+	e.Written, e.Changed, e.Backup = err == nil, done.changed, done.backup
+	return e, err
+}
+
 // field is one key of an entry.
 type field struct {
 	key   string
@@ -104,7 +150,7 @@ type field struct {
 }
 
 // entry is how a client starts a server.
-func (c client) entry(command string, args []string) []field {
+func (c Client) entry(command string, args []string) []field {
 	out := []field{{"command", command}, {"args", args}}
 	if c.typed {
 		out = slices.Insert(out, 0, field{"type", "stdio"})
@@ -120,14 +166,14 @@ type written struct {
 
 // write puts an entry into the client's file. It keeps everything else that is
 // there, and the file as it was beside it.
-func (c client) write(file, name string, fields []field, now time.Time) (written, error) {
+func (c Client) write(file, name string, fields []field, now time.Time) (written, error) {
 	if real, err := filepath.EvalSymlinks(file); err == nil {
 		file = real // a link to a file in somebody's collection stays one
 	}
 	before, err := os.ReadFile(file)
 	missing := errors.Is(err, fs.ErrNotExist)
 	if err != nil && !missing {
-		return written{}, rules.Errorf(rules.Unavailable, "cannot read %s: %v; nothing was changed", file, reason(err))
+		return written{}, untouched("read", file, err)
 	}
 	after, err := c.merge(before, name, fields)
 	if err != nil {
@@ -151,16 +197,20 @@ func (c client) write(file, name string, fields []field, now time.Time) (written
 	return written{true, backup}, replace(file, before, after, mode)
 }
 
+// untouched says why a file could not be had, before anything was changed.
+func untouched(act, file string, err error) error {
+	return rules.Errorf(rules.Unavailable, "cannot %s %s: %v; nothing was changed", act, file, rules.Cause(err))
+}
+
 // create makes a file that is not there yet.
 func create(file string, text []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
-		return rules.Errorf(rules.Unavailable, "cannot write %s: %v; nothing was changed", file, reason(err))
+		return untouched("write", file, err)
 	}
 	_, err = f.Write(text)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(rules.Errorf(rules.Unavailable, "cannot write %s: %v; nothing was changed", file, reason(err)),
-			os.Remove(file))
+		return errors.Join(untouched("write", file, err), os.Remove(file))
 	}
 	return nil
 }
@@ -169,7 +219,7 @@ func create(file string, text []byte, mode fs.FileMode) error {
 // client has written the file meanwhile.
 func replace(file string, before, after []byte, mode fs.FileMode) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return rules.Errorf(rules.Unavailable, "cannot make %s: %v; nothing was changed", filepath.Dir(file), reason(err))
+		return untouched("make", filepath.Dir(file), err)
 	}
 	draft := fmt.Sprintf("%s.tocsin-%d", file, os.Getpid())
 	if err := create(draft, after, mode); err != nil {
@@ -182,30 +232,19 @@ func replace(file string, before, after []byte, mode fs.FileMode) error {
 			os.Remove(draft))
 	}
 	if err := os.Rename(draft, file); err != nil {
-		return errors.Join(rules.Errorf(rules.Unavailable, "cannot write %s: %v; nothing was changed", file, reason(err)),
-			os.Remove(draft))
+		return errors.Join(untouched("write", file, err), os.Remove(draft))
 	}
 	return nil
 }
 
-// reason is an error of the operating system without the path, which the
-// sentence names.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
-}
-
 // shown is an entry as the file has it.
-func (c client) shown(name string, fields []field) (json.RawMessage, error) {
+func (c Client) shown(name string, fields []field) (json.RawMessage, error) {
 	empty, err := c.merge(nil, name, fields)
 	return json.RawMessage(strings.TrimSpace(string(empty))), err
 }
 
-// quoted is a command line that a shell takes apart into args again.
-func quoted(args ...string) string {
+// Quoted is a command line that a shell takes apart into args again.
+func Quoted(args ...string) string {
 	var out []string
 	for _, arg := range args {
 		plain := arg != "" && strings.IndexFunc(arg, func(r rune) bool {
