@@ -98,6 +98,32 @@ func KeysOf(list []rules.KeyChange) string {
 	return strings.Join(keys, " ")
 }
 
+// Fire makes series of a rule go bad, and returns the ids of their alerts.
+func Fire(t *testing.T, a *app.App, now time.Time, ruleID string, series ...rules.Series) []string {
+	t.Helper()
+	var ids []string
+	err := a.Ledgers.Act(t.Context(), now, ruleID, func(s rules.Setting, l *rules.Ledger) error {
+		var seen []rules.Observation
+		for _, one := range series {
+			seen = append(seen, rules.Observation{Series: one, Verdict: rules.Bad, Value: 12, At: now})
+		}
+		l.Observe(s, seen, func(rules.Observation) rules.Evidence {
+			return rules.Evidence{
+				Query: "SELECT mean(celsius)", From: now.Add(-5 * time.Minute), To: now,
+				Condition: "mean over 5m > 8", Clock: "sure",
+			}
+		})
+		for _, one := range series {
+			ids = append(ids, l.Instance(one).Alert.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
 // Night is a daemon that is ticked by hand, and beside it another process on
 // the same data, as the command line is one.
 type Night struct {

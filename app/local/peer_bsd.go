@@ -2,24 +2,13 @@
 
 package local
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// peerUID is the user at the other end, as the kernel knows it.
-func peerUID(c *net.UnixConn) (uid uint32, ok bool) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, false
-	}
+func socketUID(fd int) (uint32, error) {
 	const solLocal = 0 // the level of options of local sockets
-	var cred *unix.Xucred
-	if e := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptXucred(int(fd), solLocal, unix.LOCAL_PEERCRED)
-	}); e != nil || err != nil {
-		return 0, false
+	cred, err := unix.GetsockoptXucred(fd, solLocal, unix.LOCAL_PEERCRED)
+	if err != nil {
+		return 0, err
 	}
-	return cred.Uid, true
+	return cred.Uid, nil
 }

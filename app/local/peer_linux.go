@@ -1,22 +1,11 @@
 package local
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
-)
-
-// peerUID is the user at the other end, as the kernel knows it.
-func peerUID(c *net.UnixConn) (uid uint32, ok bool) {
-	raw, err := c.SyscallConn()
+func socketUID(fd int) (uint32, error) {
+	cred, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
-		return 0, false
+		return 0, err
 	}
-	var cred *unix.Ucred
-	if e := raw.Control(func(fd uintptr) {
-		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); e != nil || err != nil {
-		return 0, false
-	}
-	return cred.Uid, true
+	return cred.Uid, nil
 }

@@ -225,27 +225,7 @@ func textOf(t *testing.T, result *protocol.CallToolResult) string {
 // fire makes series of a rule go bad, and returns the ids of their alerts.
 func (h *house) fire(ruleID string, series ...rules.Series) []string {
 	h.t.Helper()
-	var ids []string
-	err := h.app.Ledgers.Act(h.t.Context(), h.now, ruleID, func(s rules.Setting, l *rules.Ledger) error {
-		var seen []rules.Observation
-		for _, one := range series {
-			seen = append(seen, rules.Observation{Series: one, Verdict: rules.Bad, Value: 12, At: h.now})
-		}
-		l.Observe(s, seen, func(rules.Observation) rules.Evidence {
-			return rules.Evidence{
-				Query: "SELECT mean(celsius)", From: h.now.Add(-5 * time.Minute), To: h.now,
-				Condition: "mean over 5m > 8", Clock: "sure",
-			}
-		})
-		for _, one := range series {
-			ids = append(ids, l.Instance(one).Alert.ID)
-		}
-		return nil
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return ids
+	return apptest.Fire(h.t, h.app, h.now, ruleID, series...)
 }
 
 // create makes a rule and returns its id.

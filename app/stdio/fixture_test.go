@@ -13,6 +13,7 @@ import (
 	protocol "github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/ledgertest"
@@ -97,16 +98,7 @@ func (h *house) author(rule string) rules.Actor {
 // fire makes the series of a rule go bad.
 func (h *house) fire(ruleID string, series rules.Series) {
 	h.t.Helper()
-	err := h.app.Ledgers.Act(h.t.Context(), noon, ruleID, func(s rules.Setting, l *rules.Ledger) error {
-		seen := []rules.Observation{{Series: series, Verdict: rules.Bad, Value: 12, At: noon}}
-		l.Observe(s, seen, func(rules.Observation) rules.Evidence {
-			return rules.Evidence{From: noon.Add(-time.Minute), To: noon}
-		})
-		return nil
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	apptest.Fire(h.t, h.app, noon, ruleID, series)
 }
 
 func textOf(t *testing.T, result *protocol.CallToolResult) string {

@@ -158,14 +158,7 @@ func TestWhatIsInNoLedgerIsRemembered(t *testing.T) {
 	anew, _ := fresh(t)
 	must(anew.PutSilence(t.Context(), rules.Silence{ID: "old", Comment: "ended meanwhile"}))
 	must(anew.RestoreTables(t.Context(), s.SideTables()))
-	silences, err := anew.Silences(t.Context(), noon)
-	must(err)
-	channels, err := anew.Channels(t.Context())
-	must(err)
-	tokens, err := anew.Tokens(t.Context())
-	must(err)
-	again, err := anew.Secret(t.Context(), "confirm")
-	must(err)
+	silences, channels, tokens, again := sideTables(t, anew)
 	if len(silences) != 1 || silences[0].Comment != "ours" || len(channels) != 1 ||
 		!bytes.Equal(channels[0].Sealed, []byte{1, 2, 3}) ||
 		len(tokens) != 1 || tokens[0].Name != "laptop" || !bytes.Equal(secret, again) {
@@ -235,15 +228,21 @@ func TestWhatOthersCommittedIsNotPutBack(t *testing.T) {
 
 	anew := open(t, path+".anew", serve)
 	must(anew.RestoreTables(t.Context(), s.SideTables()))
-	silences, err := anew.Silences(t.Context(), noon)
-	must(err)
-	channels, err := anew.Channels(t.Context())
-	must(err)
-	tokens, err := anew.Tokens(t.Context())
-	must(err)
-	again, err := anew.Secret(t.Context(), "confirm")
-	must(err)
+	silences, channels, tokens, again := sideTables(t, anew)
 	if len(silences) != 1 || len(channels) != 1 || len(tokens) != 0 || !bytes.Equal(secret, again) {
 		t.Errorf("silences %v, channels %v, tokens %v, secret %x for %x", silences, channels, tokens, again, secret)
 	}
+}
+
+// sideTables are what a store has outside its ledgers.
+func sideTables(t *testing.T, s *sqlite.Store) ([]rules.Silence, []app.StoredChannel, []app.Token, []byte) {
+	t.Helper()
+	silences, err := s.Silences(t.Context(), noon)
+	channels, e1 := s.Channels(t.Context())
+	tokens, e2 := s.Tokens(t.Context())
+	secret, e3 := s.Secret(t.Context(), "confirm")
+	if err = errors.Join(err, e1, e2, e3); err != nil {
+		t.Fatal(err)
+	}
+	return silences, channels, tokens, secret
 }
