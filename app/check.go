@@ -54,6 +54,11 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	default:
 		warnings = append(warnings, "saved although it does not exist yet: "+err.Error())
 	}
+	if err == nil && !o.SameData {
+		if mixed := (Lookup{Source: a.Sources[name]}).Mixed(ctx, r); mixed != "" {
+			warnings = append(warnings, mixed)
+		}
+	}
 	if err == nil && !o.Many {
 		warnings = append(warnings, SparseWarning(ctx, a.Sources[name], *r, a.Time())...)
 	}

@@ -56,9 +56,30 @@ func (l Lookup) Measurement(ctx context.Context, name string) error {
 	return err
 }
 
+// Mixed warns about a field that has changed its type over time; "" for another.
+func (l Lookup) Mixed(ctx context.Context, r *rules.Rule) string {
+	if r.Measurement == "" || r.Field == "" || l.Source == nil {
+		return ""
+	}
+	fields, err := l.Source.Fields(ctx, r.Measurement)
+	kind := fields[r.Field]
+	if err != nil || !strings.Contains(kind, evaluator.TypesBetween) {
+		return ""
+	}
+	return fmt.Sprintf("field %q of %q has changed its type over time (%s): where a window holds both, the database sees "+
+		"the numbers only; write one type under that name, and delete or rename the other", r.Field, r.Measurement,
+		strings.ReplaceAll(kind, evaluator.TypesBetween, ", "))
+}
+
 // checkKind refuses to compare text with numbers, which would never be wrong.
 func checkKind(r *rules.Rule, kind string) error {
 	c := r.Condition
+	if had := strings.Split(kind, evaluator.TypesBetween); len(had) > 1 {
+		if c.Aggregation == rules.Latest && c.ComparesText() && slices.Contains(had, "string") {
+			return nil // what comes decides
+		}
+		kind = had[0]
+	}
 	if c.Type == rules.Threshold && c.Aggregation == rules.Latest && kind == "string" && c.ComparesText() {
 		r.Condition.Value = c.Value.AsText()
 		return nil

@@ -93,13 +93,16 @@ type Describer interface {
 	// Measurements lists the measurements.
 	Measurements(ctx context.Context) ([]string, error)
 	// Fields lists the fields of a measurement with their types: float,
-	// integer, string, boolean.
+	// integer, string, boolean; float+string for one that was both.
 	Fields(ctx context.Context, measurement string) (map[string]string, error)
 	// Tags lists the tag names of a measurement.
 	Tags(ctx context.Context, measurement string) ([]string, error)
 	// TagValues lists at most limit values of a tag, in order.
 	TagValues(ctx context.Context, measurement, tag string, limit int) ([]string, error)
 }
+
+// TypesBetween stands between the types of a field that had several over time.
+const TypesBetween = "+"
 
 // Pinger tells what answers: "InfluxDB 1.8.10".
 type Pinger interface {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
@@ -38,7 +39,20 @@ func (c *Client) Fields(ctx context.Context, measurement string) (map[string]str
 	if err != nil {
 		return nil, err
 	}
-	return typesIn(found[0]), nil
+	return allTypesIn(found[0]), nil
+}
+
+// allTypesIn is typesIn that tells of a field whose type has changed over time
+// both: float+string.
+func allTypesIn(pairs [][]string) types {
+	out := typesIn(pairs)
+	for _, pair := range pairs {
+		field, kind := pair[0], pair[1]
+		if had := strings.Split(out[field], evaluator.TypesBetween); !slices.Contains(had, kind) {
+			out[field] += evaluator.TypesBetween + kind
+		}
+	}
+	return out
 }
 
 func fieldKeys(measurement string) string { return "SHOW FIELD KEYS FROM " + name(measurement) }
