@@ -40,8 +40,6 @@ type testAnswer struct {
 	Warnings []string       `json:"warnings"`
 }
 
-func channelName(c rules.ChannelInfo) string { return c.Name }
-
 func (d *door) channelsList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the channels and how they are doing", Args: exactly(), Example: "tocsin channels list",

@@ -527,7 +527,7 @@ func TestSourcesAnswerForThemselves(t *testing.T) {
 
 func TestStatusAsksTheSources(t *testing.T) {
 	h := newHouse(t, plain)
-	if out := h.ok("status"); !strings.Contains(out, "status    ok\n") || !strings.Contains(out, "sources   home\n") {
+	if out := h.ok("status"); !strings.Contains(out, "status    ok\n") || !strings.Contains(out, "sources   home (ok)\n") {
 		t.Errorf("with a source that answers: %s", out)
 	}
 	h.down = true

@@ -20,11 +20,15 @@ type page struct {
 	err    io.Writer
 	json   bool
 	colour bool
+	width  int // of the terminal that it is printed on, 0 for none
 }
 
 func (d *door) page(c *cobra.Command) page {
 	p := page{out: &sink{Writer: c.OutOrStdout()}, err: c.ErrOrStderr(), json: d.json}
 	p.colour = isTerminal(c.OutOrStdout()) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if f, ok := c.OutOrStdout().(*os.File); ok {
+		p.width, _, _ = term.GetSize(int(f.Fd())) // 0 of what is no terminal
+	}
 	return p
 }
 
@@ -111,9 +115,11 @@ func (p page) table(headings []string, rows [][]string) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(row[i]))
 		}
 	}
+	p.fit(widths, headings)
 	for n, row := range append([][]string{headings}, rows...) {
 		var b strings.Builder
 		for i, cell := range row {
+			cell = cutTo(cell, widths[i])
 			shown := cell
 			if n > 0 {
 				shown = p.paint(cell)
@@ -125,6 +131,32 @@ func (p page) table(headings []string, rows [][]string) {
 		}
 		fmt.Fprintln(p.out, strings.TrimRight(b.String(), " "))
 	}
+}
+
+// fit makes the widest columns so narrow that no row wraps. The first is what
+// people repeat in their next command, and stays; so do headings. What is not
+// for a terminal is printed whole.
+func (p page) fit(widths []int, headings []string) {
+	for p.width > 0 {
+		sum, widest := gap*(len(widths)-1), 0
+		for i, w := range widths {
+			sum += w
+			if i > 0 && w > utf8.RuneCountInString(headings[i]) && (widest == 0 || w > widths[widest]) {
+				widest = i
+			}
+		}
+		if sum <= p.width || widest == 0 {
+			return
+		}
+		widths[widest]--
+	}
+}
+
+func cutTo(text string, width int) string {
+	if utf8.RuneCountInString(text) <= width {
+		return text
+	}
+	return string([]rune(text)[:width-1]) + "…"
 }
 
 // facts prints names and values in two columns; empty values are left out.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
 func (d *door) version() *cobra.Command {
@@ -54,8 +55,10 @@ func sourceText(v app.SourceView) string {
 	if !v.OK {
 		return v.Name + " (down)"
 	}
-	return v.Name
+	return v.Name + " (ok)"
 }
+
+func channelText(c rules.ChannelInfo) string { return c.Name + " (" + c.Health + ")" }
 
 func (c *call) showStatus(s app.Status) {
 	daemon := "not running"
@@ -69,7 +72,7 @@ func (c *call) showStatus(s app.Status) {
 		{"rules", fmt.Sprintf("%d, %d of them on", s.Rules.Total, s.Rules.Enabled)},
 		{"alerts", fmt.Sprintf("%d firing, %d acknowledged", s.Alerts["firing"], s.Alerts["acknowledged"])},
 		{"sources", names(s.Sources, sourceText)},
-		{"channels", names(s.Channels, channelName)},
+		{"channels", names(s.Channels, channelText)},
 		{"version", s.Version},
 	}
 	c.facts(slices.Insert(facts, 4, c.engineFacts(s)...))
