@@ -23,10 +23,11 @@ func (e *Engine) Arrive(ctx context.Context, source string, t time.Time) (judged
 	if s == nil || !s.plan.Load().any(due) {
 		return true, unread
 	}
-	if !s.busy.TryLock() {
+	p := &poll{source: s, tick: t, now: t}
+	if !s.take(p) {
 		return false, unread
 	}
-	defer s.busy.Unlock()
+	defer p.release()
 	if e.lags(s, t) {
 		return false, unread
 	}

@@ -91,7 +91,7 @@ func (c *LedgerCache) decide(ctx context.Context, now time.Time, set *ledgerSet,
 	if err := c.find(ctx, set); err != nil {
 		return undecided{err}
 	}
-	setting, errs := c.setting(now), []error(nil)
+	setting, errs := c.setting(now, c.parents(ctx, set)), []error(nil)
 	for i, l := range set.ledgers {
 		if l == nil {
 			continue

@@ -153,7 +153,7 @@ func (e *Engine) tick(ctx context.Context, t time.Time) error {
 		if p.judged && decided(err) {
 			p.source.judged(t)
 		}
-		p.source.busy.Unlock()
+		p.release()
 	}
 	for _, p := range late {
 		e.behind.Go(func() { e.finish(ctx, p) })
@@ -233,14 +233,14 @@ func (e *Engine) startPolls(ctx context.Context, t time.Time) []*poll {
 		if !asks && e.passes(s, t) {
 			continue
 		}
-		if !s.busy.TryLock() {
+		p := &poll{source: s, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
+		if !s.take(p) {
 			if asks && !s.replaying(t) {
 				e.stats.missed()
 				e.log.Warn("tick missed: the source still answers an earlier one", "source", s.name, "tick", t)
 			}
 			continue
 		}
-		p := &poll{source: s, tick: t, now: t, jumps: e.jumps.Load(), done: make(chan struct{})}
 		out = append(out, p)
 		if !asks {
 			p.behind = true
@@ -287,7 +287,7 @@ func (e *Engine) gather(rounds []*poll) (done, late []*poll) {
 // ticks to judge first.
 func (e *Engine) finish(ctx context.Context, p *poll) {
 	<-p.done
-	defer p.source.busy.Unlock()
+	defer p.release()
 	if p.behind {
 		e.catchUp(ctx, p)
 		return

@@ -284,14 +284,22 @@ func (c *LedgerCache) Flush(ctx context.Context, note func(own *rules.Ledger)) e
 	return c.save(ctx, list, flush)
 }
 
-// setting is what ledgers decide in at a nominal time. Its Cover is for use
-// under the lock.
-func (c *LedgerCache) setting(now time.Time) rules.Setting {
+// setting is what ledgers decide in at a nominal time; parents are those that
+// are not in memory. Its Cover is for use under the lock.
+func (c *LedgerCache) setting(now time.Time, parents map[string]*rules.Ledger) rules.Setting {
 	return rules.Setting{
 		Now: now, Silences: c.silence, Route: c.options.Route,
 		Cover: func(r *rules.Rule, series rules.Series) string {
 			for _, name := range r.DependsOn {
-				if by := c.coveredBy(name, r, series, now); by != "" {
+				id := c.parent(r, name)
+				l := c.inMemory(id)
+				if l == nil {
+					l = parents[id]
+				}
+				if l == nil {
+					continue
+				}
+				if by := l.Cover(r, series, c.gap(r, now), now); by != "" {
 					return by
 				}
 			}
@@ -300,26 +308,63 @@ func (c *LedgerCache) setting(now time.Time) rules.Setting {
 	}
 }
 
-func (c *LedgerCache) coveredBy(parent string, child *rules.Rule, series rules.Series, now time.Time) string {
-	if id, ok := c.named()[[2]string{child.Owner, parent}]; ok {
-		parent = id
+// parent is the id of a watched rule that another one depends on; "" for none.
+func (c *LedgerCache) parent(child *rules.Rule, name string) string {
+	if id, ok := c.named()[[2]string{child.Owner, name}]; ok {
+		name = id
 	}
-	if _, ok := c.rules[parent]; !ok {
+	if _, ok := c.rules[name]; !ok {
 		return ""
 	}
-	if l := c.held(parent); l != nil {
-		return l.Cover(child, series, c.gap(child, now), now)
+	return name
+}
+
+// parents reads what the rules of a set depend on and what is not in memory, so
+// that no ledger waits for the store while it decides. What cannot be read covers
+// nothing. The cache holds nearly all ledgers.
+func (c *LedgerCache) parents(ctx context.Context, set *ledgerSet) map[string]*rules.Ledger {
+	var out map[string]*rules.Ledger
+	var missing []string
+	for _, l := range set.ledgers {
+		if l == nil {
+			continue
+		}
+		for _, name := range l.Rule.DependsOn {
+			if id := c.parent(&l.Rule, name); id != "" && c.inMemory(id) == nil {
+				missing = append(missing, id)
+			}
+		}
 	}
-	return ""
+	if len(missing) == 0 {
+		return nil
+	}
+	out = map[string]*rules.Ledger{}
+	read, err := c.store.Load(ctx, missing...)
+	if err == nil {
+		for _, l := range read {
+			out[l.Rule.ID] = l
+		}
+	}
+	for _, l := range set.ledgers { // these are decided before their children
+		if l != nil {
+			out[l.Rule.ID] = l
+		}
+	}
+	return out
+}
+
+// inMemory returns a ledger that is in the cache, or left it unsaved; else nil.
+func (c *LedgerCache) inMemory(id string) *rules.Ledger {
+	if l, ok := c.lru.Peek(id); ok {
+		return l
+	}
+	return c.unsaved[id]
 }
 
 // held returns a ledger wherever it is; nil when it cannot be read. The cache
 // holds nearly all of them.
 func (c *LedgerCache) held(id string) *rules.Ledger {
-	if l, ok := c.lru.Peek(id); ok {
-		return l
-	}
-	if l := c.unsaved[id]; l != nil {
+	if l := c.inMemory(id); l != nil {
 		return l
 	}
 	read, err := c.store.Load(context.Background(), id)

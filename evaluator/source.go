@@ -34,10 +34,10 @@ type sourceState struct {
 	Source
 	SourceOptions
 	plan    atomic.Pointer[Plan]
-	busy    sync.Mutex // held from the question to the decision
-	asked   *Plan      // of the last poll; under busy, as all that follows
-	answers []Answer   // by rule of the plan
-	out     []*Answer  // those that were due
+	owner   atomic.Pointer[poll] // the poll under way, from the question to the decision
+	asked   *Plan                // of the last poll; its owner's, as all that follows
+	answers []Answer             // by rule of the plan
+	out     []*Answer            // those that were due
 	groups  []*queryGroup
 	queries []Query
 	started time.Time
@@ -75,6 +75,16 @@ func (e *Engine) Add(name string, source Source, o SourceOptions) {
 	}
 	s.plan.Store(NewPlan(nil))
 	e.sources[name] = s
+}
+
+// take makes a poll the owner of the source; false while another one is.
+func (s *sourceState) take(p *poll) bool { return s.owner.CompareAndSwap(nil, p) }
+
+// release lets the next poll have the source that this one owns.
+func (p *poll) release() {
+	if !p.source.owner.CompareAndSwap(p, nil) {
+		panic("a poll gives back a source that it does not own")
+	}
 }
 
 // any reports whether a rule of the plan has one of the due schedules.
