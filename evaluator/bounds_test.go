@@ -132,7 +132,8 @@ func TestMemoryIsGivenBackALittleLater(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		before := collected()
-		evaluator.GiveBack()
+		var memory evaluator.Memory
+		memory.GiveBack()
 		time.Sleep(time.Second)
 		if collected() != before {
 			t.Error("it is given back at once")
@@ -141,6 +142,14 @@ func TestMemoryIsGivenBackALittleLater(t *testing.T) {
 		synctest.Wait()
 		if collected() == before {
 			t.Error("it is not given back")
+		}
+		before = collected()
+		memory.GiveBack()
+		memory.Stop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if collected() != before {
+			t.Error("it is given back after the end")
 		}
 	})
 }

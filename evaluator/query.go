@@ -3,7 +3,6 @@ package evaluator
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -162,7 +161,3 @@ func IsTooMuch(err error) bool {
 	var t tooMuch
 	return errors.As(err, &t)
 }
-
-// GiveBack returns to the system, a little later, the memory that an answer
-// took which was refused for its size: left alone, it would stay for minutes.
-func GiveBack() { time.AfterFunc(2*time.Second, debug.FreeOSMemory) }

@@ -45,6 +45,7 @@ type Client struct {
 	readers chan *reader    // idle ones, with what they remember
 	texts   chan []byte     // idle buffers for statements
 	pace    pace
+	memory  evaluator.Memory // of answers that were too large
 
 	// The server calls long answers partial that are whole: they are asked for
 	// in chunks, where the word has one meaning.
@@ -99,6 +100,7 @@ func New(o Options) (*Client, error) {
 
 // Close lets go of idle connections.
 func (c *Client) Close() error {
+	c.memory.Stop()
 	c.http.CloseIdleConnections()
 	return nil
 }

@@ -49,7 +49,7 @@ func (l *limited) take(n int) error {
 // relieve gives memory back that an answer took which broke off.
 func (c *Client) relieve(read int) {
 	if read > mostToken {
-		evaluator.GiveBack()
+		c.memory.GiveBack()
 	}
 }
 

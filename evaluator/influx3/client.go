@@ -54,6 +54,7 @@ type Client struct {
 	timeout     time.Duration
 	concurrency int
 	maxAnswer   int
+	memory      evaluator.Memory // of answers that were too large
 }
 
 var (
@@ -155,6 +156,7 @@ func (c *Client) refresh() error {
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.memory.Stop()
 	c.http.CloseIdleConnections()
 	if err := c.db.Close(); err != nil {
 		return fmt.Errorf("close the connection to InfluxDB 3: %w", c.redacted(err))

@@ -69,7 +69,7 @@ func (c *Client) tooMuch(at string, s *status.Status) error {
 
 // tooLarge is the error for an answer that is not read to its end.
 func (c *Client) tooLarge() error {
-	evaluator.GiveBack()
+	c.memory.GiveBack()
 	return evaluator.TooMuch(rules.Errorf(rules.Invalid,
 		"the answer of InfluxDB 3 at %s is larger than %d MB; narrow the query with where, fewer tags in group_by or a "+
 			"shorter window, or raise max_answer of the source",
