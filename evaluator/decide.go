@@ -83,8 +83,8 @@ func (c *LedgerCache) Decide(ctx context.Context, now time.Time, ids []string, d
 func (c *LedgerCache) decide(ctx context.Context, now time.Time, set *ledgerSet,
 	decide func(s rules.Setting, place int, l *rules.Ledger) error,
 ) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if c.missed = c.refresh(ctx); c.retired {
 		return undecided{c.missed}
 	}
@@ -141,12 +141,12 @@ func (c *LedgerCache) Act(ctx context.Context, now time.Time, id string, act Dec
 
 // Create stores the ledger of a new rule.
 func (c *LedgerCache) Create(ctx context.Context, l *rules.Ledger) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	if c.retired {
 		return errRetired
 	}
-	if err := c.store.Save(ctx, []*rules.Ledger{l}, func(*rules.Ledger) error { return nil }); err != nil {
+	if err := c.write(ctx, []*rules.Ledger{l}, func(*rules.Ledger) error { return nil }); err != nil {
 		return err
 	}
 	c.admit(l)
@@ -171,7 +171,7 @@ func (c *LedgerCache) save(ctx context.Context, list []*rules.Ledger, again func
 		return nil
 	}
 	anew := map[string]*rules.Ledger{}
-	err := c.store.Save(ctx, batch, func(fresh *rules.Ledger) error {
+	err := c.write(ctx, batch, func(fresh *rules.Ledger) error {
 		c.replace(fresh)
 		delete(c.unsaved, fresh.Rule.ID)
 		err := again(fresh)
@@ -180,6 +180,24 @@ func (c *LedgerCache) save(ctx context.Context, list []*rules.Ledger, again func
 		return err
 	})
 	c.settle(batch, anew, err)
+	return err
+}
+
+// write saves a batch, and leaves the state to readers meanwhile.
+func (c *LedgerCache) write(ctx context.Context, batch []*rules.Ledger, again func(*rules.Ledger) error) error {
+	c.saving = make(map[string]bool, len(batch))
+	for _, l := range batch {
+		_, before := c.unsaved[l.Rule.ID]
+		c.saving[l.Rule.ID] = !before
+	}
+	c.state.Unlock()
+	err := c.store.Save(ctx, batch, func(fresh *rules.Ledger) error {
+		c.state.Lock()
+		defer c.state.Unlock()
+		return again(fresh)
+	})
+	c.state.Lock()
+	c.saving = nil
 	return err
 }
 

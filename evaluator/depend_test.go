@@ -56,3 +56,26 @@ func TestASmallCacheForgetsNothing(t *testing.T) {
 		h.wantOwed()
 	}
 }
+
+// TestWhatCoversIsReadBeforeTheDecision: while ledgers decide nobody waits for
+// the store, though the parent had to leave the memory.
+func TestWhatCoversIsReadBeforeTheDecision(t *testing.T) {
+	h := newHouse(t)
+	h.cache = 1
+	h.restart()
+	family(h, nil)
+	h.tick(warm, moist)
+	look := func() {}
+	h.meddler.load = func([]string) error { look(); return nil }
+	decider := func(s rules.Setting, l *rules.Ledger) error {
+		look = func() { t.Error("the store is read while a ledger decides") }
+		defer func() { look = func() {} }()
+		if by := s.Cover(&l.Rule, l.Instance("sensor=a").Series); by == "" {
+			t.Error("its parent fires, and does not cover it")
+		}
+		return nil
+	}
+	if err := h.ledgers.Act(t.Context(), h.now, "rchild", decider); err != nil {
+		t.Fatal(err)
+	}
+}

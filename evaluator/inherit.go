@@ -25,8 +25,8 @@ func (c *LedgerCache) Inherit(ctx context.Context, old *LedgerCache, now time.Ti
 	if err != nil {
 		return fmt.Errorf("read what is left: %w", err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	var batch []*rules.Ledger
 	for id, l := range held {
 		if s := stored[id]; s == nil || lost > 0 || s.Revision < l.Revision {
@@ -50,8 +50,8 @@ func (c *LedgerCache) Inherit(ctx context.Context, old *LedgerCache, now time.Ti
 // stored is each ledger that the store has, by id: those of this cache, and of
 // the listed ones those that the cache does not watch.
 func (c *LedgerCache) stored(ctx context.Context, held map[string]*rules.Ledger) (map[string]*rules.Ledger, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	out := map[string]*rules.Ledger{}
 	for _, l := range c.lru.Values() {
 		out[l.Rule.ID] = l
@@ -75,8 +75,8 @@ func (c *LedgerCache) stored(ctx context.Context, held map[string]*rules.Ledger)
 // everything is each ledger that the cache holds, by id, and whether there are
 // no others.
 func (c *LedgerCache) everything() (held map[string]*rules.Ledger, complete bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	held = maps.Clone(c.unsaved)
 	for _, l := range c.lru.Values() {
 		held[l.Rule.ID] = l

@@ -1,7 +1,6 @@
 package evaluator
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -23,7 +22,11 @@ type LedgerCache struct {
 	options LedgerCacheOptions
 	bell    chan struct{}
 
-	mu         sync.Mutex
+	// One decision at a time holds mu, from the first look to the end of its save.
+	// state guards all below, and is free while the store saves: readers take it
+	// alone, and keep off the ledgers that are being saved.
+	mu, state  sync.Mutex
+	saving     map[string]bool // ids of ledgers; true where readers may take what is stored
 	lru        *lru.Cache[string, *rules.Ledger]
 	generation uint64                   // moves when another ledger stands for a rule
 	rules      map[string]listed        // the watched ones, by id
@@ -37,6 +40,16 @@ type LedgerCache struct {
 	version    uint64 // moves when a rule comes, goes or changes
 	trouble    error  // of the last save; nil after one that went well
 	retired    bool
+}
+
+func (c *LedgerCache) lock() {
+	c.mu.Lock()
+	c.state.Lock()
+}
+
+func (c *LedgerCache) unlock() {
+	c.state.Unlock()
+	c.mu.Unlock()
 }
 
 // listed is a watched rule as the indexes know it. An act changes a rule in
@@ -175,8 +188,8 @@ func (c *LedgerCache) Ring() {
 // the rules are then as they were. They must not be changed, and not be read
 // after use except by a Decider.
 func (c *LedgerCache) Watched(ctx context.Context, version uint64, use func([]*rules.Rule)) (uint64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	err := c.refresh(ctx)
 	if c.version == version {
 		return version, err
@@ -189,49 +202,10 @@ func (c *LedgerCache) Watched(ctx context.Context, version uint64, use func([]*r
 	return c.version, err
 }
 
-// Judged calls f with each watched rule and the last tick at which it was
-// judged, which is not known where its ledger is not in memory. f must neither
-// change the rule nor ask the cache.
-func (c *LedgerCache) Judged(f func(r *rules.Rule, last time.Time, inMemory bool)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id, known := range c.rules {
-		if l, ok := c.lru.Peek(id); ok {
-			f(known.rule, l.Judged, true)
-		} else {
-			f(known.rule, time.Time{}, false)
-		}
-	}
-}
-
-// Version returns the number that Watched returns, after a look at what
-// others changed.
-func (c *LedgerCache) Version(ctx context.Context) (uint64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	err := c.refresh(ctx)
-	return c.version, err
-}
-
 func (c *LedgerCache) committed() {
 	if c.options.Committed != nil {
 		c.options.Committed()
 	}
-}
-
-// Unsaved returns how many ledgers differ from what is stored because saving
-// failed.
-func (c *LedgerCache) Unsaved() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.unsaved)
-}
-
-// Trouble is why the last save failed; nil when it went well.
-func (c *LedgerCache) Trouble() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.trouble
 }
 
 // Retire ends the cache before another is opened on the same store. What others
@@ -241,8 +215,8 @@ func (c *LedgerCache) Retire() {
 	if c == nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	c.retired = true
 }
 
@@ -256,18 +230,11 @@ func (c *LedgerCache) Resume(ctx context.Context, now time.Time) error {
 	})
 }
 
-// Busy lists the ledgers that have alerts or unsent messages.
-func (c *LedgerCache) Busy() []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return slices.Sorted(maps.Keys(c.owing))
-}
-
 // Flush saves what lives in memory only; note adds to it in tocsin's own
 // ledger.
 func (c *LedgerCache) Flush(ctx context.Context, note func(own *rules.Ledger)) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.lock()
+	defer c.unlock()
 	flush := func(l *rules.Ledger) error {
 		if l.Flush(); l.Rule.ID == "" {
 			note(l)
@@ -339,7 +306,8 @@ func (c *LedgerCache) parents(ctx context.Context, set *ledgerSet) map[string]*r
 		return nil
 	}
 	out = map[string]*rules.Ledger{}
-	read, err := c.store.Load(ctx, missing...)
+	slices.Sort(missing)
+	read, err := c.store.Load(context.WithoutCancel(ctx), slices.Compact(missing)...)
 	if err == nil {
 		for _, l := range read {
 			out[l.Rule.ID] = l
@@ -398,69 +366,13 @@ func (c *LedgerCache) named() map[[2]string]string {
 	return c.names
 }
 
-// View calls f with a ledger to look at, not to change; it reports false when
-// there is none in memory.
-func (c *LedgerCache) View(id string, f func(*rules.Ledger)) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	l, ok := c.lru.Peek(id)
-	if ok {
-		f(l)
-	}
-	return ok
-}
-
 // ShiftTimers moves every running duration by d, after the wall clock jumped.
 func (c *LedgerCache) ShiftTimers(ctx context.Context, d time.Duration) error {
-	c.mu.Lock()
+	c.lock()
 	ids := c.lru.Keys()
-	c.mu.Unlock()
+	c.unlock()
 	return c.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
 		l.ShiftTimers(d)
 		return nil
 	})
-}
-
-// Owed lists the notifications that are owed and due, in the order they were
-// booked.
-func (c *LedgerCache) Owed(now time.Time) []rules.Notification {
-	var out []rules.Notification
-	c.allOwed(func(n *rules.Notification) {
-		if !n.Due.After(now) {
-			out = append(out, *n)
-		}
-	})
-	slices.SortFunc(out, func(x, y rules.Notification) int {
-		return cmp.Or(x.BookedAt.Compare(y.BookedAt), cmp.Compare(x.ID, y.ID))
-	})
-	return out
-}
-
-// NextDue is when the next of what is owed after now becomes due, zero when
-// there is nothing.
-func (c *LedgerCache) NextDue(now time.Time) (next time.Time) {
-	c.allOwed(func(n *rules.Notification) {
-		if n.Due.After(now) && (next.IsZero() || n.Due.Before(next)) {
-			next = n.Due
-		}
-	})
-	return next
-}
-
-// allOwed calls f with the notifications that are owed, due or not, in no order.
-func (c *LedgerCache) allOwed(f func(*rules.Notification)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for id := range c.owing {
-		l := c.held(id)
-		if l == nil {
-			continue
-		}
-		l.Notifications(func(n *rules.Notification) bool {
-			if n.State == rules.Owed {
-				f(n)
-			}
-			return true
-		})
-	}
 }

@@ -13,6 +13,9 @@ type Store interface {
 	// a list; deleted rules that owe nothing are left out unless listed. The
 	// ledger with the empty rule ID is tocsin's own and always exists. Listed
 	// ids that do not exist are left out.
+	//
+	// It answers while a Save is under way, with what was committed before: whoever
+	// only looks must not wait for a slow disk.
 	Load(ctx context.Context, ids ...string) ([]*rules.Ledger, error)
 
 	// Moved returns what other processes, or other parts of this one through
