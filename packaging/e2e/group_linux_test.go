@@ -36,7 +36,7 @@ func newMachine(t *testing.T, group int) *machine {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}
-	m := &machine{site: newDeskSite(t)}
+	m := &machine{site: newSocketSite(t)}
 	m.hook.come()
 	m.write(fmt.Sprintf("listen: %s\nevery: 1s\nsources:\n  live: {kind: live}\nchannels:\n  hook: {url: "+
 		"\"generic://%s/alerts?disabletls=yes&template=json\"}\n", m.listen, m.hook.address))
@@ -148,7 +148,7 @@ func TestTheServiceGoesBeforeAnOldTrialInTheHome(t *testing.T) {
 	if out, err := exec.Command("mkdir", "-p", trial).CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	other := newDeskSite(t)
+	other := newSocketSite(t)
 	d := other.serve()
 	if err := d.end(t, syscall.SIGTERM, 5*time.Second); err != nil {
 		t.Fatal(err)

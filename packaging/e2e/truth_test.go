@@ -13,12 +13,12 @@ import (
 // daemon alone is missing in no command beside it, and what degrades the status
 // shows in the doctor.
 func TestTheDaemonsFindingsAreTheCommands(t *testing.T) {
-	s := newDeskSite(t)
+	s := newSocketSite(t)
 	credentials := filepath.Join(s.dir, "credentials")
 	if err := os.Mkdir(credentials, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	url := "generic://" + s.hook.address + "/phone?disabletls=yes&@Authorization=Bearer+" + deskCanary
+	url := "generic://" + s.hook.address + "/phone?disabletls=yes&@Authorization=Bearer+" + socketCanary
 	if err := os.WriteFile(filepath.Join(credentials, "channels.phone.url"), []byte(url), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestTheDaemonsFindingsAreTheCommands(t *testing.T) {
 // TestAProxyIsNotThisMachine: commands work beside a listener that answers
 // nobody without a token.
 func TestAProxyIsNotThisMachine(t *testing.T) {
-	s := newDeskSite(t)
+	s := newSocketSite(t)
 	s.write(fmt.Sprintf("data_dir: %s/data\nlisten: %s\nevery: 1s\nsources:\n  live: {kind: live, vitals: "+
 		"true}\npublic_url: https://tocsin.example.org\n", s.dir, s.listen))
 	s.serve()

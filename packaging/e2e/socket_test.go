@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// deskCanary is a credential that must show nowhere.
-const deskCanary = "caNary7Q9x"
+// socketCanary is a credential that must show nowhere.
+const socketCanary = "caNary7Q9x"
 
-// newDeskSite is a tocsin without an InfluxDB, whose webhook listens.
-func newDeskSite(t *testing.T) *site {
+// newSocketSite is a tocsin without an InfluxDB, whose webhook listens.
+func newSocketSite(t *testing.T) *site {
 	t.Helper()
 	s := newQuietSite(t)
 	s.hook = newHook(t)
@@ -28,7 +28,7 @@ func newDeskSite(t *testing.T) *site {
 // wants runs a command and wants a part of what it prints.
 func (s *site) wants(code int, want string, args ...string) {
 	s.Helper()
-	if out, got := s.run(args...); got != code || !strings.Contains(out, want) || strings.Contains(out, deskCanary) {
+	if out, got := s.run(args...); got != code || !strings.Contains(out, want) || strings.Contains(out, socketCanary) {
 		s.Errorf("%q: exit %d, %s; want exit %d and %q", args, got, out, code, want)
 	}
 }
@@ -37,7 +37,7 @@ func (s *site) wants(code int, want string, args ...string) {
 func (s *site) credential() string {
 	s.Helper()
 	file := filepath.Join(s.dir, "phone.url")
-	url := "generic://" + s.hook.address + "/phone?disabletls=yes&template=json&@Authorization=Bearer+" + deskCanary
+	url := "generic://" + s.hook.address + "/phone?disabletls=yes&template=json&@Authorization=Bearer+" + socketCanary
 	if err := os.WriteFile(file, []byte(url+"\n"), 0o644); err != nil {
 		s.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func (s *site) credential() string {
 // TestTheDaemonStoresChannelsForThoseWhoMayAsk: a credential goes over the
 // socket once, and what is wrong is said as it is without a daemon.
 func TestTheDaemonStoresChannelsForThoseWhoMayAsk(t *testing.T) {
-	s := newDeskSite(t)
+	s := newSocketSite(t)
 	s.hook.come()
 	url := s.credential()
 	d := s.serve()
@@ -82,7 +82,7 @@ func TestTheDaemonStoresChannelsForThoseWhoMayAsk(t *testing.T) {
 	s.wants(3, `no channel "nobody"`, "channels", "test", "nobody")
 	s.hook.leave()
 	s.wants(1, "Not delivered yet: it cannot be reached. tocsin goes on trying.", "channels", "test", "phone")
-	if strings.Contains(d.log.String(), deskCanary) {
+	if strings.Contains(d.log.String(), socketCanary) {
 		t.Error("the log shows a credential")
 	}
 	stored, err := filepath.Glob(filepath.Join(s.dir, "data", "*"))
@@ -90,7 +90,7 @@ func TestTheDaemonStoresChannelsForThoseWhoMayAsk(t *testing.T) {
 		t.Fatalf("stored files: %v, %v", stored, err)
 	}
 	for _, name := range stored {
-		if text, err := os.ReadFile(name); err == nil && strings.Contains(string(text), deskCanary) {
+		if text, err := os.ReadFile(name); err == nil && strings.Contains(string(text), socketCanary) {
 			t.Errorf("%s shows a credential", name)
 		}
 	}
@@ -103,7 +103,7 @@ func TestTheDaemonStoresChannelsForThoseWhoMayAsk(t *testing.T) {
 // TestAChannelIsNotGivenToAnotherDaemon: a socket on the way may be that of a
 // daemon with other data.
 func TestAChannelIsNotGivenToAnotherDaemon(t *testing.T) {
-	s := newDeskSite(t)
+	s := newSocketSite(t)
 	d := s.serve()
 	url := s.credential()
 	mine := filepath.Join(s.dir, "mine")
@@ -130,7 +130,7 @@ func TestWhatTheDaemonHasFromSystemdIsMissedByNobody(t *testing.T) {
 	if err := os.Mkdir(given, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(given, "sources.home.password"), []byte(deskCanary), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(given, "sources.home.password"), []byte(socketCanary), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.wants(1, "sources.home.password: is missing", "rules", "list")

@@ -14,7 +14,7 @@ func TestWhoMayUseTheSocketNeedsNoSudo(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be somebody else")
 	}
-	s := newDeskSite(t)
+	s := newSocketSite(t)
 	s.hook.come()
 	d := s.serve()
 	url := s.credential()
