@@ -61,9 +61,7 @@ func orNil[T any](list *[]T) {
 }
 
 func (c *Condition) fill() {
-	if !c.ComparesText() {
-		c.Value, c.Recover = c.Value.AsNumber(), c.Recover.AsNumber()
-	}
+	c.settleValues()
 	if c.Type == "" {
 		c.Type = guessType(*c)
 	}
