@@ -73,7 +73,8 @@ func TestReadersDoNotWaitForASave(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	want("acknowledged", "firing, owed 1, unsaved 0 <nil>, rules 1", "firing acknowledged, owed 1, unsaved 0 <nil>, rules 1")
+	want("acknowledged", "firing, owed 1, unsaved 0 <nil>, rules 1",
+		"firing acknowledged, owed 1, unsaved 0 <nil>, rules 1")
 }
 
 // TestAnActWaitsForASave: it decides on what was saved, not on what was before.
