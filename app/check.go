@@ -73,18 +73,22 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	return a.notNil(warnings), nil
 }
 
-// rareTicks warns of a rule that is judged more rarely than its for is long.
+// rareTicks warns of a rule that is judged more rarely than its for is long, or
+// hardly ever.
 func (a *App) rareTicks(r *rules.Rule) []string {
 	ticks, err := schedule.Parse(r.Every, r.Zone, a.Config.Every.Std())
-	if err != nil || r.For <= 0 {
+	if err != nil {
 		return nil
 	}
-	gap := rules.Duration(schedule.Gap(ticks, a.Time()))
-	if gap <= r.For {
-		return nil
+	if first := ticks.Next(a.Time()); first.Sub(a.Time()) > 366*24*time.Hour {
+		return []string{fmt.Sprintf("every %q is due on %s for the first time, in more than a year", r.Every,
+			first.In(a.Config.Location()).Format(time.DateOnly))}
 	}
-	return []string{fmt.Sprintf("for is %s but the rule is only evaluated every %s, so it takes at least that long",
-		r.For, gap)}
+	if gap := rules.Duration(schedule.Gap(ticks, a.Time())); r.For > 0 && gap > r.For {
+		return []string{fmt.Sprintf("for is %s but the rule is only evaluated every %s, so it takes at least that long",
+			r.For, gap)}
+	}
+	return nil
 }
 
 // zoneWarnings tells of times of day that are in UTC because nobody named a

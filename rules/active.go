@@ -18,7 +18,7 @@ type span struct {
 // midnight is the end of a day, in minutes.
 const midnight = 24 * 60
 
-var dayNames = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+var dayNames = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
 
 // Covers reports whether t lies in the active time. Hours over midnight belong
 // to the day on which they begin. A nil Active covers everything.
@@ -147,7 +147,7 @@ func parseDays(text string) (days [7]bool, ok bool) {
 
 func dayOf(name string) int {
 	name = strings.TrimSpace(name)
-	return slices.Index(dayNames, name[:min(len(name), 3)])
+	return slices.IndexFunc(dayNames, func(day string) bool { return len(name) >= 3 && strings.HasPrefix(day, name) })
 }
 
 func parseClock(text string) (minute int, ok bool) {

@@ -23,7 +23,7 @@ func Parse(every, zone string, base time.Duration) (cron.Schedule, error) {
 	if d, err := rules.ParseDuration(every); err == nil && d >= rules.Second {
 		return interval(d), nil
 	}
-	spec, err := cron.ParseStandard(every)
+	spec, err := cron.ParseStandard(plainCron(every))
 	if err != nil {
 		return nil, rules.FieldErrorf("every",
 			"is neither a duration nor a cron spec: %v; for example 30s or \"0 7 * * mon\"", err)
@@ -39,8 +39,16 @@ func Parse(every, zone string, base time.Duration) (cron.Schedule, error) {
 			return nil, rules.FieldErrorf("zone", "%q is no IANA time zone; for example Europe/Berlin", zone)
 		}
 	}
-	return newWallClock(fields, loc), nil
+	w := newWallClock(fields, loc)
+	if w.Next(beforeALeapYear).IsZero() {
+		return nil, rules.FieldErrorf("every", "%q names a day that no year has, so it is never due; for example \"0 7 1 * *\"",
+			every)
+	}
+	return w, nil
 }
+
+// beforeALeapYear is a time after which whatever can come does within few years.
+var beforeALeapYear = time.Date(2023, 6, 1, 0, 0, 0, 0, time.UTC)
 
 // Gap is how long a schedule waits between the next two ticks after now.
 func Gap(s cron.Schedule, now time.Time) time.Duration {

@@ -59,6 +59,42 @@ func TestScheduleRuns(t *testing.T) {
 			"a half-hour change of Lord Howe", "15 2 * * *", "Australia/Lord_Howe", "2026-10-03T00:00:00Z",
 			[]string{"2026-10-03T15:30:00Z", "2026-10-04T15:15:00Z"},
 		},
+		{"7 is Sunday", "0 7 * * 7", "", "2026-11-23T10:00:00Z", []string{"2026-11-29T07:00:00Z", "2026-12-06T07:00:00Z"}},
+		{
+			"a range to 7", "0 7 * * 6-7", "", "2026-11-23T10:00:00Z",
+			[]string{"2026-11-28T07:00:00Z", "2026-11-29T07:00:00Z", "2026-12-05T07:00:00Z"},
+		},
+		{
+			"days over the end of the week", "0 7 * * SAT-sun", "", "2026-11-23T10:00:00Z",
+			[]string{"2026-11-28T07:00:00Z", "2026-11-29T07:00:00Z", "2026-12-05T07:00:00Z"},
+		},
+		{
+			"days over the end of the week, and one more", "0 7 * * Fri-Mon,wed", "", "2026-11-23T10:00:00Z",
+			[]string{
+				"2026-11-25T07:00:00Z", "2026-11-27T07:00:00Z", "2026-11-28T07:00:00Z", "2026-11-29T07:00:00Z",
+				"2026-11-30T07:00:00Z", "2026-12-02T07:00:00Z",
+			},
+		},
+		{
+			"all days, Sunday at both ends", "0 7 * * 0-7", "", "2026-11-23T10:00:00Z",
+			[]string{"2026-11-24T07:00:00Z", "2026-11-25T07:00:00Z"},
+		},
+		{
+			"hours over midnight", "0 22-1 * * *", "", "2026-11-23T21:00:00Z",
+			[]string{"2026-11-23T22:00:00Z", "2026-11-23T23:00:00Z", "2026-11-24T00:00:00Z", "2026-11-24T01:00:00Z"},
+		},
+		{
+			"hours over midnight, every second", "0 22-3/2 * * *", "", "2026-11-23T21:00:00Z",
+			[]string{"2026-11-23T22:00:00Z", "2026-11-24T00:00:00Z", "2026-11-24T02:00:00Z", "2026-11-24T22:00:00Z"},
+		},
+		{
+			"months over the new year", "0 0 1 DEC-jan *", "", "2026-11-23T21:00:00Z",
+			[]string{"2026-12-01T00:00:00Z", "2027-01-01T00:00:00Z", "2027-12-01T00:00:00Z"},
+		},
+		{
+			"a leap day", "0 0 29 2 *", "", "2026-11-23T21:00:00Z", []string{"2028-02-29T00:00:00Z"},
+		},
+		{"from a minute on", "50/5 * * * *", "", "2026-11-23T10:00:00Z", []string{"2026-11-23T10:50:00Z", "2026-11-23T10:55:00Z"}},
 		{"a weekday", "0 7 * * mon", "Europe/Berlin", "2026-11-23T10:00:00Z", []string{"2026-11-30T06:00:00Z"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -113,6 +149,18 @@ func TestScheduleRefusesWithAnExample(t *testing.T) {
 			`every: is neither a duration nor a cron spec: expected exactly 5 fields, found 2: [every day]; for example 30s or "0 7 * * mon"`,
 		},
 		{"0 7 * * *", "Mars/Olympus", `zone: "Mars/Olympus" is no IANA time zone; for example Europe/Berlin`},
+		{
+			"0 0 31 2 *", "",
+			`every: "0 0 31 2 *" names a day that no year has, so it is never due; for example "0 7 1 * *"`,
+		},
+		{
+			"0 0 30-31 feb *", "Europe/Berlin",
+			`every: "0 0 30-31 feb *" names a day that no year has, so it is never due; for example "0 7 1 * *"`,
+		},
+		{
+			"0 7 * * 8", "",
+			`every: is neither a duration nor a cron spec: end of range (8) above maximum (6): 8; for example 30s or "0 7 * * mon"`,
+		},
 		{
 			"TZ=Europe/Berlin 0 7 * * *", "",
 			`every: must be a duration or five cron fields; put a time zone into zone; for example 30s or "0 7 * * mon"`,
