@@ -41,13 +41,26 @@ func asNumber(v any) (float64, error) {
 	case json.Number:
 		return asNumber(string(v))
 	case string:
-		n, err := strconv.ParseFloat(strings.TrimSpace(v), 64)
+		n, err := parseNumber(strings.TrimSpace(v))
 		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
 			return 0, fmt.Errorf("must be a number; got %s", shown(v))
 		}
 		return n, nil
 	}
 	return 0, fmt.Errorf("must be a number; got %s", shown(v))
+}
+
+// parseNumber reads a number as YAML and JSON write them: 010 is ten, 0x1F and
+// 1_000 are numbers too.
+func parseNumber(text string) (float64, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err == nil {
+		return n, nil
+	}
+	if whole, err := strconv.ParseInt(text, 0, 64); err == nil {
+		return float64(whole), nil
+	}
+	return 0, err
 }
 
 func asBool(v any) (bool, error) {

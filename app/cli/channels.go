@@ -126,6 +126,9 @@ func lineOf(r io.Reader, from string) (rules.Secret, error) {
 	if err != nil {
 		return rules.Secret{}, fmt.Errorf("read the URL from %s: %w", from, err)
 	}
+	if text, err = rules.PlainText(text); err != nil {
+		return rules.Secret{}, rules.Errorf(rules.Invalid, "%s %v", from, err)
+	}
 	url := strings.TrimSpace(string(text))
 	if url == "" || strings.ContainsAny(url, "\r\n") {
 		return rules.Secret{}, rules.Errorf(rules.Invalid,

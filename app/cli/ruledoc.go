@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"github.com/9bikes/tocsin/app/document"
@@ -125,10 +125,10 @@ func anyList(texts []string) []any {
 
 // inline reads [2, 8] as a list and leaves every other text as it is.
 func inline(text string) any {
-	var list []any
-	if strings.HasPrefix(text, "[") && document.Check("", []byte(text)) == nil &&
-		yaml.Unmarshal([]byte(text), &list) == nil {
-		return list
+	if strings.HasPrefix(text, "[") {
+		if list, ok := asWritten(text).([]any); ok {
+			return list
+		}
 	}
 	return text
 }
@@ -191,13 +191,22 @@ func (f *ruleFlags) putSets(doc rules.Doc) error {
 		if !ok || path == "" {
 			return rules.FieldErrorf("--set", "must be key=value; got %q; for example --set condition.window=5m", set)
 		}
-		var v any
-		if document.Check("", []byte(text)) != nil || yaml.Unmarshal([]byte(text), &v) != nil {
-			v = text // a text with a colon or a brace is a text
-		}
-		put(doc, path, v)
+		put(doc, path, asWritten(text))
 	}
 	return nil
+}
+
+// asWritten reads a value as a file would have it; what is no YAML, such as a text
+// with a colon, is the text.
+func asWritten(text string) any {
+	docs, err := document.Parse("", []byte(text), document.MostTokens)
+	if err != nil || len(docs) != 1 || docs[0].Empty() {
+		return text
+	}
+	if _, err := docs[0].Node(); err != nil {
+		return text
+	}
+	return docs[0].Plain()
 }
 
 // put sets the key at a dotted path.
@@ -248,28 +257,23 @@ func readDoc(in io.Reader, path string) (rules.Doc, error) {
 	if len(text) > maxDoc {
 		return nil, rules.FieldErrorf("--file", "%s is larger than 1 MB; give the file of one rule", shown)
 	}
-	if err := document.Check(shown, text); err != nil {
+	docs, err := document.Parse(shown, text, document.MostTokens)
+	if err != nil {
 		return nil, err
 	}
-	var doc any
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, rules.FieldErrorf("--file", "%s%s", shown, where(err))
+	docs = slices.DeleteFunc(docs, document.Document.Empty)
+	if len(docs) > 1 {
+		return nil, rules.FieldErrorf("--file", "%s holds %d rules, apart by ---, and this takes one; `tocsin rules apply` "+
+			"takes a list of them under rules:", shown, len(docs))
 	}
-	table, ok := doc.(map[string]any)
-	if !ok || len(table) == 0 {
-		return nil, rules.FieldErrorf("--file",
-			"%s must hold one rule, as keys with values; for example title: Freezer too warm", shown)
+	if len(docs) == 1 {
+		if _, err := docs[0].Node(); err != nil {
+			return nil, err
+		}
+		if table, ok := docs[0].Plain().(rules.Doc); ok && len(table) > 0 {
+			return table, nil
+		}
 	}
-	return table, nil
-}
-
-// where says at which place YAML is broken, on one line.
-func where(err error) string {
-	var broken yaml.Error
-	if !errors.As(err, &broken) || broken.GetToken() == nil {
-		return " is not YAML or JSON; for example title: Freezer too warm"
-	}
-	at := broken.GetToken().Position
-	return fmt.Sprintf(", line %d, column %d: %s; check indentation, colons, quotes and brackets there", at.Line,
-		at.Column, broken.GetMessage())
+	return nil, rules.FieldErrorf("--file",
+		"%s must hold one rule, as keys with values; for example title: Freezer too warm", shown)
 }

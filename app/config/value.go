@@ -48,7 +48,8 @@ func readSecret(path string) (rules.Secret, error) {
 		return rules.Secret{}, errors.New("must be the path of a small file that holds the secret alone")
 	}
 	content, err := os.ReadFile(path)
-	text := strings.TrimSpace(string(content))
+	plain, odd := rules.PlainText(content)
+	text := strings.TrimSpace(string(plain))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return rules.Secret{},
@@ -59,6 +60,8 @@ func readSecret(path string) (rules.Secret, error) {
 	case err != nil:
 		return rules.Secret{},
 			errors.New("names a file that cannot be read; it must be the path of a file that holds the secret")
+	case odd != nil:
+		return rules.Secret{}, fmt.Errorf("names a file that %w", odd)
 	case text == "":
 		return rules.Secret{}, errors.New("names a file that is empty; write the secret into it")
 	}

@@ -200,6 +200,9 @@ func readToken(path string) (rules.Secret, error) {
 	if err != nil {
 		return rules.Secret{}, rules.FieldErrorf("--token-file", "cannot read %s: %v", path, rules.Cause(err))
 	}
+	if text, err = rules.PlainText(text); err != nil {
+		return rules.Secret{}, rules.FieldErrorf("--token-file", "%s %v", path, err)
+	}
 	token := strings.TrimSpace(string(text))
 	if token == "" || strings.ContainsAny(token, " \t\r\n") {
 		return rules.Secret{}, rules.FieldErrorf("--token-file", "%s must hold one token and nothing else", path)

@@ -5,9 +5,10 @@
 package document
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
-	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -37,6 +38,13 @@ type Document struct {
 // Parse takes YAML or JSON of at most so many tokens apart. Its errors name lines
 // of the file and never quote them: a line may hold a secret.
 func Parse(file string, text []byte, most int) ([]Document, error) {
+	text, err := rules.PlainText(text)
+	if err != nil {
+		return nil, Placed(file, err)
+	}
+	if json.Valid(text) { // YAML takes no tabs, JSON has them between values only
+		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
+	}
 	if err := measure(file, text, most); err != nil {
 		return nil, err
 	}
@@ -170,10 +178,6 @@ func plain(from ast.Node) any {
 		return from.Value
 	case *ast.LiteralNode:
 		return from.Value.Value
-	case *ast.IntegerNode:
-		if _, err := strconv.ParseFloat(from.GetToken().Value, 64); err != nil { // 0x1f, 1_000
-			return from.Value
-		}
 	}
 	return from.GetToken().Value
 }

@@ -1,8 +1,6 @@
 package ruleset
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"strconv"
 
@@ -21,10 +19,6 @@ type Doc struct {
 // Read reads the rules of a YAML or JSON file: a list under rules, in
 // each of its documents. Its errors name line and column.
 func Read(file string, text []byte) ([]Doc, error) {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	if json.Valid(text) { // YAML takes no tabs, JSON has them between values only
-		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
-	}
 	parts, err := document.Parse(file, text, document.MostOfList)
 	if err != nil {
 		return nil, err
