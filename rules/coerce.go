@@ -173,7 +173,7 @@ func asValue(v any) (Value, error) {
 		if n, err := asNumber(v); err == nil {
 			return Value{Kind: Number, Low: n, Text: v}, nil
 		}
-		if v == "true" || v == "false" {
+		if strings.EqualFold(v, "true") || strings.EqualFold(v, "false") {
 			return truth(v), nil
 		}
 		return Value{Kind: Text, Text: v}, nil
@@ -187,7 +187,7 @@ func asValue(v any) (Value, error) {
 
 func truth(word string) Value {
 	v := Value{Kind: Number, Text: word}
-	if word == "true" {
+	if strings.EqualFold(word, "true") {
 		v.Low = 1
 	}
 	return v

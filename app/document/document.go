@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -175,6 +176,9 @@ func plain(from ast.Node) any {
 	case *ast.NullNode:
 		return nil
 	case *ast.BoolNode:
+		if text := from.GetToken().Value; text != strconv.FormatBool(from.Value) {
+			return text // True, which may be a name
+		}
 		return from.Value
 	case *ast.LiteralNode:
 		return from.Value.Value

@@ -41,7 +41,8 @@ func Parse(every, zone string, base time.Duration) (cron.Schedule, error) {
 	}
 	w := newWallClock(fields, loc)
 	if w.Next(beforeALeapYear).IsZero() {
-		return nil, rules.FieldErrorf("every", "%q names a day that no year has, so it is never due; for example \"0 7 1 * *\"",
+		return nil, rules.FieldErrorf("every", "%q names a day that no year has, so it is never due; for example "+
+			"\"0 7 1 * *\"",
 			every)
 	}
 	return w, nil

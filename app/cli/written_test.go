@@ -1,0 +1,48 @@
+package cli_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestTextInAFileIsTextAsItIsWritten: a label, a tag's value or a name is not
+// another because YAML would take it for a number.
+func TestTextInAFileIsTextAsItIsWritten(t *testing.T) {
+	h := newHouse(t, plain)
+	for i, text := range []string{
+		"1.10", "007", "010", "0x1F", "1e3", "1_000", "+49123", "no", "on", "yes", "off", "True", "1.", ".5", "0b1", "1:30",
+	} {
+		h.in = fmt.Sprintf("\ufeffname: r%d\r\ntitle: %s\r\nmeasurement: temperature\r\nfield: celsius\r\n"+
+			"where: {room: %[2]s}\r\nlabels: {v: %[2]s}\r\ncondition: {operator: \">\", value: 010}\r\n", i, text)
+		h.ok("rules", "create", "--file", "-", "--allow-unknown", "--set", "labels.w="+text)
+		r := h.answer("rules", "show", fmt.Sprintf("r%d", i))["rule"].(map[string]any)
+		labels, where := r["labels"].(map[string]any), r["where"].(map[string]any)
+		if r["title"] != text || labels["v"] != text || labels["w"] != text || where["room"] != text {
+			t.Errorf("%s: title %v, labels %v, where %v", text, r["title"], labels, where)
+		}
+		if got := r["condition"].(map[string]any)["value"]; got != 10.0 {
+			t.Errorf("%s: 010 is %v", text, got)
+		}
+	}
+}
+
+func TestAFileOfARuleThatCannotBeReadIsRefused(t *testing.T) {
+	h := newHouse(t, plain)
+	const rule = "title: One\nmeasurement: t\nfield: v\ncondition: {operator: '>', value: 1}\n"
+	for in, want := range map[string]string{
+		rule + "---\n" + rule:  "holds 2 rules, apart by ---, and this takes one",
+		"\xff\xfet\x00i\x00":   "standard input: is written in UTF-16; save it as UTF-8",
+		rule + "summary: \x00": "line 5: holds a NUL byte",
+		rule + "runbook: \xe9": "line 5: is not UTF-8",
+		"":                     "must hold one rule",
+		"---\n---\n":           "must hold one rule",
+	} {
+		h.in = in
+		if _, errOut, code := h.run("rules", "create", "--file", "-"); code == 0 || !strings.Contains(errOut, want) {
+			t.Errorf("%q: exit %d, %s", in, code, errOut)
+		}
+	}
+	h.in = "---\n" + rule + "---\n"
+	h.ok("rules", "create", "--file", "-", "--allow-unknown")
+}
