@@ -37,6 +37,8 @@ type Config struct {
 
 	Path string // the file it was read from, "" for none
 
+	Ignored []string // a sentence for each variable of the environment that means nothing
+
 	Settings []Setting // what may be shown of each key that it has
 }
 

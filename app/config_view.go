@@ -43,17 +43,19 @@ func (a *App) ConfigWarnings(ctx context.Context, c *Config) []string {
 	for _, channel := range list {
 		stored[channel.Name] = true
 	}
-	return append(append(namesUnseen(c, stored, err == nil), closedDoor(c)...), c.Unsafe()...)
+	return append(append(namesUnseen(c, stored, err == nil), closedDoor(c)...), c.Concerns()...)
 }
 
 // Warnings are those of ConfigWarnings where it is not known which channels are
 // stored, which they say.
 func (c *Config) Warnings() []string {
-	return append(append(namesUnseen(c, nil, false), closedDoor(c)...), c.Unsafe()...)
+	return append(append(namesUnseen(c, nil, false), closedDoor(c)...), c.Concerns()...)
 }
 
-// Unsafe warns about connections whose other end nobody makes sure of.
-func (c *Config) Unsafe() (out []string) {
+// Concerns are what a person should know of a config wherever it is read:
+// variables that mean nothing, and connections whose other end nobody makes sure of.
+func (c *Config) Concerns() (out []string) {
+	out = append(out, c.Ignored...)
 	warn := func(path string) {
 		out = append(out, path+".insecure_skip_verify: any certificate is believed, so whoever is in between can read the "+
 			"credential and pretend; give the server's authority as ca_file instead")

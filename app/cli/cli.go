@@ -146,7 +146,7 @@ func wrongFlag(c *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	if errors.As(err, &value) {
 		f := value.GetFlag()
-		return rules.FieldErrorf("--"+f.Name, "must be %s; got %q; see `%s --help`", flagForms[f.Value.Type()],
+		return rules.FieldErrorf("--"+f.Name, "must be %s; got %q; see `%s --help`", cmp.Or(flagForms[f.Value.Type()], "of another form"),
 			value.GetValue(), c.CommandPath())
 	}
 	text := err.Error()

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,7 +59,7 @@ var keyFlags = []keyFlag{
 
 // listFlags take several texts, repeated or with commas.
 var listFlags = []keyFlag{
-	{"group-by", "group_by", "one alert for each value of these tags"},
+	{"group-by", "group_by", "one alert for each value of these tags: host,room, or '\"a,b\"' for one with a comma"},
 	{"channel", "channels", "channel to tell (repeatable)"},
 	{"depends-on", "depends_on", "rule that must be ok (repeatable)"},
 	{"remind", "remind", "gaps between reminders: 30m,2h"},
@@ -77,7 +78,7 @@ func (f *ruleFlags) register(cmd *cobra.Command) {
 		flags.String(k.name, "", k.about)
 	}
 	for _, k := range listFlags {
-		flags.StringSlice(k.name, nil, k.about)
+		flags.StringArray(k.name, nil, k.about)
 	}
 	for _, k := range pairFlags {
 		flags.StringArray(k.name, nil, k.about)
@@ -108,17 +109,25 @@ func (f *ruleFlags) doc(cmd *cobra.Command) (rules.Doc, error) {
 		}
 	}
 	for _, k := range listFlags {
-		if texts, err := cmd.Flags().GetStringSlice(k.name); err == nil && cmd.Flags().Changed(k.name) {
-			put(doc, k.path, anyList(texts))
+		if texts, err := cmd.Flags().GetStringArray(k.name); err == nil && cmd.Flags().Changed(k.name) {
+			put(doc, k.path, listed(texts))
 		}
 	}
 	return doc, errors.Join(f.putPairs(cmd, doc), f.putShorthand(cmd, doc), f.putSets(doc))
 }
 
-func anyList(texts []string) []any {
-	out := make([]any, 0, len(texts))
-	for _, s := range texts {
-		out = append(out, s)
+// listed reads lists with commas between their texts. A text that holds one stands in
+// quotes, as in a CSV file; what is no such list is one text.
+func listed(texts []string) []any {
+	out := []any{}
+	for _, text := range texts {
+		items, err := csv.NewReader(strings.NewReader(text)).Read()
+		if err != nil {
+			items = []string{text}
+		}
+		for _, item := range items {
+			out = append(out, item)
+		}
 	}
 	return out
 }

@@ -206,7 +206,7 @@ func (d *door) checkSources(cmd *cobra.Command, config *app.Config, name string)
 	if err != nil {
 		return err
 	}
-	warnings := append([]string{}, config.Unsafe()...)
+	warnings := append([]string{}, config.Concerns()...)
 	if err := c.answer(checksAnswer{list, warnings}, warnings, func() { c.showChecks(list) }); err != nil {
 		return err
 	}

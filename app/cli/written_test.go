@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -45,4 +46,32 @@ func TestAFileOfARuleThatCannotBeReadIsRefused(t *testing.T) {
 	}
 	h.in = "---\n" + rule + "---\n"
 	h.ok("rules", "create", "--file", "-", "--allow-unknown")
+}
+
+// TestAFlagThatListsTakesAnyName, with quotes and commas too.
+func TestAFlagThatListsTakesAnyName(t *testing.T) {
+	h := newHouse(t, plain)
+	for i, tt := range []struct {
+		flags []string
+		want  string
+	}{
+		{[]string{`a"b`}, `["a\"b"]`},
+		{[]string{"a,b"}, `["a","b"]`},
+		{[]string{`"a,b",c`}, `["a,b","c"]`},
+		{[]string{`"a ""quoted"" tag"`, "d"}, `["a \"quoted\" tag","d"]`},
+		{[]string{"a=b c\\d"}, `["a=b c\\d"]`},
+		{[]string{`"`}, `["\""]`},
+	} {
+		args := []string{"rules", "create", "--name", fmt.Sprintf("l%d", i), "--measurement", "m", "--field", "f", "--above",
+			"1",
+			"--allow-unknown"}
+		for _, flag := range tt.flags {
+			args = append(args, "--group-by", flag)
+		}
+		h.ok(args...)
+		got, err := json.Marshal(h.answer("rules", "show", fmt.Sprintf("l%d", i))["rule"].(map[string]any)["group_by"])
+		if err != nil || string(got) != tt.want {
+			t.Errorf("%q: %s, want %s", tt.flags, got, tt.want)
+		}
+	}
 }

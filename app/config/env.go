@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app/document"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // credentialNames matches the files of a credentials directory that are ours:
@@ -68,7 +69,7 @@ const envPrefix = "TOCSIN_"
 
 // addEnv puts the environment over what is there. An empty variable counts as
 // not set, as compose files leave them.
-func addEnv(n *document.Node, env []string) {
+func addEnv(n *document.Node, env, known []string) (ignored []string) {
 	env = slices.Sorted(slices.Values(env))
 	for _, pair := range env {
 		name, value, _ := strings.Cut(pair, "=")
@@ -76,9 +77,28 @@ func addEnv(n *document.Node, env []string) {
 		if !ours || value == "" || name == "TOCSIN_CONFIG" || fromKubernetes(name, value) {
 			continue
 		}
-		setPath(n, strings.Split(path, "__"),
-			&document.Node{At: "environment variable " + name, Form: document.FormScalar, Text: value, Env: true})
+		parts := strings.Split(path, "__")
+		if key := strings.ToLower(parts[0]); !slices.Contains(known, key) {
+			near := rules.Nearest(key, known)
+			if len(parts) == 1 || len(near) == 0 {
+				ignored = append(ignored, meaningless(name, near))
+				continue
+			}
+		}
+		at := "environment variable " + name
+		setPath(n, parts, &document.Node{At: at, Form: document.FormScalar, Text: value, Env: true})
 	}
+	return ignored
+}
+
+// meaningless says that a variable is none of tocsin's: the house may use the name
+// for a thing of its own, as compose files do with a version.
+func meaningless(name string, near []string) string {
+	text := "environment variable " + name + " means nothing to tocsin and is ignored"
+	if len(near) > 0 {
+		text += "; did you mean " + envPrefix + strings.ToUpper(near[0]) + "?"
+	}
+	return text
 }
 
 var servicePort = regexp.MustCompile(`_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`)

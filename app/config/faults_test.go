@@ -3,10 +3,12 @@ package config_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/9bikes/tocsin/app/config"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // TestAllFaultsOfAConfigAreToldAtOnce whatever reads them: the file's marks,
@@ -52,5 +54,34 @@ nonsense: !t 1
 	}
 	if t.Failed() {
 		t.Log(err)
+	}
+}
+
+// TestAVariableOfTheHouseIsNoFault: others use names that begin like ours; one of a
+// section of ours that is misspelt is one.
+func TestAVariableOfTheHouseIsNoFault(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte("every: 5s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(file, config.Options{Env: []string{
+		"TOCSIN_VERSION=1.2", "TOCSIN_LISTN=:80", "TOCSIN_X__Y__Z=1", "TOCSIN_EVERY=7s",
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"environment variable TOCSIN_LISTN means nothing to tocsin and is ignored; did you mean TOCSIN_LISTEN?",
+		"environment variable TOCSIN_VERSION means nothing to tocsin and is ignored",
+		"environment variable TOCSIN_X__Y__Z means nothing to tocsin and is ignored",
+	}
+	if !slices.Equal(c.Ignored, want) || c.Every != 7*rules.Second {
+		t.Errorf("ignored %q, every %s", c.Ignored, c.Every)
+	}
+	for _, name := range []string{"TOCSIN_SOURCE__HOME__URL", "TOCSIN_SOURCES__HOME__URLL", "TOCSIN_CHANELS__A__URL"} {
+		if _, err := config.Load(file, config.Options{Env: []string{name + "=http://x"}}); err == nil ||
+			!strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -84,8 +84,8 @@ func readAll(path string, o Options) (*app.Config, error) {
 	broken := err != nil && len(root.Table) == 0 // what is missing may stand there
 	l.Add(err)
 	l.Add(addCredentials(root, o.CredentialsDir))
-	addEnv(root, o.Env)
 	c := &app.Config{Sources: map[string]app.SourceConfig{}, Channels: map[string]app.ChannelConfig{}, Path: path}
+	c.Ignored = addEnv(root, o.Env, document.Names(l.configKeys()))
 	if !broken || o.skipSecrets {
 		document.ReadTable(&l.Faults, root, "", l.configKeys(), c)
 	}

@@ -363,7 +363,7 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 	if len(c.Sources) == 0 {
 		out = append(out, "there is no source, so nothing can be evaluated; add your InfluxDB under sources: in the config")
 	}
-	out = append(out, c.Unsafe()...)
+	out = append(out, c.Concerns()...)
 	if !loopback(a) && c.Token.IsZero() {
 		out = append(out, "listening beyond loopback without a token in the config: who has none of `tocsin tokens add` is "+
 			"answered /health and /ready alone; set token or token_file")

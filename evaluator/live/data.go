@@ -119,6 +119,9 @@ func (t *table) load(measurement string, stamps *stamps) (*evaluator.Data, error
 		if err != nil {
 			return nil, rules.Errorf(rules.Invalid, "line %d: %v", n+2, err)
 		}
+		if !t.hasValue(row) {
+			continue // a gap
+		}
 		labels := rules.Labels{}
 		encoder.StartLine(measurement)
 		for _, c := range t.sortedTags() {
@@ -149,15 +152,28 @@ func (t *table) sortedTags() (out []int) {
 
 func (t *table) addFields(encoder *lineprotocol.Encoder, row []string) {
 	for c := range t.header {
-		if !t.number[c] || row[c] == "" {
-			continue
+		if x, ok := t.value(row, c); ok {
+			encoder.AddField(t.header[c], lineprotocol.MustNewValue(x))
 		}
-		x, err := strconv.ParseFloat(row[c], 64)
-		if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
-			continue // NaN is a value that is missing
-		}
-		encoder.AddField(t.header[c], lineprotocol.MustNewValue(x))
 	}
+}
+
+// value is the number in a cell; NaN is one that is missing.
+func (t *table) value(row []string, column int) (float64, bool) {
+	if !t.number[column] {
+		return 0, false
+	}
+	x, err := strconv.ParseFloat(row[column], 64)
+	return x, err == nil && !math.IsNaN(x) && !math.IsInf(x, 0)
+}
+
+func (t *table) hasValue(row []string) bool {
+	for c := range t.header {
+		if _, ok := t.value(row, c); ok {
+			return true
+		}
+	}
+	return false
 }
 
 // fill sorts the rows and puts the points into a store that forgets nothing.

@@ -88,3 +88,17 @@ func valueOf(t *testing.T, s evaluator.Querier, how rules.Aggregation, from, to 
 	}
 	return got
 }
+
+// TestARowWithoutANumberIsAGap: an empty cell, or NaN, is no value, and the rest of
+// the file is read.
+func TestARowWithoutANumberIsAGap(t *testing.T) {
+	first := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
+	d, err := live.ReadData(strings.NewReader("time,host,v,w\n2026-11-20T10:00:00Z,h1,20,\n2026-11-20T10:01:00Z,h1,,\n"+
+		"2026-11-20T10:02:00Z,h1,NaN,\n2026-11-20T10:03:00Z,h1,36,1\n"), "m", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := valueOf(t, d.Source, rules.Count, first.Add(-time.Second), first.Add(time.Hour)); got != 2 {
+		t.Errorf("%v points, want 2", got)
+	}
+}
