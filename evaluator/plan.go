@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator/aggregate"
+	"github.com/9bikes/tocsin/evaluator/expression"
 	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -128,7 +129,7 @@ type Plan struct {
 	schedules    []string         // what they are in the timetable
 	parents      map[int][]string // what they depend on; nil when none does
 	requirements [][]Requirement
-	expressions  map[int]*expression
+	expressions  map[int]*expression.Program
 	own          []int // rules with a statement of their own
 	groups       []*queryGroup
 }
@@ -160,7 +161,7 @@ type consumer struct {
 func NewPlan(list []*rules.Rule) *Plan {
 	n := len(list)
 	p := &Plan{
-		rules: slices.Clone(list), expressions: map[int]*expression{}, requirements: make([][]Requirement, 0, n),
+		rules: slices.Clone(list), expressions: map[int]*expression.Program{}, requirements: make([][]Requirement, 0, n),
 		ids: make([]string, 0, n), names: make([]string, 0, n), since: make([]time.Time, 0, n),
 		schedules: make([]string, 0, n),
 	}
@@ -169,7 +170,7 @@ func NewPlan(list []*rules.Rule) *Plan {
 		p.requirements = append(p.requirements, Requirements(r))
 		p.note(i, r)
 		if r.Condition.Type == rules.Expression {
-			if e, err := compileExpression(r.Condition); err == nil {
+			if e, err := expression.Compile(r.Condition); err == nil {
 				p.expressions[i] = e
 			}
 		}

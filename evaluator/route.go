@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator/aggregate"
+	"github.com/9bikes/tocsin/evaluator/expression"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -203,7 +204,7 @@ type Answer struct {
 	place        int // of the rule in the plan
 	end          time.Time
 	requirements []Requirement
-	expression   *expression
+	expression   *expression.Program
 	silent       lastSeen // series that had points before
 	parts        []part   // what is being merged
 	places       map[partKey]int
@@ -258,7 +259,7 @@ func NewAnswer(r *rules.Rule) (*Answer, []Requirement, error) {
 // Compile makes the answer ready to be evaluated by itself, outside a plan.
 func (a *Answer) Compile() (err error) {
 	if a.Rule.Condition.Type == rules.Expression {
-		a.expression, err = compileExpression(a.Rule.Condition)
+		a.expression, err = expression.Compile(a.Rule.Condition)
 	}
 	return err
 }

@@ -62,9 +62,11 @@ func TestAFlagThatListsTakesAnyName(t *testing.T) {
 		{[]string{"a=b c\\d"}, `["a=b c\\d"]`},
 		{[]string{`"`}, `["\""]`},
 	} {
-		args := []string{"rules", "create", "--name", fmt.Sprintf("l%d", i), "--measurement", "m", "--field", "f", "--above",
+		args := []string{
+			"rules", "create", "--name", fmt.Sprintf("l%d", i), "--measurement", "m", "--field", "f", "--above",
 			"1",
-			"--allow-unknown"}
+			"--allow-unknown",
+		}
 		for _, flag := range tt.flags {
 			args = append(args, "--group-by", flag)
 		}

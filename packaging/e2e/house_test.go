@@ -23,15 +23,16 @@ const module = "github.com/9bikes/tocsin"
 // do not know each other.
 var mayImport = map[string][]string{
 	"rules":     {"rules/wording"},
-	"evaluator": {"rules", "evaluator/aggregate", "evaluator/schedule"},
+	"evaluator": {"rules", "evaluator/aggregate", "evaluator/expression", "evaluator/schedule"},
 	"notify":    {"rules", "rules/wording", "evaluator"},
 	"app":       {"rules", "evaluator", "evaluator/schedule", "notify", "app/document"},
 
 	"rules/wording": {},
 
-	"evaluator/aggregate": {"rules"},
-	"evaluator/schedule":  {"rules"},
-	"evaluator/backtest":  {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
+	"evaluator/aggregate":  {"rules"},
+	"evaluator/expression": {"rules"},
+	"evaluator/schedule":   {"rules"},
+	"evaluator/backtest":   {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
 
 	"app/document": {"rules"},
 	"app/insight":  {"rules", "evaluator", "evaluator/backtest", "evaluator/schedule", "notify", "app"},
@@ -45,7 +46,7 @@ var parts = map[string]string{"app/clients": "app/cli"}
 // importers says who may import each module of somebody else's. A driver or a
 // protocol has one importer, the leaf that is named after it.
 var importers = map[string][]string{
-	"github.com/expr-lang/expr":       {"evaluator"},
+	"github.com/expr-lang/expr":       {"evaluator/expression"},
 	"github.com/goccy/go-yaml":        {"app/document", "app/cli"},
 	"github.com/gofrs/flock":          {"app/local"},
 	"github.com/hashicorp/golang-lru": {"evaluator"},
