@@ -4,10 +4,12 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -15,11 +17,11 @@ import (
 // barred is a source that may not be read until it is opened.
 type barred struct {
 	evaluator.Source
-	open bool
+	open atomic.Bool
 }
 
 func (b *barred) Ping(context.Context) (string, error) {
-	if b.open {
+	if b.open.Load() {
 		return "InfluxDB 1.8.10", nil
 	}
 	return "", rules.Errorf(rules.Unavailable, `no database "tset"`)
@@ -33,7 +35,7 @@ func TestASourceThatNoRuleAsksIsCheckedAllTheSame(t *testing.T) {
 	n.Daemon.Sources["home"] = source
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
-		var log strings.Builder
+		var log apptest.Buffer
 		done := make(chan error)
 		go func() { done <- n.Daemon.WatchSources(ctx, slog.New(slog.NewTextHandler(&log, nil))) }()
 		synctest.Wait()
@@ -43,7 +45,7 @@ func TestASourceThatNoRuleAsksIsCheckedAllTheSame(t *testing.T) {
 		if text := log.String(); !strings.Contains(text, "level=WARN") || !strings.Contains(text, "tset") {
 			t.Errorf("the log says %q", text)
 		}
-		source.open = true
+		source.open.Store(true)
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
 		if v := n.Daemon.SourceView("home"); !v.OK || v.Version != "InfluxDB 1.8.10" {

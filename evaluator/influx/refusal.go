@@ -1,6 +1,8 @@
 package influx
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -57,6 +59,18 @@ var aboutDatabase = regexp.MustCompile(`(?i)bucket|database|dbrp|retention|organ
 // isPage reports whether an answer is meant for a browser.
 func isPage(resp *http.Response) bool {
 	return strings.Contains(strings.ToLower(resp.Header.Get("Content-Type")), "html")
+}
+
+// beginsAsJSON looks at how a body begins, which stays to be read: a proxy may call
+// an answer a page that is none.
+func beginsAsJSON(resp *http.Response) bool {
+	in := bufio.NewReader(resp.Body)
+	head, _ := in.Peek(16)
+	resp.Body = struct {
+		io.Reader
+		io.Closer
+	}{in, resp.Body}
+	return bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{"))
 }
 
 // elsewhere is the error for a redirect, which is not followed: the credential is

@@ -47,7 +47,7 @@ func (c *Client) post(ctx context.Context, statements []byte, as form) (*http.Re
 		return nil, c.unavailable(err)
 	}
 	unzip(resp)
-	if resp.StatusCode != http.StatusOK || isPage(resp) {
+	if resp.StatusCode != http.StatusOK || isPage(resp) && !beginsAsJSON(resp) {
 		return nil, c.refusal(resp)
 	}
 	return resp, nil
