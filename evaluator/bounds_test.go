@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -94,7 +95,7 @@ func TestArrivalsLeaveTime(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				h := newHouse(t)
 				h.rule(hotNow())
-				source := &paced{Source: h.points, takes: takes, ahead: -time.Hour}
+				source := &sourcetest.Paced{Source: h.points, Takes: takes, Ahead: -time.Hour}
 				arrived := make(chan struct{}, 1)
 				h.engine = evaluator.NewEngine(h.ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Every: time.Hour})
 				h.engine.Add("live", source, evaluator.SourceOptions{Arrived: arrived})
@@ -115,8 +116,8 @@ func TestArrivalsLeaveTime(t *testing.T) {
 				if got := int64(h.engine.Stats().Arrivals); got < want*9/10 || got > want*11/10 {
 					t.Errorf("judged %d times in ten seconds, want about %d", got, want)
 				}
-				if source.ahead != 0 {
-					t.Errorf("a window ends %s ahead of the clock", source.ahead)
+				if source.Ahead != 0 {
+					t.Errorf("a window ends %s ahead of the clock", source.Ahead)
 				}
 			})
 		})

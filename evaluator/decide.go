@@ -43,14 +43,14 @@ func (c *LedgerCache) find(ctx context.Context, set *ledgerSet) error {
 }
 
 // load completes a set from the store. With a cache that is too small for the
-// roll it does not last.
+// set it does not last.
 func (c *LedgerCache) load(ctx context.Context, set *ledgerSet, missing []string) error {
 	read, err := c.store.Load(ctx, missing...)
 	if err != nil {
 		set.ledgers = set.ledgers[:0]
 		return fmt.Errorf("read ledgers: %w", err)
 	}
-	turns := c.generation
+	generation := c.generation
 	byID := map[string]*rules.Ledger{}
 	for _, l := range read {
 		byID[l.Rule.ID] = l
@@ -61,7 +61,7 @@ func (c *LedgerCache) load(ctx context.Context, set *ledgerSet, missing []string
 			set.ledgers[i] = byID[id]
 		}
 	}
-	set.generation = turns
+	set.generation = generation
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -395,7 +396,7 @@ func TestAForecastAsksForWholeSeconds(t *testing.T) {
 		"5m": 6 * time.Second,
 	} {
 		h := newHouse(t)
-		source := &asking{Source: h.points}
+		source := &sourcetest.Asking{Source: h.points}
 		h.source = source
 		h.restart()
 		h.rule(rules.Doc{
@@ -403,7 +404,7 @@ func TestAForecastAsksForWholeSeconds(t *testing.T) {
 			"condition": rules.Doc{"type": "forecast", "window": window, "horizon": "4h", "operator": ">=", "value": 95.0},
 		})
 		h.tick()
-		if q := source.asked[0]; q.Step != want || q.To.Sub(q.From)%q.Step != 0 {
+		if q := source.Asked[0]; q.Step != want || q.To.Sub(q.From)%q.Step != 0 {
 			t.Errorf("%s is asked for in steps of %s over %s, want %s", window, q.Step, q.To.Sub(q.From), want)
 		}
 	}

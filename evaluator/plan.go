@@ -330,11 +330,13 @@ func (p *Plan) narrow(g *queryGroup) {
 	if tag == "" {
 		return
 	}
-	takers := slices.Clone(g.consumers)
-	slices.SortStableFunc(takers, func(a, b consumer) int { return slices.Compare(a.asks.Where[tag], b.asks.Where[tag]) })
+	consumers := slices.Clone(g.consumers)
+	slices.SortStableFunc(consumers, func(a, b consumer) int {
+		return slices.Compare(a.asks.Where[tag], b.asks.Where[tag])
+	})
 	var out []*queryGroup
 	room := 0
-	for _, c := range takers {
+	for _, c := range consumers {
 		if room < len(c.asks.Where[tag]) {
 			out = append(out, g.part())
 			room = mostValues

@@ -13,22 +13,22 @@ import (
 // route leads a row of one series to a consumer, under the series that its rule
 // knows it by.
 type route struct {
-	taker  int
-	series rules.Series
+	consumer int
+	series   rules.Series
 }
 
 // bucket finds consumers by the values of the tags that they filter on, so that
 // thousands of rules cost a row one look-up.
 type bucket struct {
-	tags   []string
-	takers map[rules.Series][]int // by the values of tags
+	tags      []string
+	consumers map[rules.Series][]int // by the values of tags
 }
 
 // makeIndex enters consumers under every combination of values they take. Tags
 // that the rows do not carry were filtered by the query itself.
-func makeIndex(takers []consumer, groupBy []string) []bucket {
+func makeIndex(consumers []consumer, groupBy []string) []bucket {
 	var out []bucket
-	for i, c := range takers {
+	for i, c := range consumers {
 		var tags []string
 		for _, tag := range groupBy {
 			if _, ok := c.asks.Where[tag]; ok {
@@ -41,7 +41,7 @@ func makeIndex(takers []consumer, groupBy []string) []bucket {
 			out = append(out, bucket{tags, map[rules.Series][]int{}})
 		}
 		for _, key := range combinations(tags, c.asks.Where) {
-			out[at].takers[key] = append(out[at].takers[key], i)
+			out[at].consumers[key] = append(out[at].consumers[key], i)
 		}
 	}
 	return out
@@ -74,7 +74,7 @@ func (g *queryGroup) routesOf(series rules.Series) []route {
 	}
 	out := []route{}
 	for _, b := range g.index {
-		for _, i := range b.takers[project(series, b.tags, g.GroupBy)] {
+		for _, i := range b.consumers[project(series, b.tags, g.GroupBy)] {
 			out = append(out, route{i, project(series, g.consumers[i].asks.GroupBy, g.GroupBy)})
 		}
 	}
@@ -119,7 +119,7 @@ func (g *queryGroup) deal(row *Row, answers []Answer) {
 		g.consumed++
 	}
 	for _, r := range routes {
-		answers[g.consumers[r.taker].rule].take(&g.consumers[r.taker], r.series, row)
+		answers[g.consumers[r.consumer].rule].take(&g.consumers[r.consumer], r.series, row)
 	}
 }
 

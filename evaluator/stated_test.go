@@ -11,6 +11,7 @@ import (
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/schedule"
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -96,7 +97,7 @@ func TestWhyASourceIsDown(t *testing.T) {
 func TestADelayShiftsTheWindows(t *testing.T) {
 	for delay, fires := range map[time.Duration]bool{0: true, 40 * time.Second: false} {
 		h := newHouse(t)
-		source := &asking{Source: mute{h.points}}
+		source := &sourcetest.Asking{Source: mute{h.points}}
 		engine := evaluator.NewEngine(h.ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{})
 		engine.Add("live", source, evaluator.SourceOptions{Delay: delay})
 		h.engine = engine
@@ -105,14 +106,14 @@ func TestADelayShiftsTheWindows(t *testing.T) {
 		if got := len(h.owed()) > 0; got != fires {
 			t.Errorf("with a delay of %s a point of a second ago fires: %t", delay, got)
 		}
-		if q := source.asked[0]; !q.To.Equal(h.now.Add(-delay)) || q.To.Sub(q.From) != 30*time.Second {
+		if q := source.Asked[0]; !q.To.Equal(h.now.Add(-delay)) || q.To.Sub(q.From) != 30*time.Second {
 			t.Errorf("with a delay of %s asked from %s to %s at %s", delay, q.From, q.To, h.now)
 		}
 		judged, err := engine.Arrive(t.Context(), "live", h.now.Add(time.Second))
 		if err != nil || !judged {
 			t.Errorf("arrived: %t, %v", judged, err)
 		}
-		if q := source.asked[len(source.asked)-1]; !q.To.Equal(h.now.Add(time.Second - delay)) {
+		if q := source.Asked[len(source.Asked)-1]; !q.To.Equal(h.now.Add(time.Second - delay)) {
 			t.Errorf("with a delay of %s an arrival is asked about until %s at %s", delay, q.To, h.now)
 		}
 	}
@@ -364,7 +365,7 @@ func TestTheShortestSchedule(t *testing.T) {
 func TestALongListIsAskedForInParts(t *testing.T) {
 	for n, listed := range map[int]bool{100: true, 101: false} {
 		h := newHouse(t)
-		source := &asking{Source: h.points}
+		source := &sourcetest.Asking{Source: h.points}
 		h.source = source
 		h.restart()
 		for i := range n {
@@ -374,10 +375,10 @@ func TestALongListIsAskedForInParts(t *testing.T) {
 			})
 		}
 		h.tick()
-		if len(source.asked) != 1 || (len(source.asked[0].Where["host"]) == n) != listed {
-			t.Errorf("%d hosts took %d queries, the first about %d", n, len(source.asked), len(source.asked[0].Where["host"]))
+		if len(source.Asked) != 1 || (len(source.Asked[0].Where["host"]) == n) != listed {
+			t.Errorf("%d hosts took %d queries, the first about %d", n, len(source.Asked), len(source.Asked[0].Where["host"]))
 		}
-		if q := source.asked[0]; len(slices.Compact(slices.Clone(q.Columns))) != 1 || len(q.Columns) != 1 {
+		if q := source.Asked[0]; len(slices.Compact(slices.Clone(q.Columns))) != 1 || len(q.Columns) != 1 {
 			t.Errorf("the columns are %v", q.Columns)
 		}
 	}
@@ -386,7 +387,7 @@ func TestALongListIsAskedForInParts(t *testing.T) {
 // TestStatementsCountAsQueries, and those of an arrival not for the tick to come.
 func TestStatementsCountAsQueries(t *testing.T) {
 	h := newHouse(t)
-	h.source = speaker{Source: h.points}
+	h.source = sourcetest.Speaker{Source: h.points}
 	h.restart()
 	h.rule(hotNow())
 	h.rule(rules.Doc{"title": "Own", "group_by": "host", "condition": rules.Doc{

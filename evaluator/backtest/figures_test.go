@@ -1,7 +1,6 @@
 package backtest_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -14,6 +13,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -175,27 +175,12 @@ func TestATrialOfText(t *testing.T) {
 	if len(far) == 0 || far[len(far)-1] != 1 {
 		t.Errorf("progress %v, want it to end at 1", far)
 	}
-	source := &asking{Source: data.Source}
+	source := &sourcetest.Asking{Source: data.Source}
 	r.Condition.Window = rules.Duration(10 * time.Second)
 	if _, err := (backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}).Run(t.Context()); err != nil ||
-		len(source.asked) != 1 {
-		t.Errorf("texts of one step took %d queries, %v", len(source.asked), err)
+		len(source.Asked) != 1 {
+		t.Errorf("texts of one step took %d queries, %v", len(source.Asked), err)
 	}
-}
-
-// paced is a source that takes its time.
-type paced struct {
-	evaluator.Source
-	takes time.Duration
-	ahead time.Duration // of its clock, the end of a window at most
-}
-
-func (p *paced) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
-	for _, q := range queries {
-		p.ahead = max(p.ahead, time.Until(q.To))
-	}
-	time.Sleep(p.takes)
-	return p.Source.Query(ctx, queries, each)
 }
 
 // TestHowMuchATrialReadsAtATime: sixteen times as much as before, or what a slow
@@ -224,7 +209,7 @@ func TestHowMuchATrialReadsAtATime(t *testing.T) {
 			var got []int
 			before := 0.0
 			synctest.Test(t, func(t *testing.T) {
-				source := &paced{Source: data.Source, takes: tt.takes}
+				source := &sourcetest.Paced{Source: data.Source, Takes: tt.takes}
 				trial := backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(n), Progress: func(done float64) {
 					got, before = append(got, int(math.Round((done-before)*float64(n)))), done
 				}}
@@ -286,38 +271,20 @@ func TestAPastIsReadWithFewQueries(t *testing.T) {
 		{"p95", "1h", slices.Concat(gauged(256, 1), gauged(963, 241)), 1 + 963},
 	} {
 		data := recorded(t, map[string]string{"a": "1 2 3 4"})
-		source := &asking{Source: data.Source}
+		source := &sourcetest.Asking{Source: data.Source}
 		r := recordedRule(t, rules.Doc{"aggregation": tt.how, "window": tt.window, "operator": ">", "value": 5.0}, nil)
 		synctest.Test(t, func(t *testing.T) { // the source takes no time
 			if _, err := (backtest.Trial{Rule: r, Source: source, Ticks: tt.ticks}).Run(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		})
-		if got := len(source.asked); got != tt.want {
+		if got := len(source.Asked); got != tt.want {
 			t.Errorf("%s over %s at %d ticks took %d queries, want %d", tt.how, tt.window, len(tt.ticks), got, tt.want)
 		}
-		if source.idle > 0 {
-			t.Errorf("%s over %s at %d ticks: asked for nothing %d times", tt.how, tt.window, len(tt.ticks), source.idle)
+		if source.Idle > 0 {
+			t.Errorf("%s over %s at %d ticks: asked for nothing %d times", tt.how, tt.window, len(tt.ticks), source.Idle)
 		}
 	}
-}
-
-// asking remembers what a source is asked, and may refuse it.
-type asking struct {
-	evaluator.Source
-	asked []evaluator.Query
-	idle  int // calls without a query
-	err   error
-}
-
-func (a *asking) Query(ctx context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
-	if a.asked = append(a.asked, queries...); len(queries) == 0 {
-		a.idle++
-	}
-	if a.err != nil {
-		return slices.Repeat([]error{a.err}, len(queries))
-	}
-	return a.Source.Query(ctx, queries, each)
 }
 
 // TestATrialThatIsRefused says what was asked, and tries nothing smaller.
@@ -328,33 +295,16 @@ func TestATrialThatIsRefused(t *testing.T) {
 			"2026-03-02T12:00:40Z",
 		rules.Internal: "read the past, asked was p95 of m.f over 1m",
 	} {
-		source := &asking{Source: data.Source, err: rules.Errorf(code, "no such field")}
+		source := &sourcetest.Asking{Source: data.Source, Err: rules.Errorf(code, "no such field")}
 		r := recordedRule(t, rules.Doc{"aggregation": "p95", "window": "1m", "operator": ">", "value": 5.0}, nil)
 		_, err := backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(4)}.Run(t.Context())
 		if rules.CodeOf(err) != code || !strings.Contains(fmt.Sprint(err), want) {
 			t.Errorf("%s: %v, want %q", code, err, want)
 		}
-		if len(source.asked) > 6 {
-			t.Errorf("%s: asked %d queries", code, len(source.asked))
+		if len(source.Asked) > 6 {
+			t.Errorf("%s: asked %d queries", code, len(source.Asked))
 		}
 	}
-}
-
-// speaker is a source that takes statements of its users; the value of each is the
-// second of its window's end.
-type speaker struct {
-	evaluator.Source
-	err error
-}
-
-func (s speaker) CheckStatement(evaluator.Statement) error { return s.err }
-
-func (s speaker) ExplainStatement(q evaluator.Statement) string { return q.Text }
-
-func (s speaker) Read(_ context.Context, q evaluator.Statement, each func(evaluator.Row)) error {
-	each(evaluator.Row{Series: "host=a", At: q.To, Values: []float64{float64(q.To.Second())}})
-	each(evaluator.Row{Series: "host=b", At: q.To, Values: []float64{math.NaN()}})
-	return s.err
 }
 
 // TestATrialOfAStatement asks it at each tick, less the source's delay.
@@ -364,7 +314,7 @@ func TestATrialOfAStatement(t *testing.T) {
 		"text": "SELECT v FROM m WHERE time > $from AND time <= $to", "column": "v", "operator": ">", "value": 15.0,
 		"window": "1m",
 	}, rules.Doc{"measurement": nil, "field": nil})
-	source := speaker{Source: live.New(live.Options{})}
+	source := sourcetest.Speaker{Source: live.New(live.Options{})}
 	trial := backtest.Trial{Rule: r, Source: source, Ticks: ticksOf(3)}
 	if got, want := seen(t, trial), "10 NaN 20!* NaN 30!* NaN"; got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -373,7 +323,7 @@ func TestATrialOfAStatement(t *testing.T) {
 	if got, want := seen(t, trial), "5 NaN 15 NaN 25!* NaN"; got != want {
 		t.Errorf("with a delay: got %s, want %s", got, want)
 	}
-	trial.Source = speaker{err: rules.Errorf(rules.Invalid, "no such table")}
+	trial.Source = sourcetest.Speaker{Err: rules.Errorf(rules.Invalid, "no such table")}
 	if _, err := trial.Run(t.Context()); rules.CodeOf(err) != rules.Invalid ||
 		!strings.Contains(fmt.Sprint(err), "2026-03-02T12:00:10Z") {
 		t.Errorf("refused with %v", err)

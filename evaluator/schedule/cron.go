@@ -4,21 +4,32 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/robfig/cron/v3"
 )
 
 // cronField is one of the five of a cron spec, with the values it may have and
 // the names they go by.
 type cronField struct {
+	name      string
+	takes     string // in words
 	low, high int
 	names     []string // of low and those that follow
 }
 
 var cronFields = []cronField{
-	{0, 59, nil},
-	{0, 23, nil},
-	{1, 31, nil},
-	{1, 12, []string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}},
-	{0, 6, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}},
+	{"minute", "0 to 59", 0, 59, nil},
+	{"hour", "0 to 23", 0, 23, nil},
+	{"day of the month", "1 to 31", 1, 31, nil},
+	{
+		"month", "1 to 12, or jan to dec", 1, 12,
+		[]string{"jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"},
+	},
+	{
+		"day of the week", "0 to 7, both of them Sunday, or sun to sat", 0,
+		6,
+		[]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"},
+	},
 }
 
 // plainCron writes a cron spec in the words of the library: it knows no range
@@ -37,6 +48,23 @@ func plainCron(every string) string {
 		fields[i] = strings.Join(parts, ",")
 	}
 	return strings.Join(fields, " ")
+}
+
+// wrongField says which field of a spec cannot be read, and what it takes; nothing
+// where that is not the fault.
+func wrongField(every string) string {
+	fields := strings.Fields(every)
+	if len(fields) != len(cronFields) {
+		return ""
+	}
+	for i, field := range fields {
+		alone := []string{"*", "*", "*", "*", "*"}
+		alone[i] = field
+		if _, err := cron.ParseStandard(plainCron(strings.Join(alone, " "))); err != nil {
+			return fmt.Sprintf("the %s %q is none; it takes %s", cronFields[i].name, field, cronFields[i].takes)
+		}
+	}
+	return ""
 }
 
 // plain is one part of a list without what the library does not know.

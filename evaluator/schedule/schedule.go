@@ -4,6 +4,7 @@
 package schedule
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -25,8 +26,9 @@ func Parse(every, zone string, base time.Duration) (cron.Schedule, error) {
 	}
 	spec, err := cron.ParseStandard(plainCron(every))
 	if err != nil {
+		why := cmp.Or(wrongField(every), err.Error())
 		return nil, rules.FieldErrorf("every",
-			"is neither a duration nor a cron spec: %v; for example 30s or \"0 7 * * mon\"", err)
+			"is neither a duration nor a cron spec: %s; for example 30s or \"0 7 * * mon\"", why)
 	}
 	fields, ok := spec.(*cron.SpecSchedule)
 	if !ok || strings.Contains(every, "TZ=") {

@@ -158,8 +158,16 @@ func TestScheduleRefusesWithAnExample(t *testing.T) {
 			`every: "0 0 30-31 feb *" names a day that no year has, so it is never due; for example "0 7 1 * *"`,
 		},
 		{
+			"0 7 * * mon-", "",
+			`every: is neither a duration nor a cron spec: the day of the week "mon-" is none; it takes 0 to 7, both of them Sunday, or sun to sat; for example 30s or "0 7 * * mon"`,
+		},
+		{
+			"61 7 * * *", "",
+			`every: is neither a duration nor a cron spec: the minute "61" is none; it takes 0 to 59; for example 30s or "0 7 * * mon"`,
+		},
+		{
 			"0 7 * * 8", "",
-			`every: is neither a duration nor a cron spec: end of range (8) above maximum (6): 8; for example 30s or "0 7 * * mon"`,
+			`every: is neither a duration nor a cron spec: the day of the week "8" is none; it takes 0 to 7, both of them Sunday, or sun to sat; for example 30s or "0 7 * * mon"`,
 		},
 		{
 			"TZ=Europe/Berlin 0 7 * * *", "",

@@ -5,6 +5,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -106,9 +107,12 @@ func latest(doc rules.Doc) rules.Doc {
 	return doc
 }
 
+var byHost = rules.Doc{"group_by": "host"}
+
 // workloads are what is promised, and the mixes that are hard on us.
-func workloads() []workload {
-	byHost := rules.Doc{"group_by": "host"}
+func workloads() []workload { return slices.Concat(promised(), hard()) }
+
+func promised() []workload {
 	return []workload{
 		{
 			name: "one per host", rules: 1000, shape: "one per host, same measurement, three thresholds",
@@ -143,6 +147,11 @@ func workloads() []workload {
 			peer:  func(n int) string { return fmt.Sprintf(`avg_over_time(m_f0[5m]) > %d`, 100+n) },
 			most:  targets{memory: 150},
 		},
+	}
+}
+
+func hard() []workload {
+	return []workload{
 		{
 			name: "80/20", rules: 1000, shape: "800 share a measurement, 200 have their own",
 			lines: both(hostLines("m", 800, 1), manyMeasurements(200, 1)),
