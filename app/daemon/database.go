@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"time"
 
@@ -11,6 +12,65 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
+
+// database is where a daemon keeps everything, with what is done for it.
+type database interface {
+	app.Store
+
+	// Note is what people should know of it, "" when all is well. AddNote adds to
+	// that.
+	Note() string
+	AddNote(format string, args ...any)
+	// Apart is why other processes must not use it now, "" when they may.
+	Apart() string
+	// Lost is how far the one before was, whose contents this lacks, 0 when it
+	// lacks none; Complete says that they are in it again.
+	Lost() int64
+	Complete()
+
+	// NoteCommits is run beside a session, and hears of its commits.
+	NoteCommits(commits <-chan struct{}) func(ctx context.Context) error
+	// BackUp saves a copy of it when one is due, and deletes what ended before t.
+	BackUp(ctx context.Context, t time.Time) error
+	// Supervise is called at each tick. Its error is sqlite.ErrReopen when another
+	// is to take its place, which Replace returns after it has closed this one.
+	Supervise(ctx context.Context, h sqlite.Hooks) error
+	Replace(ctx context.Context) (database, error)
+	// Drop closes the one that is to take its place, where that ends with the
+	// process; it reports whether there is none to be written to.
+	Drop() (none bool, err error)
+	// SaveRevision notes how far it is, before it is closed.
+	SaveRevision(ctx context.Context) error
+}
+
+// openDatabase opens the database of a daemon.
+func openDatabase(ctx context.Context, c *app.Config, log *slog.Logger) (database, error) {
+	store, err := sqlite.OpenGuarded(ctx, filesOf(c), log)
+	if err != nil {
+		return nil, err
+	}
+	return fileDatabase{store, c}, nil
+}
+
+// openStore opens the database beside the daemon.
+func openStore(ctx context.Context, c *app.Config) (app.Store, error) {
+	return sqlite.Open(ctx, databasePath(c), sqlite.Options{})
+}
+
+// fileDatabase is the database of a data directory.
+type fileDatabase struct {
+	*sqlite.Guarded
+	config *app.Config
+}
+
+// Replace is that of sqlite.Guarded.
+func (f fileDatabase) Replace(ctx context.Context) (database, error) {
+	next, err := f.Guarded.Replace(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return fileDatabase{next, f.config}, nil
+}
 
 // filesOf says where the database of a config is, and what is kept for it.
 func filesOf(c *app.Config) sqlite.Files {
@@ -108,7 +168,7 @@ func (d *daemon) reopen(ctx context.Context) error {
 
 // use works on a database from now on. Other processes are told at once whether
 // they may.
-func (d *daemon) use(store *sqlite.Guarded) {
+func (d *daemon) use(store database) {
 	d.store, d.due = store, false
 	d.socket.SetApart(store.Apart())
 }

@@ -46,7 +46,7 @@ func (d *daemon) maintain(ctx context.Context, c *app.Config, ledgers *evaluator
 			if d.clock != nil && d.clock.Blind() {
 				continue // a wrong date would delete history
 			}
-			d.report(backupDir(c), d.backUp(ctx, c))
+			d.report(backupDir(c), d.store.BackUp(ctx, time.Now().Add(-historyKept)))
 		}
 	}
 }
@@ -62,21 +62,21 @@ func (d *daemon) checkFiles(ctx context.Context, c *app.Config, ledgers *evaluat
 	return d.supervise(ctx, ledgers)
 }
 
-// backUp makes the backup of a day, if anything changed since the last, and
+// BackUp makes the backup of a day, if anything changed since the last, and
 // deletes what is older than the history that is kept.
-func (d *daemon) backUp(ctx context.Context, c *app.Config) error {
-	list, today := filesOf(c).Daily(), "tocsin-"+time.Now().UTC().Format("20060102")
-	if d.store.Apart() != "" || len(list) > 0 &&
-		(strings.HasPrefix(filepath.Base(list[len(list)-1]), today) || !d.store.Newer(list[len(list)-1])) {
+func (f fileDatabase) BackUp(ctx context.Context, t time.Time) error {
+	dir, list, today := backupDir(f.config), filesOf(f.config).Daily(), "tocsin-"+time.Now().UTC().Format("20060102")
+	if f.Apart() != "" || len(list) > 0 &&
+		(strings.HasPrefix(filepath.Base(list[len(list)-1]), today) || !f.Newer(list[len(list)-1])) {
 		return nil
 	}
-	if _, err := d.store.Prune(ctx, time.Now().Add(-historyKept), pruneAtOnce); err != nil {
+	if _, err := f.Prune(ctx, t, pruneAtOnce); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(backupDir(c), 0o750); err != nil {
-		return rules.FileTrouble("make the directory of the backups", backupDir(c), err)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return rules.FileTrouble("make the directory of the backups", dir, err)
 	}
-	if err := d.store.Backup(ctx, filepath.Join(backupDir(c), today+".db")); err != nil {
+	if err := f.Backup(ctx, filepath.Join(dir, today+".db")); err != nil {
 		return err
 	}
 	for len(list) >= backupsKept {

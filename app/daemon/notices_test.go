@@ -24,7 +24,7 @@ func TestWhatCouldNotBeToldIsToldTheNextTime(t *testing.T) {
 			Operators: func() []string { return []string{"ops"} },
 		})
 	}
-	d := &daemon{store: &sqlite.Guarded{}}
+	d := &daemon{store: fileDatabase{Guarded: &sqlite.Guarded{}}}
 	d.store.AddNote("a backup was restored")
 	d.notices.add("the disk is full")
 	d.notices.add("a file is in the way")

@@ -31,7 +31,6 @@ import (
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
-	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
 // Program is tocsin as it was built: what the commands run.
@@ -152,7 +151,7 @@ func (p Program) open(ctx context.Context, c *app.Config, withKey bool) (*app.Ap
 			"%s; it alone can act now, so use its page, the links in its messages, or Claude over its socket",
 			strings.TrimPrefix(said.Apart, "storage: "))
 	}
-	store, err := sqlite.Open(ctx, databasePath(c), sqlite.Options{})
+	store, err := openStore(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -60,7 +60,7 @@ func bookkeeper(t *testing.T, c *app.Config) *daemon {
 	t.Helper()
 	d := &daemon{serveOptions: serveOptions{log: slog.New(slog.DiscardHandler)}}
 	d.socket = d.newSocket(c.DataDir)
-	store, err := sqlite.OpenGuarded(t.Context(), filesOf(c), d.log)
+	store, err := openDatabase(t.Context(), c, d.log)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,7 @@ func newLog(level string) *slog.Logger {
 // points of the live sources.
 type daemon struct {
 	serveOptions
-	store    *sqlite.Guarded
+	store    database
 	due      bool                   // another database is to take its place
 	ledgers  *evaluator.LedgerCache // of the session
 	engine   *evaluator.Engine      // of the session
@@ -133,7 +133,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	defer func() { _ = listener.Close() }() // the server has closed it, if it came so far
 	d := &daemon{serveOptions: o, listener: listener, lock: lock, stores: map[string]*live.Store{}}
 	d.socket = d.newSocket(c.DataDir)
-	store, err := sqlite.OpenGuarded(ctx, filesOf(c), d.log)
+	store, err := openDatabase(ctx, c, d.log)
 	if err != nil {
 		return err
 	}
@@ -299,7 +299,7 @@ func (d *daemon) newApp(c *app.Config, directory *app.Directory, sources map[str
 		Sender: d.sender, Seal: d.vault.Seal, Opens: directory.Opens, Targets: directory.Targets(d.sender),
 		Daemon:  func() (int, bool) { return os.Getpid(), true },
 		Version: d.version, Started: time.Now(),
-		Notes: func() []string { return slices.Concat(store.Notes(), unsaved(ledgers), d.notices.lasting()) },
+		Notes: func() []string { return slices.Concat(noteOf(store), unsaved(ledgers), d.notices.lasting()) },
 	})
 	if d.clock != nil {
 		a.Clock = d.clock
@@ -369,6 +369,14 @@ func warnings(c *app.Config, a net.Addr) (out []string) {
 			"answered /health and /ready alone; set token or token_file")
 	}
 	return out
+}
+
+// noteOf lists what people should know of a database.
+func noteOf(d database) []string {
+	if note := d.Note(); note != "" {
+		return []string{note}
+	}
+	return nil
 }
 
 func unsaved(b *evaluator.LedgerCache) []string {

@@ -208,14 +208,6 @@ func (g *Guarded) startFrom(ctx context.Context, base string, why error) (err er
 	})
 }
 
-// Notes are what status says of the database.
-func (g *Guarded) Notes() []string {
-	if g.note == "" {
-		return nil
-	}
-	return []string{g.note}
-}
-
 // Apart is why other processes must not use the real files, "" when they may.
 func (g *Guarded) Apart() string {
 	if g.copy == "" {
