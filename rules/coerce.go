@@ -13,10 +13,16 @@ import (
 // The readers below take what JSON and YAML decoders bring, and repair the
 // obvious slips: "5" for 5, "a" for ["a"], "5 minutes" for 5m.
 
+// Null is a null as a person wrote it, ~ for example: no value at a key of ours,
+// and itself where any text may stand, such as a tag's value.
+type Null string
+
 func asText(v any) (string, error) {
 	switch v := v.(type) {
 	case string:
 		return v, nil
+	case Null:
+		return string(v), nil
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	case bool, int, int64, uint64, json.Number:
@@ -158,6 +164,8 @@ func asValue(v any) (Value, error) {
 	switch v := v.(type) {
 	case bool:
 		return truth(strconv.FormatBool(v)), nil
+	case Null:
+		return Value{Kind: Text, Text: string(v)}, nil
 	case []any:
 		if len(v) != 2 {
 			return Value{}, fmt.Errorf("must be a number, a text or two numbers [low, high]; got a list of %d", len(v))

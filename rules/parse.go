@@ -240,11 +240,20 @@ func apply[T any](target *T, doc Doc, path string, keys []key[T]) error {
 			errs = append(errs, unknownKey(path, name, names(keys)))
 			continue
 		}
-		if err := keys[i].set(target, doc[name]); err != nil {
+		if err := keys[i].set(target, given(name, doc[name])); err != nil {
 			errs = append(errs, at(path+name, keys[i].example, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// given is what was given for a key: a null is a value only where a text may be
+// compared with.
+func given(name string, v any) any {
+	if _, null := v.(Null); null && name != "value" {
+		return nil
+	}
+	return v
 }
 
 func unknownKey(path, name string, known []string) error {

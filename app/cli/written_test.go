@@ -3,6 +3,7 @@ package cli_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,29 @@ func TestTextInAFileIsTextAsItIsWritten(t *testing.T) {
 		if got := r["condition"].(map[string]any)["value"]; got != 10.0 {
 			t.Errorf("%s: 010 is %v", text, got)
 		}
+	}
+}
+
+// TestANullIsTextWhereTextStands: at a key of ours it is none.
+func TestANullIsTextWhereTextStands(t *testing.T) {
+	h := newHouse(t, plain)
+	for i, null := range []string{"~", "null", "Null", "NULL"} {
+		h.in = fmt.Sprintf("name: r%d\ntitle: A\nsummary: %s\nmeasurement: temperature\nfield: state\n"+
+			"where: {a: %[2]s, b: [x, %[2]s]}\nlabels: {v: %[2]s}\ncondition: {operator: ==, value: %[2]s, window: %[2]s}\n",
+			i, null)
+		h.ok("rules", "create", "--file", "-", "--allow-unknown", "--set", "labels.w="+null, "--set", "runbook="+null)
+		r := h.answer("rules", "show", fmt.Sprintf("r%d", i))["rule"].(map[string]any)
+		got := strings.TrimSpace(fmt.Sprintln(r["labels"], r["where"], r["condition"].(map[string]any)["value"], r["summary"],
+			r["runbook"]))
+		want := fmt.Sprintf("map[v:%[1]s w:%[1]s] map[a:%[1]s b:%[2]s] %[1]s <nil> <nil>", null, slices.Sorted(
+			slices.Values([]string{null, "x"})))
+		if got != want {
+			t.Errorf("%s: %s, want %s", null, got, want)
+		}
+	}
+	h.in = `{"name": "j", "measurement": "m", "field": "f", "where": {"a": null}, "condition": {"operator": ">", "value": 1}}`
+	if _, errOut, code := h.run("rules", "create", "--file", "-"); code == 0 || !strings.Contains(errOut, "tag a") {
+		t.Errorf("JSON's null is no text: exit %d, %s", code, errOut)
 	}
 }
 

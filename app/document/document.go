@@ -34,6 +34,7 @@ const (
 type Document struct {
 	file string
 	body ast.Node // nil for an empty one
+	json bool
 }
 
 // Parse takes YAML or JSON of at most so many tokens apart. Its errors name lines
@@ -43,7 +44,8 @@ func Parse(file string, text []byte, most int) ([]Document, error) {
 	if err != nil {
 		return nil, Placed(file, err)
 	}
-	if json.Valid(text) { // YAML takes no tabs, JSON has them between values only
+	isJSON := bytes.IndexAny(bytes.TrimSpace(text), "{[") == 0 && json.Valid(text)
+	if isJSON { // YAML takes no tabs, JSON has them between values only
 		text = bytes.ReplaceAll(text, []byte("\t"), []byte(" "))
 	}
 	if err := measure(file, text, most); err != nil {
@@ -55,7 +57,7 @@ func Parse(file string, text []byte, most int) ([]Document, error) {
 	}
 	var out []Document
 	for _, doc := range tree.Docs {
-		out = append(out, Document{file, doc.Body})
+		out = append(out, Document{file, doc.Body, isJSON})
 	}
 	return out, nil
 }
@@ -76,8 +78,9 @@ func (d Document) Node() (*Node, error) {
 }
 
 // Plain returns the values of a document without their places. A number stays
-// the text that it was written as, so that 1.10 as a label is not 1.1.
-func (d Document) Plain() any { return plain(d.body) }
+// the text that it was written as, so that 1.10 as a label is not 1.1; a null of
+// YAML is a rules.Null.
+func (d Document) Plain() any { return plain(d.body, d.json) }
 
 // Check refuses a YAML or JSON document that another parser had better not read:
 // nested too deep, too long, with aliases that multiply what they stand for, or
@@ -161,19 +164,22 @@ func (d *depth) block(column int) {
 }
 
 // plain turns YAML into values; rules reads numbers from texts.
-func plain(from ast.Node) any {
+func plain(from ast.Node, isJSON bool) any {
 	switch from := from.(type) {
 	case *ast.MappingNode:
-		return plainTable(from.Values)
+		return plainTable(from.Values, isJSON)
 	case *ast.MappingValueNode:
-		return plainTable([]*ast.MappingValueNode{from})
+		return plainTable([]*ast.MappingValueNode{from}, isJSON)
 	case *ast.SequenceNode:
 		out := []any{}
 		for _, item := range from.Values {
-			out = append(out, plain(item))
+			out = append(out, plain(item, isJSON))
 		}
 		return out
 	case *ast.NullNode:
+		if text := from.GetToken().Value; text != "" && !isJSON {
+			return rules.Null(text)
+		}
 		return nil
 	case *ast.BoolNode:
 		if text := from.GetToken().Value; text != strconv.FormatBool(from.Value) {
@@ -186,10 +192,10 @@ func plain(from ast.Node) any {
 	return from.GetToken().Value
 }
 
-func plainTable(pairs []*ast.MappingValueNode) rules.Doc {
+func plainTable(pairs []*ast.MappingValueNode, isJSON bool) rules.Doc {
 	out := rules.Doc{}
 	for _, pair := range pairs {
-		out[pair.Key.GetToken().Value] = plain(pair.Value)
+		out[pair.Key.GetToken().Value] = plain(pair.Value, isJSON)
 	}
 	return out
 }
