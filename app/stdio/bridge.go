@@ -152,7 +152,7 @@ func (b *Bridge) carry(ctx context.Context, lines <-chan line) error {
 
 // handle does what a line asks for.
 func (b *Bridge) handle(ctx context.Context, text []byte) {
-	m, wrong := jsonrpc.Parse(text)
+	m, wrong := parse(text)
 	switch {
 	case wrong != nil:
 		b.write(wrong.Answer())
@@ -169,6 +169,15 @@ func (b *Bridge) handle(ctx context.Context, text []byte) {
 		c, ctx := b.open(ctx, m)
 		b.spawned.Go(func() { b.answer(c, b.forward(ctx, c)) })
 	}
+}
+
+// parse reads a message that may have come out of a shell's pipe.
+func parse(text []byte) (jsonrpc.Message, *jsonrpc.Fault) {
+	plain, err := rules.PlainText(text)
+	if err != nil {
+		return jsonrpc.Message{}, &jsonrpc.Fault{Code: jsonrpc.ParseError, Text: "the message: " + err.Error()}
+	}
+	return jsonrpc.Parse(plain)
 }
 
 // initialize shakes hands anew.

@@ -557,10 +557,26 @@ func TestARefusalTellsTheCure(t *testing.T) {
 	}
 }
 
+// wide is a text as UTF-16 has it, the lower byte first.
+func wide(text string) (out string) {
+	for _, c := range []byte(text) {
+		out += string([]byte{c, 0})
+	}
+	return out
+}
+
 func TestBadLines(t *testing.T) {
 	b := bridge(t, newHouse(t).local())
 	b.say("hello?")
 	b.hears(`"code":-32700`, `"id":null`)
+	b.say("\xff\xfe" + wide(`{"jsonrpc":"2.0","id":7,"method":"ping"}`))
+	b.hears(`"code":-32700`, "the message: is written in UTF-16; save it as UTF-8")
+	b.say(wide(`{"jsonrpc":"2.0","id":7,"method":"ping"}`))
+	b.hears(`"code":-32700`, "UTF-16")
+	b.say(`{"jsonrpc":"2.0","id":7,"method":"pi` + "\x00" + `ng"}`)
+	b.hears(`"code":-32700`, "the message: line 1: holds a NUL byte")
+	b.say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"\xe9\"}")
+	b.hears(`"code":-32700`, "the message: line 1: is not UTF-8")
 	b.say("[" + hello + "]")
 	b.hears(`"code":-32600`, "batches")
 	b.say("7")

@@ -27,6 +27,7 @@ func readLines(in io.Reader, done <-chan struct{}) <-chan line {
 		r := bufio.NewReader(in)
 		for {
 			text, err := readLine(r)
+			text = bytes.TrimPrefix(text, []byte("\ufeff"))
 			if len(text) == 0 && err == nil {
 				continue
 			}

@@ -95,6 +95,8 @@ func TestOddInput(t *testing.T) {
 		{"blank lines", "\n\n  \n" + call(2, "list_alerts", `{}`) + "\n\n", "2"},
 		{"windows line ends", hello + "\r\n" + call(2, "list_alerts", `{}`) + "\r\n", "1 2"},
 		{"the same id twice", call(7, "list_alerts", `{}`) + "\n" + call(7, "list_alerts", `{}`), "7 7"},
+		{"a mark of UTF-8", "\ufeff" + hello + "\r\n" + call(2, "list_alerts", `{}`), "1 2"},
+		{"a mark of UTF-8 alone", "\ufeff\n" + call(2, "list_alerts", `{}`), "2"},
 		{"no JSON", "hello?\n" + call(2, "list_alerts", `{}`), "<nil> 2"},
 		{"a large id", call("12345678901234567890", "list_alerts", `{}`), "1.2345678901234567e+19"},
 		{"a session without a handshake", call(2, "list_alerts", `{}`), "2"},
