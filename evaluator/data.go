@@ -10,8 +10,17 @@ import (
 type Data struct {
 	Source Source
 	Rows   []DataRow // in order of time
-	// Fields and Tags name the columns, for refusals.
+	// Fields and Tags name the columns, for refusals; none of a file of lines.
 	Fields, Tags []string
+	Measurements []string
+}
+
+// DataForm is what is known of a file of points before it is read.
+type DataForm struct {
+	Measurement  string        // of points that name none
+	Fields, Tags []string      // columns that are asked for as such
+	Text         bool          // the fields may be text
+	Precision    time.Duration // what unix times count; zero is recognised
 }
 
 // DataRow is one row of the file: its time as it stands there, and its tags.

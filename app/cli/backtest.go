@@ -24,7 +24,7 @@ type backtestFlags struct {
 	rule                                ruleFlags
 	from, to, data, precision, verdicts string
 
-	readData func(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error)
+	readData func(file io.Reader, form evaluator.DataForm) (*evaluator.Data, error)
 	unit     time.Duration // that precision means
 }
 
@@ -42,9 +42,11 @@ func (d *door) backtest() *cobra.Command {
 same state machine as live. Nothing is saved and nobody is told.
 
 Flags change the rule for the trial, so that a threshold can be found before
-it is saved. With --data the points come from a CSV (a column timestamp or
-time, columns of numbers are fields, columns of text are tags) or from line
-protocol, and the rule is judged at each of the file's times.`,
+it is saved. With --data the points come from a file, and the rule is judged at
+each of the file's times: line protocol, also as influx_inspect exports it,
+annotated CSV of InfluxDB 2, the history that Home Assistant exports, or a table
+with a column timestamp or time, parted by commas, semicolons or tabs, in which
+columns of numbers are fields and columns of text are tags.`,
 		Example: `tocsin backtest freezer --from 7d
 tocsin backtest freezer --from 30d --value -14 --for 20m
 tocsin backtest --file freezer.yaml --data history.csv --verdicts out.csv`,
@@ -63,7 +65,7 @@ tocsin backtest --file freezer.yaml --data history.csv --verdicts out.csv`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "begin: a duration ago such as 30d, or a time (default 7d)")
 	flags.StringVar(&f.to, "to", "", "end: a duration ago, or a time (default now)")
-	flags.StringVar(&f.data, "data", "", "CSV or line-protocol file to try the rule on, - for standard input")
+	flags.StringVar(&f.data, "data", "", "file of points to try the rule on, - for standard input")
 	flags.StringVar(&f.precision, "precision", "",
 		"what unix times in --data count: ns, us, ms or s (default: recognised)")
 	flags.StringVar(&f.verdicts, "verdicts", "", "write every verdict to this CSV: timestamp,series,value,score,state")
@@ -81,8 +83,9 @@ func (f *backtestFlags) run(ctx context.Context, c *call) (err error) {
 			return err
 		}
 		defer func() { _ = file.Close() }()
-		req.Data = func(measurement string) (*evaluator.Data, error) {
-			return f.readData(&bounded{file, mostFile}, measurement, f.unit)
+		req.Data = func(form evaluator.DataForm) (*evaluator.Data, error) {
+			form.Precision = f.unit
+			return f.readData(&bounded{file, mostFile}, form)
 		}
 	}
 	if f.verdicts != "" {
@@ -135,7 +138,7 @@ func openInput(stdin io.Reader, path string) (io.ReadCloser, error) {
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, rules.FieldErrorf("--data", "%v; name a CSV or line-protocol file", err)
+		return nil, rules.FieldErrorf("--data", "%v; name a file of points, a CSV or line protocol", err)
 	}
 	return f, nil
 }

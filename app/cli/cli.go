@@ -63,7 +63,7 @@ type Program struct {
 	Restore func(ctx context.Context, c *app.Config, file string, agree func(Contents) error) (kept string, err error)
 	// ReadData reads a file of points to try rules on. Zero has it recognise what
 	// unix times count.
-	ReadData func(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error)
+	ReadData func(file io.Reader, form evaluator.DataForm) (*evaluator.Data, error)
 	// Demo shows tocsin at work on made-up data.
 	Demo func(ctx context.Context, out io.Writer) error
 }

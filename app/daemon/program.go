@@ -100,8 +100,8 @@ func (Program) Sources(c *app.Config) (map[string]evaluator.Source, error) {
 func (Program) Builder() notify.Builder { return shoutrrr.New(shoutrrr.Options{}) }
 
 // ReadData reads points from a file.
-func (Program) ReadData(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error) {
-	return live.ReadData(file, measurement, precision)
+func (Program) ReadData(file io.Reader, form evaluator.DataForm) (*evaluator.Data, error) {
+	return live.ReadData(file, form)
 }
 
 func loadConfig(path string, withSecrets bool) (*app.Config, error) {

@@ -1,6 +1,7 @@
 package insight
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -21,7 +22,7 @@ type BacktestRequest struct {
 	Doc      rules.Doc // keys over it, or a whole rule
 	From, To time.Time // zero: the last seven days
 	// Data reads a file of points, which is tried instead of the source.
-	Data     func(measurement string) (*evaluator.Data, error)
+	Data     func(form evaluator.DataForm) (*evaluator.Data, error)
 	Progress func(done float64)
 	Verdict  func(BacktestVerdict)
 }
@@ -149,15 +150,33 @@ func (a *Analyst) backtestSource(ctx context.Context, t *backtest.Trial, req Bac
 }
 
 func openData(req BacktestRequest, r rules.Rule) (*evaluator.Data, error) {
-	data, err := req.Data(r.Measurement)
+	data, err := req.Data(dataForm(r))
 	if err != nil {
 		return nil, err
+	}
+	if r.Measurement != "" && !slices.Contains(data.Measurements, r.Measurement) {
+		return nil, rules.FieldErrorf("measurement", "the file has none called %q; it has %s", r.Measurement,
+			strings.Join(data.Measurements[:min(len(data.Measurements), 10)], ", "))
 	}
 	if r.Field != "" && len(data.Fields) > 0 && !slices.Contains(data.Fields, r.Field) {
 		return nil, rules.FieldErrorf("field", "the file has no column of numbers %q; it has %s", r.Field,
 			strings.Join(data.Fields, ", "))
 	}
 	return data, nil
+}
+
+// dataForm is what a rule asks of a file of points.
+func dataForm(r rules.Rule) evaluator.DataForm {
+	form := evaluator.DataForm{
+		Measurement: r.Measurement, Fields: []string{r.Field}, Text: r.Condition.ComparesText(),
+		Tags: slices.Concat(r.GroupBy, slices.Collect(maps.Keys(r.Where))),
+	}
+	for _, in := range r.Condition.Inputs {
+		form.Measurement = cmp.Or(form.Measurement, in.Measurement)
+		form.Fields = append(form.Fields, in.Field)
+		form.Tags = slices.AppendSeq(form.Tags, maps.Keys(in.Where))
+	}
+	return form
 }
 
 // verdictWriter turns a trial's verdicts into lines: with a file one for each

@@ -23,8 +23,8 @@ type TestResult struct {
 	Failures []string `json:"failures"` // a sentence each, with its place
 }
 
-// ReadPoints reads a file of points, whose unix times count precision.
-type ReadPoints func(file io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error)
+// ReadPoints reads a file of points.
+type ReadPoints func(file io.Reader, form evaluator.DataForm) (*evaluator.Data, error)
 
 // Play plays the tests on rules. Neither the store nor a source is asked. What
 // is wrong with the rules or the file is an error; a test that fails is none.
@@ -66,7 +66,7 @@ func (t Test) play(ctx context.Context, known map[string]rules.Rule, read ReadPo
 		if !ok {
 			return nil, Doc{File: e.at}.placed(unknownRule(e.Rule, known))
 		}
-		data, err := read(strings.NewReader(t.lines()), "", time.Nanosecond)
+		data, err := read(strings.NewReader(t.lines()), evaluator.DataForm{Precision: time.Nanosecond})
 		if err != nil {
 			return nil, Doc{File: e.at}.placed(err)
 		}

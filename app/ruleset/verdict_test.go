@@ -142,8 +142,8 @@ func (h *home) others(ctx context.Context, read func() rules.Doc) map[string]err
 	_, out["apply"] = ruleset.New(h.App).Plan(ctx, docs, ruleset.Options{})
 	_, out["test"] = ruleset.TestFile{}.Play(ctx, docs, live.ReadData)
 	_, out["backtest"] = insight.New(h.App).Backtest(ctx, insight.BacktestRequest{
-		Doc: read(), Data: func(measurement string) (*evaluator.Data, error) {
-			return live.ReadData(strings.NewReader(points()), "", time.Nanosecond)
+		Doc: read(), Data: func(form evaluator.DataForm) (*evaluator.Data, error) {
+			return live.ReadData(strings.NewReader(points()), evaluator.DataForm{Precision: time.Nanosecond})
 		},
 	})
 	_, out["preview"] = insight.New(h.App).Preview(ctx, insight.PreviewRequest{

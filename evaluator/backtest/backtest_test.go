@@ -178,7 +178,7 @@ func TestATrialsMemoryGrowsWithThePoints(t *testing.T) {
 				for i := range 2000 {
 					fmt.Fprintf(&lines, "m f=%d %d\n", i%7, begin.Add(time.Duration(i)*every).UnixNano())
 				}
-				data, err := live.ReadData(strings.NewReader(lines.String()), "m", 0)
+				data, err := live.ReadData(strings.NewReader(lines.String()), evaluator.DataForm{Measurement: "m"})
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -32,7 +32,7 @@ func recorded(t *testing.T, hosts map[string]string) *evaluator.Data {
 			}
 		}
 	}
-	data, err := live.ReadData(strings.NewReader(lines.String()), "m", 0)
+	data, err := live.ReadData(strings.NewReader(lines.String()), evaluator.DataForm{Measurement: "m"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,13 +3,13 @@ package live
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,161 +19,112 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// mostData bounds the points of a data file.
-const mostData = 50_000_000
+// The bounds of a data file.
+const (
+	mostData = 50_000_000 // points
+	mostText = 1 << 30    // bytes of one that was compressed
+)
 
-// ReadData reads a CSV or line-protocol file into a source of its own. In a
-// CSV the column timestamp or time is the time, columns of numbers are fields,
-// columns of text are tags, and all of it belongs to the given measurement.
-// Unix times count precision; where that is zero it is recognised.
-func ReadData(r io.Reader, measurement string, precision time.Duration) (*evaluator.Data, error) {
-	stamps := stamps{unit: precision, given: precision > 0}
-	in := bufio.NewReaderSize(r, 64<<10)
-	head, err := in.Peek(4096)
-	if err != nil && !errors.Is(err, io.EOF) && len(head) == 0 {
+// ReadData reads a file of points into a source of its own: line protocol, with
+// what influx_inspect export writes around it, annotated CSV of InfluxDB 2, the
+// history that Home Assistant exports, or any table with a column of times. It may
+// be compressed with gzip. Its error names the line and the cure.
+func ReadData(r io.Reader, form evaluator.DataForm) (*evaluator.Data, error) {
+	text, err := readText(r)
+	if err != nil {
+		return nil, err
+	}
+	p := &points{form: form, stamps: stamps{unit: form.Precision, given: form.Precision > 0}}
+	p.encoder.SetPrecision(lineprotocol.Nanosecond)
+	p.encoder.SetLax(true)
+	if isAnnotated(text) {
+		return p.store(p.readAnnotated(text))
+	}
+	if separator, ok := separatorOf(text); ok {
+		return p.store(p.readTable(text, separator))
+	}
+	return p.readLines(text)
+}
+
+// readText is the text of a file that may be compressed.
+func readText(r io.Reader) ([]byte, error) {
+	in := bufio.NewReader(r)
+	r = in
+	if head, _ := in.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		unpacked, err := gzip.NewReader(in)
+		if err != nil {
+			return nil, rules.Errorf(rules.Invalid, "the file is not whole: %v", err)
+		}
+		r = io.LimitReader(unpacked, mostText+1)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
 		return nil, fmt.Errorf("read the data: %w", err)
 	}
-	line, _, _ := strings.Cut(string(head), "\n")
-	if _, ok := timeColumn(strings.Split(strings.TrimSpace(line), ",")); ok {
-		return readCSV(in, measurement, &stamps)
+	if len(text) > mostText {
+		return nil, rules.Errorf(rules.Invalid, "the file is larger than %d MB when unpacked; give a part of it",
+			mostText>>20)
 	}
-	return readLines(in, &stamps)
+	return rules.PlainText(text)
 }
 
-func timeColumn(header []string) (int, bool) {
-	for i, name := range header {
-		switch strings.ToLower(strings.Trim(name, "\" \ufeff")) {
-		case "timestamp", "time", "_time":
-			return i, true
-		}
+// points collects the points of a file.
+type points struct {
+	form    evaluator.DataForm
+	stamps  stamps
+	data    evaluator.Data
+	encoder lineprotocol.Encoder
+}
+
+// filed is one of them.
+type filed struct {
+	measurement string
+	labels      rules.Labels
+	fields      map[string]lineprotocol.Value
+	at          time.Time
+	text        string // the time as it is written
+}
+
+func (p *points) add(f filed) {
+	if len(f.fields) == 0 {
+		return // a gap
 	}
-	return 0, false
+	p.encoder.StartLine(f.measurement)
+	for _, tag := range slices.Sorted(maps.Keys(f.labels)) {
+		p.encoder.AddTag(tag, f.labels[tag])
+	}
+	for _, field := range slices.Sorted(maps.Keys(f.fields)) {
+		p.encoder.AddField(field, f.fields[field])
+	}
+	p.encoder.EndLine(f.at)
+	p.saw(f.measurement)
+	p.data.Rows = append(p.data.Rows, evaluator.DataRow{Text: f.text, At: f.at, Labels: f.labels})
 }
 
-// table is a CSV in memory with what its columns are.
-type table struct {
-	header []string
-	at     int
-	rows   [][]string
-	number []bool
+// saw notes a measurement that the file has.
+func (p *points) saw(measurement string) {
+	if !slices.Contains(p.data.Measurements, measurement) {
+		p.data.Measurements = append(p.data.Measurements, measurement)
+	}
 }
 
-func readCSV(r io.Reader, measurement string, stamps *stamps) (*evaluator.Data, error) {
-	reader := csv.NewReader(r)
-	reader.Comment = '#'
-	all, err := reader.ReadAll()
+// store is the data of what was added, unless reading it has failed.
+func (p *points) store(err error) (*evaluator.Data, error) {
 	if err != nil {
-		return nil, rules.Errorf(rules.Invalid, "the file is not a CSV: %v", err)
+		return nil, err
 	}
-	if len(all) < 2 {
-		return nil, rules.Errorf(rules.Invalid, "the CSV has no rows below its header")
+	if err := p.encoder.Err(); err != nil {
+		return nil, rules.Errorf(rules.Invalid, "the file cannot be read: %v", err)
 	}
-	t := table{header: all[0], rows: all[1:]}
-	for i := range t.header {
-		t.header[i] = strings.Trim(t.header[i], " \ufeff")
-	}
-	t.at, _ = timeColumn(t.header)
-	t.number = make([]bool, len(t.header))
-	for c := range t.header {
-		t.number[c] = c != t.at && t.isNumber(c)
-	}
-	return t.load(measurement, stamps)
+	return &p.data, fill(&p.data, p.encoder.Bytes(), time.Nanosecond)
 }
 
-// isNumber reports whether every cell of a column is a number or empty.
-func (t *table) isNumber(column int) bool {
-	seen := false
-	for _, row := range t.rows {
-		if row[column] == "" {
-			continue
-		}
-		if _, err := strconv.ParseFloat(row[column], 64); err != nil {
-			return false
-		}
-		seen = true
+// number is a value of a field; false for one that no field can hold.
+func number(x float64) (v lineprotocol.Value, ok bool) {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return v, false
 	}
-	return seen
-}
-
-// load writes the table into a store.
-func (t *table) load(measurement string, stamps *stamps) (*evaluator.Data, error) {
-	d := &evaluator.Data{}
-	for c, name := range t.header {
-		switch {
-		case c == t.at:
-		case t.number[c]:
-			d.Fields = append(d.Fields, name)
-		default:
-			d.Tags = append(d.Tags, name)
-		}
-	}
-	if len(d.Fields) == 0 {
-		return nil, rules.Errorf(rules.Invalid, "the CSV has no column of numbers; its columns are %s",
-			strings.Join(t.header, ", "))
-	}
-	var encoder lineprotocol.Encoder
-	encoder.SetPrecision(lineprotocol.Nanosecond)
-	encoder.SetLax(true)
-	for n, row := range t.rows {
-		at, err := stamps.read(row[t.at])
-		if err != nil {
-			return nil, rules.Errorf(rules.Invalid, "line %d: %v", n+2, err)
-		}
-		if !t.hasValue(row) {
-			continue // a gap
-		}
-		labels := rules.Labels{}
-		encoder.StartLine(measurement)
-		for _, c := range t.sortedTags() {
-			if row[c] != "" {
-				labels[t.header[c]] = row[c]
-				encoder.AddTag(t.header[c], row[c])
-			}
-		}
-		t.addFields(&encoder, row)
-		encoder.EndLine(at)
-		d.Rows = append(d.Rows, evaluator.DataRow{Text: row[t.at], At: at, Labels: labels})
-	}
-	if err := encoder.Err(); err != nil {
-		return nil, rules.Errorf(rules.Invalid, "the CSV cannot be read: %v", err)
-	}
-	return d, fill(d, encoder.Bytes(), time.Nanosecond)
-}
-
-func (t *table) sortedTags() (out []int) {
-	for c := range t.header {
-		if c != t.at && !t.number[c] {
-			out = append(out, c)
-		}
-	}
-	slices.SortFunc(out, func(a, b int) int { return strings.Compare(t.header[a], t.header[b]) })
-	return out
-}
-
-func (t *table) addFields(encoder *lineprotocol.Encoder, row []string) {
-	for c := range t.header {
-		if x, ok := t.value(row, c); ok {
-			encoder.AddField(t.header[c], lineprotocol.MustNewValue(x))
-		}
-	}
-}
-
-// value is the number in a cell; NaN is one that is missing.
-func (t *table) value(row []string, column int) (float64, bool) {
-	if !t.number[column] {
-		return 0, false
-	}
-	x, err := strconv.ParseFloat(row[column], 64)
-	return x, err == nil && !math.IsNaN(x) && !math.IsInf(x, 0)
-}
-
-func (t *table) hasValue(row []string) bool {
-	for c := range t.header {
-		if _, ok := t.value(row, c); ok {
-			return true
-		}
-	}
-	return false
+	return lineprotocol.MustNewValue(x), true
 }
 
 // fill sorts the rows and puts the points into a store that forgets nothing.
@@ -189,46 +140,55 @@ func fill(d *evaluator.Data, lines []byte, precision time.Duration) error {
 }
 
 // readLines reads line protocol.
-func readLines(r io.Reader, stamps *stamps) (*evaluator.Data, error) {
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("read the data: %w", err)
-	}
-	d := &evaluator.Data{}
+func (p *points) readLines(text []byte) (*evaluator.Data, error) {
+	var export export
+	lines := make([]byte, 0, len(text))
 	for n, line := range bytes.Split(text, []byte("\n")) {
 		line = bytes.TrimSpace(line)
-		if len(line) == 0 || line[0] == '#' {
-			continue
+		points, err := export.holds(line)
+		if err == nil && points {
+			err = p.addLine(line)
+			lines = append(append(lines, line...), '\n')
 		}
-		row, err := readLine(line)
-		if err == nil {
-			row.At, err = stamps.read(row.Text)
-		}
-		if errors.Is(err, errPrecision) {
+		if errors.Is(err, errPrecision) || rules.CodeOf(err) == rules.Invalid {
 			return nil, rules.Errorf(rules.Invalid, "line %d: %v", n+1, err)
 		}
 		if err != nil {
 			return nil, rules.Errorf(rules.Invalid,
-				"line %d is neither line protocol with a time stamp nor a CSV with a column timestamp or time: %v", n+1, err)
+				"line %d is neither line protocol with a time stamp nor below a header with a column %s: %v", n+1,
+				strings.Join(timeColumns[:2], " or "), err)
 		}
-		d.Rows = append(d.Rows, row)
 	}
-	return d, fill(d, text, stamps.unit)
+	return &p.data, fill(&p.data, lines, p.stamps.unit)
 }
 
-func readLine(line []byte) (row evaluator.DataRow, err error) {
+func (p *points) addLine(line []byte) error {
+	measurement, row, err := readLine(line)
+	if err != nil {
+		return err
+	}
+	if row.At, err = p.stamps.read(row.Text); err != nil {
+		return err
+	}
+	p.saw(measurement)
+	p.data.Rows = append(p.data.Rows, row)
+	return nil
+}
+
+func readLine(line []byte) (measurement string, row evaluator.DataRow, err error) {
 	dec := lineprotocol.NewDecoderWithBytes(line)
 	if !dec.Next() {
-		return row, errors.New("it is empty")
+		return "", row, errors.New("it is empty")
 	}
-	if _, err := dec.Measurement(); err != nil {
-		return row, err
+	name, err := dec.Measurement()
+	if err != nil {
+		return "", row, err
 	}
 	row.Labels = rules.Labels{}
 	for {
 		key, value, err := dec.NextTag()
 		if err != nil {
-			return row, err
+			return string(name), row, err
 		}
 		if key == nil {
 			break
@@ -238,7 +198,7 @@ func readLine(line []byte) (row evaluator.DataRow, err error) {
 	for {
 		key, _, err := dec.NextField()
 		if err != nil {
-			return row, err
+			return string(name), row, err
 		}
 		if key == nil {
 			break
@@ -249,5 +209,5 @@ func readLine(line []byte) (row evaluator.DataRow, err error) {
 		err = errors.New("it has no time stamp")
 	}
 	row.Text = string(at)
-	return row, err
+	return string(name), row, err
 }

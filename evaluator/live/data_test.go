@@ -31,7 +31,7 @@ func TestUnixTimesAreRecognised(t *testing.T) {
 		"given":               {"m v=1 29928120\nm v=2 29928121\n", time.Minute, "29928120"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d, err := live.ReadData(strings.NewReader(tt.file), "m", tt.precision)
+			d, err := live.ReadData(strings.NewReader(tt.file), evaluator.DataForm{Measurement: "m", Precision: tt.precision})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -69,7 +69,7 @@ func TestTimesThatCannotBeToldApartAreAskedFor(t *testing.T) {
 		"endless":     {"time,v\n+Inf,1\n", 0, `line 2: "+Inf" is no time`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := live.ReadData(strings.NewReader(tt.file), "m", tt.precision)
+			_, err := live.ReadData(strings.NewReader(tt.file), evaluator.DataForm{Measurement: "m", Precision: tt.precision})
 			if rules.CodeOf(err) != rules.Invalid || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want invalid and %q", err, tt.want)
 			}
@@ -94,7 +94,7 @@ func valueOf(t *testing.T, s evaluator.Querier, how rules.Aggregation, from, to 
 func TestARowWithoutANumberIsAGap(t *testing.T) {
 	first := time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)
 	d, err := live.ReadData(strings.NewReader("time,host,v,w\n2026-11-20T10:00:00Z,h1,20,\n2026-11-20T10:01:00Z,h1,,\n"+
-		"2026-11-20T10:02:00Z,h1,NaN,\n2026-11-20T10:03:00Z,h1,36,1\n"), "m", 0)
+		"2026-11-20T10:02:00Z,h1,NaN,\n2026-11-20T10:03:00Z,h1,36,1\n"), evaluator.DataForm{Measurement: "m"})
 	if err != nil {
 		t.Fatal(err)
 	}
