@@ -85,6 +85,7 @@ type ChannelConfig struct {
 type HeartbeatConfig struct {
 	URL   rules.Secret
 	Every rules.Duration
+	Trust rules.Trust
 }
 
 // Route names the channels for a severity: those of notify, its default, or

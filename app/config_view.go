@@ -60,6 +60,9 @@ func (c *Config) Concerns() (out []string) {
 		out = append(out, path+".insecure_skip_verify: any certificate is believed, so whoever is in between can read the "+
 			"credential and pretend; give the server's authority as ca_file instead")
 	}
+	if c.Heartbeat.Trust.InsecureSkipVerify {
+		warn("heartbeat")
+	}
 	for _, name := range sortedNames(c.Sources) {
 		if c.Sources[name].Trust.InsecureSkipVerify {
 			warn("sources." + name)

@@ -136,6 +136,7 @@ func (l *loader) readHeartbeat(f *document.Faults, n *document.Node, path string
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
 		return errors.New("has a url that is no address beginning with https:// or http://")
 	}
+	l.checkTrust(n, path, h.Trust)
 	c.Heartbeat = h
 	return nil
 }

@@ -131,15 +131,8 @@ func (l *loader) tableKeys() []document.Key[app.Config] {
 }
 
 func (l *loader) sourceKeys() []document.Key[app.SourceConfig] {
-	trust := trustKeys(l, func(s *app.SourceConfig) trusted {
-		return trusted{&s.Trust.CAFile, &s.Trust.CertFile, &s.Trust.KeyFile, &s.Trust.InsecureSkipVerify}
-	})
-	trust = append(trust, document.Key[app.SourceConfig]{
-		Name: "proxy", Example: "http://proxy.lan:3128", Without: "`HTTPS_PROXY` and `HTTP_PROXY`", Secret: true,
-		Meaning: "the proxy that leads there (http, https, socks5), with its login if it wants one; `none` for none",
-		Value:   aSecret(func(s *app.SourceConfig) *rules.Secret { return &s.Trust.Proxy }),
-	})
-	return slices.Concat(l.loginKeys(), trust, askingKeys())
+	wayThere := wayKeys(l, func(s *app.SourceConfig) *rules.Trust { return &s.Trust })
+	return slices.Concat(l.loginKeys(), wayThere, askingKeys())
 }
 
 // loginKeys say where a source is and who asks it.
@@ -322,7 +315,7 @@ func templateKeys() []document.Key[notify.TemplateTexts] {
 }
 
 func (l *loader) heartbeatKeys() []document.Key[app.HeartbeatConfig] {
-	return []document.Key[app.HeartbeatConfig]{
+	return append([]document.Key[app.HeartbeatConfig]{
 		{
 			Name: "url", Example: `"https://hc-ping.com/..."`, Secret: true, Without: "needed",
 			Meaning: "the address that is pinged",
@@ -337,7 +330,7 @@ func (l *loader) heartbeatKeys() []document.Key[app.HeartbeatConfig] {
 			Value: document.Duration(func(h *app.HeartbeatConfig) *rules.Duration { return &h.Every },
 				10*rules.Second, rules.Day),
 		},
-	}
+	}, wayKeys(l, func(h *app.HeartbeatConfig) *rules.Trust { return &h.Trust })...)
 }
 
 // routeKeys are the severities, and what holds for those that are not there.

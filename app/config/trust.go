@@ -40,6 +40,19 @@ func trustKeys[T any](l *loader, at func(*T) trusted) []document.Key[T] {
 	}
 }
 
+// wayKeys are those, and the proxy that leads there.
+func wayKeys[T any](l *loader, at func(*T) *rules.Trust) []document.Key[T] {
+	keys := trustKeys(l, func(t *T) trusted {
+		trust := at(t)
+		return trusted{&trust.CAFile, &trust.CertFile, &trust.KeyFile, &trust.InsecureSkipVerify}
+	})
+	return append(keys, document.Key[T]{
+		Name: "proxy", Example: "http://proxy.lan:3128", Without: "`HTTPS_PROXY` and `HTTP_PROXY`", Secret: true,
+		Meaning: "the proxy that leads there (http, https, socks5), with its login if it wants one; `none` for none",
+		Value:   aSecret(func(t *T) *rules.Secret { return &at(t).Proxy }),
+	})
+}
+
 func aFile[T any](l *loader, at func(*T) *string) document.Value[T] {
 	return document.Plainly(at, func(_ *document.Faults, n *document.Node, _ string, t *T) error {
 		text, err := document.ScalarOf(n)

@@ -258,8 +258,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	a := d.newApp(c, directory, sources)
 	probes := web.New(a, d.webOptions(c))
 	dispatcher := d.newDispatcher(a, directory, probes)
-	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log,
-		heartbeat.Options{})
+	heart := heartbeat.New(c.Heartbeat, func(ctx context.Context) error { return a.Well(ctx, dispatcher.Failing) }, d.log)
 	models = mcp.New(a, mcp.Options{Log: d.log, Version: d.version, Draw: chart.PNG})
 	door := models.Handler(sessions.Limits{})
 	d.door.Store(door)

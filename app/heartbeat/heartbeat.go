@@ -6,23 +6,20 @@ package heartbeat
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"os"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
-// Options are what a Heart may be told; the zero value is right.
-type Options struct {
-	// Timeout bounds one ping; 0 is 10 s.
-	Timeout time.Duration
-	// Transport carries the pings; nil is one of its own.
-	Transport http.RoundTripper
-}
+// patience bounds one ping.
+const patience = 10 * time.Second
 
 // Heart pings a dead-man service while all is well.
 type Heart struct {
@@ -33,21 +30,35 @@ type Heart struct {
 }
 
 // New returns a heart that pings as the config says while well returns nil.
-func New(c app.HeartbeatConfig, well func(context.Context) error, log *slog.Logger, o Options) *Heart {
-	if o.Timeout == 0 {
-		o.Timeout = 10 * time.Second
-	}
-	if o.Transport == nil {
-		o.Transport = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true,
-			TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12},
-		}
-	}
+func New(c app.HeartbeatConfig, well func(context.Context) error, log *slog.Logger) *Heart {
 	return &Heart{config: c, well: well, log: log, client: &http.Client{
-		Transport: o.Transport, Timeout: o.Timeout,
+		Timeout: patience,
 		// Whereto it leads would get the URL as its referer.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// connect makes the client's transport as the config wants its connections.
+func (h *Heart) connect() error {
+	if h.client.Transport != nil {
+		return nil
+	}
+	trust, err := h.config.Trust.TLS(os.ReadFile)
+	if err != nil {
+		return err
+	}
+	through, own, err := h.config.Trust.ProxyURL()
+	if err != nil {
+		return err
+	}
+	t := &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: trust,
+	}
+	if own {
+		t.Proxy = http.ProxyURL(through)
+	}
+	h.client.Transport = t
+	return nil
 }
 
 // Run pings until ctx ends. Without a URL there is nothing to do.
@@ -94,7 +105,13 @@ func (h *Heart) Beat(ctx context.Context) error {
 	if err != nil {
 		return errors.New("the heartbeat's url cannot be used")
 	}
+	if err := h.connect(); err != nil {
+		return fmt.Errorf("heartbeat: %w", err)
+	}
 	resp, err := h.client.Do(req)
+	if _, why := rules.TLSTrouble(err); why != "" {
+		return errors.New("the dead-man service was not reached: " + why)
+	}
 	if err != nil {
 		return errors.New("the dead-man service was not reached")
 	}

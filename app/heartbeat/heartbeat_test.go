@@ -3,10 +3,14 @@ package heartbeat_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,7 +25,7 @@ const canary = "c4n4ry-heart"
 
 func heart(url string, well func(context.Context) error, log *slog.Logger) *heartbeat.Heart {
 	c := app.HeartbeatConfig{URL: rules.NewSecret(url), Every: rules.Duration(10 * time.Millisecond)}
-	return heartbeat.New(c, well, log, heartbeat.Options{Timeout: time.Second})
+	return heartbeat.New(c, well, log)
 }
 
 func fine(context.Context) error { return nil }
@@ -81,6 +85,36 @@ func TestTheURLIsNeverShown(t *testing.T) {
 		cancel()
 		if strings.Contains(log.String(), canary) || !strings.Contains(log.String(), "does not go out") {
 			t.Errorf("log = %s", log.String())
+		}
+	}
+}
+
+// TestItTrustsWhomItIsTold, and says why it does not go out.
+func TestItTrustsWhomItIsTold(t *testing.T) {
+	var log bytes.Buffer
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
+	server.StartTLS()
+	defer server.Close()
+	authority := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(authority, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		trust rules.Trust
+		want  string
+	}{
+		{rules.Trust{}, "not reached: its certificate is "},
+		{rules.Trust{CAFile: authority}, "<nil>"},
+		{rules.Trust{InsecureSkipVerify: true}, "<nil>"},
+		{rules.Trust{CAFile: authority, Proxy: rules.NewSecret("http://" + canary + ":1")}, "not reached"},
+		{rules.Trust{CAFile: authority + "x"}, "heartbeat: ca_file: names a file that cannot be read"},
+	} {
+		c := app.HeartbeatConfig{URL: rules.NewSecret(server.URL + "/" + canary), Every: rules.Minute, Trust: tt.trust}
+		err := heartbeat.New(c, fine, slog.New(slog.NewTextHandler(&log, nil))).Beat(t.Context())
+		if got := fmt.Sprint(err); !strings.Contains(got, tt.want) || strings.Contains(got, canary) {
+			t.Errorf("%+v: %s, want %s", tt.trust, got, tt.want)
 		}
 	}
 }
