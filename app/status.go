@@ -308,12 +308,16 @@ func (a *App) Ready(ctx context.Context) error {
 	if last.IsZero() {
 		last = a.Started
 	}
-	if age, most := time.Since(last), 3*a.Config.Every.Std()+15*time.Second; age > most {
+	if age, most := time.Since(last), TickPatience(a.Config); age > most {
 		return rules.Errorf(rules.Unavailable, "the last tick was %s ago; more than %s means that the engine hangs",
 			age.Round(time.Second), most)
 	}
 	return nil
 }
+
+// TickPatience is how long ticks may stand still before the engine counts as
+// hanging.
+func TickPatience(c *Config) time.Duration { return 3*c.Every.Std() + 15*time.Second }
 
 // stuckAfter is how long a channel may fail before deliveries count as stuck.
 const stuckAfter = time.Hour

@@ -17,6 +17,7 @@ unit() {
 	reload
 	restart
 	kill_it
+	hang
 	reboot
 }
 
@@ -55,6 +56,7 @@ place() {
 		[Service]
 		LoadCredential=sources.home.password:/etc/tocsin/influx.password
 		LoadCredential=channels.phone.url:/etc/tocsin/phone.url
+		WatchdogSec=30s
 	END
 	sed -i 's/^ *#* *auth-enabled *=.*/  auth-enabled = true/' "$root/etc/influxdb/influxdb.conf"
 	others
@@ -213,6 +215,10 @@ sandbox() {
 	step="the socket is the group's"
 	says '^660 tocsin tocsin$' inside stat -c '%a %U %G' /run/tocsin/tocsin.sock
 	says '^750 tocsin tocsin$' inside stat -c '%a %U %G' /run/tocsin
+	step="the journal dates its lines by itself"
+	says 'Started ' inside journalctl -u tocsin --no-pager
+	says_not ' time=' inside journalctl -u tocsin --no-pager
+	says '^StatusText=runs$' inside systemctl show --property StatusText tocsin
 	step="nothing was logged that needs a cure"
 	# It starts before the database is made, and says so.
 	says_not 'level=WARN\|level=ERROR' inside bash -c 'journalctl -u tocsin --no-pager | grep -v "source cannot be used"'
@@ -257,6 +263,7 @@ reload() {
 	echo 'evrey: 5s' >>"$root/etc/tocsin/config.yaml"
 	inside systemctl reload tocsin
 	until_so 60 says 'config not reloaded' inside journalctl -u tocsin --no-pager
+	says '^StatusText=runs, with the config from before' inside systemctl show --property StatusText tocsin
 	step="a reload"
 	sed 's/every: 10s/every: 5s/' "$root/etc/tocsin/good.yaml" >"$root/etc/tocsin/config.yaml"
 	inside systemctl reload tocsin
@@ -303,6 +310,18 @@ kill_it() {
 }
 
 back_after() { active && [ "$(pid)" != "$1" ] && ready; }
+
+# hang is a process that does nothing any more: the watchdog ends it.
+hang() {
+	local was
+	was=$(pid)
+	step="a daemon that hangs"
+	inside bash -c "kill -STOP $was"
+	until_so 120 back_after "$was"
+	says 'Watchdog timeout' inside journalctl -u tocsin --no-pager
+	until_so 90 firing
+	say "${root##*-}: systemd ends one that hangs, and it is back"
+}
 
 # reboot is also about the clock: nothing says that it is right until systemd
 # does.

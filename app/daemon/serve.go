@@ -27,6 +27,7 @@ import (
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/app/resident"
 	"github.com/9bikes/tocsin/app/sessions"
+	"github.com/9bikes/tocsin/app/systemd"
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
@@ -50,6 +51,7 @@ func (p Program) Serve(ctx context.Context, configPath string) error {
 		clock:   clock.New(log, clock.Options{}),
 		sender:  sender,
 		ticks:   local.OpenTickFile(c.DataDir),
+		manager: systemd.Open(log),
 		reload:  func() (*app.Config, error) { return loadConfig(configPath, true) },
 	})
 }
@@ -86,15 +88,8 @@ type serveOptions struct {
 	fold    time.Duration  // how long messages are gathered; 0 is the usual
 	ticks   local.TickFile // the zero value for none
 	clock   *clock.Clock   // nil takes the wall clock for right
+	manager systemd.Manager
 	ready   func(a *app.App, stores map[string]*live.Store, address string)
-}
-
-func newLog(level string) *slog.Logger {
-	var l slog.Level
-	if err := l.UnmarshalText([]byte(level)); err != nil {
-		l = slog.LevelInfo
-	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l}))
 }
 
 // daemon is what outlives a reload: the lock, the database, the key and the
@@ -147,6 +142,7 @@ func serveConfig(ctx context.Context, c *app.Config, o serveOptions) (err error)
 	}()
 	d.openKeys(c)
 	defer func() { d.log.Info("tocsin ends", "error", err) }()
+	defer context.AfterFunc(ctx, d.manager.Stopping)()
 	forListener, forSocket := connections(descriptors())
 	return runGroup(ctx,
 		func(ctx context.Context) error { return d.sessions(ctx, c, d.session) },
@@ -214,12 +210,14 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 		if d.reload == nil {
 			continue
 		}
+		d.manager.Reloading()
 		next, err := d.reload()
 		if err == nil && (next.DataDir != c.DataDir || next.Listen != c.Listen) {
 			err = rules.Errorf(rules.Conflict, "data_dir and listen change only with a restart")
 		}
 		if err != nil {
 			d.log.Error("config not reloaded; the old one stays", "error", err)
+			d.manager.Ready("runs, with the config from before: the new one was refused")
 			continue
 		}
 		d.log.Info("config reloaded", "file", next.Path, "changed", !reflect.DeepEqual(next, c))
@@ -269,6 +267,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 	}
 	d.log.Info("tocsin runs", "version", d.version, "address", d.listener.Addr(), "data", c.DataDir, "sources",
 		len(sources), "every", c.Every)
+	d.manager.Ready("runs")
 	return runGroup(ctx,
 		d.runClock(c),
 		engine.Run,
@@ -277,6 +276,7 @@ func (d *daemon) session(ctx context.Context, c *app.Config) error {
 		app.NewSilenceWatch(a, directory.Operators(c), d.log).Run,
 		func(ctx context.Context) error { return a.WatchSources(ctx, d.log) },
 		heart.Run,
+		func(ctx context.Context) error { return d.manager.Watch(ctx, d.alive(c, engine)) },
 		door.Run,
 		func(ctx context.Context) error { return d.maintain(ctx, c, ledgers, engine) },
 		d.runVitals(c),

@@ -56,6 +56,7 @@ var importers = map[string][]string{
 	"github.com/apache/arrow-go":              {"evaluator/influx3"},
 	"google.golang.org/grpc":                  {"evaluator/influx3"},
 	"github.com/containrrr/shoutrrr":          {"notify/shoutrrr"},
+	"github.com/coreos/go-systemd":            {"app/systemd"},
 	"github.com/wneessen/go-mail":             {"notify/shoutrrr"},
 	"github.com/go-analyze/charts":            {"app/chart"},
 	"github.com/go-sql-driver/mysql":          {"rules/mysql"},
