@@ -216,7 +216,7 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 		return RestoreAnswer{}, err
 	}
 	answer := RestoreAnswer{
-		Rule: a.view(v.Rule), From: v.Version, Was: was, Changes: changes,
+		Rule: a.view(ctx, v.Rule), From: v.Version, Was: was, Changes: changes,
 		Warnings: a.notNil(warnings),
 	}
 	if o.DryRun {
@@ -232,7 +232,7 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 		saved = l.Rule
 		return nil
 	})
-	answer.Rule, answer.Warnings = a.view(saved), append(answer.Warnings, followed...)
+	answer.Rule, answer.Warnings = a.view(ctx, saved), append(answer.Warnings, followed...)
 	return answer, err
 }
 
@@ -315,6 +315,9 @@ func (a *App) Undo(ctx context.Context, by rules.Actor, handle string, o SaveOpt
 func (a RestoreAnswer) Ends() bool {
 	return !a.Deleted && (a.From == 0 || a.Was.Enabled && !a.Rule.Enabled)
 }
+
+// AsksFirst reports whether a person is to agree before that is done.
+func (a RestoreAnswer) AsksFirst() bool { return a.Ends() && (a.From == 0 || a.Rule.AsksFirst()) }
 
 // readHandle reads "rule@version".
 func readHandle(handle string) (name string, version int, err error) {

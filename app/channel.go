@@ -132,6 +132,20 @@ func (a *App) Reach(ctx context.Context, r rules.Rule) ([]string, error) {
 	return a.Config.Route(r.Severity, known), err
 }
 
+// knownChannels are the names of all channels; of a database that does not
+// answer none, which other parts of an answer tell.
+func (a *App) knownChannels(ctx context.Context) []string {
+	names := slices.Collect(maps.Keys(a.Config.Channels))
+	stored, err := a.Store.Channels(ctx)
+	if err != nil {
+		return names
+	}
+	for _, c := range stored {
+		names = append(names, c.Name)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names)))
+}
+
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9_.-]{0,62}$`)
 
 // ValidName reports whether a channel, a source or a token may be called this.

@@ -18,6 +18,11 @@ const ConsentLasts = 10 * time.Minute
 // macSize is how many bytes of the seal are kept: 128 bits cannot be guessed.
 const macSize = 16
 
+// AsksFirst reports whether a person is to agree before a rule is switched off:
+// when an open alarm, or one that is about to be, goes with it. One that is
+// quiet is easily switched on again.
+func (v RuleView) AsksFirst() bool { return v.Firing+v.Pending > 0 }
+
 // Consent returns a sealed token that stands for having been asked about an
 // act, which about describes. CheckConsent knows it again, in whatever process
 // works on the same store, for as long as ConsentLasts.

@@ -16,6 +16,10 @@ type RuleView struct {
 	Firing  int `json:"firing"`  // alerts that are live
 	Pending int `json:"pending"` // instances that wait for `for`
 	Series  int `json:"series"`  // instances known to this process
+	// Tells names the channels that a first message goes to, and Routed says
+	// that the config's notify picks them because the rule names none.
+	Tells  []string `json:"tells"`
+	Routed bool     `json:"routed"`
 	// NeverMatched says that no series had a value in the rule's first day.
 	NeverMatched bool `json:"never_matched"`
 }
@@ -58,7 +62,7 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 			return RuleAnswer{}, err
 		}
 	}
-	return RuleAnswer{a.view(l.Rule), warnings}, nil
+	return RuleAnswer{a.view(ctx, l.Rule), warnings}, nil
 }
 
 // UpdateRule puts the keys of doc over a rule.
@@ -84,7 +88,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		return RuleAnswer{}, err
 	}
 	if o.DryRun || reflect.DeepEqual(was, next) {
-		return RuleAnswer{a.view(next), warnings}, nil
+		return RuleAnswer{a.view(ctx, next), warnings}, nil
 	}
 	var saved rules.Rule
 	followed, err := a.actOn(ctx, by, was, next.Name, func(s rules.Setting, l *rules.Ledger) error {
@@ -105,7 +109,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		saved = l.Rule
 		return nil
 	})
-	return RuleAnswer{a.view(saved), append(warnings, followed...)}, err
+	return RuleAnswer{a.view(ctx, saved), append(warnings, followed...)}, err
 }
 
 // DeleteRule ends a rule; its history stays and Restore brings it back.
@@ -123,7 +127,7 @@ func (a *App) DeleteRule(ctx context.Context, by rules.Actor, nameOrID string, o
 		missed = append(missed,
 			fmt.Sprintf("rule %s depends on %s; without it, it fires without regard to it", child.Name, r.Name))
 	}
-	answer := RuleAnswer{a.view(r), a.notNil(missed)}
+	answer := RuleAnswer{a.view(ctx, r), a.notNil(missed)}
 	if o.DryRun {
 		return answer, nil
 	}
@@ -148,9 +152,9 @@ func (a *App) ListRules(ctx context.Context, f RuleFilter) ([]RuleView, int, err
 		return nil, 0, err
 	}
 	list, total, err := a.Store.Rules(ctx, f)
-	out, never := make([]RuleView, 0, len(list)), a.neverMatched(ctx)
+	out, never, channels := make([]RuleView, 0, len(list)), a.neverMatched(ctx), a.knownChannels(ctx)
 	for _, r := range list {
-		v := a.view(r)
+		v := a.viewAmong(r, channels)
 		v.NeverMatched = a.lost(r, never)
 		out = append(out, v)
 	}
@@ -166,7 +170,7 @@ func (a *App) Rule(ctx context.Context, nameOrID string) (RuleView, error) {
 	if _, err := a.Ledgers.Version(ctx); err != nil { // sees what others did
 		return RuleView{}, err
 	}
-	return a.view(r), nil
+	return a.view(ctx, r), nil
 }
 
 // find returns a rule that is not deleted, by name or id.
@@ -204,8 +208,17 @@ func (a *App) suggest(ctx context.Context, name string, err error) error {
 		strings.Join(names[:min(len(names), 12)], ", "))
 }
 
-func (a *App) view(r rules.Rule) RuleView {
-	v := RuleView{Rule: r}
+func (a *App) view(ctx context.Context, r rules.Rule) RuleView {
+	return a.viewAmong(r, a.knownChannels(ctx))
+}
+
+// viewAmong is how a rule is shown where there are these channels.
+func (a *App) viewAmong(r rules.Rule, channels []string) RuleView {
+	v := RuleView{Rule: r, Tells: r.Channels}
+	if v.Routed = len(r.Channels) == 0; v.Routed {
+		v.Tells = a.Config.Route(r.Severity, channels)
+	}
+	v.Tells = append([]string{}, v.Tells...)
 	a.Ledgers.View(r.ID, func(l *rules.Ledger) {
 		v.Series = l.Size()
 		l.Instances(func(in *rules.Instance) bool {

@@ -39,6 +39,7 @@ type SilenceView struct {
 	Matches   int           `json:"matches"` // open alerts that it is about
 	Hides     int           `json:"hides"`   // those of them that it holds back now
 	Alerts    []string      `json:"alerts"`  // what they are, the first few
+	Rules     []string      `json:"rules"`   // names of the rules whose alerts it can match
 	By        rules.Actor   `json:"by"`
 	CreatedAt time.Time     `json:"created_at"`
 	EndedBy   *rules.Actor  `json:"ended_by,omitempty"`
@@ -229,6 +230,7 @@ func (c scene) view(s rules.Silence, now time.Time) SilenceView {
 		ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly,
 		Comment: s.Comment,
 		State:   SilenceWaiting, Matches: len(found), Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
+		Rules: c.about(s),
 	}
 	if r := c.rules[s.RuleID]; r != nil {
 		v.Rule = r.Name
@@ -246,6 +248,19 @@ func (c scene) view(s rules.Silence, now time.Time) SilenceView {
 		v.Alerts = append(v.Alerts, alertName(alert.Title, alert.Series))
 	}
 	return v
+}
+
+// about names the rules that a silence can be about: those that could have an
+// alert with its labels.
+func (c scene) about(s rules.Silence) []string {
+	out := []string{}
+	for _, r := range c.rules {
+		if r.Enabled && s.Concerns(r) {
+			out = append(out, r.Name)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 func alertName(title string, series rules.Series) string {

@@ -62,6 +62,26 @@ func (s *Silence) Matches(r *Rule, series Series) bool {
 	})
 }
 
+// Concerns reports whether some series of a rule could be what the silence is
+// about. A label that the rule groups by may have any value.
+func (s *Silence) Concerns(r *Rule) bool {
+	if s.RuleID != "" && s.RuleID != r.ID || s.Owner != r.Owner {
+		return false
+	}
+	for name, values := range s.Match {
+		bound, watched := r.Where[name]
+		switch {
+		case slices.Contains(r.GroupBy, name):
+			if watched && !slices.ContainsFunc(bound, func(v string) bool { return slices.Contains(values, v) }) {
+				return false
+			}
+		case !slices.Contains(values, r.Labels[name]):
+			return false
+		}
+	}
+	return true
+}
+
 // Runs reports whether the silence holds back what it matches at t.
 func (s *Silence) Runs(t time.Time) bool {
 	switch {

@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -21,12 +22,8 @@ var alertTools = []tool{
 		},
 		aliases:  map[string]string{"rule_id": "rule", "alert_id": "id"},
 		accepted: []string{"monitor_id"},
-		output: schema([]property{
-			list("alerts", "", alertShape...), whole("total", ""), text("next", ""), text("note", ""),
-			texts("warnings", ""), text("summary", ""),
-		},
-			"alerts", "total", "next", "warnings", "summary"),
-		effect: effect{reads: true, repeatable: true}, example: `{"status":"open","since":"24h"}`,
+		output:   reflect.TypeFor[alertsAnswer](),
+		effect:   effect{reads: true, repeatable: true}, example: `{"status":"open","since":"24h"}`,
 		scope: app.ScopeRead, call: (*Server).listAlerts,
 	},
 	{
@@ -41,21 +38,10 @@ var alertTools = []tool{
 		},
 		// Who acts is known from elsewhere; the system that tocsin replaces asked.
 		accepted: []string{"acknowledged_by"},
-		output: schema([]property{
-			object("alert", "", alertShape...), text("note", ""), texts("warnings", ""),
-			text("summary", ""),
-		},
-			"alert", "warnings", "summary"),
-		effect: effect{repeatable: true}, example: `{"id":"a1b2c3","until":"2h"}`,
+		output:   reflect.TypeFor[alertAnswer](),
+		effect:   effect{repeatable: true}, example: `{"id":"a1b2c3","until":"2h"}`,
 		scope: app.ScopeAck, call: (*Server).acknowledge,
 	},
-}
-
-// alertShape is what every answer tells of an alert.
-var alertShape = []property{
-	text("id", ""), text("rule_id", ""), text("title", ""), object("series", ""), text("status", ""), text("severity", ""),
-	{name: "value", kind: isNumber},
-	text("started_at", ""), text("delivery", ""),
 }
 
 // shortAlert is an alert in a few facts.
@@ -86,7 +72,7 @@ type alertDetail struct {
 	Past           []pastAck         `json:"past_acknowledgements,omitempty"`
 	HeldBy         string            `json:"held_by,omitempty"`
 	Channels       map[string]string `json:"delivery_by_channel,omitempty"`
-	Evidence       evidence          `json:"evidence"`
+	Evidence       evidence          `json:"evidence,omitzero"`
 }
 
 type pastAck struct {
@@ -284,14 +270,20 @@ func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
 		return nil, err
 	}
 	a.did(id, nil)
-	out := alertAnswer{s.alert(v, false), dataNote, warnings, ""}
+	return alertAnswer{s.alert(v, false), dataNote, warnings, s.acknowledged(v, req.Undo)}, nil
+}
+
+// acknowledged says what an acknowledgement keeps from people and what it does
+// not.
+func (s *Server) acknowledged(v app.AlertView, undo bool) string {
 	switch {
-	case req.Undo:
-		out.Summary = fmt.Sprintf("The acknowledgement of alert %s is taken back; reminders go on.", id)
+	case undo:
+		return fmt.Sprintf("The acknowledgement of alert %s is taken back; reminders go on.", v.ID)
 	case v.Until != nil:
-		out.Summary = fmt.Sprintf("Alert %s is snoozed until %s.", id, s.when(*v.Until))
-	default:
-		out.Summary = fmt.Sprintf("Alert %s is acknowledged; reminders stop until it resolves.", id)
+		return fmt.Sprintf("Alert %s is snoozed until %s: no reminders and no escalation until then. If it ends before, "+
+			"that is told; if it then comes again before that time it is born acknowledged, and nobody is told; still "+
+			"wrong at that time, it is told then. If it gets worse it is told at once.", v.ID, s.when(*v.Until))
 	}
-	return out, nil
+	return fmt.Sprintf("Alert %s is acknowledged; reminders and escalation stop until it resolves, which is told; if it "+
+		"gets worse that is told too.", v.ID)
 }

@@ -43,7 +43,10 @@ func (s *Server) answer(t tool, v any) *mcp.CallToolResult {
 		StructuredContent: json.RawMessage(body),
 	}
 	if with, ok := v.(illustrated); ok {
-		result.Content = append(result.Content, with.contents()...)
+		if pictures := with.contents(); len(pictures) > 0 {
+			// Some clients show no picture where structured content stands beside it.
+			result.Content, result.StructuredContent = append(result.Content, pictures...), nil
+		}
 	}
 	return result
 }

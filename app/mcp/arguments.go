@@ -49,7 +49,7 @@ func (t *tool) read(sent any) (*arguments, error) {
 		return nil, err
 	}
 	for _, p := range t.input {
-		if encoded, ok := a.given[p.name].(string); ok && (p.kind == isObject || p.kind == isObjects || p.kind == isTexts) {
+		if encoded, ok := a.given[p.name].(string); ok && (p.kind == isObject || p.kind == isTexts) {
 			a.given[p.name] = decoded(encoded)
 		}
 	}

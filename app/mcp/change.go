@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -16,13 +17,8 @@ var changeTools = []tool{
 		description: "Who changed rules, when and what; the newest first, deleted rules too.",
 		input:       []property{ruleRef, limit, nextPage},
 		aliases:     map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
-		output: schema([]property{
-			list("changes", "", text("undo", ""), text("rule", ""), text("title", ""), whole("version", ""), text("act", ""),
-				text("by", ""), text("door", ""),
-				text("at", ""), texts("changed", ""), flag("undoable", "")),
-			whole("total", ""), text("next", ""), text("note", ""), texts("warnings", ""), text("summary", ""),
-		}, "changes", "total", "next", "warnings", "summary"),
-		effect: effect{reads: true, repeatable: true}, example: `{"rule":"freezer"}`,
+		output:      reflect.TypeFor[changesAnswer](),
+		effect:      effect{reads: true, repeatable: true}, example: `{"rule":"freezer"}`,
 		scope: app.ScopeRead, call: (*Server).listChanges,
 	},
 	{
@@ -34,10 +30,7 @@ var changeTools = []tool{
 			"handle": "undo", "change": "undo", "change_id": "undo", "rule_id": "rule",
 			"id": "rule", "to_version": "version",
 		},
-		output: schema([]property{
-			object("rule", "", ruleShape...), changesShape, text("undo", ""), text("confirm", ""), texts("warnings", ""),
-			text("summary", ""),
-		}, "rule", "changes", "warnings", "summary"),
+		output: reflect.TypeFor[undoAnswer](),
 		effect: effect{destroys: true}, example: `{"rule":"freezer","version":3}`,
 		scope: app.ScopeWrite, call: (*Server).undoChange,
 	},
@@ -107,7 +100,7 @@ func changedKeys(list []change) []string {
 }
 
 type undoAnswer struct {
-	Rule     shortRule `json:"rule"`
+	Rule     shownRule `json:"rule"`
 	Changes  []change  `json:"changes"`
 	Undo     string    `json:"undo,omitempty"`
 	Confirm  string    `json:"confirm,omitempty"`
@@ -127,7 +120,7 @@ func (s *Server) undoChange(ctx context.Context, a *arguments) (any, error) {
 	if dry {
 		return undone(would, "", "Checked and not saved: "+becomes(would, "would be")), nil
 	}
-	if would.Ends() {
+	if would.AsksFirst() {
 		token, err = s.ask(ctx, a, token, question{
 			tool: "undo_change", text: "Undo a change? " + becomes(would, "would be") +
 				" Nobody is told any more when this goes wrong: " + watches(would.Was) + ".",

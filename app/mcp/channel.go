@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"reflect"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
@@ -15,12 +16,8 @@ var channelTools = []tool{
 		name: "list_channels", title: "List channels",
 		description: "Ways to tell people, by name, and whether they work.",
 		input:       []property{limit, nextPage},
-		output: schema([]property{
-			list("channels", "", text("name", ""), text("kind", ""), text("origin", ""), flag("ok", ""), text("health", ""),
-				text("last_success", ""), text("last_error", "")),
-			whole("total", ""), text("next", ""), texts("warnings", ""), text("summary", ""),
-		}, "channels", "total", "next", "warnings", "summary"),
-		effect: effect{reads: true, repeatable: true}, example: `{}`,
+		output:      reflect.TypeFor[channelsAnswer](),
+		effect:      effect{reads: true, repeatable: true}, example: `{}`,
 		scope: app.ScopeRead, call: (*Server).listChannels,
 	},
 	{
@@ -28,10 +25,7 @@ var channelTools = []tool{
 		description: "Send a test message and say what came of it.",
 		input:       []property{text("channel", "name")}, required: []string{"channel"},
 		aliases: map[string]string{"name": "channel", "channel_name": "channel", "id": "channel", "channel_id": "channel"},
-		output: schema([]property{
-			text("channel", ""), flag("ok", ""), text("state", ""), text("error", ""), whole("status", ""),
-			texts("warnings", ""), text("summary", ""),
-		}, "channel", "ok", "state", "warnings", "summary"),
+		output:  reflect.TypeFor[testAnswer](),
 		example: `{"channel":"phone"}`,
 		scope:   app.ScopeWrite, call: (*Server).testChannel,
 	},

@@ -12,10 +12,10 @@ import (
 )
 
 // What asks before it is done: a call after which an alarm that would have
-// come does not come any more. That is to delete a rule, to disable it, to undo
-// or restore with either effect, to silence everything, and to silence without
-// an end. What can only add alarms, or holds one back for a time that was
-// given, does not.
+// come does not come any more. That is to delete a rule, to disable one that is
+// wrong or about to be, to undo or restore with either effect, to silence
+// everything, and to silence without an end. What can only add alarms, or holds
+// one back for a time that was given, does not.
 
 // confirm is the argument that says that the user agreed.
 var confirm = text("confirm", "token the answer gave")
@@ -98,7 +98,23 @@ func (s *Server) elicit(ctx context.Context, a *arguments, q question) (mcp.Elic
 		s.log.Warn("the client could not ask its user", "tool", q.tool, "error", err)
 		return mcp.ElicitationResponseActionCancel, nil
 	}
-	return result.Action, nil
+	return meant(result), nil
+}
+
+// meant is what an answer says. Some clients accept by themselves whatever
+// needs no word of their user: an acceptance without one is no answer.
+func meant(result *mcp.ElicitationResult) mcp.ElicitationResponseAction {
+	if result.Action != mcp.ElicitationResponseActionAccept {
+		return result.Action
+	}
+	said, _ := result.Content.(map[string]any)
+	switch said[agreeKey] {
+	case true:
+		return mcp.ElicitationResponseActionAccept
+	case false:
+		return mcp.ElicitationResponseActionDecline
+	}
+	return mcp.ElicitationResponseActionCancel
 }
 
 // interrupt ends the call with the question. The client sends the call again
@@ -123,14 +139,19 @@ func (s *Server) answered(ctx context.Context, a *arguments, q question) (mcp.El
 	if result == nil {
 		return mcp.ElicitationResponseActionCancel, nil
 	}
-	return result.Action, nil
+	return meant(result), nil
 }
 
-// yesOrNo is a question that needs no more than to be accepted.
+// agreeKey is the one thing that a question asks for.
+const agreeKey = "agree"
+
+// yesOrNo is a question that is answered with true or false.
 func yesOrNo(text string) mcp.ElicitationParams {
 	return mcp.ElicitationParams{
-		Message:         cleaned(text, 2*noteSize),
-		RequestedSchema: json.RawMessage(`{"type":"object","properties":{}}`),
+		Message: cleaned(text, 2*noteSize),
+		RequestedSchema: json.RawMessage(`{"type":"object","properties":{"` + agreeKey +
+			`":{"type":"boolean","title":"Do it","description":"true does it, false leaves all as it is"}},"required":["` +
+			agreeKey + `"]}`),
 	}
 }
 
@@ -158,6 +179,6 @@ func capabilities(ctx context.Context) mcp.ClientCapabilities {
 
 // unconfirmed tells what a call would do and how to do it.
 func unconfirmed(would, token string) string {
-	return "Nothing was changed yet. " + would + " Tell the user; if they agree, repeat the call with \"confirm\": " +
-		quoted(token) + " within 10 minutes."
+	return "Nothing was changed yet. " + would + " If the user asked for exactly this, that is their consent: repeat " +
+		"the call with \"confirm\": " + quoted(token) + " within 10 minutes. Else tell them this and ask first."
 }

@@ -18,17 +18,23 @@ import (
 
 // person answers what a client asks.
 type person struct {
-	answer protocol.ElicitationResponseAction
-	err    error
-	asked  []string
+	answer  protocol.ElicitationResponseAction
+	content any
+	err     error
+	asked   []string
 }
 
 var _ client.ElicitationHandler = (*person)(nil)
 
 func (p *person) Elicit(_ context.Context, r protocol.ElicitationRequest) (*protocol.ElicitationResult, error) {
 	p.asked = append(p.asked, r.Params.Message)
-	return &protocol.ElicitationResult{ElicitationResponse: protocol.ElicitationResponse{Action: p.answer}}, p.err
+	return &protocol.ElicitationResult{ElicitationResponse: protocol.ElicitationResponse{
+		Action: p.answer, Content: p.content,
+	}}, p.err
 }
+
+// yes is what a person says who ticked the box.
+var yes = map[string]any{"agree": true}
 
 // The two ways in which clients speak.
 var eras = []string{protocol.LATEST_LEGACY_PROTOCOL_VERSION, protocol.LATEST_PROTOCOL_VERSION}
@@ -74,26 +80,39 @@ func (h *house) gone(name string) bool {
 func TestAPersonIsAskedBeforeARuleIsDeleted(t *testing.T) {
 	eachEra(t, func(t *testing.T, era string) {
 		for _, tt := range []struct {
-			name   string
-			answer protocol.ElicitationResponseAction
-			gone   bool
-			says   string
+			name    string
+			answer  protocol.ElicitationResponseAction
+			content any
+			gone    bool
+			says    string
 		}{
-			{"a yes deletes", protocol.ElicitationResponseActionAccept, true, "Deleted rule freezer."},
+			{"a yes deletes", protocol.ElicitationResponseActionAccept, yes, true, "Deleted rule freezer."},
 			{
-				"a no keeps it", protocol.ElicitationResponseActionDecline, false,
+				"a box left empty is a no", protocol.ElicitationResponseActionAccept,
+				map[string]any{"agree": false},
+				false,
+				"(forbidden), nothing was changed:\n- the user was asked and said no",
+			},
+			{
+				"an acceptance without a word, as of clients that accept by themselves, goes on to the token",
+				protocol.ElicitationResponseActionAccept,
+				map[string]any{},
+				false, "Nothing was changed yet.",
+			},
+			{
+				"a no keeps it", protocol.ElicitationResponseActionDecline, nil, false,
 				"(forbidden), nothing was changed:\n- the user was asked and said no",
 			},
 			{
 				"a cancel, as of clients with nobody in front, goes on to the token", protocol.ElicitationResponseActionCancel,
-				false, "Nothing was changed yet. Rule freezer (Freezer) would be deleted.",
+				nil, false, "Nothing was changed yet. Rule freezer (Freezer) would be deleted.",
 			},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
 				h := newHouse(t)
 				h.create("Freezer")
 				h.fire(h.stored("freezer").ID, "sensor=a", "sensor=b")
-				p := &person{answer: tt.answer}
+				p := &person{answer: tt.answer, content: tt.content}
 				h.connect(era, p)
 				wants(t, textOf(t, h.call("delete_alert_rule", `{"rule":"freezer"}`)), tt.says)
 				if len(p.asked) != 1 || !strings.Contains(p.asked[0],
@@ -147,6 +166,7 @@ func TestATokenIsGoodForOneThingOnly(t *testing.T) {
 	}
 	wants(t, try("delete_alert_rule", `{"rule":"fridge","confirm":"TOKEN"}`, token()), "(conflict), nothing was changed",
 		"was given for another act")
+	h.fire(h.stored("freezer").ID, "sensor=a")
 	wants(t, try("update_alert_rule", `{"rule":"freezer","enabled":false,"confirm":"TOKEN"}`, token()),
 		"was given for another act")
 	wants(t, try("delete_alert_rule", `{"rule":"freezer","confirm":"TOKEN"}`, "nonsense"),
@@ -207,7 +227,7 @@ func TestAYesToOneQuestionAnswersNoOther(t *testing.T) {
 		t.Fatalf("it did not ask: %+v", asked)
 	}
 	yes := func(state string) string {
-		return fmt.Sprintf(`,"inputResponses":{"confirm":{"action":"accept"}},"requestState":%q`, state)
+		return fmt.Sprintf(`,"inputResponses":{"confirm":{"action":"accept","content":{"agree":true}}},"requestState":%q`, state)
 	}
 	for name, result := range map[string]protocol.CallToolResult{
 		"with the state of another":    h.callModern(`{"rule":"fridge"}`, yes(asked.RequestState)),
@@ -249,8 +269,9 @@ func TestWhatLosesAnAlarmAsks(t *testing.T) {
 		asks                  bool
 	}{
 		{"deleting a rule", "delete_alert_rule", `{"rule":"freezer"}`, true},
-		{"disabling a rule", "update_alert_rule", `{"rule":"freezer","enabled":false}`, true},
-		{"disabling in the words of old", "update_alert_rule", `{"rule":"freezer","is_active":"false"}`, true},
+		{"disabling a rule that fires", "update_alert_rule", `{"rule":"warm","enabled":false}`, true},
+		{"disabling it in the words of old", "update_alert_rule", `{"rule":"warm","is_active":"false"}`, true},
+		{"disabling a quiet rule", "update_alert_rule", `{"rule":"freezer","enabled":false}`, false},
 		{"undo of its creation", "undo_change", `{"undo":"off@1"}`, true},
 		{"silencing everything", "manage_silences", `{"action":"create","everything":true,"until":"2h"}`, true},
 		{"silencing without an end", "manage_silences", `{"action":"create","rule":"freezer","open_ended":true}`, true},
@@ -274,8 +295,9 @@ func TestWhatLosesAnAlarmAsks(t *testing.T) {
 			h := newHouse(t)
 			h.create("Freezer")
 			h.create("Off")
+			h.fire(h.create("Warm"), "sensor=a")
 			if tt.name != "undo of its creation" {
-				h.confirmed("update_alert_rule", `{"rule":"off","enabled":false}`)
+				h.ok("update_alert_rule", `{"rule":"off","enabled":false}`)
 			}
 			before := h.state()
 			got := h.ok(tt.tool, tt.arguments)

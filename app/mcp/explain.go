@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -23,15 +24,7 @@ var explainTools = []tool{previewTool, {
 		"alert_id": "id", "alert": "id", "rule_id": "rule", "name": "rule", "labels": "series",
 		"where": "series", "tags": "series",
 	},
-	output: schema([]property{
-		text("why", ""), text("state", ""), object("series", ""),
-		object("alert", "", text("id", ""), text("status", ""), text("started_at", "")),
-		object("rule", "", text("name", ""), flag("enabled", ""), text("watches", "")),
-		texts("recent", ""), text("since", ""), text("left", ""), text("last_value_at", ""), text("judged", ""),
-		texts("query", ""), texts("silences", ""), texts("depends_on", ""), texts("messages", ""), texts("channels", ""),
-		texts("next", ""), texts("others", ""), whole("known_series", ""), text("note", ""), texts("warnings", ""),
-		text("summary", ""),
-	}, "why", "state", "query", "next", "note", "warnings", "summary"),
+	output: reflect.TypeFor[explainAnswer](),
 	effect: effect{reads: true, repeatable: true}, example: `{"rule":"freezer"}`,
 	scope: app.ScopeRead, call: (*Server).explainAlert,
 }}
@@ -43,7 +36,7 @@ type explainAnswer struct {
 	State    string       `json:"state"`
 	Series   rules.Labels `json:"series"`
 	Alert    *shortAlert  `json:"alert,omitempty"`
-	Rule     shownRule    `json:"rule"`
+	Rule     decidingRule `json:"rule"`
 	Recent   []string     `json:"recent"`
 	Since    string       `json:"since,omitempty"`
 	Left     string       `json:"left,omitempty"`
@@ -62,8 +55,8 @@ type explainAnswer struct {
 	Summary  string       `json:"summary"`
 }
 
-// shownRule is what decides, of a rule.
-type shownRule struct {
+// decidingRule is what decides, of a rule.
+type decidingRule struct {
 	Name    string   `json:"name"`
 	Title   string   `json:"title"`
 	Enabled bool     `json:"enabled"`
@@ -139,8 +132,8 @@ func (s *Server) explainAlert(ctx context.Context, a *arguments) (any, error) {
 }
 
 // decides is what of a rule says when it fires.
-func decides(r rules.Rule) shownRule {
-	out := shownRule{
+func decides(r rules.Rule) decidingRule {
+	out := decidingRule{
 		Name: r.Name, Title: cleaned(r.Title, dataSize), Enabled: r.Enabled, Watches: watches(r),
 		Recover: r.Condition.Recover.String(), NoData: string(r.NoData),
 	}

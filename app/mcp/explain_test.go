@@ -176,7 +176,7 @@ func TestAnExplanationSaysWhyNothingIsJudged(t *testing.T) {
 	wants(t, got["why"].(string), "outside the rule's active time (sat,sun Europe/Berlin)")
 	wants(t, fmt.Sprint(got["next"]), "it is judged again within the active time")
 
-	h.confirmed("update_alert_rule", `{"rule":"fridge_too_warm","enabled":false}`)
+	h.ok("update_alert_rule", `{"rule":"fridge_too_warm","enabled":false}`)
 	got = h.why(`{"rule":"fridge_too_warm"}`)
 	wants(t, got["why"].(string), "the rule is switched off")
 	wants(t, fmt.Sprint(got["next"]), "nothing, until the rule is switched on")

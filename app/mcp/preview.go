@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 
@@ -26,13 +27,7 @@ var previewTool = tool{
 		"rule_id": "rule", "id": "rule", "from": "since", "start": "since", "period": "since",
 		"range": "since", "to": "until", "end": "until", "image": "chart", "plot": "chart",
 	},
-	output: schema([]property{
-		whole("count", ""), number("per_week", ""), text("longest", ""), number("now", ""), number("quiet_with", ""),
-		text("from", ""), text("to", ""), whole("ticks", ""), whole("series", ""),
-		list("episodes", "", object("series", ""), text("started_at", ""), text("lasted", ""), text("severity", ""),
-			number("peak", "")),
-		text("watches", ""), texts("channels", ""), text("note", ""), texts("warnings", ""), text("summary", ""),
-	}, "count", "episodes", "note", "warnings", "summary"),
+	output: reflect.TypeFor[previewAnswer](),
 	effect: effect{reads: true, repeatable: true},
 	example: `{"measurement":"temperature","field":"celsius","group_by":["sensor"],` +
 		`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m","since":"7d"}`,

@@ -75,7 +75,8 @@ func (s *Server) reader(read func(ctx context.Context, uri string) (kind, body s
 // unreadable is an error as the client may see it.
 func (s *Server) unreadable(uri string, err error) error {
 	if code := rules.CodeOf(err); code != rules.Internal {
-		return rules.Errorf(code, "%s", s.secrets.Clean(cleaned(sentence(err), errorSize)))
+		return rules.Errorf(code, "reading %s was refused (%s): %s", cleaned(uri, dataSize), code,
+			s.secrets.Clean(cleaned(sentence(err), errorSize)))
 	}
 	return rules.Errorf(rules.Internal, "%s",
 		s.mishap(tool{name: "reading " + cleaned(uri, dataSize), effect: effect{reads: true}}, err))
@@ -87,7 +88,7 @@ func (s *Server) readRules(ctx context.Context, _ string) (kind, body string, er
 		return "", "", err
 	}
 	out := rulesAnswer{
-		Rules: []any{}, Total: total, Warnings: s.app.Warnings(),
+		Rules: []shownRule{}, Total: total, Warnings: s.app.Warnings(),
 		Summary: paged(len(list), total, "rule", ""),
 	}
 	for _, v := range list {
@@ -159,12 +160,27 @@ func (s *Server) openResources(ctx context.Context) ([]mcp.Resource, error) {
 		if len(v.Series) > 0 {
 			title += " (" + string(rules.SeriesOf(v.Series)) + ")"
 		}
-		out = append(out, mcp.NewResource(alertURI+v.ID, "alert "+v.ID,
-			mcp.WithResourceTitle(s.secrets.Clean(cleaned(title, dataSize))),
+		title = s.secrets.Clean(cleaned(title, dataSize))
+		out = append(out, mcp.NewResource(alertURI+v.ID, title, mcp.WithResourceTitle(title),
+			mcp.WithResourceDescription(s.secrets.Clean(s.inALine(v))),
 			mcp.WithMIMEType(jsonType), mcp.WithLastModified(v.StartedAt.UTC().Format(time.RFC3339))))
 	}
 	return out, nil
 }
+
+// inALine is what of an alert lets a person choose.
+func (s *Server) inALine(v app.AlertView) string {
+	text := fmt.Sprintf("%s, %s since %s", capitalised(string(v.Severity)), v.Status, s.when(v.StartedAt))
+	if v.Value != nil {
+		text += ", value " + rules.FormatNumber(*v.Value)
+	}
+	if v.AcknowledgedBy != "" {
+		text += ", " + cleaned(v.AcknowledgedBy, 60) + " takes care"
+	}
+	return text
+}
+
+func capitalised(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
 
 // listOpen adds the open alerts to the list of resources. They are not
 // registered with the protocol server, which would tell every client of each.

@@ -278,12 +278,14 @@ func TestReadOnly(t *testing.T) {
 		for tool, arguments := range map[string]string{
 			"delete_alert_rule": `{"rule":"freezer"}`, "acknowledge_alert": `{"id":"` + alert + `"}`,
 			"test_channel":      `{"channel":"phone"}`,
-			"update_alert_rule": `{"rule":"freezer","for":"5m"}`, "manage_silences": `{}`, "undo_change": `{"undo":"freezer@1"}`,
+			"update_alert_rule": `{"rule":"freezer","for":"5m"}`, "manage_silences": `{"action":"create","rule":"freezer","until":"2h"}`, "undo_change": `{"undo":"freezer@1"}`,
 		} {
 			wants(t, h.refused(tool, arguments), "(forbidden), nothing was changed", "this connection may only read",
 				"without --read-only", "tocsin tokens add NAME --scope")
 		}
 		h.ok("list_alert_rules", `{}`)
+		h.ok("manage_silences", `{}`)
+		h.ok("manage_silences", `{"action":"preview","rule":"freezer","until":"2h"}`)
 		h.readJSON("tocsin://alerts/" + alert)
 		wants(t, h.prompt("set_up_monitoring", nil), "This connection is read-only: say what you would change")
 	})

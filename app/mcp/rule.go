@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -82,10 +83,7 @@ var ruleTools = []tool{
 			"{after:30m,channels}, active {days:mon-fri,hours:07:00-22:00}.",
 		input: slices.Concat(createKeys, []property{allowUnknown, dryRun}), required: []string{"condition"},
 		accepted: slices.Concat(seedNames, rules.RuleKeys()),
-		output: schema([]property{
-			object("rule", "", ruleShape...), text("undo", ""), texts("warnings", ""),
-			text("summary", ""),
-		}, "rule", "warnings", "summary"),
+		output:   reflect.TypeFor[ruleAnswer](),
 		example: `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","group_by":["sensor"],` +
 			`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m"}`,
 		scope: app.ScopeWrite, call: (*Server).createRule,
@@ -96,11 +94,7 @@ var ruleTools = []tool{
 		input: []property{
 			ruleRef, flag("enabled", "only these"), text("text", "in name or title"), limit, nextPage, detail,
 		},
-		output: schema([]property{
-			list("rules", "", ruleShape...), whole("total", ""), text("next", ""),
-			texts("warnings", ""), text("summary", ""),
-		},
-			"rules", "total", "next", "warnings", "summary"),
+		output: reflect.TypeFor[rulesAnswer](),
 		effect: effect{reads: true, repeatable: true}, example: `{"text":"freezer","detail":"full"}`,
 		accepted: []string{"monitor_id"},
 		aliases: map[string]string{
@@ -116,11 +110,8 @@ var ruleTools = []tool{
 			[]property{texts("reset", "keys to default"), dryRun, confirm}),
 		required: []string{"rule"}, accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown"}),
 		aliases: map[string]string{"rule_id": "rule", "id": "rule"},
-		output: schema([]property{
-			object("rule", "", ruleShape...), changesShape, text("undo", ""), text("confirm", ""), texts("warnings", ""),
-			text("summary", ""),
-		}, "rule", "changes", "warnings", "summary"),
-		effect: effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
+		output:  reflect.TypeFor[updateAnswer](),
+		effect:  effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
 		scope: app.ScopeWrite, call: (*Server).updateRule,
 	},
 	{
@@ -129,60 +120,53 @@ var ruleTools = []tool{
 		input:       []property{ruleRef, confirm}, required: []string{"rule"},
 		accepted: []string{"expected_version", "dry_run"},
 		aliases:  map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
-		output: schema([]property{
-			object("rule", "", ruleShape...), text("undo", ""), text("confirm", ""), texts("warnings", ""), text("summary", ""),
-		}, "rule", "warnings", "summary"),
-		effect: effect{destroys: true}, example: `{"rule":"freezer"}`,
+		output:   reflect.TypeFor[deleteAnswer](),
+		effect:   effect{destroys: true}, example: `{"rule":"freezer"}`,
 		scope: app.ScopeWrite, call: (*Server).deleteRule,
 	},
 }
 
-// ruleShape is what every answer tells of a rule; with full detail it has the
-// keys of create_alert_rule besides.
-var ruleShape = []property{
-	text("id", ""), text("name", ""), text("title", ""), flag("enabled", ""), text("severity", ""), text("watches", ""),
-	texts("channels", ""), whole("version", ""), whole("firing", ""), whole("pending", ""),
-}
-
-// shortRule is a rule in a line.
-type shortRule struct {
+// shownRule is a rule in a line; with full detail it has all its keys besides.
+type shownRule struct {
 	ID       string         `json:"id"`
 	Name     string         `json:"name"`
 	Title    string         `json:"title"`
 	Enabled  bool           `json:"enabled"`
 	Severity rules.Severity `json:"severity"`
 	Watches  string         `json:"watches"`
-	Channels []string       `json:"channels"`
+	Tells    []string       `json:"tells" jsonschema:"channels of a first message"`
+	Routed   bool           `json:"routed,omitempty" jsonschema:"the config picks them by severity"`
 	Version  int            `json:"version"`
 	Firing   int            `json:"firing"`
 	Pending  int            `json:"pending"`
+	*ruleDetail
 }
 
-// fullRule is a rule with all its keys, as they would be given to create it.
-type fullRule struct {
-	rules.Rule
-	Watches   string   `json:"watches"`
-	Channels  []string `json:"channels"`
-	Firing    int      `json:"firing"`
-	Pending   int      `json:"pending"`
-	Series    int      `json:"series"`
-	CreatedAt string   `json:"created_at"`
-	UpdatedAt string   `json:"updated_at"`
-	Since     string   `json:"judged_since"`
+// ruleDetail is what full detail adds.
+type ruleDetail struct {
+	Keys      rules.Object `json:"keys,omitempty" jsonschema:"as create_alert_rule takes them"`
+	Series    int          `json:"series,omitempty"`
+	CreatedAt string       `json:"created_at,omitempty"`
+	UpdatedAt string       `json:"updated_at,omitempty"`
+	Since     string       `json:"judged_since,omitempty"`
 }
 
-func short(v app.RuleView) shortRule {
-	return shortRule{
-		v.ID, v.Name, v.Title, v.Enabled, v.Severity, watches(v.Rule), notNull(v.Channels), v.Version,
-		v.Firing, v.Pending,
+func short(v app.RuleView) shownRule {
+	return shownRule{
+		ID: v.ID, Name: v.Name, Title: v.Title, Enabled: v.Enabled, Severity: v.Severity, Watches: watches(v.Rule),
+		Tells: notNull(v.Tells), Routed: v.Routed, Version: v.Version, Firing: v.Firing, Pending: v.Pending,
 	}
 }
 
-func (s *Server) full(v app.RuleView) fullRule {
-	return fullRule{
-		v.Rule, watches(v.Rule), notNull(v.Channels), v.Firing, v.Pending, v.Series, s.when(v.CreatedAt),
-		s.when(v.UpdatedAt), s.when(v.JudgedSince),
+func (s *Server) full(v app.RuleView) (shownRule, error) {
+	out := short(v)
+	keys, err := rules.ObjectOf(v.Rule)
+	known := rules.RuleKeys()
+	out.ruleDetail = &ruleDetail{
+		Keys:   slices.DeleteFunc(keys, func(p rules.Pair) bool { return !slices.Contains(known, p.Key) }),
+		Series: v.Series, CreatedAt: s.when(v.CreatedAt), UpdatedAt: s.when(v.UpdatedAt), Since: s.when(v.JudgedSince),
 	}
+	return out, err
 }
 
 // watches says in a sentence what the rule looks at and when it is wrong.
@@ -205,10 +189,10 @@ func notNull[T any](list []T) []T {
 }
 
 type ruleAnswer struct {
-	Rule     fullRule `json:"rule"`
-	Undo     string   `json:"undo,omitempty"`
-	Warnings []string `json:"warnings"`
-	Summary  string   `json:"summary"`
+	Rule     shownRule `json:"rule"`
+	Undo     string    `json:"undo,omitempty"`
+	Warnings []string  `json:"warnings"`
+	Summary  string    `json:"summary"`
 }
 
 func (s *Server) createRule(ctx context.Context, a *arguments) (any, error) {
@@ -222,23 +206,29 @@ func (s *Server) createRule(ctx context.Context, a *arguments) (any, error) {
 	}
 	if o.DryRun {
 		saved.Rule.ID = ""
+	}
+	rule, err := s.full(saved.Rule)
+	if err != nil {
+		return nil, err
+	}
+	if o.DryRun {
 		return ruleAnswer{
-			s.full(saved.Rule), "", saved.Warnings,
+			rule, "", saved.Warnings,
 			fmt.Sprintf("Checked and not saved: the rule would watch %s.", watches(saved.Rule.Rule)),
 		}, nil
 	}
 	a.did(saved.Rule.ID, nil)
 	summary := fmt.Sprintf("Created rule %s (%s): it watches %s.", saved.Rule.Name, saved.Rule.ID,
 		watches(saved.Rule.Rule))
-	return ruleAnswer{s.full(saved.Rule), app.Handle(saved.Rule.ID, saved.Rule.Version), saved.Warnings, summary}, nil
+	return ruleAnswer{rule, app.Handle(saved.Rule.ID, saved.Rule.Version), saved.Warnings, summary}, nil
 }
 
 type rulesAnswer struct {
-	Rules    []any    `json:"rules"`
-	Total    int      `json:"total"`
-	Next     string   `json:"next"`
-	Warnings []string `json:"warnings"`
-	Summary  string   `json:"summary"`
+	Rules    []shownRule `json:"rules"`
+	Total    int         `json:"total"`
+	Next     string      `json:"next"`
+	Warnings []string    `json:"warnings"`
+	Summary  string      `json:"summary"`
 }
 
 func (s *Server) listRules(ctx context.Context, a *arguments) (any, error) {
@@ -255,17 +245,19 @@ func (s *Server) listRules(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := rulesAnswer{Rules: []any{}, Total: total, Warnings: s.app.Warnings()}
+	out := rulesAnswer{Rules: []shownRule{}, Total: total, Warnings: s.app.Warnings()}
 	if len(found) > most {
 		found = found[:most]
 		out.Next = cursor("list_alert_rules", found[most-1].Name)
 	}
 	for _, v := range found {
+		shown := short(v)
 		if full {
-			out.Rules = append(out.Rules, s.full(v))
-		} else {
-			out.Rules = append(out.Rules, short(v))
+			if shown, err = s.full(v); err != nil {
+				return nil, err
+			}
 		}
+		out.Rules = append(out.Rules, shown)
 	}
 	out.Summary = paged(len(found), total, "rule", out.Next)
 	return out, nil
@@ -314,7 +306,7 @@ func paged(shown, total int, noun, next string) string {
 }
 
 type deleteAnswer struct {
-	Rule     shortRule `json:"rule"`
+	Rule     shownRule `json:"rule"`
 	Undo     string    `json:"undo,omitempty"`
 	Confirm  string    `json:"confirm,omitempty"`
 	Warnings []string  `json:"warnings"`

@@ -15,7 +15,8 @@ func TestLifeOfARule(t *testing.T) {
 	created := h.ok("create_alert_rule", `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","where":{"room":"kitchen"},
 		"group_by":["sensor"],"condition":{"type":"threshold","aggregation":"mean","window":"5m","operator":">","value":-15},"for":"10m","severity":"high","channels":["phone"]}`)
 	rule := created["rule"].(map[string]any)
-	if rule["name"] != "freezer_too_warm" || rule["version"] != 1.0 || rule["source"] != "home" {
+	if rule["name"] != "freezer_too_warm" || rule["version"] != 1.0 ||
+		rule["keys"].(map[string]any)["source"] != "home" {
 		t.Errorf("created %v", rule)
 	}
 	wants(t, created["summary"].(string), "Created rule freezer_too_warm",
@@ -29,11 +30,11 @@ func TestLifeOfARule(t *testing.T) {
 	if listed["total"] != 1.0 || listed["next"] != "" || len(listed["rules"].([]any)) != 1 {
 		t.Errorf("listed %v", listed)
 	}
-	if one := listed["rules"].([]any)[0].(map[string]any); one["condition"] != nil || one["watches"] == "" {
+	if one := listed["rules"].([]any)[0].(map[string]any); one["keys"] != nil || one["watches"] == "" {
 		t.Errorf("a short rule is %v", one)
 	}
 	full := h.ok("list_alert_rules", `{"rule":"freezer_too_warm","detail":"full"}`)["rules"].([]any)[0].(map[string]any)
-	if full["condition"].(map[string]any)["value"] != -15.0 ||
+	if full["keys"].(map[string]any)["condition"].(map[string]any)["value"] != -15.0 ||
 		full["created_at"] != "2026-03-02T13:00:00+01:00 (0 s ago)" {
 		t.Errorf("a full rule is %v", full)
 	}

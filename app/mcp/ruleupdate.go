@@ -12,7 +12,7 @@ import (
 )
 
 type updateAnswer struct {
-	Rule     shortRule `json:"rule"`
+	Rule     shownRule `json:"rule"`
 	Changes  []change  `json:"changes"`
 	Undo     string    `json:"undo,omitempty"`
 	Confirm  string    `json:"confirm,omitempty"`
@@ -27,8 +27,6 @@ type change struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 }
-
-var changesShape = list("changes", "", text("key", ""), text("from", ""), text("to", ""))
 
 func shownChanges(list []rules.KeyChange) []change {
 	out := make([]change, 0, len(list))
@@ -98,7 +96,7 @@ func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, w
 	dry := *o
 	dry.DryRun = true
 	would, err := s.app.UpdateRule(ctx, s.by(ctx), was.ID, a.given, dry)
-	if err != nil || would.Rule.Enabled {
+	if err != nil || would.Rule.Enabled || !was.AsksFirst() {
 		return nil, err
 	}
 	list, err := rules.Diff(was.Rule, would.Rule.Rule)

@@ -26,7 +26,6 @@ const (
 	isNumber
 	isTexts
 	isObject
-	isObjects
 	isValue // a number, a text or two numbers
 )
 
@@ -42,10 +41,6 @@ func choice(name, about string, enum ...string) property {
 
 func object(name, about string, keys ...property) property {
 	return property{name: name, kind: isObject, about: about, keys: keys}
-}
-
-func list(name, about string, keys ...property) property {
-	return property{name: name, kind: isObjects, about: about, keys: keys}
 }
 
 // schema is the JSON Schema of an object with these properties, in their order.
@@ -77,15 +72,12 @@ func (p property) write(b *bytes.Buffer) {
 	b.WriteString([...]string{
 		isText: `"type":"string"`, isFlag: `"type":"boolean"`, isWhole: `"type":"integer"`, isNumber: `"type":"number"`,
 		isTexts:  `"type":"array","items":{"type":"string"}`,
-		isObject: `"type":"object"`, isObjects: `"type":"array","items":{"type":"object"`,
-		isValue: `"anyOf":[{"type":"number"},{"type":"string"},{"type":"array","items":{"type":"number"}}]`,
+		isObject: `"type":"object"`,
+		isValue:  `"anyOf":[{"type":"number"},{"type":"string"},{"type":"array","items":{"type":"number"}}]`,
 	}[p.kind])
 	if len(p.keys) > 0 {
 		b.WriteByte(',')
 		writeProperties(b, p.keys)
-	}
-	if p.kind == isObjects {
-		b.WriteByte('}')
 	}
 	if p.about != "" {
 		b.WriteString(`,"description":` + quoted(p.about))

@@ -87,8 +87,16 @@ func TestSchemasSuitStrictClients(t *testing.T) {
 	_, tools := wireTools(t, h)
 	for _, tool := range tools {
 		name := tool["name"].(string)
-		input, output := tool["inputSchema"].(map[string]any), tool["outputSchema"].(map[string]any)
+		input := tool["inputSchema"].(map[string]any)
+		output, described := tool["outputSchema"].(map[string]any)
+		_, draws := input["properties"].(map[string]any)["chart"]
+		if described == draws {
+			t.Errorf("%s has an output schema: %t, draws: %t", name, described, draws)
+		}
 		for _, top := range []map[string]any{input, output} {
+			if top == nil {
+				continue
+			}
 			if top["type"] != "object" || top["anyOf"] != nil || top["oneOf"] != nil {
 				t.Errorf("%s: a schema is not a plain object", name)
 			}
@@ -173,10 +181,10 @@ func TestToolsFitTheBudgetOfAModel(t *testing.T) {
 		read += len(tool["name"].(string)) + len(tool["title"].(string)) + len(tool["description"].(string)) + len(input)
 	}
 	t.Logf("%d tools, %d bytes to read, tools/list %d bytes", len(tools), read, len(whole))
-	if read > 12_000 {
+	if read > 16_000 {
 		t.Errorf("a model has to read %d bytes", read)
 	}
-	if len(whole) > 30_000 {
+	if len(whole) > 36_000 {
 		t.Errorf("tools/list is %d bytes", len(whole))
 	}
 	answer := h.server.Protocol().HandleMessage(t.Context(),

@@ -95,16 +95,45 @@ func New(a *app.App, o Options) *Server {
 func (s *Server) hooks() *server.Hooks {
 	h := &server.Hooks{}
 	h.AddAfterInitialize(func(ctx context.Context, _ any, _ *mcp.InitializeRequest, result *mcp.InitializeResult) {
-		result.Instructions += s.limits(ctx)
+		result.Instructions = s.forCaller(ctx, result.Instructions) + s.limits(ctx)
 	})
 	h.AddAfterDiscover(func(ctx context.Context, _ any, _ *mcp.DiscoverRequest, result *mcp.DiscoverResult) {
-		result.Instructions += s.limits(ctx)
+		result.Instructions = s.forCaller(ctx, result.Instructions) + s.limits(ctx)
 	})
 	h.AddAfterListTools(func(ctx context.Context, _ any, _ *mcp.ListToolsRequest, result *mcp.ListToolsResult) {
 		result.Tools = s.permitted(ctx, result.Tools)
 	})
 	s.followResources(h)
 	return h
+}
+
+// forCaller leaves out the sentences of a text that name a tool which the caller
+// may not use.
+func (s *Server) forCaller(ctx context.Context, text string) string {
+	scope := s.caller(ctx).Scope
+	var lines []string
+	for line := range strings.Lines(text) {
+		var kept []string
+		for sentence := range strings.SplitSeq(line, ". ") {
+			if !slices.ContainsFunc(tools, func(t tool) bool {
+				return !scope.Allows(t.scope) && strings.Contains(sentence, t.name)
+			}) {
+				kept = append(kept, strings.TrimRight(sentence, ".\n"))
+			}
+		}
+		if len(kept) > 0 {
+			lines = append(lines, endOf(strings.Join(kept, ". ")))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// endOf gives a line of sentences back its end.
+func endOf(line string) string {
+	if line == "" || strings.HasSuffix(line, ":") {
+		return line
+	}
+	return line + "."
 }
 
 // limits is what the instructions add for a caller who may not do everything.
@@ -133,24 +162,32 @@ func (s *Server) by(ctx context.Context) rules.Actor {
 // permitted leaves the tools that the caller may use.
 func (s *Server) permitted(ctx context.Context, all []mcp.Tool) []mcp.Tool {
 	scope := s.caller(ctx).Scope
-	return slices.DeleteFunc(slices.Clone(all), func(t mcp.Tool) bool {
-		i := slices.IndexFunc(tools, func(own tool) bool { return own.name == t.Name })
-		return i < 0 || !scope.Allows(tools[i].scope)
-	})
+	var out []mcp.Tool
+	for _, listed := range all {
+		i := slices.IndexFunc(tools, func(own tool) bool { return own.name == listed.Name })
+		if i < 0 || !scope.Allows(tools[i].scope) {
+			continue
+		}
+		if len(tools[i].writes) > 0 && !scope.Allows(app.ScopeWrite) { // what is left of it reads
+			listed.Annotations.ReadOnlyHint, listed.Annotations.DestructiveHint = new(true), new(false)
+		}
+		out = append(out, listed)
+	}
+	return out
 }
 
 // allowed refuses a call that the caller may not make. A tool that is not
 // listed is called all the same, by a model that knows it from elsewhere, and
 // then should tell what is in the way.
-func (s *Server) allowed(ctx context.Context, t tool) error {
+func (s *Server) allowed(ctx context.Context, name string, scope app.Scope) error {
 	who := s.caller(ctx)
-	if who.Scope.Allows(t.scope) {
+	if who.Scope.Allows(scope) {
 		return nil
 	}
 	return rules.Errorf(rules.Forbidden,
 		"this connection may %s, and %s needs scope %q. Tell the user what you would have done; they can do it themselves, "+
 			"or connect without --read-only, through `tocsin mcp` on the machine of tocsin, or with a token of that scope "+
-			"(`tocsin tokens add NAME --scope %s`)", may(who.Scope), t.name, t.scope, t.scope)
+			"(`tocsin tokens add NAME --scope %s`)", may(who.Scope), name, scope, scope)
 }
 
 func may(s app.Scope) string {
@@ -204,10 +241,15 @@ func (s *Server) perform(ctx context.Context, t tool, request mcp.CallToolReques
 			result, done.outcome = refusal(s.secrets, s.mishap(t, fmt.Errorf("panic: %v", cause))), t.failed()
 		}
 	}()
-	if err := s.allowed(ctx, t); err != nil {
+	if err := s.allowed(ctx, t.name, t.scope); err != nil {
 		return refusal(s.secrets, s.worded(t, err)), deed{outcome: app.ActRefused}
 	}
 	args, err := t.read(request.Params.Arguments)
+	if err == nil {
+		if err := s.allowed(ctx, t.name, t.needs(args.given)); err != nil {
+			return refusal(s.secrets, s.worded(t, err)), deed{outcome: app.ActRefused}
+		}
+	}
 	if err == nil && s.secrets.Holds(request.Params.Arguments) {
 		err = credential("arguments")
 	}

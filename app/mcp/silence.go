@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -30,19 +31,10 @@ var silenceTools = []tool{{
 		"where":     "match",
 		"recurring": "weekly", "all": "ended",
 	},
-	output: schema([]property{
-		object("silence", "", silenceShape...), list("silences", "", silenceShape...), whole("total", ""), text("next", ""),
-		text("confirm", ""), text("note", ""), texts("warnings", ""), text("summary", ""),
-	}, "warnings", "summary"),
+	output: reflect.TypeFor[silencesAnswer](),
 	effect: effect{destroys: true}, example: `{"action":"create","rule":"freezer","until":"2h","comment":"defrosting"}`,
-	scope: app.ScopeWrite, call: (*Server).manageSilences,
+	scope: app.ScopeRead, writes: []string{"create", "end"}, call: (*Server).manageSilences,
 }}
-
-var silenceShape = []property{
-	text("id", ""), text("about", ""), text("from", ""), text("until", ""), text("weekly", ""), text("state", ""),
-	whole("matches", ""), whole("hides", ""), texts("alerts", ""), text("comment", ""), text("by", ""),
-	text("ended_by", ""),
-}
 
 // shownSilence is a silence as a model reads it.
 type shownSilence struct {
@@ -55,23 +47,19 @@ type shownSilence struct {
 	Matches int      `json:"matches"` // open alerts that it is about
 	Hides   int      `json:"hides"`   // those that it holds back now
 	Alerts  []string `json:"alerts"`
+	Rules   []string `json:"rules,omitempty" jsonschema:"that it is about"`
 	Comment string   `json:"comment,omitempty"`
 	By      string   `json:"by"`
 	EndedBy string   `json:"ended_by,omitempty"`
 }
 
-type silenceAnswer struct {
-	Silence  *shownSilence `json:"silence,omitempty"`
-	Confirm  string        `json:"confirm,omitempty"`
-	Note     string        `json:"note"`
-	Warnings []string      `json:"warnings"`
-	Summary  string        `json:"summary"`
-}
-
+// silencesAnswer is the silence that an act is about, or those that are listed.
 type silencesAnswer struct {
-	Silences []shownSilence `json:"silences"`
-	Total    int            `json:"total"`
-	Next     string         `json:"next"`
+	Silence  *shownSilence  `json:"silence,omitempty"`
+	Silences []shownSilence `json:"silences,omitzero"`
+	Total    *int           `json:"total,omitempty"`
+	Next     *string        `json:"next,omitempty"`
+	Confirm  string         `json:"confirm,omitempty"`
 	Note     string         `json:"note,omitempty"`
 	Warnings []string       `json:"warnings"`
 	Summary  string         `json:"summary"`
@@ -83,7 +71,8 @@ func (s *Server) silence(v app.SilenceView) shownSilence {
 	out := shownSilence{
 		ID: v.ID, About: silenced(v), From: s.when(v.From), Until: "until somebody ends it", State: v.State,
 		Matches: v.Matches, Hides: v.Hides,
-		Alerts: []string{}, Comment: cleaned(v.Comment, noteSize), By: cleaned(v.By.Name, dataSize),
+		Alerts: []string{}, Rules: v.Rules[:min(len(v.Rules), rulesShown)],
+		Comment: cleaned(v.Comment, noteSize), By: cleaned(v.By.Name, dataSize),
 	}
 	if v.Until != nil {
 		out.Until = s.when(*v.Until)
@@ -142,7 +131,7 @@ func (s *Server) listSilences(ctx context.Context, a *arguments) (any, error) {
 		all = slices.DeleteFunc(all, func(v app.SilenceView) bool { return v.RuleID != rule && v.Rule != rule })
 	}
 	page, next := pageAfter(all, at, most, "manage_silences", func(v app.SilenceView) string { return v.ID })
-	out := silencesAnswer{Silences: []shownSilence{}, Total: len(all), Next: next, Warnings: s.app.Warnings()}
+	out := silencesAnswer{Silences: []shownSilence{}, Total: new(len(all)), Next: &next, Warnings: s.app.Warnings()}
 	for _, v := range page {
 		out.Silences, out.Note = append(out.Silences, s.silence(v)), silenceNote
 	}
@@ -236,14 +225,26 @@ func (s *Server) wouldHide(v app.SilenceView, hides string) string {
 		alerts = "1 alert"
 	}
 	if v.State != app.SilenceRunning {
-		return fmt.Sprintf("does not run now; of the open alerts it is about %s.", alerts)
+		alerts = fmt.Sprintf("does not run now; of the open alerts it is about %s.", alerts)
+	} else {
+		alerts = fmt.Sprintf("%s %s now (%s), %s.", hides, alerts, silenced(v), s.ends(v))
 	}
-	return fmt.Sprintf("%s %s now (%s), %s.", hides, alerts, silenced(v), s.ends(v))
+	switch n := len(v.Rules); {
+	case n == 0:
+		return alerts + " No rule that is on could have such an alert."
+	case n > rulesShown:
+		return alerts + fmt.Sprintf(" It covers alerts of %d rules.", n)
+	default:
+		return alerts + " It covers alerts of " + strings.Join(v.Rules, ", ") + "."
+	}
 }
 
-func (s *Server) silenceAnswer(from app.SilenceAnswer, summary string) silenceAnswer {
+// rulesShown is how many rules an answer about a silence names.
+const rulesShown = 20
+
+func (s *Server) silenceAnswer(from app.SilenceAnswer, summary string) silencesAnswer {
 	v := s.silence(from.Silence)
-	return silenceAnswer{Silence: &v, Note: silenceNote, Warnings: from.Warnings, Summary: summary}
+	return silencesAnswer{Silence: &v, Note: silenceNote, Warnings: from.Warnings, Summary: summary}
 }
 
 func (s *Server) silenceRequest(a *arguments) app.SilenceRequest {

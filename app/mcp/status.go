@@ -3,6 +3,7 @@ package mcp
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -14,16 +15,8 @@ var statusTools = []tool{{
 	description: "How tocsin is doing: daemon, sources, channels, problems.",
 	input:       []property{detail},
 	aliases:     map[string]string{"verbose": "detail", "level": "detail"},
-	output: schema([]property{
-		text("status", ""), text("version", ""),
-		object("daemon", "", flag("running", ""), text("since", ""), text("last_tick", "")),
-		text("database", ""), object("rules", ""), object("alerts", ""),
-		list("sources", "", text("name", ""), flag("ok", ""), text("error", "")),
-		list("channels", "", text("name", ""), text("health", ""), text("last_error", "")),
-		whole("undelivered", ""), whole("dead_letters", ""), text("clock", ""), object("engine", ""),
-		texts("problems", ""), texts("warnings", ""), text("summary", ""),
-	}, "status", "daemon", "problems", "warnings", "summary"),
-	effect: effect{reads: true, repeatable: true}, example: `{}`,
+	output:      reflect.TypeFor[statusAnswer](),
+	effect:      effect{reads: true, repeatable: true}, example: `{}`,
 	scope: app.ScopeRead, call: (*Server).status,
 }}
 

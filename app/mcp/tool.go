@@ -3,7 +3,9 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/mark3labs/mcp-go/mcp"
 
@@ -17,9 +19,10 @@ type tool struct {
 	required                 []string
 	accepted                 []string          // names that are taken but not advertised
 	aliases                  map[string]string // other names for arguments
-	output                   json.RawMessage
+	output                   reflect.Type      // of what a call answers
 	effect                   effect
 	scope                    app.Scope // what a caller needs
+	writes                   []string  // actions that need app.ScopeWrite
 	example                  string    // arguments that work
 	call                     func(*Server, context.Context, *arguments) (any, error)
 }
@@ -34,12 +37,29 @@ func (t tool) definition() mcp.Tool {
 		// Clients that load tools on demand would hide the arguments.
 		Meta: mcp.NewMetaFromMap(map[string]any{"anthropic/alwaysLoad": true}),
 		Name: t.name, Title: t.title, Description: t.description + " Example: " + t.example,
-		RawInputSchema: schema(t.input, t.required...), RawOutputSchema: t.output,
+		RawInputSchema: schema(t.input, t.required...), RawOutputSchema: t.shape(),
 		Annotations: mcp.ToolAnnotation{
 			ReadOnlyHint: &t.effect.reads, DestructiveHint: &t.effect.destroys, IdempotentHint: &t.effect.repeatable,
 			OpenWorldHint: &closed,
 		},
 	}
+}
+
+// shape is the schema of the answers; none where a picture may take the place
+// of structured content, which a schema would demand.
+func (t tool) shape() json.RawMessage {
+	if t.output.Implements(reflect.TypeFor[illustrated]()) {
+		return nil
+	}
+	return shape(t.output)
+}
+
+// needs is the scope that a call with these arguments takes.
+func (t *tool) needs(given map[string]any) app.Scope {
+	if action, _ := given["action"].(string); slices.Contains(t.writes, strings.ToLower(action)) {
+		return app.ScopeWrite
+	}
+	return t.scope
 }
 
 func (t *tool) names() []string { return propertyNames(t.input) }

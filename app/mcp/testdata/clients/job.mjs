@@ -45,7 +45,7 @@ export async function job({ open, name, slow, patience }) {
   const asked = [];
   let answer = 'accept';
   const silent = await open({});
-  const client = await open({ elicit: request => (asked.push(request), { action: answer, content: answer === 'accept' ? {} : undefined }) });
+  const client = await open({ elicit: request => (asked.push(request), { action: answer, content: answer === 'accept' ? { agree: true } : undefined }) });
   await look(silent);
   await look(client);
   const rule = await make(client, name);
