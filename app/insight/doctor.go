@@ -193,6 +193,9 @@ func (a *Analyst) ruleFindings(ctx context.Context) (out []Finding) {
 			err := app.Lookup{Source: s}.Check(ctx, &r)
 			if err == nil {
 				problems = append(problems, app.SparseWarning(ctx, s, r, a.app.Time())...)
+				if mixed := (app.Lookup{Source: s}).Mixed(ctx, &r); mixed != "" {
+					problems = append(problems, mixed)
+				}
 			}
 			if rules.CodeOf(err) == rules.Invalid {
 				for _, wrong := range rules.Joined(err) {

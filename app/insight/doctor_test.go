@@ -1,14 +1,17 @@
 package insight_test
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/apptest"
 	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // unsure is a clock that nothing has proven yet.
@@ -41,5 +44,33 @@ func TestTheDoctorFindsWhatDegradesTheStatus(t *testing.T) {
 		if slices.Contains(found[i+1:], f) {
 			t.Errorf("found twice: %+v", f)
 		}
+	}
+}
+
+// changed is a source whose field celsius was text once.
+type changed struct{ evaluator.Source }
+
+func (c changed) Fields(ctx context.Context, measurement string) (map[string]string, error) {
+	fields, err := c.Source.Fields(ctx, measurement)
+	fields["celsius"] += evaluator.TypesBetween + "string"
+	return fields, err
+}
+
+// TestAFieldOfTwoTypesIsSaid when a rule is made and by the doctor.
+func TestAFieldOfTwoTypesIsSaid(t *testing.T) {
+	h := newHome(t)
+	h.Sources["home"] = changed{h.Sources["home"]}
+	saved, err := h.CreateRule(t.Context(), apptest.Anna, rules.Doc{
+		"name": "warm", "measurement": "temperature", "field": "celsius",
+		"condition": rules.Doc{"operator": ">", "value": 30},
+	}, app.SaveOptions{})
+	const want = `field "celsius" of "temperature" has changed its type over time (float, string)`
+	if err != nil || !strings.Contains(strings.Join(saved.Warnings, "\n"), want) {
+		t.Errorf("create warns %q, %v", saved.Warnings, err)
+	}
+	if !slices.ContainsFunc(insight.New(h.App).Doctor(t.Context()), func(f insight.Finding) bool {
+		return !f.OK && f.What == "rule warm" && strings.HasPrefix(f.Text, want)
+	}) {
+		t.Error("the doctor says nothing")
 	}
 }
