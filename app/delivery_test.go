@@ -38,7 +38,7 @@ func (p *post) Send(_ context.Context, c notify.Channel, m notify.Message) rules
 	p.mu.Unlock()
 	if !broken {
 		o = rules.Outcome{State: rules.Sent, Code: 200}
-		p.told <- name + ": " + m.Title + "\n" + m.Text
+		p.told <- name + ": " + notify.Plain(m.Title+"\n"+m.Text)
 	}
 	return o
 }
@@ -131,7 +131,7 @@ func (o *office) hear(begins ...string) (texts string) {
 func TestADeadChannelHasItsFallbackToldAndItsLettersKept(t *testing.T) {
 	o := newOffice(t, map[string]rules.Outcome{"phone": {State: rules.Dead, Class: "auth", Code: 401}})
 	o.observe(rules.Bad)
-	texts := o.hear("mail: Too warm (room=a)", "pager: Channel phone refuses messages")
+	texts := o.hear("mail: Too warm, a", "pager: Channel phone refuses messages")
 	if !strings.Contains(texts, "Told here because channel phone does not work.") ||
 		!strings.Contains(texts, "`tocsin channels dead`") {
 		t.Error(texts)
@@ -142,13 +142,13 @@ func TestADeadChannelHasItsFallbackToldAndItsLettersKept(t *testing.T) {
 		t.Errorf("dead letters = %+v", list)
 	}
 	o.observe(rules.Good)
-	o.hear("mail: Resolved: Too warm (room=a)")
+	o.hear("mail: Resolved: Too warm, a")
 
 	// What is sent again when it is over says so.
 	o.mend("phone")
 	n, err := o.ResendAll(t.Context(), "phone")
 	o.must(err)
-	o.hear("phone: Fired and resolved: Too warm (room=a)")
+	o.hear("phone: Came and went: Too warm, a")
 	if list, err := o.DeadLetters(t.Context(), ""); err != nil || n != 1 || len(list) != 0 {
 		t.Errorf("%d sent again, %+v left, %v", n, list, err)
 	}
@@ -157,9 +157,9 @@ func TestADeadChannelHasItsFallbackToldAndItsLettersKept(t *testing.T) {
 func TestAChannelThatFailsLongHasItsFallbackTold(t *testing.T) {
 	o := newOffice(t, map[string]rules.Outcome{"phone": {State: rules.Owed, Class: "refused"}})
 	o.observe(rules.Bad)
-	o.hear("mail: Too warm (room=a)")
+	o.hear("mail: Too warm, a")
 	o.observe(rules.Good)
-	o.hear("mail: Resolved: Too warm (room=a)")
+	o.hear("mail: Resolved: Too warm, a")
 }
 
 // TestAnAlertShowsHowSevereItWas when that is more than it is, while it lasts

@@ -39,9 +39,9 @@ func (d *diary) Send(_ context.Context, c notify.Channel, m notify.Message) rule
 	if time.Now().Before(d.away) {
 		return rules.Outcome{State: rules.Owed, Class: "refused"}
 	}
-	d.texts = append(d.texts, m.Text)
+	d.texts = append(d.texts, notify.Plain(m.Text))
 	d.lines = append(d.lines,
-		fmt.Sprintf("%s %s: %s", time.Now().UTC().Truncate(time.Minute).Format("15:04"), c.Name, m.Title))
+		fmt.Sprintf("%s %s: %s", time.Now().UTC().Truncate(time.Minute).Format("15:04"), c.Name, notify.Plain(m.Title)))
 	return rules.Outcome{State: rules.Sent, Code: 200}
 }
 
@@ -172,8 +172,8 @@ func TestTheNightInWhichClocksChange(t *testing.T) {
 			day(3, 26, 1, 10), day(3, 26, 0, 30),
 			"01:00 mail: Backup\n" + // half past two there is none
 				"02:00 mail: Noise\n" + // at four
-				"05:00 phone: Quiet hours are over: Fever (room=a), and 1 more: 2 still wrong\n" + // at seven
-				"07:05 phone: Resolved: Fever (room=a), and 1 more: 2 resolved",
+				"05:00 phone: 2 rooms: Fever\n" + // at seven
+				"07:05 phone: Resolved, 2 rooms: Fever",
 		},
 		{
 			"back in autumn", day(10, 28, 20, 30), day(10, 29, 9, 0), // Berlin goes from 3 to 2 at 1:00 UTC
@@ -181,8 +181,8 @@ func TestTheNightInWhichClocksChange(t *testing.T) {
 			day(10, 29, 1, 10), day(10, 29, 0, 30),
 			"00:30 mail: Backup\n" + // at the first half past two; at the second it would be good
 				"03:00 mail: Noise\n" +
-				"06:00 phone: Quiet hours are over: Fever (room=a), and 1 more: 2 still wrong\n" +
-				"08:05 phone: Resolved: Fever (room=a), and 1 more: 2 resolved",
+				"06:00 phone: 2 rooms: Fever\n" +
+				"08:05 phone: Resolved, 2 rooms: Fever",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -216,20 +216,18 @@ func TestADayWithoutTheReceiver(t *testing.T) {
 		}}
 		s.diary.away = began.Add(24 * time.Hour)
 		s.run(began.Add(24*time.Hour + 10*time.Minute))
-		if len(s.diary.lines) != 1 || !strings.HasSuffix(s.diary.lines[0], "mail: Noise, and 7 more: 1 firing, 7 resolved") {
+		if len(s.diary.lines) != 1 || !strings.HasSuffix(s.diary.lines[0], "mail: Noise, and 7 more") {
 			t.Fatalf("told\n%s", strings.Join(s.diary.lines, "\n"))
 		}
-		lines := strings.Split(s.diary.texts[0], "\n")
-		if len(lines) != 8 || !strings.HasPrefix(lines[0], "• medium Noise: 1 (latest over 2m > 0.5), since ") {
+		first, rest, _ := strings.Cut(s.diary.texts[0], "\nAlso:\n")
+		lines := strings.Split(rest, "\n")
+		if len(lines) != 7 || !strings.HasPrefix(first, "1, limit 0.5, for ") {
 			t.Fatalf("told\n%s", s.diary.texts[0])
 		}
-		for i, line := range lines[1:] {
+		for i, line := range lines {
 			over := began.Add(time.Duration(3*i+3)*time.Hour + 5*time.Minute)
-			want := "• Fired and resolved: Noise at " + over.Format("2006-01-02 15:04")
-			if over.YearDay() == time.Now().YearDay() {
-				want = "• Fired and resolved: Noise at " + over.Format("15:04")
-			}
-			if !strings.HasPrefix(line, want) {
+			want := " to " + rules.Shown(over, time.Now(), time.UTC)
+			if !strings.HasPrefix(line, "• Came and went: Noise: Lasted ") || !strings.HasSuffix(line, want) {
 				t.Errorf("line %d: %s, want %s", i+1, line, want)
 			}
 		}

@@ -105,7 +105,7 @@ func TestWhatOneTargetRefusesIsADeadLetterOfItsOwn(t *testing.T) {
 	o.mend("both you")
 	n, err := o.ResendAll(t.Context(), "both")
 	o.must(err)
-	o.hear("both you: Fired and resolved: Too warm")
+	o.hear("both you: Came and went: Too warm")
 	o.nothingElse()
 	if letters, err := o.DeadLetters(t.Context(), ""); err != nil || n != 1 || len(letters) != 0 {
 		t.Errorf("%d sent again, %+v left, %v", n, letters, err)

@@ -170,7 +170,8 @@ func (e *Engine) reach(s *rules.Setting, l *rules.Ledger, past *replay) {
 		s.Behind = false
 		l.Ended(s.Now, func(a *rules.Alert, over time.Time) {
 			name := strings.TrimSpace(a.Title + " " + string(a.Series))
-			past.ended[a.ID] = fmt.Sprintf("%s, %s to %s UTC", name, rules.Clock(a.StartedAt, s.Now), rules.Clock(over, s.Now))
+			now, zone := rules.InZone(s.Now, e.options.Zone)
+			past.ended[a.ID] = fmt.Sprintf("%s, %s to %s%s", name, rules.Clock(a.StartedAt, now), rules.Clock(over, now), zone)
 		})
 	}
 }

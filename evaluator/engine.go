@@ -89,6 +89,8 @@ type EngineOptions struct {
 	Clocks func() (wall time.Time, running time.Duration)
 	// Operators names the channels for tocsin's own messages; nil is none.
 	Operators func() []string
+	// Zone is the one that people read those in; nil is UTC, and they say so.
+	Zone *time.Location
 }
 
 // NewEngine returns an engine that evaluates the ledgers' rules against the

@@ -22,20 +22,22 @@ func (e *Engine) bookGap(now time.Time, own *rules.Ledger, past *replay) {
 	if !g.Told && len(past.ended) == 0 && g.Back.Sub(g.From) < e.options.OutageAfter {
 		return
 	}
-	facts := rules.Facts{Title: gapTitle(s.name, g, now), Text: e.gapText(g, now, past.ended)}
+	facts := rules.Facts{Title: e.gapTitle(s.name, g, now), Text: e.gapText(g, now, past.ended)}
 	e.bookOwn(own, facts, now)
 	own.Advance(e.progress(now, s))
 }
 
 // gapTitle says how long a source was not judged: an outage lasts from the
 // first failure to the first answer.
-func gapTitle(source string, g rules.Gap, now time.Time) string {
-	back := rules.Clock(g.Back, now) + " UTC"
+func (e *Engine) gapTitle(source string, g rules.Gap, now time.Time) string {
+	now, zone := rules.InZone(now, e.options.Zone)
+	back := rules.Clock(g.Back, now) + zone
 	switch {
 	case g.Told:
 		return fmt.Sprintf("Source %s is back; it %s from %s to %s", source, did(&g), rules.Clock(g.Failed, now), back)
 	case g.AtMost:
-		return fmt.Sprintf("Source %s was not watched until %s, at most since %s UTC", source, back, rules.Clock(g.From, now))
+		return fmt.Sprintf("Source %s was not watched until %s, at most since %s%s", source, back,
+			rules.Clock(g.From, now), zone)
 	case g.From.IsZero():
 		return fmt.Sprintf("Source %s was not watched while the clock leapt ahead", source)
 	}
@@ -52,23 +54,24 @@ func (e *Engine) tellUnknown(ctx context.Context, s *sourceState, judged, now ti
 		return
 	}
 	text := "Its points are kept in memory only, so what happened meanwhile is not known. " + stillWrong
-	e.Tell(ctx, gapTitle(s.name, g, now), text, now)
+	e.Tell(ctx, e.gapTitle(s.name, g, now), text, now)
 }
 
 const stillWrong = "What is still wrong is told by itself."
 
 // gapText names what happened meanwhile, and what nobody knows.
 func (e *Engine) gapText(g rules.Gap, now time.Time, ended map[string]string) string {
+	now, zone := rules.InZone(now, e.options.Zone)
 	var out []string
 	if g.Told && g.Failed.Sub(g.From) >= e.options.OutageAfter {
 		since := "since " + rules.Clock(g.From, now)
 		if g.AtMost {
 			since = "at most " + since
 		}
-		out = append(out, "Before that tocsin did not run: it was not watched "+since+" UTC.")
+		out = append(out, "Before that tocsin did not run: it was not watched "+since+zone+".")
 	}
 	if oldest := now.Add(-e.options.CatchUp); !g.From.IsZero() && g.From.Before(oldest) {
-		out = append(out, "What happened before "+rules.Clock(oldest, now)+" UTC is not known: missed time is judged for "+
+		out = append(out, "What happened before "+rules.Clock(oldest, now)+zone+" is not known: missed time is judged for "+
 			rules.Duration(e.options.CatchUp).String()+" at most.")
 	}
 	out = append(out, episodes(ended), stillWrong)
@@ -105,7 +108,7 @@ func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
 	}
 	booked := e.own(ctx, t, func(l *rules.Ledger) {
 		for _, s := range down {
-			e.bookOwn(l, s.outageFacts(t), t)
+			e.bookOwn(l, e.outageFacts(s, t), t)
 			s.tell(true)
 		}
 		l.Advance(e.progress(t, nil))
@@ -118,10 +121,11 @@ func (e *Engine) tellOutages(ctx context.Context, t time.Time) {
 }
 
 // outageFacts says that a source is down.
-func (s *sourceState) outageFacts(t time.Time) rules.Facts {
+func (e *Engine) outageFacts(s *sourceState, t time.Time) rules.Facts {
 	g := s.missing()
+	t, zone := rules.InZone(t, e.options.Zone)
 	return rules.Facts{
-		Title: fmt.Sprintf("Source %s %s since %s UTC", s.name, does(&g), rules.Clock(g.Failed, t)),
+		Title: fmt.Sprintf("Source %s %s since %s%s", s.name, does(&g), rules.Clock(g.Failed, t), zone),
 		Text: g.Error + ". " + itsRules(len(s.plan.Load().rules)) +
 			" not judged until it is back; then the time between is judged from its history.",
 	}

@@ -177,7 +177,7 @@ func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
 		return
 	}
 	booked := e.own(ctx, t, func(l *rules.Ledger) {
-		for _, facts := range troubleFacts(lasting, over, t) {
+		for _, facts := range e.troubleFacts(lasting, over, t) {
 			e.bookOwn(l, facts, t)
 		}
 		e.troubles.settle(lasting, over, true)
@@ -190,16 +190,17 @@ func (e *Engine) tellTroubles(ctx context.Context, t time.Time) {
 
 // troubleFacts are a message about those that last and one about those that are
 // over, where there are such.
-func troubleFacts(lasting, over []Trouble, t time.Time) (out []rules.Facts) {
+func (e *Engine) troubleFacts(lasting, over []Trouble, t time.Time) (out []rules.Facts) {
+	t, zone := rules.InZone(t, e.options.Zone)
 	if len(lasting) > 0 {
 		out = append(out, rules.Facts{Title: headline(lasting, "cannot be judged"), Text: named(lasting,
 			func(one Trouble) string {
-				return fmt.Sprintf("%s, not judged since %s UTC: %s", one.rule, rules.Clock(one.Since, t), one.Text())
+				return fmt.Sprintf("%s, not judged since %s%s: %s", one.rule, rules.Clock(one.Since, t), zone, one.Text())
 			}) + ". What they watch is alerted on by nobody until then."})
 	}
 	if len(over) > 0 {
 		out = append(out, rules.Facts{Title: headline(over, "judged again"), Text: named(over, func(one Trouble) string {
-			return fmt.Sprintf("%s, not judged from %s to %s UTC", one.rule, rules.Clock(one.Since, t), rules.Clock(t, t))
+			return fmt.Sprintf("%s, not judged from %s to %s%s", one.rule, rules.Clock(one.Since, t), rules.Clock(t, t), zone)
 		}) + "."})
 	}
 	return out

@@ -19,10 +19,10 @@ func news(alert string, reason rules.Reason, change func(*rules.Notification)) r
 	n := rules.Notification{
 		ID: "n" + alert + string(reason), RuleID: "r1", AlertID: alert, Channel: "phone", Reason: reason, BookedAt: noon,
 		Facts: rules.Facts{
-			Title: "Freezer too warm", Rule: "freezer", Series: "sensor=a", Severity: rules.High,
-			Measured:  "temperature.celsius",
-			Condition: "mean over 5m > -15", Value: &v, Peak: &peak, Since: noon.Add(-12 * time.Minute),
-			StartedAt: noon.Add(-2 * time.Minute),
+			Title: "Freezer too warm", Rule: "freezer", Series: "room=kitchen,sensor=a", Severity: rules.High,
+			Measured: "temperature.celsius", Condition: "mean over 5m > -15",
+			Operator: rules.Above, Limit: rules.Num(-15), How: "5 min mean", Unit: "°C", Value: &v, Peak: &peak,
+			Since: noon.Add(-12 * time.Minute), StartedAt: noon.Add(-2 * time.Minute),
 		},
 	}
 	if reason == rules.Resolved {
@@ -58,252 +58,180 @@ func back(sensor string) rules.Notification {
 	return n
 }
 
-// answer is the last line of what is told again.
-const answer = "To stop reminders, acknowledge it: tocsin alerts ack a, or ask Claude to."
-
 // because gives a reason to tell again.
 func because(after rules.After, by string) func(*rules.Notification) {
 	return func(n *rules.Notification) { n.Facts.After, n.Facts.AfterBy = after, by }
 }
 
+// scenes are the kinds of news that there are.
+var scenes = []struct {
+	name string
+	list []rules.Notification
+}{
+	{
+		"a first",
+		[]rules.Notification{news("a", rules.FirstNews, nil)},
+	},
+	{
+		"a summary comes first",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+			n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, peak {{.peak}}"
+		})},
+	},
+	{
+		"a reminder says since when",
+		[]rules.Notification{news("a", rules.Reminder, nil)},
+	},
+	{
+		"a resolve says how long and how bad",
+		[]rules.Notification{news("a", rules.Resolved, nil)},
+	},
+	{
+		"fired and resolved while undeliverable is one message",
+		[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)},
+	},
+	{
+		"an end that was found before its beginning is the last word",
+		[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.FirstNews, nil)},
+	},
+	{
+		"so it is before a reminder",
+		[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.Reminder, nil)},
+	},
+	{
+		"a first that is sent again when it is over",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })},
+	},
+	{
+		"a late first with its reminder is still a first",
+		[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)},
+	},
+	{
+		"a first of a minute ago says for how long",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+			n.Facts.Since = noon.Add(-time.Minute)
+		})},
+	},
+	{
+		"one of less does not",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+			n.Facts.Since = noon.Add(-59 * time.Second)
+		})},
+	},
+	{
+		"short episodes that were kept back are counted",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Untold = 2 })},
+	},
+	{
+		"silence says since when",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+			n.Facts.Silent, n.Facts.NoDataSince = true, noon.Add(-time.Hour)
+		})},
+	},
+	{
+		"a series that never was",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent = true })},
+	},
+	{
+		"what goes bad together is one message, the worst first",
+		[]rules.Notification{
+			news("b", rules.Resolved, nil), news("a", rules.FirstNews, func(n *rules.Notification) {
+				n.Facts.Severity = rules.Low
+			}), news("c", rules.FirstNews, nil),
+		},
+	},
+	{
+		"what another channel should have told says so",
+		[]rules.Notification{news("a", rules.Reminder, func(n *rules.Notification) { n.Facts.Instead = []string{"pager"} })},
+	},
+	{
+		"what some of its receivers missed names them",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+			n.Facts.Instead, n.Facts.Missed = []string{"mail"}, []string{"me", "you"}
+		})},
+	},
+	{
+		"and the channels that failed before",
+		[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
+			n.Facts.Instead, n.Facts.Missed = []string{"pager", "chat", "mail"}, []string{"me"}
+		})},
+	},
+	{
+		"an escalation tells those who are called what to do",
+		[]rules.Notification{news("a1b2c3d4e5f6", rules.Escalated, nil)},
+	},
+	{
+		"several escalations too",
+		[]rules.Notification{news("a", rules.Escalated, nil), news("b", rules.Escalated, nil)},
+	},
+	{
+		"a worsening says whose acknowledgement it ends",
+		[]rules.Notification{news("a", rules.Worsened, because(rules.AfterAck, "ann"))},
+	},
+	{
+		"the end of a snooze says whose",
+		[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSnooze, "ann"))},
+	},
+	{
+		"the end of a silence says so",
+		[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSilence, ""))},
+	},
+	{
+		"also for what was never told before",
+		[]rules.Notification{news("a", rules.FirstNews, because(rules.AfterSilence, ""))},
+	},
+	{
+		"what depends on another says when that is over",
+		[]rules.Notification{news("a", rules.FirstNews, because(rules.AfterParent, ""))},
+	},
+	{
+		"a resolve says how severe it was when the severity had dropped",
+		[]rules.Notification{news("a", rules.Resolved, func(n *rules.Notification) {
+			n.Facts.Severity, n.Facts.Worst = rules.Medium, rules.Critical
+		})},
+	},
+	{
+		"sensors that fall silent together are one line",
+		[]rules.Notification{silent("a", 40), silent("b", 90), silent("c", 10)},
+	},
+	{
+		"those that were never seen are named apart",
+		[]rules.Notification{silent("a", 40), never("c"), never("d")},
+	},
+	{
+		"nothing of them was seen ever",
+		[]rules.Notification{never("c"), never("d")},
+	},
+	{
+		"beside other news too",
+		[]rules.Notification{silent("a", 40), silent("b", 90), news("x", rules.FirstNews, nil)},
+	},
+	{
+		"and they come back together",
+		[]rules.Notification{back("a"), back("b")},
+	},
+}
+
 // TestComposeSaysWhatAPersonNeeds holds titles and texts of each kind of news.
 func TestComposeSaysWhatAPersonNeeds(t *testing.T) {
-	for _, tt := range []struct {
-		name        string
-		list        []rules.Notification
-		title, text string
-		tone        notify.Tone
-	}{
-		{
-			"a first",
-			[]rules.Notification{news("a", rules.FirstNews, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.",
-			notify.Alarm,
-		},
-		{
-			"a summary comes first",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-				n.Facts.Summary = "{{.labels.sensor}} is at {{.value}} °C, peak {{.peak}}"
-			})},
-			"Freezer too warm (sensor=a)",
-			"a is at -9.25 °C, peak -5.5\ntemperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.",
-			notify.Alarm,
-		},
-		{
-			"a reminder says since when",
-			[]rules.Notification{news("a", rules.Reminder, nil)},
-			"Still firing: Freezer too warm (sensor=a)",
-			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" + answer, notify.Alarm,
-		},
-		{
-			"a resolve says how long and how bad",
-			[]rules.Notification{news("a", rules.Resolved, nil)},
-			"Resolved: Freezer too warm (sensor=a)",
-			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
-		},
-		{
-			"fired and resolved while undeliverable is one message",
-			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil)},
-			"Fired and resolved: Freezer too warm (sensor=a)",
-			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
-		},
-		{
-			"an end that was found before its beginning is the last word",
-			[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.FirstNews, nil)},
-			"Fired and resolved: Freezer too warm (sensor=a)",
-			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
-		},
-		{
-			"so it is before a reminder",
-			[]rules.Notification{news("a", rules.Resolved, nil), news("a", rules.Reminder, nil)},
-			"Fired and resolved: Freezer too warm (sensor=a)",
-			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25.", notify.Relief,
-		},
-		{
-			"a first that is sent again when it is over",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.ResolvedAt = noon })},
-			"Fired and resolved: Freezer too warm (sensor=a)", "It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5.",
-			notify.Relief,
-		},
-		{
-			"a late first with its reminder is still a first",
-			[]rules.Notification{news("a", rules.FirstNews, nil), news("a", rules.Reminder, nil)},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.",
-			notify.Alarm,
-		},
-		{
-			"a first of a minute ago says for how long",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-				n.Facts.Since = noon.Add(-time.Minute)
-			})},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:59:00, for 1 min.",
-			notify.Alarm,
-		},
-		{
-			"one of less does not",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-				n.Facts.Since = noon.Add(-59 * time.Second)
-			})},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:59:01.", notify.Alarm,
-		},
-		{
-			"short episodes that were kept back are counted",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Untold = 2 })},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 " +
-				"min.\n2 short episodes before this one were not told because of the cooldown.", notify.Alarm,
-		},
-		{
-			"silence says since when",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-				n.Facts.Silent, n.Facts.NoDataSince = true, noon.Add(-time.Hour)
-			})},
-			"Freezer too warm (sensor=a)", "No data since 11:00:00, for 1 h 0 min.", notify.Alarm,
-		},
-		{
-			"a series that never was",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Silent = true })},
-			"Freezer too warm (sensor=a)", "No data has ever been seen.", notify.Alarm,
-		},
-		{
-			"what goes bad together is one message, the worst first",
-			[]rules.Notification{
-				news("b", rules.Resolved, nil), news("a", rules.FirstNews, func(n *rules.Notification) {
-					n.Facts.Severity = rules.Low
-				}), news("c", rules.FirstNews, nil),
-			},
-			"Freezer too warm (sensor=a), and 2 more, all with sensor=a: 2 firing, 1 resolved",
-			"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-				"• low Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n• Resolved: Freezer too warm " +
-				"(sensor=a) at 12:00:00, after 12 min", notify.Alarm,
-		},
-		{
-			"what another channel should have told says so",
-			[]rules.Notification{news("a", rules.Reminder, func(n *rules.Notification) { n.Facts.Instead = []string{"pager"} })},
-			"Still firing: Freezer too warm (sensor=a)",
-			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"Told here because channel pager does not work.\n" + answer, notify.Alarm,
-		},
-		{
-			"what some of its receivers missed names them",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-				n.Facts.Instead, n.Facts.Missed = []string{"mail"}, []string{"me", "you"}
-			})},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"Told here because channel mail did not reach me, you.", notify.Alarm,
-		},
-		{
-			"and the channels that failed before",
-			[]rules.Notification{news("a", rules.FirstNews, func(n *rules.Notification) {
-				n.Facts.Instead, n.Facts.Missed = []string{"pager", "chat", "mail"}, []string{"me"}
-			})},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"Told here because channel mail did not reach me; channels chat, pager do not work.", notify.Alarm,
-		},
-		{
-			"an escalation tells those who are called what to do",
-			[]rules.Notification{news("a1b2c3d4e5f6", rules.Escalated, nil)},
-			"Nobody has acknowledged: Freezer too warm (sensor=a)",
-			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"To stop reminders, acknowledge it: tocsin alerts ack a1b2c3d4e, or ask Claude to.", notify.Alarm,
-		},
-		{
-			"several escalations too",
-			[]rules.Notification{news("a", rules.Escalated, nil), news("b", rules.Escalated, nil)},
-			"Nobody has acknowledged: Freezer too warm (sensor=a), and 1 more, all with sensor=a: 2 firing",
-			"• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-				"• Nobody has acknowledged: high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-				"To stop reminders, acknowledge them: tocsin alerts list --status firing names them, or ask Claude to.",
-			notify.Alarm,
-		},
-		{
-			"a worsening says whose acknowledgement it ends",
-			[]rules.Notification{news("a", rules.Worsened, because(rules.AfterAck, "ann"))},
-			"Worse, now high: Freezer too warm (sensor=a)",
-			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"ann had acknowledged it; because it got worse, it is open again.\n" + answer, notify.Alarm,
-		},
-		{
-			"the end of a snooze says whose",
-			[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSnooze, "ann"))},
-			"Snooze over, still firing: Freezer too warm (sensor=a)",
-			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"ann had snoozed it; the snooze is over.\n" + answer, notify.Alarm,
-		},
-		{
-			"the end of a silence says so",
-			[]rules.Notification{news("a", rules.Reminder, because(rules.AfterSilence, ""))},
-			"Silence over, still firing: Freezer too warm (sensor=a)",
-			"temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"It was silenced until now.\n" + answer, notify.Alarm,
-		},
-		{
-			"also for what was never told before",
-			[]rules.Notification{news("a", rules.FirstNews, because(rules.AfterSilence, ""))},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 " +
-				"min.\nIt was silenced until now.", notify.Alarm,
-		},
-		{
-			"what depends on another says when that is over",
-			[]rules.Notification{news("a", rules.FirstNews, because(rules.AfterParent, ""))},
-			"Freezer too warm (sensor=a)", "temperature.celsius is -9.25 (mean over 5m > -15).\nSince 11:48:00, for 12 min.\n" +
-				"It was not told before because what it depends on was wrong too; that is over.", notify.Alarm,
-		},
-		{
-			"a resolve says how severe it was when the severity had dropped",
-			[]rules.Notification{news("a", rules.Resolved, func(n *rules.Notification) {
-				n.Facts.Severity, n.Facts.Worst = rules.Medium, rules.Critical
-			})},
-			"Resolved: Freezer too warm (sensor=a)",
-			"It lasted 12 min, from 11:48:00 to 12:00:00; the peak was -5.5, now it is -9.25. It was critical at its worst.",
-			notify.Relief,
-		},
-		{
-			"sensors that fall silent together are one line",
-			[]rules.Notification{silent("a", 40), silent("b", 90), silent("c", 10)},
-			"Sensor silent: 3 of 14 sensors are silent, the longest since 10:30:00", "a, b, c.", notify.Alarm,
-		},
-		{
-			"those that were never seen are named apart",
-			[]rules.Notification{silent("a", 40), never("c"), never("d")},
-			"Sensor silent: 3 of 14 sensors are silent, the longest since 11:20:00", "a; never seen: c, d.", notify.Alarm,
-		},
-		{
-			"nothing of them was seen ever",
-			[]rules.Notification{never("c"), never("d")},
-			"Sensor silent: 2 of 14 sensors are silent", "never seen: c, d.", notify.Alarm,
-		},
-		{
-			"beside other news too",
-			[]rules.Notification{silent("a", 40), silent("b", 90), news("x", rules.FirstNews, nil)},
-			"Freezer too warm (sensor=a), and 2 more: 3 firing",
-			"• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-				"• Sensor silent: 2 of 14 sensors are silent, the longest since 10:30:00; a, b", notify.Alarm,
-		},
-		{
-			"and they come back together",
-			[]rules.Notification{back("a"), back("b")},
-			"Sensor silent: 2 sensors report again", "a, b.", notify.Relief,
-		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			m := notify.Composer{Zone: time.UTC}.Compose(tt.list, noon)
-			if m.Title != tt.title || m.Text != tt.text || m.Tone != tt.tone {
-				t.Errorf("got  %q (%s)\n%s\nwant %q (%s)\n%s", m.Title, m.Tone, m.Text, tt.title, tt.tone, tt.text)
-			}
-		})
+	var all strings.Builder
+	for _, s := range scenes {
+		m := notify.Composer{Zone: time.UTC}.Compose(s.list, noon)
+		fmt.Fprintf(&all, "== %s (%s)\n%s\n%s\n\n", s.name, m.Tone, notify.Plain(m.Title), notify.Plain(m.Text))
 	}
+	golden(t, "scenes", all.String())
 }
 
 func TestLengthsAreRoundedToWhatMatters(t *testing.T) {
 	for lasted, want := range map[time.Duration]string{
 		59*time.Second + 900*time.Millisecond: "59 s", time.Minute: "1 min", 59*time.Minute + 59*time.Second: "59 min",
-		time.Hour:                     "1 h 0 min",
+		time.Hour:                     "1 h",
 		47*time.Hour + 59*time.Minute: "47 h 59 min", 48 * time.Hour: "2 days", 5*24*time.Hour + 23*time.Hour: "5 days",
 	} {
 		m := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{
 			news("a", rules.Resolved, func(n *rules.Notification) { n.Facts.Since = noon.Add(-lasted) }),
 		}, noon)
-		if !strings.HasPrefix(m.Text, "It lasted "+want+", from") {
+		if !strings.HasPrefix(m.Text, "Lasted "+want+"; ") {
 			t.Errorf("%s is told as %q, want %s", lasted, m.Text, want)
 		}
 	}
@@ -325,18 +253,28 @@ func TestSparkline(t *testing.T) {
 	}
 }
 
-// TestALineNamesAtMostTenSilentSeries, and counts the others.
-func TestALineNamesAtMostTenSilentSeries(t *testing.T) {
-	for n, want := range map[int]string{
-		10: "a, b, c, d, e, f, g, h, i, j.",
-		11: "a, b, c, d, e, f, g, h, i, j, and 1 more.",
+// TestATitleNamesThreeSilentSeries, the text up to twenty, and both count the
+// others.
+func TestATitleNamesThreeSilentSeries(t *testing.T) {
+	for n, want := range map[int][2]string{
+		3: {"a, b, c", "Longest for 10 min, since 11:50\nSensor silent."},
+		14: {
+			"a, b, c and 11 more",
+			"Longest for 10 min, since 11:50\nAll: a, b, c, d, e, f, g, h, i, j, k, l, m, n\nSensor silent.",
+		},
+		21: {
+			"a, b, c and 18 more",
+			"Longest for 10 min, since 11:50\nAll: a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, q, r, s, t and 1 more\nSensor silent.",
+		},
 	} {
 		var list []rules.Notification
 		for i := range n {
 			list = append(list, silent(string(rune('a'+i)), 10))
 		}
-		if m := (notify.Composer{Zone: time.UTC}).Compose(list, noon); m.Text != want {
-			t.Errorf("of %d it says %q, want %q", n, m.Text, want)
+		m := (notify.Composer{Zone: time.UTC}).Compose(list, noon)
+		if title, text := notify.Plain(m.Title), notify.Plain(m.Text); !strings.HasSuffix(title, "silent: "+want[0]) ||
+			text != want[1] {
+			t.Errorf("of %d it says %q\n%s", n, title, text)
 		}
 	}
 }
@@ -370,40 +308,40 @@ func TestTheWorstAlertNamesTheMessage(t *testing.T) {
 		{
 			"one beside two of tocsin's own",
 			[]rules.Notification{down, away, first(rules.Critical)},
-			"critical fire, and 2 more: 1 firing, 2 of tocsin's own", notify.Alarm, "critical",
+			"critical fire", notify.Alarm, "critical",
 		},
 		{
 			"the worst of several",
 			[]rules.Notification{first(rules.Low), down, first(rules.Critical), first(rules.High)},
-			"critical fire, and 3 more: 3 firing, 1 of tocsin's own", notify.Alarm, "critical high low",
+			"critical fire, and 2 more", notify.Alarm, "critical high low",
 		},
 		{
 			"what fires before what is over",
 			[]rules.Notification{over(rules.Critical), first(rules.Low)},
-			"low fire, and 1 more: 1 firing, 1 resolved", notify.Alarm, "low critical",
+			"low fire, and 1 more", notify.Alarm, "low critical",
 		},
 		{
 			"the worst of what is over",
 			[]rules.Notification{down, over(rules.Low), over(rules.High)},
-			"Resolved: high fire, and 2 more: 2 resolved, 1 of tocsin's own", notify.Relief, "high low",
+			"Resolved: high fire, and 1 more", notify.Relief, "high low",
 		},
 		{
 			"tocsin's own alone",
 			[]rules.Notification{away, down},
-			"Source home is down, and 1 more: 2 of tocsin's own",
+			"Source home is down, and 1 more",
 			notify.Notice, "",
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := notify.Composer{Zone: time.UTC}
 			m := c.Compose(tt.list, noon)
-			if m.Title != tt.title || m.Tone != tt.tone || strings.Join(m.Threads, " ") != tt.threads {
+			if notify.Plain(m.Title) != tt.title || m.Tone != tt.tone || strings.Join(m.Threads, " ") != tt.threads {
 				t.Errorf("title %q, tone %s, threads %v", m.Title, m.Tone, m.Threads)
 			}
 			if m.Tone != notify.Notice && m.Link != "https://x" {
 				t.Errorf("runbook %q", m.Link)
 			}
-			if morning := c.Morning(tt.list, noon); !strings.Contains(morning.Title, tt.title[:strings.Index(tt.title, ":")+1]) {
+			if morning := c.Morning(tt.list, noon); notify.Plain(morning.Title) != tt.title {
 				t.Errorf("in the morning %q", morning.Title)
 			}
 		})
@@ -413,13 +351,13 @@ func TestTheWorstAlertNamesTheMessage(t *testing.T) {
 // TestADigestTellsWhatTocsinHasToSay in its own words, not as alerts.
 func TestADigestTellsWhatTocsinHasToSay(t *testing.T) {
 	list := []rules.Notification{own("Source home is down", -9)}
-	for i := range 21 {
+	for i := range 22 {
 		list = append(list, news(strings.Repeat("x", i+1), rules.FirstNews, func(n *rules.Notification) {
 			n.Facts.Title = fmt.Sprint("rule ", i)
 		}))
 	}
 	m := notify.Composer{Zone: time.UTC}.Compose(list, noon)
-	if !strings.HasSuffix(m.Text, "\nand 1 more rule\n• Source home is down: It is so.") {
+	if !strings.HasSuffix(notify.Plain(m.Text), "\nand 2 more rules\nFrom tocsin:\n• Source home is down: It is so.") {
 		t.Errorf("%q\n%s", m.Title, m.Text)
 	}
 	if len(m.Threads) != 20 {
@@ -427,60 +365,71 @@ func TestADigestTellsWhatTocsinHasToSay(t *testing.T) {
 	}
 }
 
-// TestStormIsCounted: over twenty alerts are counted by rule, not listed.
-func TestStormIsCounted(t *testing.T) {
-	var list []rules.Notification
-	for i := range 300 {
-		list = append(list, news(strings.Repeat("x", i+1), rules.FirstNews, func(n *rules.Notification) {
-			if i%3 == 0 {
-				n.Facts.Title = "Disk full"
-			}
-		}))
-	}
-	m := notify.Composer{Zone: time.UTC}.Compose(list, noon)
-	if m.Title != "Disk full (sensor=a), and 299 more, all with sensor=a: 300 firing" ||
-		m.Text != "• Disk full: 100 firing, the worst high\n• Freezer too warm: 200 firing, the worst high" {
-		t.Errorf("%q\n%s", m.Title, m.Text)
-	}
+// disk is about a disk of a host that is so full.
+func disk(i int, used float64, change func(*rules.Notification)) rules.Notification {
+	return news(fmt.Sprint("disk", i), rules.FirstNews, func(n *rules.Notification) {
+		n.Facts = rules.Facts{
+			Title: "Disk almost full", Rule: "disk", Series: rules.Series(fmt.Sprintf("host=host%02d", i)), Severity: rules.High,
+			Operator: rules.Above, Limit: rules.Num(90), Unit: "%", Value: &used, Peak: &used,
+			Since: time.Date(2026, 11, 23, 2, 57, 0, 0, time.UTC),
+		}
+		if change != nil {
+			change(n)
+		}
+	})
 }
 
-// TestADigestCountsByRule what fires and how bad the worst is, and what is over.
-func TestADigestCountsByRule(t *testing.T) {
-	about := func(i int, title string, reason rules.Reason, s rules.Severity) rules.Notification {
-		return news(fmt.Sprint("alert", i), reason, func(n *rules.Notification) {
-			n.Facts.Title, n.Facts.Severity = title, s
-		})
+// disks are those of so many hosts, the last the fullest.
+func disks(n int, change func(*rules.Notification)) (list []rules.Notification) {
+	for i := range n {
+		list = append(list, disk(i, 97.5-float64(n-1-i)/10, change))
 	}
-	var list []rules.Notification
-	for i := range 12 {
-		list = append(list,
-			about(i, "Disk full", rules.FirstNews, []rules.Severity{rules.Low, rules.Critical, rules.High}[i%3]))
-	}
-	for i := range 10 {
-		list = append(list, about(20+i, []string{"Disk full", "Door open"}[i%2], rules.Resolved, rules.High))
-	}
-	digest := func(list []rules.Notification) string {
-		return notify.Composer{Zone: time.UTC}.Compose(list, noon).Text
-	}
-	want(t, "digest", digest(list), "• Disk full: 12 firing, the worst critical; 5 resolved\n• Door open: 5 resolved")
-	want(t, "first line of twenty", strings.SplitN(digest(list[:20]), "\n", 2)[0],
-		"• critical Disk full (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00")
+	return list
+}
 
-	var rulesOf20 []rules.Notification
-	for i := range 21 {
-		rulesOf20 = append(rulesOf20, about(i, fmt.Sprintf("rule %02d", i%20), rules.FirstNews, rules.High))
+// TestADigestNamesTheWorst with their values, and counts by rule.
+func TestADigestNamesTheWorst(t *testing.T) {
+	text := func(list []rules.Notification) string {
+		m := notify.Composer{Zone: time.UTC}.Compose(list, noon)
+		return notify.Plain(m.Title + "\n" + m.Text)
 	}
-	if lines := strings.Split(digest(rulesOf20), "\n"); len(lines) != 20 ||
-		!strings.HasPrefix(lines[19], "• rule 19: 1 firing") {
-		t.Errorf("of twenty rules %d lines are told, the last %q", len(lines), lines[len(lines)-1])
-	}
+	want(t, "25", text(disks(25, nil)), "25 hosts: Disk almost full\n"+
+		"Worst host24 97.5 %, host23 97.4 %, host22 97.3 % and 22 more; limit 90 %; since 02:57")
+	want(t, "5", text(disks(5, nil)), "5 hosts: Disk almost full\n"+
+		"Worst host04 97.5 %, host03 97.4 %, host02 97.3 % and 2 more; limit 90 %; since 02:57\n"+
+		"Then host01 97.2 %, host00 97.1 %")
+	want(t, "3", text(disks(3, nil)), "3 hosts: Disk almost full\n"+
+		"host02 97.5 %, host01 97.4 %, host00 97.3 %; limit 90 %; since 02:57")
+	severe := disks(4, nil)
+	severe[0].Facts.Severity = rules.Critical
+	want(t, "by severity", text(severe), "4 hosts: Disk almost full\n"+
+		"Worst host00 97.2 %, host03 97.5 %, host02 97.4 % and 1 more; limit 90 %; since 02:57\nThen host01 97.3 %")
+	low := disks(25, func(n *rules.Notification) {
+		n.Facts.Operator, n.Facts.Limit, n.Facts.Title = rules.Below, rules.Num(99), "Battery low"
+	})
+	want(t, "the lowest are the worst", text(low), "25 hosts: Battery low\n"+
+		"Worst host00 95.1 %, host01 95.2 %, host02 95.3 % and 22 more; limit 99 %; since 02:57")
+	shared := disks(2, func(n *rules.Notification) { n.Facts.Series += ",room=attic" })
+	want(t, "what they share", text(shared), "2 hosts: Disk almost full, attic\n"+
+		"host01 97.5 %, host00 97.4 %; limit 90 %; since 02:57")
+}
+
+// TestEveryRulesOwnSummarySurvivesFolding, of the worst where they are many.
+func TestEveryRulesOwnSummarySurvivesFolding(t *testing.T) {
+	full := func(n *rules.Notification) { n.Facts.Summary = "Clean {{.labels.host}}: df -h" }
+	m := notify.Composer{Zone: time.UTC}.Compose(append(disks(25, full), news("a", rules.FirstNews,
+		func(n *rules.Notification) { n.Facts.Severity, n.Facts.Summary = rules.Low, "Shut the door" })), noon)
+	want(t, "text", notify.Plain(m.Text),
+		"Worst host24 97.5 %, host23 97.4 %, host22 97.3 % and 22 more; limit 90 %; since 02:57\n"+
+			"• Clean host24: df -h\n• Clean host23: df -h\n• Clean host22: df -h\nAlso:\n"+
+			"• Freezer too warm, kitchen/a: -9.25 °C, limit -15 °C (5 min mean), for 12 min\n  Shut the door")
 }
 
 // TestASummaryThatFailsIsSaid: the message is as without it, and says why.
 func TestASummaryThatFailsIsSaid(t *testing.T) {
 	n := news("a", rules.FirstNews, func(n *rules.Notification) { n.Facts.Summary = `{{if gt .title 3}}hot{{end}}` })
 	text := notify.Composer{Zone: time.UTC}.Compose([]rules.Notification{n}, noon).Text
-	if !strings.HasPrefix(text, "temperature.celsius is ") ||
+	if !strings.HasPrefix(text, "-9.25 °C, limit") ||
 		!strings.Contains(text, "The rule's own summary could not be written: <gt .title 3>: text cannot be compared") {
 		t.Errorf("the message is %q", text)
 	}
@@ -493,14 +442,14 @@ func TestMorningTellsWhatTheNightBrought(t *testing.T) {
 		news("a", rules.FirstNews, nil), news("a", rules.Resolved, nil), news("b", rules.Resolved, nil),
 		news("c", rules.FirstNews, nil),
 	}, noon)
-	if m.Title != "Quiet hours are over: Freezer too warm (sensor=a), and 2 more: 1 still wrong, 1 came and went, 1 over" {
-		t.Errorf("title = %q", m.Title)
-	}
-	if want := "Still wrong:\n• high Freezer too warm (sensor=a): -9.25 (mean over 5m > -15), since 11:48:00\n" +
-		"Came and went:\n• Fired and resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min\nOver:\n• " +
-		"Resolved: Freezer too warm (sensor=a) at 12:00:00, after 12 min"; m.Text != want {
-		t.Errorf("text = %s\nwant %s", m.Text, want)
-	}
+	want(t, "message", notify.Plain(m.Title+"\n"+m.Text), "Freezer too warm, kitchen/a, and 2 more\n"+
+		"-9.25 °C, limit -15 °C (5 min mean), for 12 min\n"+
+		"Quiet hours are over: 1 still wrong, 1 came and went, 1 over.\n"+
+		"Still wrong:\n• Freezer too warm, kitchen/a: -9.25 °C, limit -15 °C (5 min mean), for 12 min\n"+
+		"Came and went:\n• Came and went: Freezer too warm, kitchen/a: Lasted 12 min; now -9.25 °C, worst -5.5 °C, limit -15 °C; "+
+		"from 11:48 to 12:00\n"+
+		"Over:\n• Resolved: Freezer too warm, kitchen/a: Lasted 12 min; now -9.25 °C, worst -5.5 °C, limit -15 °C; "+
+		"from 11:48 to 12:00")
 }
 
 // TestALinkedMessageTellsNoCommand: its buttons are nearer.
@@ -521,11 +470,14 @@ func TestFieldsDrawWhatWas(t *testing.T) {
 		})}, noon)
 	want := []notify.Field{
 		{Name: "Severity", Value: "high, critical at its worst"},
-		{Name: "Recent", Value: "-18 to -9.25", Graph: "▁▃█"},
-		{Name: "Rule", Value: "freezer"},
-		{Name: "Alert", Value: "a"},
-		{Name: "team", Value: "home"},
-		{Name: "Clock", Value: "not proven right, so times may be wrong"},
+		{Name: notify.Data("room"), Value: notify.Data("kitchen"), Tag: true},
+		{Name: notify.Data("sensor"), Value: notify.Data("a"), Tag: true},
+		{Name: "team", Value: "home", Tag: true},
+		{Name: "Recent", Value: "-18 °C to -9.25 °C", Graph: "▁▃█"},
+		{Name: "Measured", Value: "temperature.celsius mean over 5m > -15", Record: true},
+		{Name: "Rule", Value: "freezer", Record: true},
+		{Name: "Alert", Value: "a", Record: true},
+		{Name: "Clock", Value: "not proven right, so times may be wrong", Record: true},
 	}
 	if !slices.Equal(m.Fields, want) {
 		t.Errorf("fields = %+v, want %+v", m.Fields, want)

@@ -209,7 +209,9 @@ func TestTheEndOfAStormIsToldOnceAtEachTarget(t *testing.T) {
 			after(time.Second)
 		}
 		after(10 * time.Minute)
-		wantTimes(t, s, map[string]int{"both me The storm of alerts is over": 1, "both you The storm of alerts is over": 1})
+		wantTimes(t, s, map[string]int{
+			"both me Storm over: 120 alerts in 2 min, none resolved": 1, "both you Storm over: 120 alerts in 2 min, none resolved": 1,
+		})
 	})
 }
 

@@ -11,24 +11,41 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// folded is one message about several alerts: the worst first. What is many of
-// one kind is a line, and over digestOver lines are counted by rule.
+// folded is one message about several alerts: the worst names it and has its
+// first line, what is of its kind is told with it, and the others have a line
+// each. What tocsin has to say of itself stands apart.
 func (c Composer) folded(items []item, now time.Time) Message {
 	m := Message{
 		ID: foldedID(items), Threads: threads(items), Severity: items[0].Facts.Severity, Tone: tone(items[0]), At: now,
-		Title: foldedTitle(items), Link: runbook(items),
+		Link: runbook(items),
 	}
-	groups := grouped(items)
-	text := ""
-	if len(groups) == 1 {
-		var head string
-		head, text = c.silents(groups[0], now)
-		m.Title = groups[0][0].Facts.Title + ": " + head
-	} else {
-		text = c.listed(groups, items, now)
+	groups, own := grouped(items)
+	if len(groups) == 0 {
+		m.Title, m.Text = withMore(Data(own[0].Facts.Title), len(own)-1), Data(own[0].Facts.Text)+"\n"+ownLines(own[1:])
+		return m
 	}
-	m.Text = strings.Join(append([]string{text}, c.footnotes(items)...), "\n")
+	m = m.about(c.head(groups[0], now))
+	alerts := len(items) - len(own)
+	if more := alerts - len(groups[0]); more > 0 {
+		m.Title, m.Place = withMore(m.Title, more), withMore(m.Place, more)
+	}
+	text := c.told(groups[0], now)
+	if more := c.others(groups[1:], now); len(more) > 0 {
+		text = append(append(text, "Also:"), more...)
+	}
+	if len(own) > 0 {
+		text = append(text, "From tocsin:", ownLines(own))
+	}
+	m.Text = strings.Join(append(text, c.footnotes(items)...), "\n")
 	return m
+}
+
+// withMore counts what a title does not name.
+func withMore(title string, more int) string {
+	if more == 0 {
+		return title
+	}
+	return fmt.Sprintf("%s, and %d more", title, more)
 }
 
 // runbook is the one that all alerts share, "" when they do not.
@@ -41,248 +58,336 @@ func runbook(items []item) string {
 	return items[0].Facts.Runbook
 }
 
-// listed is a line for each group, or the counts when there are too many.
-func (c Composer) listed(groups [][]item, items []item, now time.Time) string {
-	if len(groups) > digestOver {
-		return c.digest(items, now)
-	}
-	var lines []string
-	for _, g := range groups {
-		if len(g) == 1 {
-			lines = append(lines, "• "+c.oneLine(g[0], now))
-			continue
-		}
-		head, rest := c.silents(g, now)
-		lines = append(lines, "• "+g[0].Facts.Title+": "+head+"; "+strings.TrimSuffix(rest, "."))
-	}
-	return strings.Join(lines, "\n")
-}
+// group is news of one kind about series of one rule, the worst first.
+type group []item
 
-// grouped puts the series of one rule that fell silent together, or came back,
-// into a group; anything else is alone.
-func grouped(items []item) (out [][]item) {
+// grouped puts together what is news of one kind about one rule, and tocsin's
+// own messages apart. Several episodes of one series stay each for itself.
+func grouped(items []item) (out []group, own []item) {
 	at := map[string]int{}
 	for _, it := range items {
+		if it.AlertID == "" {
+			own = append(own, it)
+			continue
+		}
 		f := it.Facts
-		silent := f.Known > 0 && it.AlertID != "" &&
-			(it.Reason != rules.Resolved || f.Why == rules.WhyRecovered && !it.missed)
-		key := fmt.Sprint(it.RuleID, " ", tone(it))
-		i, again := at[key]
-		switch {
-		case silent && again:
+		key := fmt.Sprint(it.RuleID, "\x00", f.Title, "\x00", tone(it), it.missed, f.Silent, f.Why)
+		if i, again := at[key]; again && !out[i].has(f.Series) {
 			out[i] = append(out[i], it)
-		case silent:
-			at[key] = len(out)
-			out = append(out, []item{it})
-		default:
-			out = append(out, []item{it})
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, group{it})
+	}
+	for _, g := range out {
+		slices.SortStableFunc(g, worse)
+	}
+	return out, own
+}
+
+func (g group) has(s rules.Series) bool {
+	return slices.ContainsFunc(g, func(it item) bool { return it.Facts.Series == s })
+}
+
+// worse orders alerts of one rule: the more severe one first, then the one that
+// is further beyond its limit.
+func worse(a, b item) int {
+	f, g := a.Facts, b.Facts
+	if by := cmp.Compare(g.Severity.Rank(), f.Severity.Rank()); by != 0 {
+		return by
+	}
+	switch {
+	case f.Silent && g.Silent && !f.NoDataSince.IsZero() && !g.NoDataSince.IsZero():
+		return f.NoDataSince.Compare(g.NoDataSince)
+	case f.Silent && g.Silent:
+		return g.NoDataSince.Compare(f.NoDataSince) // what was never seen is the last
+	}
+	if f.Value == nil || g.Value == nil {
+		return 0
+	}
+	return f.Operator.Worse(*g.Value, *f.Value)
+}
+
+// The series that a group names in its first line, and all together.
+const (
+	firstNamed = 3
+	mostNamed  = 20
+)
+
+// head is the title of a group.
+func (c Composer) head(g group, now time.Time) title {
+	f := g[0].Facts
+	if len(g) == 1 {
+		return c.subject(g[0], now)
+	}
+	names := g.names()
+	if f.Silent && tone(g[0]) == Alarm {
+		known := ""
+		if f.Known >= len(g) {
+			known = fmt.Sprintf(" of %d", g.known())
+		}
+		return title{fmt.Sprintf("%d%s %s silent: %s", len(g), known, g.kind(), someOf(names.all, firstNamed)), names.shared}
+	}
+	if f.Silent && f.Why == rules.WhyRecovered && !g[0].missed {
+		return title{fmt.Sprintf("%d %s report again: %s", len(g), g.kind(), someOf(names.all, firstNamed)), names.shared}
+	}
+	what := fmt.Sprintf("%d %s: %s", len(g), g.kind(), f.Title)
+	if word := g.news(); word != "" {
+		what = word + ", " + what
+	}
+	return title{what, names.shared}
+}
+
+// news names the kind of it where all of a group is so.
+func (g group) news() string {
+	word := news(g[0])
+	for _, it := range g {
+		if news(it) != word {
+			return ""
+		}
+	}
+	return word
+}
+
+// known is how many series the rule of the group knows.
+func (g group) known() (n int) {
+	for _, it := range g {
+		n = max(n, it.Facts.Known)
+	}
+	return n
+}
+
+// told is the text of a group: what its first line is, and the rule's own words.
+func (c Composer) told(g group, now time.Time) []string {
+	if len(g) == 1 {
+		return c.lines(g[0], now)
+	}
+	out := c.rest(g, now)
+	return append(out, g.summaries()...)
+}
+
+// rest is what a group has to say beside its title.
+func (c Composer) rest(g group, now time.Time) []string {
+	switch f := g[0].Facts; {
+	case f.Silent && tone(g[0]) == Alarm:
+		return c.silents(g, now)
+	case tone(g[0]) == Relief:
+		return g.over()
+	}
+	return c.worst(g, now)
+}
+
+// silents tells for how long a group of series has been silent, and what rule
+// that is by.
+func (c Composer) silents(g group, now time.Time) (out []string) {
+	var never []string
+	longest := time.Time{}
+	names := g.names().all
+	for i, it := range g {
+		if since := it.Facts.NoDataSince; since.IsZero() {
+			never = append(never, names[i])
+		} else {
+			longest = rules.Earlier(since, cmp.Or(longest, since))
+		}
+	}
+	if !longest.IsZero() {
+		out = append(out, "Longest for "+length(now.Sub(longest))+", since "+c.clock(longest, now))
+	}
+	if len(never) > 0 {
+		out = append(out, "Never seen: "+someOf(never, mostNamed))
+	}
+	if len(names) > firstNamed {
+		out = append(out, "All: "+someOf(names, mostNamed))
+	}
+	return append(out, g[0].Facts.Title+".")
+}
+
+// over tells which series are well again, and how long the longest was wrong.
+func (g group) over() []string {
+	longest := time.Duration(0)
+	for _, it := range g {
+		longest = max(longest, it.Facts.ResolvedAt.Sub(it.Facts.Since))
+	}
+	names := g.names().all
+	slices.Sort(names)
+	return []string{someOf(names, mostNamed) + "; lasted up to " + length(longest)}
+}
+
+// worst names the worst series with their values, and the limit.
+func (c Composer) worst(g group, now time.Time) []string {
+	f := g[0].Facts
+	var all []string
+	names := g.names().all
+	since := f.Since
+	for i, it := range g {
+		all = append(all, strings.TrimSpace(names[i]+" "+reached(it.Facts)))
+		since = rules.Earlier(since, it.Facts.Since)
+	}
+	first := someOf(slices.Clone(all), firstNamed)
+	if len(all) > firstNamed && f.Operator.Worse(1, 0) != 0 {
+		first = "Worst " + first
+	}
+	if how := limitOf(f); how != "" {
+		first += "; " + how
+	}
+	out := []string{first + "; since " + c.clock(since, now)}
+	if rest := all[min(len(all), firstNamed):]; len(rest) > 0 && len(g) <= digestOver {
+		out = append(out, "Then "+strings.Join(rest, ", "))
+	}
+	return out
+}
+
+// reached is a value for a list, "" where there is none.
+func reached(f rules.Facts) string {
+	if f.Value == nil && f.ValueText == "" {
+		return ""
+	}
+	return value(f)
+}
+
+// limitOf is the limit with how values are made.
+func limitOf(f rules.Facts) string {
+	at := limit(f)
+	how := f.How
+	if f.Operator == "" {
+		how = f.Condition
+	}
+	switch {
+	case at != "" && how != "":
+		return at + " (" + how + ")"
+	case at != "":
+		return at
+	}
+	return how
+}
+
+// summaries are what the rule itself says of the worst of a group, each once.
+func (g group) summaries() (out []string) {
+	most := mostNamed
+	if len(g) > digestOver {
+		most = firstNamed
+	}
+	for _, it := range g {
+		text, _ := summaryOf(it.Facts) // one that fails is told where its alert is alone
+		if text != "" && it.Reason != rules.Resolved && !slices.Contains(out, "• "+text) && len(out) < most {
+			out = append(out, "• "+text)
 		}
 	}
 	return out
 }
 
-// mostNamed is how many series a line names.
-const mostNamed = 10
-
-// silents tells of a group of silent series: how many of all, and then since
-// when and which.
-func (c Composer) silents(g []item, now time.Time) (head, rest string) {
-	f := g[0].Facts
-	of := "series"
-	if len(f.GroupBy) == 1 {
-		of = f.GroupBy[0] + "s"
+// others are a line for each group, up to digestOver.
+func (c Composer) others(groups []group, now time.Time) (out []string) {
+	for _, g := range groups[:min(len(groups), digestOver-1)] {
+		line := "• " + c.head(g, now).String() + ": " + c.line(g, now)
+		if text := g.summaries(); len(text) > 0 {
+			line += "\n  " + strings.TrimPrefix(text[0], "• ")
+		}
+		out = append(out, line)
 	}
-	var names, never []string
-	var longest time.Time
+	if more := len(groups) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more %s", more, plural(more, "rule", "rules")))
+	}
+	return out
+}
+
+// line is the first line of a group's text.
+func (c Composer) line(g group, now time.Time) string {
+	switch it := g[0]; {
+	case len(g) > 1:
+		return c.rest(g, now)[0]
+	case tone(it) == Relief:
+		return c.news(it, now) + "; " + c.span(it.Facts, now)
+	default:
+		return c.news(it, now)
+	}
+}
+
+// ownLines lists messages of tocsin's own.
+func ownLines(own []item) string {
+	var out []string
+	for _, it := range own[:min(len(own), digestOver)] {
+		out = append(out, "• "+Data(it.Facts.Title)+": "+Data(it.Facts.Text))
+	}
+	if more := len(own) - len(out); more > 0 {
+		out = append(out, fmt.Sprintf("and %d more %s", more, plural(more, "message", "messages")))
+	}
+	return strings.Join(out, "\n")
+}
+
+// someOf joins the first of a list, and counts the others.
+func someOf(names []string, most int) string {
+	text := strings.Join(names[:min(len(names), most)], ", ")
+	if more := len(names) - most; more > 0 {
+		return fmt.Sprintf("%s and %d more", text, more)
+	}
+	return text
+}
+
+// names are what tells the series of a group apart, in its order, and what they
+// share.
+type names struct {
+	all    []string
+	shared string
+}
+
+func (g group) names() (out names) {
+	common, _ := g.labels()
+	out.shared = place(rules.Facts{Series: rules.SeriesOf(common)})
 	for _, it := range g {
-		name, since := shortName(it.Facts), it.Facts.NoDataSince
-		if since.IsZero() && it.Reason != rules.Resolved {
-			never = append(never, name)
-		} else {
-			names = append(names, name)
+		own := it.Facts.Series.Labels()
+		maps.DeleteFunc(own, func(k, _ string) bool { _, shared := common[k]; return shared })
+		name := place(rules.Facts{Series: rules.SeriesOf(own)})
+		out.all = append(out.all, cmp.Or(name, place(it.Facts), "?"))
+	}
+	return out
+}
+
+// labels are those that all series of a group have in common, and the names of
+// the others.
+func (g group) labels() (common rules.Labels, differ []string) {
+	seen := map[string]bool{}
+	for i, it := range g {
+		labels := it.Facts.Series.Labels()
+		for k := range labels {
+			seen[k] = true
 		}
-		if longest.IsZero() || !since.IsZero() && since.Before(longest) {
-			longest = since
-		}
-		f.Known = max(f.Known, it.Facts.Known)
-	}
-	if g[0].Reason == rules.Resolved {
-		return fmt.Sprintf("%d %s report again", len(g), of), someOf(names) + "."
-	}
-	head = fmt.Sprintf("%d of %d %s are silent", len(g), f.Known, of)
-	switch {
-	case len(never) == 0:
-		return head + ", the longest since " + c.clock(longest, now), someOf(names) + "."
-	case len(names) == 0:
-		return head, "never seen: " + someOf(never) + "."
-	}
-	return head + ", the longest since " + c.clock(longest, now), someOf(names) + "; never seen: " + someOf(never) + "."
-}
-
-// someOf names the first of a list in order, and counts the others.
-func someOf(names []string) string {
-	slices.Sort(names)
-	if more := len(names) - mostNamed; more > 0 {
-		names = append(names[:mostNamed], fmt.Sprintf("and %d more", more))
-	}
-	return strings.Join(names, ", ")
-}
-
-// shortName is a series without the names of tags where one tag tells.
-func shortName(f rules.Facts) string {
-	if len(f.GroupBy) == 1 {
-		return f.Series.Label(f.GroupBy[0])
-	}
-	return strings.ReplaceAll(string(f.Series), ",", " ")
-}
-
-// instead says why a message comes through a channel that nobody chose for it.
-func instead(items []item) string {
-	var broken, why []string
-	for _, it := range items {
-		failed := it.Facts.Instead
-		if last := len(failed) - 1; last >= 0 && it.Facts.Missed != nil {
-			why = append(why, "channel "+failed[last]+" did not reach "+strings.Join(it.Facts.Missed, ", "))
-			failed = failed[:last]
-		}
-		broken = append(broken, failed...)
-	}
-	broken, why = distinct(broken), distinct(why)
-	if n := len(broken); n > 0 {
-		why = append(why, plural(n, "channel ", "channels ")+strings.Join(broken, ", ")+plural(n, " does", " do")+" not work")
-	}
-	if len(why) == 0 {
-		return ""
-	}
-	return "Told here because " + strings.Join(why, "; ") + "."
-}
-
-func distinct(list []string) []string {
-	slices.Sort(list)
-	return slices.Compact(list)
-}
-
-// foldedTitle is that of the worst, with what there is besides.
-func foldedTitle(items []item) string {
-	firing, over, own := 0, 0, 0
-	for _, it := range items {
-		switch tone(it) {
-		case Alarm:
-			firing++
-		case Relief:
-			over++
-		case Notice:
-			own++
-		}
-	}
-	title := withMore(items)
-	if common := shared(items); own == 0 && common != "" {
-		title += ", all with " + common
-	}
-	return title + ": " + counts([]int{firing, over, own}, "firing", "resolved", "of tocsin's own")
-}
-
-// withMore names the worst of several items, which are sorted, and counts the
-// others.
-func withMore(items []item) string {
-	return fmt.Sprintf("%s, and %d more", subjectLine(items[0]), len(items)-1)
-}
-
-// counts joins the counts that are not zero.
-func counts(n []int, what ...string) string {
-	var parts []string
-	for i := range n {
-		if n[i] > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n[i], what[i]))
-		}
-	}
-	return strings.Join(parts, ", ")
-}
-
-// mostShared is how many labels a title names.
-const mostShared = 2
-
-// shared names the labels that all alerts have in common.
-func shared(items []item) string {
-	var common map[string]string
-	for _, it := range items {
-		labels := maps.Clone(it.Facts.Series.Labels())
-		if common == nil {
+		if i == 0 {
 			common = labels
 			continue
 		}
 		maps.DeleteFunc(common, func(k, v string) bool { return labels[k] != v })
 	}
-	var out []string
-	for _, k := range slices.Sorted(maps.Keys(common)) {
-		out = append(out, k+"="+common[k])
-	}
-	return strings.Join(out[:min(len(out), mostShared)], ", ")
-}
-
-// tally counts the alerts of one rule.
-type tally struct {
-	firing, over int
-	worst        rules.Severity
-}
-
-func (t *tally) add(it item) {
-	if tone(it) == Relief {
-		t.over++
-		return
-	}
-	t.firing++
-	t.worst = cmp.Or(t.worst, it.Facts.Severity) // the worst comes first
-}
-
-// String writes the tally as a line of a digest does.
-func (t *tally) String() string {
-	var parts []string
-	if t.firing > 0 {
-		parts = append(parts, fmt.Sprintf("%d firing", t.firing))
-		if t.worst != "" {
-			parts[0] += ", the worst " + string(t.worst)
+	for k := range seen {
+		if _, ok := common[k]; !ok {
+			differ = append(differ, k)
 		}
 	}
-	if t.over > 0 {
-		parts = append(parts, fmt.Sprintf("%d resolved", t.over))
-	}
-	return strings.Join(parts, "; ")
+	return common, differ
 }
 
-// digest is the text of a storm: how many alerts of each rule, and how bad, and
-// then tocsin's own messages.
-func (c Composer) digest(items []item, now time.Time) string {
-	var order, own []string
-	byTitle := map[string]*tally{}
-	for _, it := range items {
-		if it.AlertID == "" {
-			own = append(own, "• "+c.oneLine(it, now))
-			continue
-		}
-		t := byTitle[it.Facts.Title]
-		if t == nil {
-			t = &tally{}
-			byTitle[it.Facts.Title], order = t, append(order, it.Facts.Title)
-		}
-		t.add(it)
+// kind is what the series of a group are, in the plural: by the tag in which they
+// differ, if it is one.
+func (g group) kind() string {
+	if _, differ := g.labels(); len(differ) == 1 {
+		return Data(many(differ[0]))
 	}
-	var lines []string
-	for _, title := range order {
-		lines = append(lines, "• "+title+": "+byTitle[title].String())
-	}
-	return strings.Join(append(atMost(lines, "rule", "rules"),
-		atMost(own, "message of tocsin's own", "messages of tocsin's own")...), "\n")
+	return "series"
 }
 
-// atMost cuts lines that are too many for a digest, and says how many are left
-// out of what.
-func atMost(lines []string, one, many string) []string {
-	more := len(lines) - digestOver
-	if more <= 0 {
-		return lines
+// many is the plural of a word.
+func many(word string) string {
+	end := func(list ...string) bool {
+		return slices.ContainsFunc(list, func(s string) bool { return strings.HasSuffix(word, s) })
 	}
-	return append(lines[:digestOver], fmt.Sprintf("and %d more %s", more, plural(more, one, many)))
+	switch {
+	case end("ay", "ey", "oy", "uy"):
+	case end("y"):
+		return strings.TrimSuffix(word, "y") + "ies"
+	case end("s", "x", "z", "ch", "sh"):
+		return word + "es"
+	}
+	return word + "s"
 }
 
 // Morning is the message at the end of quiet hours: what is still wrong, what
@@ -293,29 +398,33 @@ func (c Composer) Morning(list []rules.Notification, now time.Time) Message {
 		return c.single(items[0], now)
 	}
 	m := c.folded(items, now)
-	var sections [4][]item
-	for _, it := range items {
-		switch {
-		case it.AlertID == "":
-			sections[3] = append(sections[3], it)
-		case it.missed:
-			sections[1] = append(sections[1], it)
-		case it.Reason == rules.Resolved:
-			sections[2] = append(sections[2], it)
-		default:
-			sections[0] = append(sections[0], it)
+	groups, own := grouped(items)
+	if len(groups) == 0 {
+		return m
+	}
+	var counted, text []string
+	for _, part := range []struct {
+		heading string
+		has     func(it item) bool
+	}{
+		{"still wrong", func(it item) bool { return tone(it) == Alarm }},
+		{"came and went", func(it item) bool { return it.missed }},
+		{"over", func(it item) bool { return tone(it) == Relief && !it.missed }},
+	} {
+		mine := slices.DeleteFunc(slices.Clone(groups), func(g group) bool { return !part.has(g[0]) })
+		n := 0
+		for _, g := range mine {
+			n += len(g)
+		}
+		if n > 0 {
+			counted = append(counted, fmt.Sprintf("%d %s", n, part.heading))
+			text = append(append(text, upper(part.heading)+":"), c.others(mine, now)...)
 		}
 	}
-	var n []int
-	var text []string
-	for i, heading := range []string{"Still wrong:", "Came and went:", "Over:", "From tocsin:"} {
-		n = append(n, len(sections[i]))
-		if len(sections[i]) > 0 {
-			text = append(text, heading, c.listed(grouped(sections[i]), sections[i], now))
-		}
+	text = append([]string{c.line(groups[0], now), "Quiet hours are over: " + strings.Join(counted, ", ") + "."}, text...)
+	if len(own) > 0 {
+		text = append(text, "From tocsin:", ownLines(own))
 	}
-	m.Title = "Quiet hours are over: " + withMore(items) + ": " +
-		counts(n, "still wrong", "came and went", "over", "of tocsin's own")
 	m.Text = strings.Join(append(text, c.footnotes(items)...), "\n")
 	return m
 }

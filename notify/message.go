@@ -43,15 +43,21 @@ type Field struct {
 	// Graph is the fact drawn in letters, to be shown before Value where all
 	// letters are equally wide, and left out elsewhere.
 	Graph string
+	// Tag says that the title has it already, where it tells where.
+	Tag bool
+	// Record says that it is for those who keep a record or look closer, and not
+	// for a phone.
+	Record bool
 }
 
 // Message is what one delivery says, before any service's dress. All of it is
-// plain, untrusted text; the Sender escapes it for its service and cuts it to
-// the service's limits.
+// plain text, in which Data marks what came out of the data; the Sender escapes it
+// for its service and cuts it to the service's limits.
 type Message struct {
 	ID       string   // stable over retries; services that know idempotency use it
 	Threads  []string // the alerts that it tells of, the worst first
 	Title    string   // one line
+	Place    string   // how Title ends: where it is, which is cut last
 	Text     string   // the body without the title; lines
 	Fields   []Field
 	Severity rules.Severity

@@ -44,10 +44,10 @@ var _ Outbox = LedgerOutbox{}
 func (o LedgerOutbox) Claim(ctx context.Context, list []rules.Notification, message string) (taken []rules.Notification,
 	err error,
 ) {
-	ids, byRule := group(list)
+	ids, mine := byRule(list)
 	got := map[string]bool{}
 	err = o.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
-		for _, id := range byRule[l.Rule.ID] {
+		for _, id := range mine[l.Rule.ID] {
 			got[id] = l.Claim(id, message)
 		}
 		return nil
@@ -63,7 +63,7 @@ func (o LedgerOutbox) Claim(ctx context.Context, list []rules.Notification, mess
 
 // Record records what became of notifications that were taken.
 func (o LedgerOutbox) Record(ctx context.Context, list []rules.Notification, outcome rules.Outcome) error {
-	ids, byRule := group(list)
+	ids, mine := byRule(list)
 	now := time.Now().UTC()
 	due := map[string]time.Time{}
 	for _, n := range list {
@@ -72,7 +72,7 @@ func (o LedgerOutbox) Record(ctx context.Context, list []rules.Notification, out
 		}
 	}
 	return o.Decide(ctx, now, ids, func(_ rules.Setting, l *rules.Ledger) error {
-		for _, id := range byRule[l.Rule.ID] {
+		for _, id := range mine[l.Rule.ID] {
 			l.Record(id, outcome, due[id], now)
 		}
 		return nil
@@ -82,10 +82,10 @@ func (o LedgerOutbox) Record(ctx context.Context, list []rules.Notification, out
 // Fallback owes messages that their channel cannot deliver on another one too, and
 // returns how many that one has.
 func (o LedgerOutbox) Fallback(ctx context.Context, list []rules.Notification, channel string) (int, error) {
-	ids, byRule := group(list)
+	ids, mine := byRule(list)
 	has := map[string]bool{}
 	err := o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
-		for _, id := range byRule[l.Rule.ID] {
+		for _, id := range mine[l.Rule.ID] {
 			has[id] = l.Fallback(id, channel, s.Now)
 		}
 		return nil
@@ -99,9 +99,9 @@ func (o LedgerOutbox) Fallback(ctx context.Context, list []rules.Notification, c
 // FanOut makes notifications that are owed to all targets of their channel owed
 // to each of them.
 func (o LedgerOutbox) FanOut(ctx context.Context, list []rules.Notification, targets []string) error {
-	ids, byRule := group(list)
+	ids, mine := byRule(list)
 	return o.Decide(ctx, time.Now().UTC(), ids, func(s rules.Setting, l *rules.Ledger) error {
-		for _, id := range byRule[l.Rule.ID] {
+		for _, id := range mine[l.Rule.ID] {
 			l.FanOut(id, targets, s.Now)
 		}
 		return nil
@@ -124,13 +124,13 @@ func (o LedgerOutbox) Notify(ctx context.Context, name string, to []rules.Addres
 	})
 }
 
-func group(list []rules.Notification) (ids []string, byRule map[string][]string) {
-	byRule = map[string][]string{}
+func byRule(list []rules.Notification) (ids []string, of map[string][]string) {
+	of = map[string][]string{}
 	for _, n := range list {
-		if _, ok := byRule[n.RuleID]; !ok {
+		if _, ok := of[n.RuleID]; !ok {
 			ids = append(ids, n.RuleID)
 		}
-		byRule[n.RuleID] = append(byRule[n.RuleID], n.ID)
+		of[n.RuleID] = append(of[n.RuleID], n.ID)
 	}
-	return ids, byRule
+	return ids, of
 }

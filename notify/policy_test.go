@@ -126,7 +126,7 @@ func TestATemplateSeesPlainData(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := words.Word(notify.Message{Title: "t", Text: "body", Severity: rules.High, Tone: notify.Alarm}, list, time.UTC)
-		if strings.ReplaceAll(got.Text, " ", "") != strings.ReplaceAll(tt.want, " ", "") || got.Title != "t" {
+		if strings.ReplaceAll(notify.Plain(got.Text), " ", "") != strings.ReplaceAll(tt.want, " ", "") || got.Title != "t" {
 			t.Errorf("%s = %q, want %q", tt.text, got.Text, tt.want)
 		}
 	}

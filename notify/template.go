@@ -55,7 +55,7 @@ var (
 func sampleData() wording.Data {
 	data := messageData(sampleMessage, []rules.Notification{sample}, nil)
 	alert := data["alerts"].([]any)[0].(wording.Data)
-	alert["labels"] = wording.Open(alert["labels"].(map[string]string))
+	alert["labels"] = wording.Open(sample.Facts.Series.Labels())
 	data["labels"] = alert["labels"]
 	return data
 }
@@ -95,10 +95,10 @@ func messageData(m Message, list []rules.Notification, zone *time.Location) word
 		if it.AlertID == "" || len(alerts) == mostAlerts {
 			continue
 		}
-		alert := it.Facts.Words()
-		summary, _ := it.Facts.SummaryText()
+		alert := words(it.Facts)
+		summary, _ := summaryOf(it.Facts)
 		alert["id"], alert["reason"], alert["since"] = it.AlertID, string(it.Reason), c.clock(it.Facts.Since, it.BookedAt)
-		alert["series"], alert["source"], alert["summary"] = string(it.Facts.Series), it.Facts.Source, summary
+		alert["series"], alert["source"], alert["summary"] = datum(it.Facts.Series), it.Facts.Source, summary
 		alerts = append(alerts, alert)
 		if len(alerts) == 1 { // a message about one alert, as most are
 			for key, value := range alert {

@@ -165,7 +165,7 @@ func TestNewsOfAnAlertGoWithWhatMayHaveArrived(t *testing.T) {
 		after(500 * time.Millisecond)
 		b.owe(over)
 		after(time.Minute)
-		want(t, "told", s.heard(), "0s phone one\n1s phone Fired and resolved: one\n3s phone Fired and resolved: one")
+		want(t, "told", s.heard(), "0s phone one\n1s phone Came and went: one\n3s phone Came and went: one")
 		want(t, "states", b.states(), "sent sent")
 		if s.ids[0] == s.ids[1] || s.ids[1] != s.ids[2] {
 			t.Errorf("ids = %v", s.ids)
@@ -183,7 +183,7 @@ func TestWhatIsNewOfOneRepeatsNoOtherUnderANewID(t *testing.T) {
 		after(500 * time.Millisecond)
 		b.owe(over)
 		after(time.Minute)
-		want(t, "told", s.heard(), "0s phone one, and 1 more: 2 firing\n1s phone Fired and resolved: one\n1s phone two")
+		want(t, "told", s.heard(), "0s phone one, and 1 more\n1s phone Came and went: one\n1s phone two")
 		want(t, "states", b.states(), "sent sent sent")
 		if s.ids[0] != s.ids[2] || s.ids[0] == s.ids[1] {
 			t.Errorf("ids = %v", s.ids)

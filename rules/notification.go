@@ -79,6 +79,10 @@ type Facts struct {
 	Severity    Severity  `json:"severity,omitempty"`
 	Measured    string    `json:"measured,omitempty"` // "temperature.celsius"
 	Condition   string    `json:"condition,omitempty"`
+	Operator    Operator  `json:"operator,omitempty"` // between Value and Limit, "" where nothing is compared
+	Limit       Value     `json:"limit,omitzero"`     // what is breached: of the level that it has
+	How         string    `json:"how,omitempty"`      // how Value is made of points, "5 min mean"
+	Unit        string    `json:"unit,omitempty"`     // of Value, Peak, Limit and Recent, "" where it is not known
 	Value       *float64  `json:"value,omitempty"`
 	ValueText   string    `json:"value_text,omitempty"`
 	Peak        *float64  `json:"peak,omitempty"`

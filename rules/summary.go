@@ -46,9 +46,9 @@ func (f Facts) Words() wording.Data {
 	return words
 }
 
-// SummaryText is the rule's own first line, empty when it has none. A template
-// that cannot be written is an error.
-func (f Facts) SummaryText() (string, error) {
+// SummaryText is what the rule itself says of words, which are those of f, empty
+// when it has no summary. A template that cannot be written is an error.
+func (f Facts) SummaryText(words wording.Data) (string, error) {
 	if f.Summary == "" {
 		return "", nil
 	}
@@ -56,7 +56,7 @@ func (f Facts) SummaryText() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := t.Text(f.Words(), "?")
+	text, err := t.Text(words, "?")
 	return strings.TrimSpace(text), err
 }
 

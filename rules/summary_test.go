@@ -33,16 +33,16 @@ func TestSummaryText(t *testing.T) {
 		`{{if lt .value 3}}cold{{end}}`: "",
 	} {
 		f.Summary = summary
-		if got, err := f.SummaryText(); err != nil || got != want {
+		if got, err := f.SummaryText(f.Words()); err != nil || got != want {
 			t.Errorf("%s = %q, %v; want %q", summary, got, err, want)
 		}
 	}
 	f.Value, f.Summary = nil, `at {{.value}}, {{printf "%.1f" .value}} °C`
-	if got, err := f.SummaryText(); err != nil || got != "at ?, ? °C" {
+	if got, err := f.SummaryText(f.Words()); err != nil || got != "at ?, ? °C" {
 		t.Errorf("without a value: %q, %v", got, err)
 	}
 	f.ValueText = "fault"
-	if got, err := f.SummaryText(); err == nil || got != "" {
+	if got, err := f.SummaryText(f.Words()); err == nil || got != "" {
 		t.Errorf("a text as a number: %q, %v", got, err)
 	}
 }

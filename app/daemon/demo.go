@@ -239,7 +239,8 @@ func (*screen) Renamed(_ rules.Secret, name string) string { return name }
 // Send prints the message.
 func (s *screen) Send(_ context.Context, _ notify.Channel, m notify.Message) rules.Outcome {
 	mark := map[notify.Tone]string{notify.Alarm: "🔔", notify.Relief: "✅", notify.Notice: "ℹ️ "}[m.Tone]
-	s.say("%s  %s %s\n          %s", clockNow(), mark, m.Title, strings.ReplaceAll(m.Text, "\n", "\n          "))
+	s.say("%s  %s %s\n          %s", clockNow(), mark, notify.Plain(m.Title),
+		strings.ReplaceAll(notify.Plain(m.Text), "\n", "\n          "))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch m.Tone {

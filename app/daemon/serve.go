@@ -330,7 +330,7 @@ func (d *daemon) newEngine(c *app.Config, ledgers *evaluator.LedgerCache, direct
 	sources map[string]evaluator.Source,
 ) *evaluator.Engine {
 	options := evaluator.EngineOptions{
-		Every: c.Every.Std(), Operators: directory.Operators(c),
+		Every: c.Every.Std(), Operators: directory.Operators(c), Zone: c.Location(),
 		Since: d.since(), Stale: d.store.Apart() != "", Alive: d.ticks.Keep,
 		Clocks: clock.MachineClocks(), OutageAfter: c.OutageAfter.Std(), Settle: c.OutageAfter.Std() / 2,
 	}

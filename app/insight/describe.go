@@ -11,6 +11,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/unit"
 )
 
 // DataFilter picks measurements; the zero value picks all.
@@ -175,7 +176,7 @@ func (a *Analyst) DescribeData(ctx context.Context, source, measurement string, 
 		return v, err
 	}
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
-		v.Fields = append(v.Fields, FieldView{Name: field, Type: fields[field], Unit: unitIn(measurement, field)})
+		v.Fields = append(v.Fields, FieldView{Name: field, Type: fields[field], Unit: unit.In(measurement, field)})
 	}
 	tags, err := s.Tags(ctx, measurement)
 	if err != nil {

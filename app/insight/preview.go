@@ -75,7 +75,7 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 	}
 	if req.Chart {
 		c := drawn.chart()
-		c.Title, c.Unit, c.Zone = t.Rule.Title+": "+measured(t.Rule), ruleUnit(t.Rule), a.app.Config.Location()
+		c.Title, c.Unit, c.Zone = t.Rule.Title+": "+measured(t.Rule), t.Rule.MeasuredIn(), a.app.Config.Location()
 		c.Marks, c.Spans = marks(t.Rule), spans(result.Episodes, t.To)
 		p.Chart = &c
 	}
@@ -127,23 +127,4 @@ func measured(r rules.Rule) string {
 		return c.Column
 	}
 	return fmt.Sprintf("%s over %s of %s.%s", c.Aggregation, c.Window, r.Measurement, r.Field)
-}
-
-// ruleUnit is the unit of a rule's values, as far as the names of its field
-// and measurement tell.
-func ruleUnit(r rules.Rule) string {
-	switch c := r.Condition; {
-	case c.Type == rules.Absence:
-		return "s"
-	case c.Type == rules.Change && c.Percent:
-		return "%"
-	case c.Type == rules.Expression, c.Type == rules.Query, c.Aggregation == rules.Count:
-		return ""
-	case c.Aggregation == rules.Rate:
-		if unit := unitIn(r.Measurement, r.Field); unit != "" {
-			return unit + "/s"
-		}
-		return ""
-	}
-	return unitIn(r.Measurement, r.Field)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/unit"
 )
 
 // DataRequest asks for values of one field.
@@ -87,7 +88,7 @@ func (a *Analyst) QueryData(ctx context.Context, req DataRequest) (DataAnswer, e
 		return DataAnswer{}, err
 	}
 	out := DataAnswer{
-		Source: source, Type: fields[req.Field], Unit: unitIn(req.Measurement, req.Field), Series: []DataSeries{},
+		Source: source, Type: fields[req.Field], Unit: unit.In(req.Measurement, req.Field), Series: []DataSeries{},
 	}
 	if err := a.settleData(&req, out.Type); err != nil {
 		return out, err

@@ -23,7 +23,7 @@ type chat struct {
 }
 
 func (c chat) render(m notify.Message) []delivery {
-	content := map[string]any{"text": c.style.body(titled(tame(m)))}
+	content := map[string]any{"text": c.style.body(titled(tamed(m, c.style.part)))}
 	for key, value := range c.common {
 		content[key] = value
 	}
@@ -33,19 +33,19 @@ func (c chat) render(m notify.Message) []delivery {
 var (
 	mattermostText = style{
 		limit: 16000, size: inRunes, escape: backslashed, newline: "\n", bold: [2]string{"**", "**"},
-		mono: inTicks, link: markdownLink,
+		mono: inTicks, link: markdownLink, shown: untold,
 	}
 	rocketchatText = style{
-		limit: 5000, size: inUTF16, escape: parted, newline: "\n", bold: [2]string{"*", "*"},
-		mono: inTicks, link: markdownLink,
+		limit: 5000, size: inUTF16, escape: asIs, part: parted, newline: "\n", bold: [2]string{"*", "*"},
+		mono: inTicks, link: markdownLink, shown: untold,
 	}
 	googleChatText = style{
-		limit: 4000, size: inUTF16, escape: parted, newline: "\n", bold: [2]string{"*", "*"},
-		mono: inTicks, link: func(label, url string) string { return "<" + url + "|" + label + ">" },
+		limit: 4000, size: inUTF16, escape: asIs, part: parted, newline: "\n", bold: [2]string{"*", "*"},
+		mono: inTicks, shown: untold, link: func(label, url string) string { return "<" + url + "|" + label + ">" },
 	}
 	zulipText = style{
-		limit: 9000, size: inBytes, escape: parted, newline: "\n", bold: [2]string{"**", "**"},
-		mono: inTicks, link: markdownLink,
+		limit: 9000, size: inBytes, escape: asIs, part: parted, newline: "\n", bold: [2]string{"**", "**"},
+		mono: inTicks, link: markdownLink, shown: untold,
 	}
 )
 
@@ -146,8 +146,8 @@ func parseZulip(a address) (service, error) {
 }
 
 func (z zulipBot) render(m notify.Message) []delivery {
-	topic := cmp.Or(fitRunes(cmp.Or(z.Topic, m.Title), 60), "tocsin")
-	text := zulipText.body(titled(tame(m)))
+	topic := cmp.Or(fitRunes(cmp.Or(z.Topic, notify.Plain(m.Title)), 60), "tocsin")
+	text := zulipText.body(titled(tamed(m, zulipText.part)))
 	form := url.Values{"type": {"stream"}, "to": {z.Stream}, "topic": {topic}, "content": {text}}
 	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(z.BotMail+":"+z.BotKey))
 	return []delivery{post{

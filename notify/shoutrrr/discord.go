@@ -61,8 +61,10 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 		room -= inUTF16(s)
 		return s
 	}
+	title := heading(titled(m), 256, inUTF16, backslashed)
+	room -= inUTF16(title)
 	embed := map[string]any{
-		"title": cut(icon(m)+" "+m.Title, 256), "color": colour(m), "footer": map[string]any{"text": discordFooter(m)},
+		"title": title, "color": colour(m), "footer": map[string]any{"text": discordFooter(m)},
 	}
 	text := cut(m.Text, 3000)
 	var fields []any
@@ -70,7 +72,7 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 		fields = append(fields, map[string]any{"name": "Answer", "value": links, "inline": false})
 		room -= inUTF16(links) + len("Answer")
 	}
-	for _, f := range m.Fields[:min(len(m.Fields), 24)] {
+	for _, f := range first(only(m.Fields, unfiled), 24) {
 		if room -= inUTF16(discordGraph(f)); room < 300 {
 			break
 		}

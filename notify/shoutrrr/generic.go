@@ -108,6 +108,8 @@ func hookWebhook(a address, props bool) (webhook, error) {
 const messageHeader = "X-Message-Id"
 
 func (w webhook) render(m notify.Message) []delivery {
+	m = mapText(m, notify.Plain)
+	m.Title, m.Place = m.Title+m.Place, ""
 	header := map[string]string{}
 	if m.ID != "" {
 		header[messageHeader] = m.ID
@@ -118,7 +120,7 @@ func (w webhook) render(m notify.Message) []delivery {
 	p := post{url: w.url, method: w.method, contentType: w.contentType, header: header}
 	if strings.HasPrefix(w.contentType, "text/") {
 		text := plain(webhookLimit, inBytes)
-		text.untitled = false
+		text.untitled, text.shown = false, whatever
 		p.body = text.body(m)
 	} else {
 		p.body = asJSON(w.content(m))

@@ -47,9 +47,9 @@ func (g gotifyApp) render(m notify.Message) []delivery {
 	m = tame(m)
 	body := plain(16<<10, inBytes).body(m)
 	if strings.TrimSpace(body) == "" {
-		body = fitBytes(m.Title, 16<<10) // Gotify refuses an empty message
+		body = headBytes(m, 16<<10) // Gotify refuses an empty message
 	}
-	content := map[string]any{"title": fitBytes(m.Title, 500), "message": body, "priority": priority, "extras": extras}
+	content := map[string]any{"title": headBytes(m, 500), "message": body, "priority": priority, "extras": extras}
 	to := url.URL{Scheme: scheme(g.DisableTLS), Host: g.Host, Path: path.Join("/", g.Path, "message")}
 	header := map[string]string{"X-Gotify-Key": g.Token}
 	return []delivery{post{url: to.String(), header: header, body: asJSON(content), failure: notHTML}}

@@ -47,11 +47,11 @@ const matrixLimit = 16 << 10
 var (
 	matrixHTML = style{
 		limit: matrixLimit, size: inBytes, escape: escapeHTML("<br/>"), newline: "<br/>",
-		bold: [2]string{"<strong>", "</strong>"}, mono: inCode, link: htmlLink,
+		bold: [2]string{"<strong>", "</strong>"}, mono: inCode, link: htmlLink, shown: untold,
 	}
 	matrixPlain = func() style {
 		s := plain(matrixLimit, inBytes)
-		s.untitled = false
+		s.untitled, s.shown = false, untold
 		return s
 	}()
 )

@@ -103,13 +103,13 @@ func (n ntfyTopic) render(m notify.Message) []delivery {
 	if n.fixed {
 		header["Priority"] = strconv.Itoa(int(n.Priority))
 	}
-	header["Title"] = fitBytes(m.Title, 250)
+	header["Title"] = headBytes(m, 250)
 	if sequence.MatchString(m.ID) {
 		header["X-Sequence-ID"] = m.ID
 	}
 	body := ntfyText.body(m)
 	if body == "" {
-		body = fitBytes(m.Title, 4000)
+		body = headBytes(m, 4000)
 	}
 	return []delivery{post{
 		url: n.GetAPIURL(), header: header, contentType: "text/plain; charset=utf-8", body: body, failure: notHTML,

@@ -2,6 +2,7 @@ package shoutrrr
 
 import (
 	"cmp"
+	"maps"
 	"strings"
 
 	"github.com/containrrr/shoutrrr/pkg/services/opsgenie"
@@ -60,15 +61,25 @@ type opsgenieAlert struct {
 	VisibleTo   []opsgenie.Entity `json:"visibleTo,omitempty"`
 }
 
+// details are the facts of m and those that the channel has for all.
+func (o opsgenieAPI) details(m notify.Message) map[string]string {
+	out := map[string]string{}
+	for _, f := range first(m.Fields, 40) {
+		out[fitUTF16(f.Name, 100)] = fitUTF16(f.Value, 100)
+	}
+	maps.Copy(out, o.Details)
+	return out
+}
+
 func (o opsgenieAPI) render(m notify.Message) []delivery {
 	priority := []string{"P5", "P4", "P3", "P2", "P1"}[urgency(m)]
 	m = tame(m)
 	alert := opsgenieAlert{
-		Message: cmp.Or(fitUTF16(titled(m).Title, 130), "tocsin"), Description: plain(14000, inUTF16).body(m),
+		Message: cmp.Or(heading(titled(m), 130, inUTF16, asIs), "tocsin"), Description: plain(14000, inUTF16).body(m),
 		Priority: cmp.Or(o.Priority, priority), Source: cmp.Or(o.Source, "tocsin"),
 		Alias:  cmp.Or(o.Alias, fitUTF16(m.ID, 512)),
 		Entity: o.Entity, Note: o.Note, User: o.User, Responders: o.responders,
-		Tags: o.Tags, Actions: o.Actions, Details: o.Details, VisibleTo: o.VisibleTo,
+		Tags: o.Tags, Actions: o.Actions, Details: o.details(m), VisibleTo: o.VisibleTo,
 	}
 	header := map[string]string{"Authorization": "GenieKey " + o.APIKey}
 	return []delivery{post{url: o.url, header: header, body: asJSON(alert), failure: notHTML}}

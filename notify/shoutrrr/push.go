@@ -53,8 +53,8 @@ func (b barkDevice) render(m notify.Message) []delivery {
 		content["level"] = "timeSensitive"
 	}
 	m = tame(m)
-	content["title"] = fitBytes(titled(m).Title, 250)
-	content["body"] = cmp.Or(pushText.body(m), fitBytes(m.Title, 2500))
+	content["title"] = headBytes(titled(m), 250)
+	content["body"] = cmp.Or(pushText.body(m), headBytes(m, 2500))
 	return []delivery{post{url: b.GetAPIURL("push"), body: asJSON(content), failure: barkFailure}}
 }
 
@@ -90,7 +90,7 @@ func (j joinDevices) render(m notify.Message) []delivery {
 	quiet := tame(m)
 	for i, device := range j.Devices {
 		q := url.Values{
-			"apikey": {j.APIKey}, "deviceId": {device}, "title": {fitBytes(titled(quiet).Title, 250)},
+			"apikey": {j.APIKey}, "deviceId": {device}, "title": {headBytes(titled(quiet), 250)},
 			"text": {cmp.Or(pushText.body(quiet), icon(m))},
 		}
 		if j.Icon != "" {
@@ -152,7 +152,7 @@ func (p pushbulletAccount) render(m notify.Message) []delivery {
 	var deliveries []delivery
 	m = tame(m)
 	for i, to := range p.targets {
-		content := map[string]any{"type": "note", "title": fitBytes(titled(m).Title, 250), "body": pushText.body(m)}
+		content := map[string]any{"type": "note", "title": headBytes(titled(m), 250), "body": pushText.body(m)}
 		name, was := to, []string(nil)
 		switch {
 		case strings.HasPrefix(to, "#"):

@@ -62,7 +62,7 @@ func (p pushoverApp) priority(m notify.Message) int {
 	return []int{0, -1, 0, 0, 1}[urgency(m)]
 }
 
-var pushoverText = plain(1024, inBytes)
+var pushoverText = plain(1024, inRunes)
 
 func (p pushoverApp) render(m notify.Message) []delivery {
 	priority := p.priority(m)
@@ -74,8 +74,8 @@ func (p pushoverApp) render(m notify.Message) []delivery {
 		content["retry"], content["expire"] = p.retry, p.expire
 	}
 	m = tame(m)
-	content["title"] = fitBytes(titled(m).Title, 250)
-	content["message"] = cmp.Or(pushoverText.body(m), fitBytes(m.Title, 1024), icon(m))
+	content["title"] = heading(titled(m), 250, inRunes, asIs)
+	content["message"] = cmp.Or(pushoverText.body(m), headBytes(m, 1024), icon(m))
 	fill(content, map[string]string{"device": strings.Join(p.Devices, ","), "sound": p.sound})
 	if !m.At.IsZero() {
 		content["timestamp"] = m.At.Unix()

@@ -296,7 +296,8 @@ func pushoverValid(_ *http.Request, body []byte) error {
 	if err := json.Unmarshal(body, &sent); err != nil {
 		return err
 	}
-	if sent.Token == "" || sent.User == "" || sent.Message == "" || len(sent.Message) > 1024 || len(sent.Title) > 250 ||
+	if sent.Token == "" || sent.User == "" || sent.Message == "" || utf8.RuneCountInString(sent.Message) > 1024 ||
+		utf8.RuneCountInString(sent.Title) > 250 ||
 		len(sent.URL) > 512 {
 		return errors.New("message cannot be blank, or too long")
 	}
@@ -414,7 +415,7 @@ func TestPriorities(t *testing.T) {
 			"opsgenie://h/K?details=room:attic&visibleTo=team:ops&actions=Look&priority=P5", ordinary(),
 			`{"actions":["Look"],"alias":"n1"`,
 		},
-		{"as pairs", "opsgenie://h/K?details=room:attic", ordinary(), `"details":{"room":"attic"}`},
+		{"as pairs", "opsgenie://h/K?details=room:attic", ordinary(), `"room":"attic"`},
 		{"for whom it shows", "opsgenie://h/K?visibleTo=team:ops", ordinary(), `"visibleTo":[{"type":"team","name":"ops"}]`},
 		{"a text for a badge", "bark://:k@h/?badge=x", ordinary(), `"badge":"x"`},
 		{"a number with a zero before it", "gotify://h/T?priority=08", ordinary(), `"priority":8`},

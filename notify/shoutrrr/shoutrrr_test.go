@@ -173,10 +173,13 @@ func hostile() notify.Message {
 		"```\n[click](https://evil.example/x) <https://evil.example|ok> |a| # h {{.title}} \x00\x1b[31m \u202edrawkcab é " +
 		"🔥 \xff\xfe"
 	m := ordinary()
-	m.Title = nasty + strings.Repeat("é", 10<<10)
-	m.Text = nasty + strings.Repeat("🔥<&>\"*é\n", 1<<10)
+	m.Place = ", " + notify.Data("kitchen"+nasty)
+	m.Title = "Too warm" + strings.Repeat("é", 10<<10) + m.Place
+	m.Text = notify.Data(nasty + strings.Repeat("🔥<&>\"*é\n", 1<<10))
 	for range 40 {
-		m.Fields = append(m.Fields, notify.Field{Name: nasty, Value: nasty + strings.Repeat("&", 2000)},
+		m.Fields = append(m.Fields, notify.Field{
+			Name: notify.Data(nasty), Value: notify.Data(nasty + strings.Repeat("&", 2000)),
+		},
 			notify.Field{Value: "nameless"})
 	}
 	return m

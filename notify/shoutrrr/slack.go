@@ -85,7 +85,7 @@ func (s slackChannel) render(m notify.Message) []delivery {
 
 // slackFallback is what a phone shows of the message before it is opened.
 func slackFallback(m notify.Message) string {
-	text := icon(m) + " " + m.Title
+	text := icon(m) + " " + m.Title + m.Place
 	if first, _, _ := strings.Cut(m.Text, "\n"); first != "" {
 		text += ": " + first
 	}
@@ -95,12 +95,12 @@ func slackFallback(m notify.Message) string {
 // slackBlocks says everything untrusted in plain_text, where no mark-up is
 // read; Slack's own escapes are read there too.
 func slackBlocks(m notify.Message) []any {
-	blocks := []any{map[string]any{"type": "header", "text": slackText(icon(m)+" "+m.Title, 150)}}
+	blocks := []any{map[string]any{"type": "header", "text": slackHead(m)}}
 	if m.Text != "" {
 		blocks = append(blocks, map[string]any{"type": "section", "text": slackText(m.Text, 3000)})
 	}
 	var fields []any
-	for _, f := range m.Fields[:min(len(m.Fields), 10)] {
+	for _, f := range first(only(m.Fields, unfiled), 10) {
 		fields = append(fields, slackField(f))
 	}
 	if len(fields) > 0 {
@@ -137,7 +137,7 @@ func slackLink(label, url string) map[string]any {
 
 func slackContext(m notify.Message) []any {
 	when := "tocsin"
-	if m.Severity != "" {
+	if m.Severity != "" && m.Tone == notify.Alarm {
 		when += " · " + string(m.Severity)
 	}
 	if !m.At.IsZero() {
@@ -149,7 +149,12 @@ func slackContext(m notify.Message) []any {
 
 var slackEscapes = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
 
-func slackEscape(r rune) string { return slackEscapes.Replace(string(r)) }
+func slackEscape(r rune, _ bool) string { return slackEscapes.Replace(string(r)) }
+
+// slackHead is the title, which holds 150 characters.
+func slackHead(m notify.Message) map[string]any {
+	return map[string]any{"type": "plain_text", "emoji": false, "text": heading(titled(m), 150, inUTF16, slackEscape)}
+}
 
 func slackText(text string, limit int) map[string]any {
 	return map[string]any{"type": "plain_text", "emoji": false, "text": fit(text, limit, inUTF16, slackEscape)}

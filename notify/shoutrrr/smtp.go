@@ -114,7 +114,7 @@ func (b mailbox) write(to string, m notify.Message) *gomail.Msg {
 	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	out.FromMailAddress(&b.from)
 	out.ToMailAddress(&mail.Address{Address: to})
-	out.Subject(cmp.Or(fitBytes(m.Title, 300), "tocsin"))
+	out.Subject(cmp.Or(headBytes(m, 300), "tocsin"))
 	out.SetGenHeader("Auto-Submitted", "auto-generated")
 	out.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	if id := b.ids(m.ID); id != nil {
@@ -149,7 +149,7 @@ func (b mailbox) ids(names ...string) (out []string) {
 
 func mailText(m notify.Message) string {
 	s := plain(64<<10, inBytes)
-	s.untitled = false
+	s.untitled, s.shown = false, whatever
 	s.mono = func(text string) string { return text } // it is mostly read so
 	return strings.ReplaceAll(s.body(m), "\n", "\r\n") + "\r\n"
 }
@@ -173,7 +173,7 @@ var mailPage = template.Must(template.New("mail").Parse(`<!DOCTYPE html>
 func mailHTML(m notify.Message) string {
 	var out bytes.Buffer
 	err := mailPage.Execute(&out, map[string]any{
-		"Colour": template.CSS(hexColour(m)), "Title": fitBytes(titled(m).Title, 1000),
+		"Colour": template.CSS(hexColour(m)), "Title": headBytes(titled(m), 1000),
 		"Lines": strings.Split(fitBytes(m.Text, 64<<10), "\n"), "Fields": m.Fields, "Link": m.Link, "Actions": m.Actions,
 	})
 	if err != nil {

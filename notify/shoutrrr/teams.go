@@ -57,23 +57,24 @@ func cardButtons(m notify.Message) (buttons []any) {
 // cardBody says everything in RichTextBlocks: a TextRun, unlike a TextBlock,
 // reads neither Markdown nor functions in its text.
 func cardBody(m notify.Message) []any {
-	room := cardLimit
+	room := cardLimit - 1000 // for the title
 	cut := func(s string, limit int) string {
 		s = fit(s, max(0, min(limit, room)), inJSON, asIs)
 		room -= inJSON(s) + 200 // for the block around it
 		return s
 	}
-	title := map[string]any{"type": "TextRun", "text": cut(icon(m)+" "+m.Title, 500), "weight": "Bolder", "size": "Large"}
+	title := map[string]any{
+		"type": "TextRun", "text": heading(titled(m), 500, inJSON, asIs), "weight": "Bolder", "size": "Large",
+	}
 	blocks := []any{map[string]any{
 		"type": "Container", "style": cardStyle(m), "bleed": true, "items": []any{richText(title)},
 	}}
-	fields := min(len(m.Fields), 20)
 	for _, line := range strings.SplitN(m.Text, "\n", cardLines) {
 		if line = strings.TrimSpace(line); line != "" && room > 8<<10 {
 			blocks = append(blocks, richText(map[string]any{"type": "TextRun", "text": cut(line, 4000)}))
 		}
 	}
-	for _, f := range m.Fields[:fields] {
+	for _, f := range first(only(m.Fields, unfiled), 20) {
 		if room < 1<<10 {
 			break
 		}

@@ -77,7 +77,7 @@ func newTelegram(origin, token string, chats []string, silent bool) (service, er
 // is on the safe side.
 var telegramText = style{
 	limit: 4096, size: inBytes, escape: escapeHTML("\n"), newline: "\n", bold: [2]string{"<b>", "</b>"},
-	mono: inCode, link: htmlLink,
+	mono: inCode, link: htmlLink, shown: untold,
 }
 
 func htmlLink(label, url string) string { return `<a href="` + attribute(url) + `">` + label + `</a>` }

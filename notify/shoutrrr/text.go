@@ -3,7 +3,9 @@ package shoutrrr
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
 
@@ -13,9 +15,14 @@ import (
 
 // tidy takes out of m what no service should be handed: control characters,
 // marks that turn the writing direction, broken UTF-8, line breaks where one
-// line is meant, and links that are none.
+// line is meant, and links that are none. The place, which is cut last, stands
+// apart from the title then.
 func tidy(m notify.Message) notify.Message {
-	m.Title = oneLine(m.Title)
+	stem := strings.TrimSuffix(m.Title, m.Place)
+	if stem == m.Title || stem == "" {
+		stem, m.Place = m.Title, ""
+	}
+	m.Title, m.Place = oneLine(stem), oneLine(m.Place)
 	m.Text = strings.TrimSpace(printable(m.Text))
 	var fields []notify.Field
 	for _, f := range m.Fields {
@@ -27,13 +34,12 @@ func tidy(m notify.Message) notify.Message {
 			fields = append(fields, f)
 		}
 	}
+	m.Fields = fields
 	if link := oneLine(m.Link); link != "" {
-		m.Link = webLink(link)
-		if m.Link == "" {
-			fields = append(fields, notify.Field{Name: "Runbook", Value: link})
+		if m.Link = webLink(link); m.Link == "" {
+			m.Text = joinFilled("\n", m.Text, "Runbook: "+link)
 		}
 	}
-	m.Fields = fields
 	var actions []notify.Action
 	for _, a := range m.Actions {
 		if a.URL = webLink(a.URL); a.URL != "" {
@@ -60,10 +66,10 @@ var linkEscapes = strings.NewReplacer(
 	"|", "%7C", `"`, "%22", "'", "%27", "<", "%3C", ">", "%3E", "(", "%28", ")", "%29", "`", "%60",
 )
 
-// printable keeps line breaks of all control characters.
+// printable keeps line breaks of all control characters, and the marks of data.
 func printable(s string) string {
 	s = lineBreaks.Replace(strings.ToValidUTF8(s, "\uFFFD"))
-	return rules.Defuse(s, "", "\n"+rules.Replacement)
+	return rules.Defuse(s, "", "\n"+rules.Replacement+notify.Marks)
 }
 
 var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", " ")
@@ -73,33 +79,103 @@ func oneLine(s string) string {
 }
 
 // blank is a space of no width. It stands where a service would otherwise see
-// something in untrusted text: a link, a mention, a mark-up.
+// something in data: a link, a mention, a mark-up. What a rule's author wrote has
+// none, so that its links work and copies of it are true.
 const blank = "\u200b"
 
 var (
-	linkStart = regexp.MustCompile(`(?i)(:)(//)|(\bwww)(\.)`)
+	linkStart = regexp.MustCompile(`(:)(//)`)
+	linkSoFar = regexp.MustCompile(`(?i)https?://[^\s<>"]*$`)
 	mention   = strings.NewReplacer("@", "@"+blank)
 )
 
-// tame keeps services from making links and mentions of what m says. The Link
-// alone is meant to be one.
-func tame(m notify.Message) notify.Message {
-	quiet := func(s string) string { return mention.Replace(unlink(s)) }
-	return mapText(m, quiet)
+// tame keeps services from making links and mentions of the data in m, and takes
+// the marks around it away.
+func tame(m notify.Message) notify.Message { return tamed(m, nil) }
+
+// tamed is tame for dialects that know no escape: mark rewrites each character of
+// the data too.
+func tamed(m notify.Message, mark func(rune) string) notify.Message {
+	return mapText(m, func(s string) string {
+		return notify.Defuse(s, func(before, data string) string {
+			own := ""
+			if linkSoFar.MatchString(before) { // it is a part of an author's link, up to the first space
+				end := strings.IndexFunc(data, unicode.IsSpace)
+				if end < 0 {
+					end = len(data)
+				}
+				own, data = data[:end], data[end:]
+			}
+			if strings.HasSuffix(before, ":/") && strings.HasPrefix(data, "/") {
+				data = blank + data
+			}
+			data = unlink(data)
+			if mark != nil {
+				data = each(data, mark)
+			}
+			return mention.Replace(own + data)
+		})
+	})
 }
 
-func unlink(s string) string { return linkStart.ReplaceAllString(s, "${1}${3}"+blank+"${2}${4}") }
+func each(s string, mark func(rune) string) string {
+	var out strings.Builder
+	for _, r := range s {
+		out.WriteString(mark(r))
+	}
+	return out.String()
+}
 
-// mapText applies change to all untrusted text of m.
+// unlink breaks what programs take for a link: one with a scheme, and a bare name
+// that may be somebody's domain.
+func unlink(s string) string {
+	return undomain(linkStart.ReplaceAllString(s, "${1}"+blank+"${2}"))
+}
+
+// private are the last parts of names that are nobody's on the internet.
+var private = []string{
+	"lan", "local", "home", "internal", "localdomain", "localhost", "intranet", "corp", "private", "arpa", "test",
+	"invalid",
+}
+
+var word = regexp.MustCompile(`[\p{L}\p{N}._-]+`)
+
+// undomain breaks bare domains, such as evil.com.
+func undomain(s string) string {
+	return word.ReplaceAllStringFunc(s, func(name string) string {
+		parts := strings.Split(strings.TrimRight(name, "."), ".")
+		top := strings.ToLower(parts[len(parts)-1])
+		nobodys := slices.Contains(private, top) && !strings.EqualFold(parts[0], "www")
+		if len(parts) < 2 || nobodys || !letters.MatchString(top) {
+			return name
+		}
+		return strings.ReplaceAll(name, ".", "."+blank)
+	})
+}
+
+var letters = regexp.MustCompile(`^(\p{L}{2,}|xn--[a-z0-9-]+)$`)
+
+// mapText applies change to all texts of m.
 func mapText(m notify.Message, change func(string) string) notify.Message {
-	m.Title, m.Text = change(m.Title), change(m.Text)
+	m.Title, m.Place, m.Text = change(m.Title), change(m.Place), change(m.Text)
 	fields := make([]notify.Field, len(m.Fields))
 	for i, f := range m.Fields {
-		fields[i] = notify.Field{Name: change(f.Name), Value: change(f.Value), Graph: f.Graph}
+		f.Name, f.Value = change(f.Name), change(f.Value)
+		fields[i] = f
 	}
 	m.Fields = fields
 	return m
 }
+
+// heading is the title of m with its place within limit. The title is cut, and
+// the place only where it has no room at all.
+func heading(m notify.Message, limit int, size unit, e escape) string {
+	place := fit(m.Place, limit*2/3, size, e)
+	return fit(m.Title, limit-size(place), size, e) + place
+}
+
+// headBytes is heading for who counts bytes and reads no mark-up.
+func headBytes(m notify.Message, limit int) string { return heading(m, limit, inBytes, asIs) }
 
 // unit measures text as a service counts it.
 type unit func(string) int
@@ -130,21 +206,28 @@ func inJSON(s string) (n int) {
 
 const ellipsis = "…"
 
+// escape writes a character so that it means nothing but itself; link says that
+// it is in a link, which an escape would break where services take links as they
+// stand.
+type escape func(r rune, link bool) string
+
 // fit escapes s and cuts it between two runes, so that what comes out measures
 // limit at most.
-func fit(s string, limit int, size unit, escape func(rune) string) string {
+func fit(s string, limit int, size unit, e escape) string {
 	var out strings.Builder
 	used, cut := 0, 0
-	for _, r := range s {
-		e := escape(r)
-		n := size(e)
+	link := false
+	for i, r := range s {
+		link = inLink(link, s[i:], r)
+		text := e(r, link)
+		n := size(text)
 		if used+n > limit {
 			if limit < size(ellipsis) {
 				return ""
 			}
 			return out.String()[:cut] + ellipsis
 		}
-		out.WriteString(e)
+		out.WriteString(text)
 		used += n
 		if used+size(ellipsis) <= limit {
 			cut = out.Len()
@@ -153,7 +236,16 @@ func fit(s string, limit int, size unit, escape func(rune) string) string {
 	return out.String()
 }
 
-func asIs(r rune) string { return string(r) }
+// inLink reports whether r, with which rest begins, is in a link, as what stands
+// before it was.
+func inLink(was bool, rest string, r rune) bool {
+	if was {
+		return !unicode.IsSpace(r) && !strings.ContainsRune(`<>"|`, r)
+	}
+	return strings.HasPrefix(rest, "https://") || strings.HasPrefix(rest, "http://")
+}
+
+func asIs(r rune, _ bool) string { return string(r) }
 
 // fitBytes, fitRunes and fitUTF16 cut text that needs no escapes.
 func fitBytes(s string, limit int) string { return fit(s, limit, inBytes, asIs) }
@@ -161,8 +253,8 @@ func fitRunes(s string, limit int) string { return fit(s, limit, inRunes, asIs) 
 func fitUTF16(s string, limit int) string { return fit(s, limit, inUTF16, asIs) }
 
 // escapeHTML escapes for HTML, where the line break is the service's own.
-func escapeHTML(newline string) func(rune) string {
-	return func(r rune) string {
+func escapeHTML(newline string) escape {
+	return func(r rune, _ bool) string {
 		switch r {
 		case '&':
 			return "&amp;"
@@ -181,14 +273,14 @@ func escapeHTML(newline string) func(rune) string {
 
 // backslashed escapes for the Markdown dialects that take a backslash before
 // every mark.
-func backslashed(r rune) string {
-	if strings.ContainsRune("\\`*_{}[]()<>#!|~", r) {
+func backslashed(r rune, link bool) string {
+	if !link && strings.ContainsRune("\\`*_{}[]()<>#!|~", r) {
 		return `\` + string(r)
 	}
 	return string(r)
 }
 
-// parted escapes for the dialects that know no escape: no mark touches its
+// parted rewrites data for the dialects that know no escape: no mark touches its
 // neighbour, so that none has a meaning.
 func parted(r rune) string {
 	if strings.ContainsRune("`*_~[]<>|#$", r) {
@@ -201,17 +293,33 @@ func parted(r rune) string {
 type style struct {
 	limit    int
 	size     unit
-	escape   func(rune) string
+	escape   escape
 	newline  string
 	bold     [2]string
 	mono     func(text string) string       // for letters of one width; nil leaves out what wants them
 	link     func(label, url string) string // nil leaves the links out
 	untitled bool                           // the title goes elsewhere
+	shown    func(notify.Field) bool        // which fields it has room for; nil is none
+	part     func(rune) string              // rewrites data; nil leaves it as it is
 }
 
 // inCode marks text up as HTML and as Markdown do for letters of one width.
 func inCode(text string) string  { return "<code>" + text + "</code>" }
 func inTicks(text string) string { return "`" + text + "`" }
+
+// The fields that are shown: of chats, what the title does not tell; of services
+// that have a place for fields, what is for people; and of records, all.
+func untold(f notify.Field) bool   { return !f.Tag && !f.Record }
+func unfiled(f notify.Field) bool  { return !f.Record }
+func whatever(_ notify.Field) bool { return true }
+
+// only picks the fields that are shown.
+func only(fields []notify.Field, shown func(notify.Field) bool) []notify.Field {
+	return slices.DeleteFunc(slices.Clone(fields), func(f notify.Field) bool { return !shown(f) })
+}
+
+// first are the first of a list.
+func first[T any](list []T, most int) []T { return list[:min(len(list), most)] }
 
 // plain is a style without any mark-up.
 func plain(limit int, size unit) style {
@@ -226,7 +334,7 @@ func plain(limit int, size unit) style {
 func (s style) body(m notify.Message) string {
 	head := ""
 	if !s.untitled && m.Title != "" {
-		head = s.strong(fit(m.Title, s.limit/8, s.size, s.escape))
+		head = s.strong(heading(m, s.limit/8, s.size, s.escape))
 	}
 	foot := s.foot(m)
 	fields := s.fields(m.Fields, s.limit/3)
@@ -260,7 +368,10 @@ func (s style) strong(text string) string { return s.bold[0] + text + s.bold[1] 
 // fields writes a line for each field as long as there is room.
 func (s style) fields(fields []notify.Field, room int) string {
 	var lines []string
-	for _, f := range fields {
+	if s.shown == nil {
+		return ""
+	}
+	for _, f := range only(fields, s.shown) {
 		name, value := fit(f.Name, 100, s.size, s.escape), fit(f.Value, min(500, s.limit/6), s.size, s.escape)
 		line := s.strong(name+":") + " " + s.graph(f) + value
 		room -= s.size(line) + s.size(s.newline)

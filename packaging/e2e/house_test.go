@@ -22,11 +22,12 @@ const module = "github.com/9bikes/tocsin"
 // import: rules knows nobody; app knows everybody but what is built on it, which
 // do not know each other.
 var mayImport = map[string][]string{
-	"rules":     {"rules/wording"},
+	"rules":     {"rules/unit", "rules/wording"},
 	"evaluator": {"rules", "evaluator/aggregate", "evaluator/expression", "evaluator/schedule"},
-	"notify":    {"rules", "rules/wording", "evaluator"},
+	"notify":    {"rules", "rules/unit", "rules/wording", "evaluator"},
 	"app":       {"rules", "evaluator", "evaluator/schedule", "notify", "app/document"},
 
+	"rules/unit":    {},
 	"rules/wording": {},
 
 	"evaluator/aggregate":  {"rules"},
@@ -35,7 +36,7 @@ var mayImport = map[string][]string{
 	"evaluator/backtest":   {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
 
 	"app/document": {"rules"},
-	"app/insight":  {"rules", "evaluator", "evaluator/backtest", "evaluator/schedule", "notify", "app"},
+	"app/insight":  {"rules", "rules/unit", "evaluator", "evaluator/backtest", "evaluator/schedule", "notify", "app"},
 	"app/ruleset":  {"rules", "evaluator", "evaluator/backtest", "notify", "app", "app/document"},
 }
 

@@ -1,14 +1,16 @@
-package insight
+// Package unit knows what values are measured in, as far as names tell, and
+// writes them as a person would.
+package unit
 
 import (
 	"slices"
 	"strings"
 )
 
-// unitIn guesses the unit of a field of a measurement. Home Assistant names its
-// measurements by their unit, and the number in them value.
-func unitIn(measurement, field string) string {
-	if unit := unitOf(field); unit != "" {
+// In guesses the unit of a field of a measurement, "" where neither tells. Home
+// Assistant names its measurements by their unit, and the number in them value.
+func In(measurement, field string) string {
+	if unit := of(field); unit != "" {
 		return unit
 	}
 	if slices.Contains(plainFields, strings.ToLower(field)) && isUnit(measurement) {
@@ -59,9 +61,9 @@ var scalable = []string{
 	"B", "b", "bit", "N", "S", "F", "H", "T", "Bq", "Sv", "Gy", "cd", "mol", "eV",
 }
 
-// unitOf guesses the unit of a field from the last word of its name, "" where
+// of guesses the unit of a field from the last word of its name, "" where
 // that is none of the well-known ones.
-func unitOf(field string) string {
+func of(field string) string {
 	words := strings.FieldsFunc(strings.ToLower(field), func(r rune) bool {
 		return r == '_' || r == '.' || r == '-' || r == ' '
 	})
