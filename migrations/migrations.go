@@ -12,14 +12,19 @@ import (
 	"strings"
 )
 
-//go:embed sqlite/*.sql
+//go:embed sqlite/*.sql mysql/*.sql
 var files embed.FS
 
 // SQLite returns the steps of the embedded store.
-func SQLite() fs.FS {
-	dir, err := fs.Sub(files, "sqlite")
+func SQLite() fs.FS { return folder("sqlite") }
+
+// MySQL returns the steps of the hosted store.
+func MySQL() fs.FS { return folder("mysql") }
+
+func folder(name string) fs.FS {
+	dir, err := fs.Sub(files, name)
 	if err != nil {
-		panic(err) // the name is ours and valid
+		panic(err) // the names are ours and valid
 	}
 	return dir
 }

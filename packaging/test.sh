@@ -101,6 +101,7 @@ install() {
 	command -v git >/dev/null || wanted+=(git)
 	command -v gcc >/dev/null || wanted+=(gcc libc6-dev) # for the race detector
 	command -v influxd >/dev/null || wanted+=(influxdb)
+	[ -x /usr/sbin/mariadbd ] || wanted+=(mariadb-server)
 	command -v node >/dev/null || wanted+=(nodejs)
 	command -v npm >/dev/null || wanted+=(npm)
 	[ ${#wanted[@]} -gt 0 ] || return 0

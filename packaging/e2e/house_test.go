@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"notify":    {"rules", "rules/unit", "rules/wording", "evaluator"},
 	"app":       {"rules", "evaluator", "evaluator/schedule", "notify", "app/document"},
 
+	"rules/column":  {"rules"},
 	"rules/unit":    {},
 	"rules/wording": {},
 
@@ -72,7 +73,6 @@ var importers = map[string][]string{
 	"github.com/spf13/cobra":                  {"app/cli"},
 	"github.com/spf13/pflag":                  {"app/cli"},
 	"github.com/tailscale/hujson":             {"app/clients"},
-	"golang.org/x/sync":                       {"rules/sqlite", "rules/mysql"},
 	"golang.org/x/sys":                        {"app/clock", "app/daemon", "app/local", "app/resident"},
 	"golang.org/x/term":                       {"app/cli"},
 	"modernc.org/sqlite":                      {"rules/sqlite"},

@@ -2,12 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // Alerts lists alerts with their notifications, the newest first; see
@@ -59,9 +59,9 @@ func alertClauses(f app.AlertFilter) *clauses {
 func readAlerts(ctx context.Context, q querier, query string, args []any) ([]app.AlertRow, error) {
 	var list []app.AlertRow
 	ids, at := []string{}, map[string]int{}
-	err := each(ctx, q, query, args, func(rows *sql.Rows) error {
+	err := each(ctx, q, query, args, func(rows column.Row) error {
 		var row app.AlertRow
-		if err := scanAlert(rows, &row.Alert); err != nil {
+		if err := column.ReadAlert(rows, &row.Alert); err != nil {
 			return err
 		}
 		ids, at[row.ID] = append(ids, row.ID), len(list)
@@ -76,9 +76,9 @@ func readAlerts(ctx context.Context, q querier, query string, args []any) ([]app
 		return nil, err
 	}
 	notifications := notificationColumns + `notifications n WHERE n.alert_id` + listed + `ORDER BY booked_at, place`
-	return list, each(ctx, q, notifications, []any{string(text)}, func(rows *sql.Rows) error {
+	return list, each(ctx, q, notifications, []any{string(text)}, func(rows column.Row) error {
 		var n rules.Notification
-		if err := scanNotification(rows, &n); err != nil {
+		if err := column.ReadNotification(rows, &n); err != nil {
 			return err
 		}
 		row := &list[at[n.AlertID]]
@@ -107,8 +107,8 @@ func (s *Store) Alert(ctx context.Context, id string) (row app.AlertRow, err err
 // Notification returns one; see app.Store.
 func (s *Store) Notification(ctx context.Context, id string) (n rules.Notification, err error) {
 	err = s.read(ctx, "find notification", func(q querier) error {
-		return each(ctx, q, notificationColumns+`notifications n WHERE n.id = ?`, []any{id}, func(rows *sql.Rows) error {
-			return scanNotification(rows, &n)
+		return each(ctx, q, notificationColumns+`notifications n WHERE n.id = ?`, []any{id}, func(rows column.Row) error {
+			return column.ReadNotification(rows, &n)
 		})
 	})
 	if err == nil && n.ID == "" {
@@ -123,10 +123,10 @@ func (s *Store) FanOut(ctx context.Context, id string) (list []rules.Notificatio
 	err = s.read(ctx, "find notifications", func(q querier) error {
 		const query = notificationColumns +
 			`notifications n WHERE n.id = ?1 OR n.origin = ?1 AND n.origin <> '' ORDER BY n.target`
-		return each(ctx, q, query, []any{id}, func(rows *sql.Rows) error {
+		return each(ctx, q, query, []any{id}, func(rows column.Row) error {
 			var n rules.Notification
 			list = append(list, n)
-			return scanNotification(rows, &list[len(list)-1])
+			return column.ReadNotification(rows, &list[len(list)-1])
 		})
 	})
 	if err == nil && len(list) == 0 {
@@ -145,11 +145,11 @@ func (s *Store) ChannelHealth(ctx context.Context) (map[rules.Address]app.Health
 			WHERE error <> '' AND state <> 'sent' ORDER BY failed_at`
 	)
 	note := func(q querier, query string, set func(h *app.Health, at time.Time, class string)) error {
-		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		return each(ctx, q, query, nil, func(rows column.Row) error {
 			var to rules.Address
 			var class string
 			var at time.Time
-			if err := rows.Scan(&to.Channel, &to.Target, moment(&at), &class); err != nil {
+			if err := rows.Scan(&to.Channel, &to.Target, column.Moment(&at), &class); err != nil {
 				return err
 			}
 			h := health[to]

@@ -3,24 +3,16 @@ package sqlite
 import (
 	"context"
 	"crypto/rand"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 
 	"github.com/9bikes/tocsin/app"
-	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
-
-// auditBody is what of an audit entry is only shown.
-type auditBody struct {
-	Text      string            `json:"text,omitempty"`
-	Arguments json.RawMessage   `json:"arguments,omitempty"`
-	Changes   []rules.KeyChange `json:"changes"`
-}
 
 // AddAudit stores an entry and lets the oldest go; see app.Store.
 func (s *Store) AddAudit(ctx context.Context, e app.AuditEntry, most int) error {
-	body, err := json.Marshal(auditBody{e.Text, e.Arguments, e.Changes})
+	body, err := json.Marshal(column.AuditBody{Text: e.Text, Arguments: e.Arguments, Changes: e.Changes})
 	if err != nil {
 		return fmt.Errorf("write audit entry: %w", err)
 	}
@@ -28,7 +20,7 @@ func (s *Store) AddAudit(ctx context.Context, e app.AuditEntry, most int) error 
 		id, err := p.number(ctx,
 			`INSERT INTO audit (at, author, door, client, tool, about, outcome, body) VALUES (?, ?, ?, ?, ?, ?, ?,
 				?) RETURNING id`,
-			millis(e.At), e.By.Name, e.By.Door, e.Client, e.Tool, e.About, e.Outcome, string(body))
+			column.Millis(e.At), e.By.Name, e.By.Door, e.Client, e.Tool, e.About, e.Outcome, string(body))
 		if err != nil || most <= 0 {
 			return err
 		}
@@ -49,11 +41,11 @@ func (s *Store) Audit(ctx context.Context, f app.AuditFilter) (list []app.AuditE
 		}
 		query := `SELECT id, at, author, door, client, tool, about, outcome, body FROM audit` + where.String() +
 			` ORDER BY id DESC LIMIT ?`
-		return each(ctx, q, query, append(where.args, limit(f.Limit)), func(rows *sql.Rows) error {
+		return each(ctx, q, query, append(where.args, limit(f.Limit)), func(rows column.Row) error {
 			var e app.AuditEntry
-			var body auditBody
-			if err := rows.Scan(&e.ID, moment(&e.At), &e.By.Name, &e.By.Door, &e.Client, &e.Tool, &e.About, &e.Outcome,
-				document(&body)); err != nil {
+			var body column.AuditBody
+			if err := rows.Scan(&e.ID, column.Moment(&e.At), &e.By.Name, &e.By.Door, &e.Client, &e.Tool, &e.About, &e.Outcome,
+				column.Document(&body)); err != nil {
 				return fmt.Errorf("read an audit entry: %w", err)
 			}
 			e.Text, e.Arguments, e.Changes = body.Text, body.Arguments, body.Changes
@@ -96,7 +88,7 @@ func (s *Store) Secret(ctx context.Context, name string) (key []byte, err error)
 
 func (s *Store) storedSecret(ctx context.Context, name string) (key []byte, err error) {
 	err = s.read(ctx, "read secret", func(q querier) error {
-		return each(ctx, q, `SELECT value FROM secrets WHERE name = ?`, []any{name}, func(rows *sql.Rows) error {
+		return each(ctx, q, `SELECT value FROM secrets WHERE name = ?`, []any{name}, func(rows column.Row) error {
 			return rows.Scan(&key)
 		})
 	})

@@ -2,13 +2,13 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // Silences lists those that end after t or never, the next to end first; see
@@ -16,9 +16,9 @@ import (
 func (s *Store) Silences(ctx context.Context, t time.Time) (list []rules.Silence, err error) {
 	err = s.read(ctx, "list silences", func(q querier) error {
 		return each(ctx, q, `SELECT body FROM silences WHERE until > ? OR until IS NULL ORDER BY until IS NULL, until, id`,
-			[]any{t.UnixMilli()}, func(rows *sql.Rows) error {
+			[]any{t.UnixMilli()}, func(rows column.Row) error {
 				var silence rules.Silence
-				if err := rows.Scan(document(&silence)); err != nil {
+				if err := rows.Scan(column.Document(&silence)); err != nil {
 					return fmt.Errorf("read a silence: %w", err)
 				}
 				list = append(list, silence)
@@ -37,7 +37,7 @@ func (s *Store) PutSilence(ctx context.Context, silence rules.Silence) error {
 	return s.put(ctx, "write silence", "silences", func(ctx context.Context, p *pinned) error {
 		_, err := p.exec(ctx, `INSERT INTO silences (id, until, body) VALUES (?, ?, ?)
 			ON CONFLICT (id) DO UPDATE SET until = excluded.until, body = excluded.body`,
-			silence.ID, millis(silence.Until), string(body))
+			silence.ID, column.Millis(silence.Until), string(body))
 		return err
 	})
 }
@@ -62,10 +62,10 @@ func (s *Store) put(ctx context.Context, name, subject string, act func(ctx cont
 func (s *Store) Channels(ctx context.Context) (list []app.StoredChannel, err error) {
 	err = s.read(ctx, "list channels", func(q querier) error {
 		const query = `SELECT id, name, kind, sealed, settings, author, door, created_at FROM channels ORDER BY name`
-		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		return each(ctx, q, query, nil, func(rows column.Row) error {
 			var c app.StoredChannel
-			if err := rows.Scan(&c.ID, &c.Name, &c.Kind, &c.Sealed, document(&c.Settings), &c.By.Name, &c.By.Door,
-				moment(&c.CreatedAt)); err != nil {
+			if err := rows.Scan(&c.ID, &c.Name, &c.Kind, &c.Sealed, column.Document(&c.Settings), &c.By.Name, &c.By.Door,
+				column.Moment(&c.CreatedAt)); err != nil {
 				return err
 			}
 			list = append(list, c)
@@ -87,7 +87,7 @@ func (s *Store) PutChannel(ctx context.Context, c app.StoredChannel) error {
 			ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind, sealed = excluded.sealed,
 			settings = excluded.settings,
 				author = excluded.author, door = excluded.door, created_at = excluded.created_at`,
-			c.ID, c.Name, c.Kind, c.Sealed, string(settings), c.By.Name, c.By.Door, millis(c.CreatedAt))
+			c.ID, c.Name, c.Kind, c.Sealed, string(settings), c.By.Name, c.By.Door, column.Millis(c.CreatedAt))
 		if taken(err) {
 			return rules.Errorf(rules.Conflict,
 				"a channel named %q exists already; choose another name or remove that one first", c.Name)
@@ -115,9 +115,9 @@ func (s *Store) DeadLetters(ctx context.Context, channel string, most int) (list
 		const query = notificationColumns + `notifications n WHERE n.error <> '' AND n.state = 'dead'
 			AND (?1 = '' OR n.channel = ?1)
 			AND n.reason <> 'test' ORDER BY n.done_at DESC, place LIMIT ?2`
-		return each(ctx, q, query, []any{channel, limit(most)}, func(rows *sql.Rows) error {
+		return each(ctx, q, query, []any{channel, limit(most)}, func(rows column.Row) error {
 			var n rules.Notification
-			if err := scanNotification(rows, &n); err != nil {
+			if err := column.ReadNotification(rows, &n); err != nil {
 				return err
 			}
 			list = append(list, n)

@@ -11,6 +11,7 @@ import (
 	"runtime"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // Backup writes a sound copy of the database to path, which must not exist.
@@ -119,7 +120,7 @@ func (s *Store) Size(ctx context.Context) (bytes int64, err error) {
 	err = s.read(ctx, "measure database", func(q querier) error {
 		const query = `SELECT (c.page_count - f.freelist_count) * s.page_size
 			FROM pragma_page_count c, pragma_freelist_count f, pragma_page_size s`
-		return each(ctx, q, query, nil, func(rows *sql.Rows) error { return rows.Scan(&bytes) })
+		return each(ctx, q, query, nil, func(rows column.Row) error { return rows.Scan(&bytes) })
 	})
 	return bytes, err
 }

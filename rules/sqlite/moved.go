@@ -8,6 +8,8 @@ import (
 	"slices"
 
 	"github.com/9bikes/tocsin/evaluator"
+
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // seen is up to where this store knows what was committed.
@@ -38,7 +40,7 @@ func (p *pinned) look(ctx context.Context) (seen, error) {
 
 // look reads the revisions.
 func look(ctx context.Context, q querier) (at seen, err error) {
-	err = each(ctx, q, `SELECT subject, revision FROM revisions`, nil, func(rows *sql.Rows) error {
+	err = each(ctx, q, `SELECT subject, revision FROM revisions`, nil, func(rows column.Row) error {
 		var subject string
 		var revision int64
 		if err := rows.Scan(&subject, &revision); err != nil {

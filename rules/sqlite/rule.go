@@ -2,14 +2,13 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
 	"fmt"
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // clauses are the conditions of a list and their arguments.
@@ -39,7 +38,7 @@ func limit(n int) int {
 
 // count returns the one number of a query.
 func count(ctx context.Context, q querier, query string, args []any) (n int, err error) {
-	err = each(ctx, q, query, args, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	err = each(ctx, q, query, args, func(rows column.Row) error { return rows.Scan(&n) })
 	return n, err
 }
 
@@ -81,21 +80,11 @@ func ruleClauses(f app.RuleFilter) *clauses {
 
 // readRules reads a query for bodies.
 func readRules(ctx context.Context, q querier, query string, args []any) ([]rules.Rule, error) {
-	var bodies []string
-	err := each(ctx, q, query, args, func(rows *sql.Rows) error {
-		bodies = append(bodies, "")
-		return rows.Scan(&bodies[len(bodies)-1])
-	})
-	if err != nil {
+	var found column.Rules
+	if err := each(ctx, q, query, args, found.Body); err != nil {
 		return nil, err
 	}
-	list := make([]rules.Rule, len(bodies))
-	return list, inParallel(len(list), func(i int) error {
-		if err := json.Unmarshal([]byte(bodies[i]), &list[i]); err != nil {
-			return fmt.Errorf("read a stored rule: %w", err)
-		}
-		return nil
-	})
+	return found.List()
 }
 
 // FindRule returns a rule by id, deleted or not, or by name; see app.Store. A
@@ -119,7 +108,7 @@ func (s *Store) FindRule(ctx context.Context, owner, nameOrID string) (found rul
 func (s *Store) noRule(ctx context.Context, q querier, owner, wanted string) error {
 	var names []string
 	err := each(ctx, q, `SELECT name FROM rules WHERE owner = ? AND deleted_at IS NULL ORDER BY name LIMIT 1000`,
-		[]any{owner}, func(rows *sql.Rows) error {
+		[]any{owner}, func(rows column.Row) error {
 			names = append(names, "")
 			return rows.Scan(&names[len(names)-1])
 		})
@@ -151,10 +140,10 @@ func (s *Store) Versions(ctx context.Context, f app.VersionFilter) (list []rules
 		}
 		query := `SELECT rule_id, version, act, author, door, at, body FROM versions` + where.String() +
 			` ORDER BY id DESC LIMIT ?`
-		return each(ctx, q, query, append(where.args, limit(f.Limit)), func(rows *sql.Rows) error {
+		return each(ctx, q, query, append(where.args, limit(f.Limit)), func(rows column.Row) error {
 			var v rules.Version
-			if err := rows.Scan(&v.RuleID, &v.Version, &v.Act, &v.By.Name, &v.By.Door, moment(&v.At),
-				document(&v.Rule)); err != nil {
+			if err := rows.Scan(&v.RuleID, &v.Version, &v.Act, &v.By.Name, &v.By.Door, column.Moment(&v.At),
+				column.Document(&v.Rule)); err != nil {
 				return fmt.Errorf("read version %d of rule %s: %w", v.Version, v.RuleID, err)
 			}
 			list = append(list, v)
@@ -169,9 +158,9 @@ func (s *Store) Watched(ctx context.Context) (list []evaluator.WatchedRule, err 
 	const query = `SELECT r.id, r.name, l.judged FROM rules r JOIN ledgers l ON l.rule_id = r.id
 		WHERE r.enabled AND r.deleted_at IS NULL ORDER BY r.name`
 	err = s.read(ctx, "list watched rules", func(q querier) error {
-		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		return each(ctx, q, query, nil, func(rows column.Row) error {
 			var r evaluator.WatchedRule
-			err := rows.Scan(&r.ID, &r.Name, moment(&r.Judged))
+			err := rows.Scan(&r.ID, &r.Name, column.Moment(&r.Judged))
 			list = append(list, r)
 			return err
 		})
@@ -184,7 +173,7 @@ func (s *Store) Unmatched(ctx context.Context) (ids []string, err error) {
 	const query = `SELECT r.id FROM rules r JOIN ledgers l ON l.rule_id = r.id
 		WHERE r.enabled AND r.deleted_at IS NULL AND NOT l.matched ORDER BY r.name`
 	err = s.read(ctx, "list unmatched rules", func(q querier) error {
-		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		return each(ctx, q, query, nil, func(rows column.Row) error {
 			var id string
 			err := rows.Scan(&id)
 			ids = append(ids, id)

@@ -2,12 +2,12 @@ package sqlite
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // Save writes the changes of a batch in one transaction; see evaluator.Store.
@@ -131,14 +131,13 @@ func (c *commit) claim(ctx context.Context, l *rules.Ledger) (current bool, err 
 			return false, err
 		}
 	}
-	progress, err := progressOf(l)
+	values, err := column.Ledger(l, c.revision)
 	if err != nil {
 		return false, err
 	}
 	if l.Revision == 0 {
 		_, err = c.pinned.exec(ctx,
-			`INSERT INTO ledgers (rule_id, revision, judged, matched, progress) VALUES (?, ?, ?, ?, ?)`,
-			l.Rule.ID, c.revision, millis(l.Judged), l.Matched, progress)
+			`INSERT INTO ledgers (rule_id, revision, judged, matched, progress) VALUES (?, ?, ?, ?, ?)`, values...)
 		if taken(err) {
 			err = rules.Errorf(rules.Conflict, "a rule with the id %s exists already", l.Rule.ID)
 		}
@@ -146,20 +145,8 @@ func (c *commit) claim(ctx context.Context, l *rules.Ledger) (current bool, err 
 	}
 	n, err := c.pinned.exec(ctx,
 		`UPDATE ledgers SET revision = ?, judged = ?, matched = ?, progress = ? WHERE rule_id = ? AND revision = ?`,
-		c.revision, millis(l.Judged), l.Matched, progress, l.Rule.ID, l.Revision)
+		append(values[1:], l.Rule.ID, l.Revision)...)
 	return n == 1, err
-}
-
-// progressOf is the column of the ledger that keeps it, NULL for the others.
-func progressOf(l *rules.Ledger) (any, error) {
-	if l.Progress == nil {
-		return nil, nil
-	}
-	text, err := json.Marshal(l.Progress)
-	if err != nil {
-		return nil, fmt.Errorf("write the progress of the sources: %w", err)
-	}
-	return string(text), nil
 }
 
 // write stores what a ledger says has changed.
@@ -200,19 +187,14 @@ func (c *commit) write(ctx context.Context, l *rules.Ledger) error {
 }
 
 func (c *commit) rule(ctx context.Context, l *rules.Ledger) error {
-	body, err := json.Marshal(l.Rule)
+	values, err := column.Rule(l)
 	if err != nil {
-		return fmt.Errorf("write rule %s: %w", l.Rule.ID, err)
-	}
-	var deleted any
-	if l.Deleted {
-		deleted = l.Rule.UpdatedAt.UnixMilli()
+		return err
 	}
 	_, err = c.pinned.exec(ctx, `INSERT INTO rules (id, owner, name, title, measurement, enabled, deleted_at, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, title = excluded.title, measurement = excluded.measurement,
-			enabled = excluded.enabled, deleted_at = excluded.deleted_at, body = excluded.body`,
-		l.Rule.ID, l.Rule.Owner, l.Rule.Name, l.Rule.Title, l.Rule.Measurement, l.Rule.Enabled, deleted, string(body))
+			enabled = excluded.enabled, deleted_at = excluded.deleted_at, body = excluded.body`, values...)
 	if taken(err) {
 		return c.nameTaken(ctx, l.Rule)
 	}
@@ -240,57 +222,45 @@ func (c *commit) nameTaken(ctx context.Context, r rules.Rule) error {
 }
 
 func (c *commit) version(ctx context.Context, v rules.Version) error {
-	body, err := json.Marshal(v.Rule)
+	values, err := column.Version(v)
 	if err != nil {
-		return fmt.Errorf("write version %d of rule %s: %w", v.Version, v.RuleID, err)
+		return err
 	}
 	_, err = c.pinned.exec(ctx,
-		`INSERT INTO versions (rule_id, version, act, author, door, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		v.RuleID, v.Version, v.Act, v.By.Name, v.By.Door, v.At.UnixMilli(), string(body))
+		`INSERT INTO versions (rule_id, version, act, author, door, at, body) VALUES (?, ?, ?, ?, ?, ?, ?)`, values...)
 	return err
 }
 
 func (c *commit) instance(ctx context.Context, rule string, in *rules.Instance) error {
-	var snooze any
-	if in.Snooze != nil {
-		text, err := json.Marshal(in.Snooze)
-		if err != nil {
-			return fmt.Errorf("write instance %s: %w", in.Series, err)
-		}
-		snooze = string(text)
+	values, err := column.Instance(rule, in)
+	if err != nil {
+		return err
 	}
-	_, err := c.pinned.exec(ctx, `INSERT OR REPLACE INTO instances (rule_id, series, state, since, quiet_since,
+	_, err = c.pinned.exec(ctx, `INSERT OR REPLACE INTO instances (rule_id, series, state, since, quiet_since,
 		stood, cooldown_until,
 		untold, snooze, seen, ok_at, rejudge, value, text, level, recent)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		rule, string(in.Series), in.State.String(), millis(in.Since), millis(in.QuietSince), int64(in.Stood),
-		millis(in.CooldownUntil),
-		in.Untold, snooze, millis(in.Seen), millis(in.OKAt), in.Rejudge, measured(in.Value), in.Text, in.Level,
-		writeSamples(in.Recent()))
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...)
 	return err
 }
 
 func (c *commit) alert(ctx context.Context, a *rules.Alert) error {
-	body, err := json.Marshal(detailsOf(a))
+	values, err := column.Alert(a)
 	if err != nil {
-		return fmt.Errorf("write alert %s: %w", a.ID, err)
+		return err
 	}
 	_, err = c.pinned.exec(ctx, `INSERT INTO alerts (id, rule_id, series, status, severity, started_at,
 		resolved_at, value, peak, body)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET status = excluded.status, severity = excluded.severity,
 		started_at = excluded.started_at,
-			resolved_at = excluded.resolved_at, value = excluded.value, peak = excluded.peak, body = excluded.body`,
-		a.ID, a.RuleID, string(a.Series), string(a.Status()), string(a.Severity), a.StartedAt.UnixMilli(),
-		millis(a.ResolvedAt),
-		measured(a.Value), measured(a.Peak), string(body))
+			resolved_at = excluded.resolved_at, value = excluded.value, peak = excluded.peak, body = excluded.body`, values...)
 	return err
 }
 
 func (c *commit) notification(ctx context.Context, n *rules.Notification) error {
-	facts, err := json.Marshal(n.Facts)
+	values, err := column.Notification(n)
 	if err != nil {
-		return fmt.Errorf("write notification %s: %w", n.ID, err)
+		return err
 	}
 	_, err = c.pinned.exec(ctx, `INSERT INTO notifications (id, rule_id, alert_id, channel, target, origin,
 		reason, state, held_by,
@@ -299,9 +269,6 @@ func (c *commit) notification(ctx context.Context, n *rules.Notification) error 
 		ON CONFLICT (id) DO UPDATE SET target = excluded.target, state = excluded.state, held_by = excluded.held_by,
 			booked_at = excluded.booked_at, due = excluded.due, attempts = excluded.attempts, message = excluded.message,
 			unknown = excluded.unknown, error = excluded.error, code = excluded.code, done_at = excluded.done_at,
-			fallback = excluded.fallback, facts = excluded.facts`,
-		n.ID, n.RuleID, orNull(n.AlertID), n.Channel, n.Target, n.Origin, string(n.Reason), string(n.State), n.HeldBy,
-		millis(n.BookedAt), millis(n.Due), n.Attempts, n.Message, n.Unknown, n.Error, n.Code, millis(n.DoneAt), n.Fallback,
-		string(facts))
+			fallback = excluded.fallback, facts = excluded.facts`, values...)
 	return err
 }

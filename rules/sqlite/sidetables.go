@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // SideTables is what is stored and in no ledger, but for history: channels,
@@ -60,7 +62,7 @@ func (s *Store) readSideTables(ctx context.Context, at seen) error {
 	k := SideTables{at: at}
 	for _, name := range sideTables {
 		t := sideTable{name: name}
-		err := each(ctx, s.pinned, `SELECT name FROM pragma_table_info(?)`, []any{name}, func(rows *sql.Rows) error {
+		err := each(ctx, s.pinned, `SELECT name FROM pragma_table_info(?)`, []any{name}, func(rows column.Row) error {
 			t.columns = append(t.columns, "")
 			return rows.Scan(&t.columns[len(t.columns)-1])
 		})
@@ -83,7 +85,7 @@ func (t *sideTable) query() string {
 	return `SELECT ` + strings.Join(t.columns, ", ") + ` FROM ` + t.name
 }
 
-func (t *sideTable) scan(rows *sql.Rows) error {
+func (t *sideTable) scan(rows column.Row) error {
 	row, into := make([]any, len(t.columns)), make([]any, len(t.columns))
 	for i := range row {
 		into[i] = &row[i]

@@ -8,16 +8,17 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // Tokens lists the tokens by name; see app.Store.
 func (s *Store) Tokens(ctx context.Context) (list []app.Token, err error) {
 	err = s.read(ctx, "list tokens", func(q querier) error {
 		const query = `SELECT id, name, sum, scope, author, door, created_at, expires_at, used_at FROM tokens ORDER BY name`
-		return each(ctx, q, query, nil, func(rows *sql.Rows) error {
+		return each(ctx, q, query, nil, func(rows column.Row) error {
 			var t app.Token
 			if err := rows.Scan(&t.ID, &t.Name, &t.Sum, &t.Scope, &t.By.Name, &t.By.Door,
-				moment(&t.CreatedAt), moment(&t.ExpiresAt), moment(&t.UsedAt)); err != nil {
+				column.Moment(&t.CreatedAt), column.Moment(&t.ExpiresAt), column.Moment(&t.UsedAt)); err != nil {
 				return err
 			}
 			list = append(list, t)
@@ -33,8 +34,8 @@ func (s *Store) PutToken(ctx context.Context, t app.Token) error {
 		_, err := p.exec(ctx,
 			`INSERT INTO tokens (id, name, sum, scope, author, door, created_at, expires_at, used_at) VALUES (?, ?, ?,
 				?, ?, ?, ?, ?, ?)`,
-			t.ID, t.Name, t.Sum, string(t.Scope), t.By.Name, t.By.Door, millis(t.CreatedAt), millis(t.ExpiresAt),
-			millis(t.UsedAt))
+			t.ID, t.Name, t.Sum, string(t.Scope), t.By.Name, t.By.Door, column.Millis(t.CreatedAt), column.Millis(t.ExpiresAt),
+			column.Millis(t.UsedAt))
 		if taken(err) {
 			return rules.Errorf(rules.Conflict, "a token named %q exists already; choose another name or revoke that one first",
 				t.Name)
@@ -70,7 +71,7 @@ func (s *Store) changeTokens(ctx context.Context, name string, act func(ctx cont
 // UseToken notes a use; see app.Store.
 func (s *Store) UseToken(ctx context.Context, id string, at time.Time) error {
 	return s.write(ctx, "note the use of a token", func(ctx context.Context, p *pinned) error {
-		_, err := p.exec(ctx, `UPDATE tokens SET used_at = ? WHERE id = ?`, millis(at), id)
+		_, err := p.exec(ctx, `UPDATE tokens SET used_at = ? WHERE id = ?`, column.Millis(at), id)
 		return err
 	})
 }

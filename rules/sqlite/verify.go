@@ -12,6 +12,7 @@ import (
 
 	"github.com/9bikes/tocsin/migrations"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/column"
 )
 
 // Verify looks through a file that is to be trusted as a database: its schema is
@@ -122,7 +123,7 @@ func describe(ctx context.Context, db *sql.DB) (map[string]string, error) {
 	const query = `SELECT type, name, tbl_name, COALESCE(sql, '') FROM sqlite_master
 		UNION ALL SELECT 'step', CAST(version_id AS TEXT), CAST(is_applied AS TEXT), '' FROM goose_db_version
 		UNION ALL SELECT 'encoding', encoding, '', '' FROM pragma_encoding`
-	return out, each(ctx, db, query, nil, func(rows *sql.Rows) error {
+	return out, each(ctx, db, query, nil, func(rows column.Row) error {
 		var kind, name, table, text string
 		if err := rows.Scan(&kind, &name, &table, &text); err != nil {
 			return err
@@ -141,7 +142,7 @@ func sound(ctx context.Context, db *sql.DB, path string) error {
 	if verdict != "ok" {
 		return malformed(path, errors.New(verdict))
 	}
-	return each(ctx, db, `SELECT "table", parent FROM pragma_foreign_key_check LIMIT 1`, nil, func(rows *sql.Rows) error {
+	return each(ctx, db, `SELECT "table", parent FROM pragma_foreign_key_check LIMIT 1`, nil, func(rows column.Row) error {
 		var table, parent string
 		if err := rows.Scan(&table, &parent); err != nil {
 			return err

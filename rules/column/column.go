@@ -1,4 +1,8 @@
-package sqlite
+// Package column says how what tocsin keeps is written in the columns of a
+// database, the same for every store: a time is unix milliseconds, NULL for
+// none; a length of time is nanoseconds; a measured number that is none is NULL;
+// a document is JSON. It holds no SQL and knows no driver.
+package column
 
 import (
 	"encoding/json"
@@ -11,22 +15,28 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// column reads one column into what it closes over.
-type column func(v any) error
+// Reader reads one column into what it closes over. Texts may come as bytes,
+// which are not kept.
+type Reader func(v any) error
 
-// Scan makes column a sql.Scanner.
-func (c column) Scan(v any) error { return c(v) }
+// Scan makes Reader a sql.Scanner.
+func (r Reader) Scan(v any) error { return r(v) }
 
-// millis is a time as it is stored: NULL for none.
-func millis(t time.Time) any {
+// Row is a row of a query's answer.
+type Row interface {
+	Scan(into ...any) error
+}
+
+// Millis is a time as it is stored: NULL for none.
+func Millis(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}
 	return t.UnixMilli()
 }
 
-// moment reads what millis wrote.
-func moment(to *time.Time) column {
+// Moment reads what Millis wrote.
+func Moment(to *time.Time) Reader {
 	return func(v any) error {
 		switch v := v.(type) {
 		case nil:
@@ -40,16 +50,16 @@ func moment(to *time.Time) column {
 	}
 }
 
-// measured is a number as it is stored: NULL for NaN.
-func measured(x float64) any {
+// Measured is a number as it is stored: NULL for NaN.
+func Measured(x float64) any {
 	if math.IsNaN(x) {
 		return nil
 	}
 	return x
 }
 
-// measurement reads what measured wrote.
-func measurement(to *float64) column {
+// Measurement reads what Measured wrote.
+func Measurement(to *float64) Reader {
 	return func(v any) error {
 		switch v := v.(type) {
 		case nil:
@@ -63,48 +73,63 @@ func measurement(to *float64) column {
 	}
 }
 
-// orNull is a text whose absence is NULL.
-func orNull(text string) any {
+// OrNull is a text whose absence is NULL.
+func OrNull(text string) any {
 	if text == "" {
 		return nil
 	}
 	return text
 }
 
-// orEmpty reads what orNull wrote.
-func orEmpty(to *string) column {
+// OrEmpty reads what OrNull wrote.
+func OrEmpty(to *string) Reader {
 	return func(v any) error {
-		*to = ""
-		if text, ok := v.(string); ok {
-			*to = text
-		}
-		return nil
+		text, _, err := textOf(v)
+		*to = text
+		return err
 	}
 }
 
-// document reads a JSON text; NULL leaves to as it is.
-func document(to any) column {
+// textOf is a text as a driver gives it; some is false for NULL.
+func textOf(v any) (text string, some bool, err error) {
+	switch v := v.(type) {
+	case nil:
+		return "", false, nil
+	case string:
+		return v, true, nil
+	case []byte:
+		return string(v), true, nil
+	}
+	return "", false, fmt.Errorf("a text is stored as %T", v)
+}
+
+// Document reads a JSON text; NULL leaves to as it is.
+func Document(to any) Reader {
 	return func(v any) error {
-		if v == nil {
-			return nil
+		if text, ok := v.([]byte); ok {
+			return json.Unmarshal(text, to)
 		}
-		text, ok := v.(string)
-		if !ok {
-			return fmt.Errorf("a document is stored as %T", v)
+		text, some, err := textOf(v)
+		if err != nil || !some {
+			return err
 		}
 		return json.Unmarshal([]byte(text), to)
 	}
 }
 
-func state(to *rules.State) column {
+func state(to *rules.State) Reader {
 	return func(v any) error {
+		text, _, err := textOf(v)
+		if err != nil {
+			return err
+		}
 		for s := rules.OK; s <= rules.Recovering; s++ {
-			if s.String() == v {
+			if s.String() == text {
 				*to = s
 				return nil
 			}
 		}
-		return fmt.Errorf("no state is called %v", v)
+		return fmt.Errorf("no state is called %q", text)
 	}
 }
 
@@ -124,9 +149,12 @@ func writeSamples(samples []rules.Sample) string {
 }
 
 // samples reads what writeSamples wrote.
-func samples(to *rules.Instance) column {
+func samples(to *rules.Instance) Reader {
 	return func(v any) error {
-		text, _ := v.(string)
+		text, _, err := textOf(v)
+		if err != nil {
+			return err
+		}
 		var list []rules.Sample
 		for line := range strings.Lines(text) {
 			s, err := parseSample(strings.TrimSuffix(line, "\n"))
