@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // ChangeView is one recorded change of a rule.
@@ -93,7 +94,7 @@ func (h history) view(ctx context.Context, v rules.Version) (ChangeView, error) 
 	i := slices.IndexFunc(all, func(o rules.Version) bool { return o.Version == v.Version })
 	out.Undoable = i == 0
 	if i >= 0 && i+1 < len(all) {
-		out.Changes, err = rules.Diff(all[i+1].Rule, v.Rule)
+		out.Changes, err = ruledoc.Diff(all[i+1].Rule, v.Rule)
 	}
 	return out, err
 }
@@ -211,7 +212,7 @@ func (a *App) restore(ctx context.Context, by rules.Actor, was rules.Rule, v rul
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
-	changes, err := rules.Diff(was, v.Rule)
+	changes, err := ruledoc.Diff(was, v.Rule)
 	if err != nil {
 		return RestoreAnswer{}, err
 	}
@@ -262,7 +263,7 @@ func (a *App) checkAgain(ctx context.Context, r rules.Rule) (warnings []string, 
 			warnings = append(warnings, fmt.Sprintf("depends_on: there is no rule %q any more", name))
 		}
 	}
-	for _, wrong := range rules.Joined(errors.Join(r.Check(), a.checkChannels(ctx, r))) {
+	for _, wrong := range rules.Joined(errors.Join(ruledoc.Check(r), a.checkChannels(ctx, r))) {
 		warnings = append(warnings, wrong.Error())
 	}
 	if a.Sources[r.Source] == nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
@@ -81,7 +82,7 @@ func newOffice(t *testing.T, broken map[string]rules.Outcome) *office {
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	t.Cleanup(func() { cancel(); o.must(<-done) })
-	o.rule, err = rules.Parse(rules.Doc{
+	o.rule, err = ruledoc.Parse(rules.Doc{
 		"name": "fever", "title": "Too warm", "source": "home", "measurement": "m", "field": "f", "channels": []any{"phone"},
 		"condition": map[string]any{"type": "threshold", "operator": ">", "value": 3.0},
 	})

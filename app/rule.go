@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // RuleView is a rule as every door shows it.
@@ -43,7 +44,7 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 	if err != nil {
 		return RuleAnswer{}, err
 	}
-	r, err := rules.Parse(doc)
+	r, err := ruledoc.Parse(doc)
 	if err != nil {
 		return RuleAnswer{}, err
 	}
@@ -77,7 +78,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		return RuleAnswer{}, rules.Errorf(rules.Invalid,
 			"nothing to change was given; name at least one key, for example {\"severity\": \"high\"}")
 	}
-	next, err := rules.Patch(was, doc)
+	next, err := ruledoc.Patch(was, doc)
 	if err != nil {
 		return RuleAnswer{}, err
 	}
@@ -101,7 +102,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		}
 		current := next
 		if l.Rule.Version != was.Version {
-			if current, err = rules.Patch(l.Rule, doc); err != nil {
+			if current, err = ruledoc.Patch(l.Rule, doc); err != nil {
 				return err
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
@@ -99,7 +100,7 @@ func (h *house) open(migrate bool) {
 func (h *house) rule(doc rules.Doc) rules.Rule {
 	h.Helper()
 	doc["source"] = "live"
-	r, err := rules.Parse(doc)
+	r, err := ruledoc.Parse(doc)
 	if err != nil {
 		h.Fatal(err)
 	}

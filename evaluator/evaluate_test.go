@@ -11,6 +11,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // verdicts evaluates a condition once over given points and writes what it
@@ -18,7 +19,7 @@ import (
 func verdicts(t *testing.T, doc rules.Doc, known []rules.Series, points ...[]evaluator.Point) string {
 	t.Helper()
 	doc["title"], doc["measurement"], doc["field"], doc["group_by"] = "Test", "m", "f", "host"
-	r, err := rules.Parse(doc)
+	r, err := ruledoc.Parse(doc)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // twoProcesses are a daemon and a command on one database.
@@ -174,7 +175,7 @@ func TestABookThatIsReplacedTakesNothingAway(t *testing.T) {
 	if _, err := before.Version(t.Context()); rules.CodeOf(err) != rules.Unavailable {
 		t.Errorf("the old one is asked: %v", err)
 	}
-	r, err := rules.Parse(warmRule("Late"))
+	r, err := ruledoc.Parse(warmRule("Late"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // counted counts the queries that a source is asked.
@@ -128,7 +129,7 @@ func comparePlan(t *testing.T, kind string, seed uint64) {
 	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
 	var list []rules.Rule
 	for n := range 80 {
-		rule, err := rules.Parse(randomRule(r, n))
+		rule, err := ruledoc.Parse(randomRule(r, n))
 		if err != nil {
 			t.Fatal(err)
 		}

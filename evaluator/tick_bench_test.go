@@ -14,6 +14,7 @@ import (
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
@@ -64,7 +65,7 @@ func crowd(b testing.TB, source evaluator.Source, n int, doc func(n int) rules.D
 		d := doc(i)
 		d["title"], d["source"] = fmt.Sprint("Rule ", i), "s"
 		d["condition"] = rules.Doc{"aggregation": "mean", "window": "5m", "operator": ">", "value": 100.0}
-		r, err := rules.Parse(d)
+		r, err := ruledoc.Parse(d)
 		if err != nil {
 			b.Fatal(err)
 		}

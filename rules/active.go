@@ -100,7 +100,7 @@ func (a *Active) span() (span, error) {
 	if a.Days != "" {
 		days, ok := parseDays(a.Days)
 		if !ok {
-			return s, FieldErrorf("active.days", "must be days such as mon-fri or sat,sun; got %s", shown(a.Days))
+			return s, FieldErrorf("active.days", "must be days such as mon-fri or sat,sun; got %s", Quote(a.Days))
 		}
 		s.days = days
 	}
@@ -111,13 +111,13 @@ func (a *Active) span() (span, error) {
 		s.to, ok2 = parseClock(to)
 		switch {
 		case !cut || !ok1 || !ok2 || s.from == s.to:
-			return s, FieldErrorf("active.hours", "must be two times such as 07:00-22:00; got %s", shown(a.Hours))
+			return s, FieldErrorf("active.hours", "must be two times such as 07:00-22:00; got %s", Quote(a.Hours))
 		case s.to < s.from:
 			s.to += midnight
 		}
 	}
 	if a.Zone != "" {
-		if err := checkZone("active.zone", a.Zone); err != nil {
+		if err := CheckZone("active.zone", a.Zone); err != nil {
 			return s, err
 		}
 		s.zone, _ = time.LoadLocation(a.Zone)
@@ -157,4 +157,13 @@ func parseClock(text string) (minute int, ok bool) {
 	}
 	t, err := time.Parse("15:04", text)
 	return t.Hour()*60 + t.Minute(), err == nil
+}
+
+// CheckZone refuses the name of a time zone that is none; field is where it
+// stands.
+func CheckZone(field, zone string) error {
+	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
+		return FieldErrorf(field, "must be an IANA time zone; got %s; for example Europe/Berlin", Quote(zone))
+	}
+	return nil
 }

@@ -170,13 +170,6 @@ func (c Condition) ComparesText() bool {
 	return (c.Operator == Equal || c.Operator == Unequal) && c.Value.Kind != Range
 }
 
-// settleValues takes values for the numbers they are where no text is compared.
-func (c *Condition) settleValues() {
-	if !c.ComparesText() {
-		c.Value, c.Recover = c.Value.AsNumber(), c.Recover.AsNumber()
-	}
-}
-
 // JudgeText is Judge for text values.
 func (c Condition) JudgeText(x string) Verdict {
 	if c.Operator.HoldsText(x, c.Value) {

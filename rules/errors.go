@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 )
 
@@ -146,4 +147,25 @@ func Sentence(err error) string {
 		return ours.Error()
 	}
 	return err.Error()
+}
+
+// Quote is a value of a document as a refusal repeats it: a text in quotes and
+// cut short, of a table or a list only that it is one.
+func Quote(v any) string {
+	switch v := v.(type) {
+	case string:
+		if len(v) > 60 {
+			v = strings.ToValidUTF8(v[:60], "") + "…"
+		}
+		return strconv.Quote(v)
+	case float64:
+		return FormatNumber(v)
+	case nil:
+		return "nothing"
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	}
+	return fmt.Sprint(v)
 }

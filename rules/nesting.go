@@ -19,14 +19,3 @@ func Nesting(text string) (deepest int) {
 	}
 	return deepest
 }
-
-// checkProgram bounds what is handed to a parser.
-func checkProgram(field, text string, most int) error {
-	if len(text) > most {
-		return FieldErrorf(field, "must be at most %d bytes; got %d", most, len(text))
-	}
-	if n := Nesting(text); n > MostNesting {
-		return FieldErrorf(field, "must not nest brackets deeper than %d levels; got %d", MostNesting, n)
-	}
-	return nil
-}

@@ -10,9 +10,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Severity says how bad an alert is.
@@ -31,6 +33,14 @@ var Severities = []string{"low", "medium", "high", "critical"}
 
 // Rank orders severities: 0 for low up to 3 for critical.
 func (s Severity) Rank() int { return slices.Index(Severities, string(s)) }
+
+// Doc is a rule as a person or a model writes it: decoded JSON or YAML. Package
+// ruledoc reads it.
+type Doc = map[string]any
+
+// Null is a null as a person wrote it, ~ for example: no value at a key of ours,
+// and itself where any text may stand, such as a tag's value.
+type Null string
 
 // Filter keeps the series whose tags have one of the listed values.
 type Filter map[string][]string
@@ -60,17 +70,24 @@ func (f Filter) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (f *Filter) UnmarshalJSON(data []byte) error {
-	var doc map[string]any
-	if err := json.Unmarshal(data, &doc); err != nil {
+	var doc map[string]json.RawMessage
+	if err := json.Unmarshal(data, &doc); err != nil || doc == nil {
+		*f = nil
 		return err
 	}
-	if doc == nil {
-		*f = nil
-		return nil
+	out := make(Filter, len(doc))
+	for name, raw := range doc {
+		if raw[0] == '"' {
+			raw = slices.Concat([]byte("["), raw, []byte("]"))
+		}
+		var values []string
+		if err := json.Unmarshal(raw, &values); err != nil {
+			return err
+		}
+		out[name] = values
 	}
-	got, err := asFilter(doc)
-	*f = got
-	return err
+	*f = out
+	return nil
 }
 
 // Level is a further value of a condition with a severity of its own.
@@ -159,6 +176,18 @@ func (r *Rule) AsItIs() time.Time {
 		return r.UpdatedAt
 	}
 	return r.JudgedSince
+}
+
+var notSlug = regexp.MustCompile(`[^a-z0-9]+`)
+
+// Slug makes a name out of a title: "Freezer too warm" becomes
+// freezer_too_warm. A title in another script gets a name like rule_4k2m8q1c.
+func Slug(title string) string {
+	s := strings.Trim(notSlug.ReplaceAllString(strings.ToLower(title), "_"), "_")
+	if s == "" && strings.ContainsFunc(title, unicode.IsLetter) {
+		return "rule_" + digest(title)[:8]
+	}
+	return strings.TrimRight(s[:min(len(s), 60)], "_")
 }
 
 // Defaults of a rule's keys.
@@ -260,4 +289,12 @@ type Version struct {
 	By      Actor     `json:"by"`
 	At      time.Time `json:"at"`
 	Rule    Rule      `json:"rule"`
+}
+
+// KeyChange is a key of a rule whose value became another. A value that is
+// left out is the key's default; keys inside the condition are dotted.
+type KeyChange struct {
+	Key  string          `json:"key"`
+	From json.RawMessage `json:"from,omitempty"`
+	To   json.RawMessage `json:"to,omitempty"`
 }

@@ -60,43 +60,6 @@ func (f Facts) SummaryText(words wording.Data) (string, error) {
 	return strings.TrimSpace(text), err
 }
 
-// checkSummary tries the template on what an alert of the rule would say.
-func (r Rule) checkSummary() error {
-	if err := checkProgram("summary", r.Summary, 2000); err != nil || r.Summary == "" {
-		return err
-	}
-	t, err := wording.Parse(r.Summary)
-	if err == nil {
-		err = t.Check(r.sampleWords())
-	}
-	return TemplateError("summary", "{{.labels.sensor}} is at {{.value}} °C", err)
-}
-
-// sampleWords are those of an alert that the rule could have.
-func (r Rule) sampleWords() wording.Data {
-	c := r.Condition
-	f := Facts{
-		Title: r.Title, Rule: r.Name, Labels: maps.Clone(r.Labels), Severity: r.Severity, Source: r.Source,
-		Measured: strings.Trim(r.Measurement+"."+r.Field, "."), Condition: c.String(), Peak: new(float64),
-	}
-	switch v := c.Value; {
-	case c.Type == Absence:
-	case v.Kind == Text:
-		f.ValueText = "text"
-	default:
-		f.Value = new(float64)
-	}
-	words := f.Words()
-	labels := words["labels"].(map[string]string)
-	for _, tag := range r.GroupBy {
-		labels[tag] = tag
-	}
-	if c.Type == Query { // its text says which tags come
-		words["labels"] = wording.Open(labels)
-	}
-	return words
-}
-
 // TemplateError says what is wrong with the template of a field; nil when
 // nothing is.
 func TemplateError(field, example string, err error) error {

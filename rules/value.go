@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Operator compares a measured value with the one of a condition.
@@ -141,17 +142,55 @@ func (v Value) MarshalJSON() ([]byte, error) {
 
 // UnmarshalJSON reads what MarshalJSON writes.
 func (v *Value) UnmarshalJSON(data []byte) error {
-	var any any
-	if err := json.Unmarshal(data, &any); err != nil {
+	var got any
+	if err := json.Unmarshal(data, &got); err != nil {
 		return err
 	}
-	if any == nil {
+	switch got := got.(type) {
+	case nil:
 		*v = Value{}
-		return nil
+	case string:
+		*v = ParseValue(got)
+	case float64:
+		*v = Num(got)
+	default:
+		var ends [2]float64
+		if err := json.Unmarshal(data, &ends); err != nil {
+			return err
+		}
+		*v = Value{Kind: Range, Low: ends[0], High: ends[1]}
 	}
-	got, err := asValue(any)
-	*v = got
-	return err
+	return nil
+}
+
+// ParseValue reads a text. One that is a number, and true and false, are both: what
+// the field holds decides.
+func ParseValue(text string) Value {
+	if n, err := ParseNumber(text); err == nil {
+		return Value{Kind: Number, Low: n, Text: text}
+	}
+	switch {
+	case strings.EqualFold(text, "true"):
+		return Value{Kind: Number, Low: 1, Text: text}
+	case strings.EqualFold(text, "false"):
+		return Value{Kind: Number, Text: text}
+	}
+	return Value{Kind: Text, Text: text}
+}
+
+// ParseNumber reads a number as YAML and JSON write them: 010 is ten, 0x1F and
+// 1_000 are numbers too, what is not finite is none.
+func ParseNumber(text string) (float64, error) {
+	text = strings.TrimSpace(text)
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		whole, wrong := strconv.ParseInt(text, 0, 64)
+		n, err = float64(whole), wrong
+	}
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+		return 0, fmt.Errorf("%q is not a number", text)
+	}
+	return n, nil
 }
 
 // FormatNumber writes x with at most six significant digits and no exponent

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 func TestDurationsAreReadAsPeopleWriteThem(t *testing.T) {
@@ -140,7 +141,7 @@ func TestOperators(t *testing.T) {
 
 func TestTextIsComparedAsText(t *testing.T) {
 	text := func(o rules.Operator, v any) rules.Condition {
-		r, err := rules.Parse(rules.Doc{
+		r, err := ruledoc.Parse(rules.Doc{
 			"title": "t", "measurement": "m", "field": "f",
 			"condition": map[string]any{"operator": string(o), "value": v},
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 func (d *door) rules() *cobra.Command {
@@ -157,7 +158,7 @@ func ruleYAML(r rules.Rule) (string, error) {
 		return "", fmt.Errorf("print rule: %w", err)
 	}
 	var doc bytes.Buffer
-	for _, key := range rules.RuleKeys() {
+	for _, key := range ruledoc.Names() {
 		if v, ok := given[key]; ok {
 			fmt.Fprintf(&doc, ",%q:%s", key, v)
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // BacktestRequest is a rule to try on the past.
@@ -114,13 +115,13 @@ func (a *Analyst) readRule(ctx context.Context, req BacktestRequest) (rules.Rule
 			doc = maps.Clone(doc)
 			doc["title"] = "backtest"
 		}
-		return rules.Parse(doc)
+		return ruledoc.Parse(doc)
 	}
 	r, err := a.app.Rule(ctx, req.Rule)
 	if err != nil || len(req.Doc) == 0 {
 		return r.Rule, err
 	}
-	return rules.Patch(r.Rule, req.Doc)
+	return ruledoc.Patch(r.Rule, req.Doc)
 }
 
 // week is how far back a backtest looks when nobody says.

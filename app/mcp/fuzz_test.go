@@ -27,6 +27,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/influx"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
@@ -380,7 +381,7 @@ func (d dice) arguments(tool fuzzed) any {
 	if d.IntN(2) == 0 {
 		return d.names(args)
 	}
-	keys := slices.Concat(slices.Sorted(maps.Keys(tool.InputSchema.Properties)), rules.RuleKeys(),
+	keys := slices.Concat(slices.Sorted(maps.Keys(tool.InputSchema.Properties)), ruledoc.Names(),
 		[]string{"cooldown_minutes", "is_active", "monitor_id", "id", "nonsense"})
 	for range d.IntN(5) {
 		key := pick(d, keys)

@@ -10,6 +10,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 var previewTool = tool{
@@ -22,7 +23,7 @@ var previewTool = tool{
 		object("condition", "as to create"), text("for", "10m"), text("since", "default 7d"), until,
 		flag("chart", "add a picture, for a look at the shape"), detail,
 	},
-	accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown", "dry_run"}),
+	accepted: slices.Concat(seedNames, ruledoc.Names(), []string{"allow_unknown", "dry_run"}),
 	aliases: map[string]string{
 		"rule_id": "rule", "id": "rule", "from": "since", "start": "since", "period": "since",
 		"range": "since", "to": "until", "end": "until", "image": "chart", "plot": "chart",

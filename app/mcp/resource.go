@@ -12,6 +12,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // The addresses of what can be read.
@@ -134,7 +135,7 @@ func readReference(context.Context, string) (kind, body string, err error) {
 	var b strings.Builder
 	b.WriteString("# The keys of a rule\n\nDurations are written 30s, 5m, 2h, 1d. A key that is left out has its " +
 		"default.\n\n")
-	for _, d := range rules.Reference() {
+	for _, d := range ruledoc.Reference() {
 		fmt.Fprintf(&b, "- `%s`: %s", d.Path, d.Meaning)
 		if path, inside := strings.CutPrefix(d.Path, "condition."); inside && !strings.Contains(path, ".") && path != "type" {
 			var types []string

@@ -12,6 +12,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/mcp"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // read reads a resource that exists.
@@ -64,7 +65,7 @@ func TestResourcesCanBeRead(t *testing.T) {
 		if kind != "text/markdown" {
 			t.Errorf("the reference is %s", kind)
 		}
-		for _, d := range rules.Reference() {
+		for _, d := range ruledoc.Reference() {
 			wants(t, text, "`"+d.Path+"`: "+d.Meaning, "`"+d.Example+"`")
 		}
 		wants(t, text, "- `condition.horizon`: how far ahead the line is drawn (forecast). Example: `4h`")
@@ -152,7 +153,7 @@ func TestPromptsTellWhatToDo(t *testing.T) {
 				t.Errorf("%s says %s", p.Name, text)
 			}
 			for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') }) {
-				if strings.Contains(word, "_") && !slices.Contains(known, word) && !slices.Contains(rules.RuleKeys(), word) {
+				if strings.Contains(word, "_") && !slices.Contains(known, word) && !slices.Contains(ruledoc.Names(), word) {
 					t.Errorf("%s names %s, which is no tool", p.Name, word)
 				}
 			}
@@ -251,7 +252,7 @@ func (h *house) onBroken(title string) string {
 		"title": title, "source": "home", "measurement": "m", "field": "f", "group_by": "sensor",
 		"condition": rules.Doc{"operator": ">", "value": 1},
 	}
-	r, err := rules.Parse(doc)
+	r, err := ruledoc.Parse(doc)
 	if err != nil {
 		h.t.Fatal(err)
 	}

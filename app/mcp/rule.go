@@ -10,6 +10,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // conditionKeys say when a measurement is wrong. The keys of the rarer types
@@ -82,7 +83,7 @@ var ruleTools = []tool{
 		description: "Watch data and alert people. Also labels, zone, levels [{value,severity}], escalate " +
 			"{after:30m,channels}, active {days:mon-fri,hours:07:00-22:00}.",
 		input: slices.Concat(createKeys, []property{allowUnknown, dryRun}), required: []string{"condition"},
-		accepted: slices.Concat(seedNames, rules.RuleKeys()),
+		accepted: slices.Concat(seedNames, ruledoc.Names()),
 		output:   reflect.TypeFor[ruleAnswer](),
 		example: `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","group_by":["sensor"],` +
 			`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m"}`,
@@ -108,7 +109,7 @@ var ruleTools = []tool{
 		description: "Change the given keys, any of create_alert_rule.",
 		input: slices.Concat([]property{ruleRef, whole("expected_version", "else refused")}, updateKeys,
 			[]property{texts("reset", "keys to default"), dryRun, confirm}),
-		required: []string{"rule"}, accepted: slices.Concat(seedNames, rules.RuleKeys(), []string{"allow_unknown"}),
+		required: []string{"rule"}, accepted: slices.Concat(seedNames, ruledoc.Names(), []string{"allow_unknown"}),
 		aliases: map[string]string{"rule_id": "rule", "id": "rule"},
 		output:  reflect.TypeFor[updateAnswer](),
 		effect:  effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
@@ -144,11 +145,11 @@ type shownRule struct {
 
 // ruleDetail is what full detail adds.
 type ruleDetail struct {
-	Keys      rules.Object `json:"keys,omitempty" jsonschema:"as create_alert_rule takes them"`
-	Series    int          `json:"series,omitempty"`
-	CreatedAt string       `json:"created_at,omitempty"`
-	UpdatedAt string       `json:"updated_at,omitempty"`
-	Since     string       `json:"judged_since,omitempty"`
+	Keys      ruledoc.Object `json:"keys,omitempty" jsonschema:"as create_alert_rule takes them"`
+	Series    int            `json:"series,omitempty"`
+	CreatedAt string         `json:"created_at,omitempty"`
+	UpdatedAt string         `json:"updated_at,omitempty"`
+	Since     string         `json:"judged_since,omitempty"`
 }
 
 func short(v app.RuleView) shownRule {
@@ -160,10 +161,10 @@ func short(v app.RuleView) shownRule {
 
 func (s *Server) full(v app.RuleView) (shownRule, error) {
 	out := short(v)
-	keys, err := rules.ObjectOf(v.Rule)
-	known := rules.RuleKeys()
+	keys, err := ruledoc.ObjectOf(v.Rule)
+	known := ruledoc.Names()
 	out.ruleDetail = &ruleDetail{
-		Keys:   slices.DeleteFunc(keys, func(p rules.Pair) bool { return !slices.Contains(known, p.Key) }),
+		Keys:   slices.DeleteFunc(keys, func(p ruledoc.Pair) bool { return !slices.Contains(known, p.Key) }),
 		Series: v.Series, CreatedAt: s.when(v.CreatedAt), UpdatedAt: s.when(v.UpdatedAt), Since: s.when(v.JudgedSince),
 	}
 	return out, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 type updateAnswer struct {
@@ -60,7 +61,7 @@ func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := rules.Diff(was.Rule, saved.Rule.Rule)
+	list, err := ruledoc.Diff(was.Rule, saved.Rule.Rule)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (s *Server) askToDisable(ctx context.Context, a *arguments, token string, w
 	if err != nil || would.Rule.Enabled || !was.AsksFirst() {
 		return nil, err
 	}
-	list, err := rules.Diff(was.Rule, would.Rule.Rule)
+	list, err := ruledoc.Diff(was.Rule, would.Rule.Rule)
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +158,8 @@ func (a *arguments) reset() {
 	for _, name := range a.texts("reset") {
 		v, given := a.given[name]
 		switch {
-		case !slices.Contains(rules.RuleKeys(), name):
-			a.wrong("reset", "%s is no key of a rule; known: %s", shown(name), strings.Join(rules.RuleKeys(), ", "))
+		case !slices.Contains(ruledoc.Names(), name):
+			a.wrong("reset", "%s is no key of a rule; known: %s", shown(name), strings.Join(ruledoc.Names(), ", "))
 		case given && v != nil:
 			a.wrong("reset", "names %s, which also gets a value; give only one of both", name)
 		default:

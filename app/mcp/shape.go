@@ -7,6 +7,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // shape is the JSON Schema of an answer, made of its Go type.
@@ -26,7 +27,7 @@ func shape(t reflect.Type) json.RawMessage {
 // ownShapes are the types that are not written as they are built.
 var ownShapes = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[rules.Duration](): {Type: "string"},
-	reflect.TypeFor[rules.Object]():   {Type: "object"},
+	reflect.TypeFor[ruledoc.Object](): {Type: "object"},
 	reflect.TypeFor[rules.Labels]():   {Type: "object"},
 }
 

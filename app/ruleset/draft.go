@@ -9,6 +9,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // draft is a plan in the making. Its house is the App with the rules as they
@@ -104,7 +105,7 @@ func (d *draft) parse(ctx context.Context, doc Doc) (rules.Rule, error) {
 	if err != nil {
 		return rules.Rule{}, err
 	}
-	r, err := rules.Parse(whole)
+	r, err := ruledoc.Parse(whole)
 	if err == nil {
 		err = refuseKept(doc.Doc)
 	}
@@ -117,7 +118,7 @@ func (d *draft) parse(ctx context.Context, doc Doc) (rules.Rule, error) {
 // refuseKept refuses what tocsin itself keeps of a rule, such as its version: a
 // file that has it would seem to set it.
 func refuseKept(doc rules.Doc) error {
-	known := append(rules.RuleKeys(), "is_active", "cooldown_minutes", "monitor_id")
+	known := append(ruledoc.Names(), "is_active", "cooldown_minutes", "monitor_id")
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(doc)) {
 		if !slices.Contains(known, key) {
@@ -146,7 +147,7 @@ func (d *draft) step(ctx context.Context, next rules.Rule, doc Doc) (s Step, err
 	s.ID, s.Version, s.next = was.ID, was.Version, next
 	as := was
 	as.Managed = next.Managed // which no file says
-	if s.Changes, err = rules.Diff(as, next); err != nil {
+	if s.Changes, err = ruledoc.Diff(as, next); err != nil {
 		return s, err
 	}
 	switch {
@@ -176,7 +177,7 @@ func (d *draft) drift(ctx context.Context, was rules.Rule) (*Drift, error) {
 	if i < 0 {
 		return out, nil
 	}
-	if out.Changes, err = rules.Diff(versions[i].Rule, was); err != nil {
+	if out.Changes, err = ruledoc.Diff(versions[i].Rule, was); err != nil {
 		return nil, err
 	}
 	if len(out.Changes) == 0 && last.Act != "deleted" {

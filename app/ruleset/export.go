@@ -9,6 +9,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // Code is a rule as a file would have it: the keys that differ from their
@@ -17,7 +18,7 @@ import (
 type Code struct {
 	Name string
 
-	keys rules.Object
+	keys ruledoc.Object
 }
 
 // MarshalJSON writes the keys in order.
@@ -64,19 +65,19 @@ func codeOf(r rules.Rule) (Code, error) {
 	if err != nil {
 		return Code{}, err
 	}
-	keys, err := trim(all, func(keys rules.Object) bool { return saysRule(keys, r) })
+	keys, err := trim(all, func(keys ruledoc.Object) bool { return saysRule(keys, r) })
 	return Code{r.Name, keys}, err
 }
 
 // rulePairs lists the keys of a rule document, in their usual order.
-func rulePairs(r rules.Rule) (rules.Object, error) {
-	whole, err := rules.ObjectOf(r)
+func rulePairs(r rules.Rule) (ruledoc.Object, error) {
+	whole, err := ruledoc.ObjectOf(r)
 	if err != nil {
 		return nil, err
 	}
-	var out rules.Object
-	for _, key := range rules.RuleKeys() {
-		if i := slices.IndexFunc(whole, func(p rules.Pair) bool { return p.Key == key }); i >= 0 {
+	var out ruledoc.Object
+	for _, key := range ruledoc.Names() {
+		if i := slices.IndexFunc(whole, func(p ruledoc.Pair) bool { return p.Key == key }); i >= 0 {
 			out = append(out, whole[i])
 		}
 	}
@@ -84,13 +85,13 @@ func rulePairs(r rules.Rule) (rules.Object, error) {
 }
 
 // saysRule reports whether a document of these keys is the rule.
-func saysRule(keys rules.Object, r rules.Rule) bool {
+func saysRule(keys ruledoc.Object, r rules.Rule) bool {
 	text, err := keys.MarshalJSON()
 	var doc rules.Doc
 	if err != nil || json.Unmarshal(text, &doc) != nil {
 		return false
 	}
-	got, err := rules.Parse(doc)
+	got, err := ruledoc.Parse(doc)
 	got.ID, got.Owner, got.Managed, got.Unchecked = r.ID, r.Owner, r.Managed, r.Unchecked
 	got.Version, got.CreatedAt, got.UpdatedAt, got.JudgedSince, got.CreatedBy = r.Version, r.CreatedAt, r.UpdatedAt,
 		r.JudgedSince, r.CreatedBy
@@ -102,7 +103,7 @@ func saysRule(keys rules.Object, r rules.Rule) bool {
 var spoken = []string{"name", "type"}
 
 // trim leaves out the keys without which good still holds, deep inside too.
-func trim(keys rules.Object, good func(rules.Object) bool) (rules.Object, error) {
+func trim(keys ruledoc.Object, good func(ruledoc.Object) bool) (ruledoc.Object, error) {
 	for i := 0; i < len(keys); {
 		if slices.Contains(spoken, keys[i].Key) {
 			i++
@@ -125,12 +126,12 @@ func trim(keys rules.Object, good func(rules.Object) bool) (rules.Object, error)
 }
 
 // trimInside trims the object that is the value of keys[i].
-func trimInside(keys rules.Object, i int, good func(rules.Object) bool) (json.RawMessage, error) {
-	inner, err := rules.ObjectOf(keys[i].Value)
+func trimInside(keys ruledoc.Object, i int, good func(ruledoc.Object) bool) (json.RawMessage, error) {
+	inner, err := ruledoc.ObjectOf(keys[i].Value)
 	if err != nil {
 		return nil, err
 	}
-	inner, err = trim(inner, func(part rules.Object) bool {
+	inner, err = trim(inner, func(part ruledoc.Object) bool {
 		value, err := part.MarshalJSON()
 		with := slices.Clone(keys)
 		with[i].Value = value

@@ -13,6 +13,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // TestResult is what came of one test.
@@ -31,7 +32,7 @@ type ReadPoints func(file io.Reader, form evaluator.DataForm) (*evaluator.Data, 
 func (f TestFile) Play(ctx context.Context, docs []Doc, read ReadPoints) ([]TestResult, error) {
 	known, errs := map[string]rules.Rule{}, []error(nil)
 	for _, doc := range docs {
-		r, err := rules.Parse(doc.Doc)
+		r, err := ruledoc.Parse(doc.Doc)
 		if err == nil {
 			err = evaluator.CheckRule(&r, time.Minute)
 		}

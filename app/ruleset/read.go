@@ -6,6 +6,7 @@ import (
 
 	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // Doc is a rule as a file has it.
@@ -88,7 +89,7 @@ func rulesBelow(file string, root *document.Node, part document.Document) ([]Doc
 }
 
 func strayKey(key string, list bool) error {
-	for _, known := range rules.RuleKeys() {
+	for _, known := range ruledoc.Names() {
 		if key == known && !list {
 			return rules.FieldErrorf(key, "belongs to a rule; put it into a list under rules: with a - in front")
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
@@ -100,7 +101,7 @@ func (broken) Query(_ context.Context, queries []evaluator.Query, _ func(int, ev
 
 func (h *house) rule(title, source string, enabled bool) {
 	h.Helper()
-	r, err := rules.Parse(rules.Doc{
+	r, err := ruledoc.Parse(rules.Doc{
 		"title": title, "source": source, "measurement": "temperature", "field": "celsius", "enabled": enabled,
 		"condition": rules.Doc{"aggregation": "mean", "window": "1m", "operator": ">", "value": -15.0},
 	})

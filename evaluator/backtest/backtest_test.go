@@ -20,6 +20,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // walk makes points of a few series that wander, with holes, some of them
@@ -94,7 +95,7 @@ func compareTrial(t *testing.T, kind string, seed uint64) {
 	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
 	var list []rules.Rule
 	for n := range 30 {
-		rule, err := rules.Parse(rules.Doc{
+		rule, err := ruledoc.Parse(rules.Doc{
 			"title": fmt.Sprint("Rule ", n), "source": "s", "measurement": "m", "field": "f", "condition": randomCondition(r),
 			"group_by": [][]any{{"host"}, {}}[r.IntN(2)], "for": pick(r, "0s", "0s", "30s", "1m"),
 			"keep_firing_for": pick(r, "0s", "0s", "1m"), "no_data": pick(r, "keep", "keep", "ok", "alert"),
@@ -182,7 +183,7 @@ func TestATrialsMemoryGrowsWithThePoints(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				r, err := rules.Parse(rules.Doc{
+				r, err := ruledoc.Parse(rules.Doc{
 					"title": "t", "measurement": "m", "field": "f",
 					"condition": rules.Doc{"operator": ">", "value": 5.0, "window": "1w", "aggregation": how},
 				})

@@ -15,6 +15,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/evaluator/sourcetest"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 var figuresBegin = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
@@ -46,7 +47,7 @@ func recordedRule(t *testing.T, condition, more rules.Doc) rules.Rule {
 		"every": "10s", "condition": condition,
 	}
 	maps.Copy(doc, more)
-	r, err := rules.Parse(doc)
+	r, err := ruledoc.Parse(doc)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/9bikes/tocsin/evaluator/backtest"
 	"github.com/9bikes/tocsin/evaluator/live"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // stingy is a source that answers nothing about more than a time at once.
@@ -46,7 +47,7 @@ func TestATrialAsksForLessAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, how := range []string{"mean", "p95", "rate", "latest"} {
-		r, err := rules.Parse(rules.Doc{
+		r, err := ruledoc.Parse(rules.Doc{
 			"title": "t", "measurement": "m", "field": "f", "group_by": "host",
 			"condition": rules.Doc{"operator": ">", "value": 60.0, "window": "2m", "aggregation": how},
 		})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
@@ -56,7 +57,7 @@ func (h house) create(ctx context.Context, n int, doc func(n int) rules.Doc) (er
 	for i := range n {
 		d := doc(i)
 		d["title"], d["source"] = fmt.Sprintf("Rule %d", i), "home"
-		r, err := rules.Parse(d)
+		r, err := ruledoc.Parse(d)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/mysql"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 func must(t testing.TB, err error) {
@@ -26,7 +27,7 @@ func nameOf(u rules.Secret) string {
 }
 
 func rule(name string) rules.Rule {
-	r, err := rules.Parse(rules.Doc{
+	r, err := ruledoc.Parse(rules.Doc{
 		"name": name, "source": "home", "measurement": "temperature", "field": "celsius", "group_by": []any{"sensor"},
 		"condition": map[string]any{
 			"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 3.0,

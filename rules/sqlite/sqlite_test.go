@@ -16,6 +16,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/migrations"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 	"github.com/9bikes/tocsin/rules/sqlite"
 	"github.com/9bikes/tocsin/rules/storetest"
 )
@@ -174,7 +175,7 @@ func fill(t testing.TB, s *sqlite.Store, n int) []*rules.Ledger {
 	t.Helper()
 	batch := make([]*rules.Ledger, n)
 	for i := range batch {
-		r, err := rules.Parse(rules.Doc{
+		r, err := ruledoc.Parse(rules.Doc{
 			"name": fmt.Sprintf("r%d", i), "title": "A rule", "source": "home", "measurement": "m", "field": "f",
 			"channels": []any{"phone"},
 			"condition": map[string]any{

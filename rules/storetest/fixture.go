@@ -11,6 +11,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 var (
@@ -32,7 +33,7 @@ func parsed(name string, doc rules.Doc) rules.Rule {
 	for key, v := range doc {
 		whole[key] = v
 	}
-	r, err := rules.Parse(whole)
+	r, err := ruledoc.Parse(whole)
 	if err != nil {
 		panic(err) // a document of these tests
 	}

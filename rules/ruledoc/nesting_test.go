@@ -1,10 +1,11 @@
-package rules_test
+package ruledoc_test
 
 import (
 	"strings"
 	"testing"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // TestProgramsAreMeasuredBeforeTheyAreParsed: a parser calls itself for each
@@ -41,7 +42,7 @@ func TestProgramsAreMeasuredBeforeTheyAreParsed(t *testing.T) {
 			default:
 				doc[tt.key] = tt.text
 			}
-			_, err := rules.Parse(doc)
+			_, err := ruledoc.Parse(doc)
 			if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
 				t.Errorf("error = %v, want %q", err, tt.says)
 			}

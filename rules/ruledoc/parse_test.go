@@ -1,4 +1,4 @@
-package rules_test
+package ruledoc_test
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // document reads JSON as the doors do.
@@ -39,7 +40,7 @@ func base(t testing.TB, over string) rules.Doc {
 }
 
 func TestParseFillsInTheDefaults(t *testing.T) {
-	r, err := rules.Parse(base(t, `{"condition": {"operator": ">", "value": 5, "aggregation": null, "window": null}}`))
+	r, err := ruledoc.Parse(base(t, `{"condition": {"operator": ">", "value": 5, "aggregation": null, "window": null}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +238,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 	} {
 		t.Run(tt.over, func(t *testing.T) {
-			r, err := rules.Parse(base(t, tt.over))
+			r, err := ruledoc.Parse(base(t, tt.over))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -276,7 +277,7 @@ func TestParseGuessesTheTypeOfACondition(t *testing.T) {
 		t.Run(string(tt.want), func(t *testing.T) {
 			doc := base(t, `{}`)
 			doc["condition"] = map[string]any(document(t, tt.condition))
-			r, err := rules.Parse(doc)
+			r, err := ruledoc.Parse(doc)
 			if err != nil || r.Condition.Type != tt.want {
 				t.Errorf("type = %q (%v), want %q", r.Condition.Type, err, tt.want)
 			}
@@ -559,7 +560,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		{`{"metric": "celsius"}`, `metric: no such key; it is called field here`},
 		{`{"notification_channels": ["a"]}`, `notification_channels: no such key; it is called channels here`},
 		{`{"operator": ">"}`, `operator: no such key; it belongs into the condition: {"condition": {"operator": ...}}`},
-		{`{"qqqqqqqq": 1}`, `qqqqqqqq: no such key; known: ` + strings.Join(rules.RuleKeys(), ", ")},
+		{`{"qqqqqqqq": 1}`, `qqqqqqqq: no such key; known: ` + strings.Join(ruledoc.Names(), ", ")},
 		{
 			`{"condition": {"for": "10m"}}`,
 			`condition.for: is a key of the rule, not of its condition; give it beside the condition: {"condition": {...}, "for": ...}`,
@@ -576,7 +577,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		},
 	} {
 		t.Run(tt.over, func(t *testing.T) {
-			r, err := rules.Parse(base(t, tt.over))
+			r, err := ruledoc.Parse(base(t, tt.over))
 			if err == nil {
 				t.Fatalf("taken: %+v", r)
 			}
@@ -588,7 +589,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 }
 
 func TestParseNamesEverythingThatIsWrongAtOnce(t *testing.T) {
-	_, err := rules.Parse(document(t,
+	_, err := ruledoc.Parse(document(t,
 		`{"severity": "x", "for": 5, "condition": {"window": 5, "operator": "?"}, "nam": "a"}`))
 	want := []string{
 		`condition.operator: must be one of > >= < <= == != between outside; got "?"; for example >`,
@@ -601,7 +602,7 @@ func TestParseNamesEverythingThatIsWrongAtOnce(t *testing.T) {
 		t.Errorf("got\n%v\nwant\n%s", err, strings.Join(want, "\n"))
 	}
 	for range 20 {
-		if _, again := rules.Parse(document(t, `{}`)); again.Error() != missing {
+		if _, again := ruledoc.Parse(document(t, `{}`)); again.Error() != missing {
 			t.Fatalf("an empty rule: got\n%s\nwant\n%s", again, missing)
 		}
 	}
@@ -613,7 +614,7 @@ field: is missing; for example celsius
 condition: is missing its type; one of threshold, absence, change, forecast, expression, query; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`
 
 func TestPatch(t *testing.T) {
-	have, err := rules.Parse(base(t,
+	have, err := ruledoc.Parse(base(t,
 		`{"for": "5m", "channels": ["phone"], "severity": "high", "where": {"room": "a"}, "condition": {"recover": -17}}`))
 	if err != nil {
 		t.Fatal(err)
@@ -656,7 +657,7 @@ func TestPatch(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			want := have
 			tt.want(&want)
-			got, err := rules.Patch(have, document(t, tt.doc))
+			got, err := ruledoc.Patch(have, document(t, tt.doc))
 			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got  %+v (%v)\nwant %+v", got, err, want)
 			}
@@ -678,7 +679,7 @@ func TestPatch(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := rules.Patch(have, document(t, tt.doc)); err == nil || rules.CodeOf(err) != tt.code ||
+			if _, err := ruledoc.Patch(have, document(t, tt.doc)); err == nil || rules.CodeOf(err) != tt.code ||
 				err.Error() != tt.want {
 				t.Errorf("got %s %v, want %s %s", rules.CodeOf(err), err, tt.code, tt.want)
 			}
@@ -687,13 +688,13 @@ func TestPatch(t *testing.T) {
 }
 
 func TestPatchLeavesTheOldRuleAlone(t *testing.T) {
-	have, err := rules.Parse(base(t,
+	have, err := ruledoc.Parse(base(t,
 		`{"measurement": null, "field": null, "condition": {"type": "expression", "expr": "a > 1", "inputs": {"a": {"measurement": "m", "field": "f", "window": "1m"}}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := member(t, have, "condition")
-	if _, err := rules.Patch(have, document(t,
+	if _, err := ruledoc.Patch(have, document(t,
 		`{"condition": {"inputs": {"a": {"measurement": "x", "field": "y"}}}, "labels": {"a": "b"}}`)); err != nil {
 		t.Fatal(err)
 	}
@@ -735,7 +736,7 @@ func roundTrip(t *testing.T, r rules.Rule) {
 	if !reflect.DeepEqual(read, r) {
 		t.Fatalf("read back\n%+v\nfrom\n%+v\nprinted as %s", read, r, text)
 	}
-	parsed, err := rules.Parse(document(t, string(text)))
+	parsed, err := ruledoc.Parse(document(t, string(text)))
 	if err != nil {
 		t.Fatalf("parse %s: %v", text, err)
 	}
@@ -766,7 +767,7 @@ var wholeRules = []string{
 
 func TestARuleThatIsPrintedCanBeReadBack(t *testing.T) {
 	for _, text := range wholeRules {
-		r, err := rules.Parse(document(t, text))
+		r, err := ruledoc.Parse(document(t, text))
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -785,7 +786,7 @@ func FuzzParse(f *testing.F) {
 		if json.Unmarshal(text, &doc) != nil {
 			t.Skip("no document")
 		}
-		r, err := rules.Parse(doc)
+		r, err := ruledoc.Parse(doc)
 		if err == nil {
 			roundTrip(t, r)
 			return

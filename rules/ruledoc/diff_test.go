@@ -1,12 +1,14 @@
-package rules_test
+package ruledoc_test
 
 import (
 	"encoding/json"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // TestDiffListsTheKeysThatChanged in the order of a rule, those of the condition
@@ -64,7 +66,7 @@ func TestDiffListsTheKeysThatChanged(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			next := fever()
 			tt.change(&next)
-			changes, err := rules.Diff(fever(), next)
+			changes, err := ruledoc.Diff(fever(), next)
 			if err != nil || changes == nil {
 				t.Fatalf("Diff returned %v, %v", changes, err)
 			}
@@ -79,7 +81,7 @@ func TestDiffListsTheKeysThatChanged(t *testing.T) {
 	}
 	broken := fever(func(r *rules.Rule) { r.Condition.Value = rules.Num(math.NaN()) })
 	for _, pair := range [][2]rules.Rule{{broken, fever()}, {fever(), broken}} {
-		if got, err := rules.Diff(pair[0], pair[1]); err == nil || !strings.Contains(err.Error(), "print rule fever") {
+		if got, err := ruledoc.Diff(pair[0], pair[1]); err == nil || !strings.Contains(err.Error(), "print rule fever") {
 			t.Errorf("of one that cannot be printed it is %v, %v", got, err)
 		}
 	}
@@ -87,7 +89,7 @@ func TestDiffListsTheKeysThatChanged(t *testing.T) {
 
 func TestAnObjectKeepsItsKeysInOrder(t *testing.T) {
 	for _, text := range []string{`{}`, `{"b":1}`, `{"b":1,"a":{"z":[1,2],"y":null},"c":"<x>"}`} {
-		o, err := rules.ObjectOf(json.RawMessage(text))
+		o, err := ruledoc.ObjectOf(json.RawMessage(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,8 +98,28 @@ func TestAnObjectKeepsItsKeysInOrder(t *testing.T) {
 		}
 	}
 	for _, v := range []any{json.RawMessage(`{"a":`), func() {}, math.NaN()} {
-		if o, err := rules.ObjectOf(v); err == nil {
+		if o, err := ruledoc.ObjectOf(v); err == nil {
 			t.Errorf("what cannot be written is %v", o)
 		}
 	}
+}
+
+var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+
+// fever is a rule with keys of every kind.
+func fever(change ...func(*rules.Rule)) rules.Rule {
+	r := rules.Rule{
+		ID: "r1", Name: "fever", Title: "Too warm", Enabled: true, Source: "home",
+		Measurement: "temperature", Field: "celsius", GroupBy: []string{"room"},
+		Condition: rules.Condition{
+			Type: rules.Threshold, Aggregation: rules.Mean, Window: 5 * rules.Minute,
+			Operator: rules.Above, Value: rules.Num(25), Recover: rules.Num(22),
+		},
+		Levels:   []rules.Level{{Value: rules.Num(90), Severity: rules.Critical, Channels: []string{"pager"}}},
+		Severity: rules.High, NoData: rules.Keep, Channels: []string{"phone"},
+	}
+	for _, c := range change {
+		c(&r)
+	}
+	return r
 }

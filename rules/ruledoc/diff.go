@@ -1,23 +1,16 @@
-package rules
+package ruledoc
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"slices"
-)
 
-// KeyChange is a key of a rule whose value became another. A value that is
-// left out is the key's default; keys inside the condition are dotted.
-type KeyChange struct {
-	Key  string          `json:"key"`
-	From json.RawMessage `json:"from,omitempty"`
-	To   json.RawMessage `json:"to,omitempty"`
-}
+	"github.com/9bikes/tocsin/rules"
+)
 
 // Diff lists the keys in which two versions of a rule differ, in their usual
 // order, and never nil.
-func Diff(was, is Rule) ([]KeyChange, error) {
+func Diff(was, is rules.Rule) ([]rules.KeyChange, error) {
 	before, err := flatKeys(was)
 	if err != nil {
 		return nil, fmt.Errorf("print rule %s: %w", was.Name, err)
@@ -26,11 +19,11 @@ func Diff(was, is Rule) ([]KeyChange, error) {
 	if err != nil {
 		return nil, fmt.Errorf("print rule %s: %w", is.Name, err)
 	}
-	out := []KeyChange{}
+	out := []rules.KeyChange{}
 	for _, key := range union(before, after) {
 		from, to := before.value(key), after.value(key)
 		if !bytes.Equal(from, to) {
-			out = append(out, KeyChange{key, from, to})
+			out = append(out, rules.KeyChange{Key: key, From: from, To: to})
 		}
 	}
 	return out, nil
@@ -56,12 +49,12 @@ func union(a, b Object) []string {
 
 // flatKeys are those of a rule that people set, those of the condition one by
 // one.
-func flatKeys(r Rule) (out Object, err error) {
+func flatKeys(r rules.Rule) (out Object, err error) {
 	whole, err := ObjectOf(r)
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range append(RuleKeys(), "managed") {
+	for _, key := range append(Names(), "managed") {
 		value := whole.value(key)
 		switch {
 		case value == nil:

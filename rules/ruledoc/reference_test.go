@@ -1,15 +1,16 @@
-package rules_test
+package ruledoc_test
 
 import (
 	"slices"
 	"testing"
 
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 func TestTheReferenceTellsEveryKeyWithMeaningAndExample(t *testing.T) {
-	list := rules.Reference()
-	seen := map[string]rules.KeyDoc{}
+	list := ruledoc.Reference()
+	seen := map[string]ruledoc.KeyDoc{}
 	for _, d := range list {
 		if d.Meaning == "" || d.Example == "" {
 			t.Errorf("%s is not explained", d.Path)
@@ -19,7 +20,7 @@ func TestTheReferenceTellsEveryKeyWithMeaningAndExample(t *testing.T) {
 		}
 		seen[d.Path] = d
 	}
-	for _, name := range rules.RuleKeys() {
+	for _, name := range ruledoc.Names() {
 		if _, ok := seen[name]; !ok {
 			t.Errorf("%s is missing", name)
 		}
@@ -30,7 +31,7 @@ func TestTheReferenceTellsEveryKeyWithMeaningAndExample(t *testing.T) {
 		}
 	}
 	place := func(path string) int {
-		return slices.IndexFunc(list, func(d rules.KeyDoc) bool { return d.Path == path })
+		return slices.IndexFunc(list, func(d ruledoc.KeyDoc) bool { return d.Path == path })
 	}
 	for key, inner := range map[string]string{
 		"condition": "condition.type", "condition.inputs": "condition.inputs.NAME.measurement", "levels": "levels[].value",

@@ -1,8 +1,10 @@
-package rules
+package ruledoc
 
 import (
 	"slices"
 	"strings"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // KeyDoc is one key of a rule document, for a reference.
@@ -10,7 +12,7 @@ type KeyDoc struct {
 	Path    string // where it stands: condition.window
 	Meaning string
 	Example string
-	Types   []ConditionType // the conditions that have it; nil outside of a condition
+	Types   []rules.ConditionType // the conditions that have it; nil outside of a condition
 }
 
 // Reference lists every key that a rule document can have, in the order in
@@ -41,8 +43,10 @@ func insertAfter(list []KeyDoc, path string, more []KeyDoc) []KeyDoc {
 }
 
 // typesWith lists the types of condition that have a key.
-func typesWith(name string) (out []ConditionType) {
-	for _, t := range []ConditionType{Threshold, Absence, Change, Anomaly, Forecast, Expression, Query} {
+func typesWith(name string) (out []rules.ConditionType) {
+	for _, t := range []rules.ConditionType{
+		rules.Threshold, rules.Absence, rules.Change, rules.Anomaly, rules.Forecast, rules.Expression, rules.Query,
+	} {
 		if name == "type" || slices.Contains(strings.Fields(strings.ReplaceAll(conditionNeeds[t], "!", "")), name) {
 			out = append(out, t)
 		}

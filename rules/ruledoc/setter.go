@@ -1,4 +1,4 @@
-package rules
+package ruledoc
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/9bikes/tocsin/rules"
 )
 
 // setter makes a set function out of a reader; null sets the zero value.
@@ -24,41 +26,44 @@ func setter[T, V any](at func(*T) *V, read func(any) (V, error)) func(*T, any) e
 	}
 }
 
-func text[T any](at func(*T) *string) func(*T, any) error     { return setter(at, asText) }
-func flag[T any](at func(*T) *bool) func(*T, any) error       { return setter(at, asBool) }
-func length[T any](at func(*T) *Duration) func(*T, any) error { return setter(at, asDuration) }
+func text[T any](at func(*T) *string) func(*T, any) error           { return setter(at, asText) }
+func flag[T any](at func(*T) *bool) func(*T, any) error             { return setter(at, asBool) }
+func length[T any](at func(*T) *rules.Duration) func(*T, any) error { return setter(at, asDuration) }
 
 // positive is a length that is none when it is zero: left out, it has a default.
-func positive[T any](at func(*T) *Duration) func(*T, any) error {
-	return setter(at, func(v any) (Duration, error) {
+func positive[T any](at func(*T) *rules.Duration) func(*T, any) error {
+	return setter(at, func(v any) (rules.Duration, error) {
 		d, err := asDuration(v)
 		if err == nil && d == 0 {
-			err = fmt.Errorf("must be longer than 0s; got %s", shown(v))
+			err = fmt.Errorf("must be longer than 0s; got %s", rules.Quote(v))
 		}
 		return d, err
 	})
 }
 
-func value[T any](at func(*T) *Value) func(*T, any) error    { return setter(at, asValue) }
-func filter[T any](at func(*T) *Filter) func(*T, any) error  { return setter(at, asFilter) }
-func texts[T any](at func(*T) *[]string) func(*T, any) error { return setter(at, asList(asText)) }
-func lengths[T any](at func(*T) *[]Duration) func(*T, any) error {
+func value[T any](at func(*T) *rules.Value) func(*T, any) error   { return setter(at, asValue) }
+func filter[T any](at func(*T) *rules.Filter) func(*T, any) error { return setter(at, asFilter) }
+func texts[T any](at func(*T) *[]string) func(*T, any) error      { return setter(at, asList(asText)) }
+
+func lengths[T any](at func(*T) *[]rules.Duration) func(*T, any) error {
 	return setter(at, asDurations)
 }
-func operator[T any](at func(*T) *Operator) func(*T, any) error { return setter(at, asOperator) }
-func aggregation[T any](at func(*T) *Aggregation) func(*T, any) error {
+
+func operator[T any](at func(*T) *rules.Operator) func(*T, any) error { return setter(at, asOperator) }
+
+func aggregation[T any](at func(*T) *rules.Aggregation) func(*T, any) error {
 	return setter(at, asAggregation)
 }
 
-func severity[T any](at func(*T) *Severity) func(*T, any) error {
-	return oneOf(at, Severities...)
+func severity[T any](at func(*T) *rules.Severity) func(*T, any) error {
+	return oneOf(at, rules.Severities...)
 }
 
 func count[T any](at func(*T) *int) func(*T, any) error {
 	return setter(at, func(v any) (int, error) {
 		n, err := asNumber(v)
 		if err != nil || n < 0 || n > 1_000_000 || n != math.Trunc(n) {
-			return 0, fmt.Errorf("must be a whole number from 0 to 1000000; got %s", shown(v))
+			return 0, fmt.Errorf("must be a whole number from 0 to 1000000; got %s", rules.Quote(v))
 		}
 		return int(n), nil
 	})
@@ -69,7 +74,7 @@ func oneOf[T any, S ~string](at func(*T) *S, allowed ...string) func(*T, any) er
 		s, err := asText(v)
 		s = strings.ToLower(strings.TrimSpace(s))
 		if err != nil || !slices.Contains(allowed, s) {
-			return "", fmt.Errorf("must be one of %s; got %s", strings.Join(allowed, ", "), shown(v))
+			return "", fmt.Errorf("must be one of %s; got %s", strings.Join(allowed, ", "), rules.Quote(v))
 		}
 		return S(s), nil
 	})
@@ -80,7 +85,7 @@ func object[T, V any](at func(*T) **V, keys []key[V]) func(*T, any) error {
 	return setter(at, func(v any) (*V, error) {
 		doc, ok := v.(map[string]any)
 		if !ok {
-			return nil, fmt.Errorf("must be an object; got %s", shown(v))
+			return nil, fmt.Errorf("must be an object; got %s", rules.Quote(v))
 		}
 		out := new(V)
 		return out, apply(out, doc, "", keys)
@@ -98,7 +103,7 @@ func list[T, V any](at func(*T) *[]V, keys []key[V]) func(*T, any) error {
 		for i, item := range items {
 			doc, ok := item.(map[string]any)
 			if !ok {
-				return nil, fmt.Errorf("must be a list of objects; got %s", shown(item))
+				return nil, fmt.Errorf("must be a list of objects; got %s", rules.Quote(item))
 			}
 			if err := apply(&out[i], doc, "", keys); err != nil {
 				errs = append(errs, prefixed(fmt.Sprintf("[%d]", i), err))
