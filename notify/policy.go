@@ -109,9 +109,9 @@ type Rate struct {
 // usualRates are budgets that the services bear for long, by kind. What is
 // over them waits and is folded.
 var usualRates = map[string]Rate{
-	"ntfy":     {120, time.Hour}, // ntfy.sh takes 250 a day, and a person fewer
-	"smtp":     {60, time.Hour},  // what providers take for spam begins above
-	"pushover": {60, time.Hour},  // 10,000 a month
+	"ntfy":     {240, 24 * time.Hour}, // ntfy.sh takes 250 a day, and a person fewer
+	"smtp":     {60, time.Hour},       // what providers take for spam begins above
+	"pushover": {60, time.Hour},       // 10,000 a month
 	"telegram": {20, time.Minute},
 	"matrix":   {10, time.Minute},
 	"generic":  {60, time.Minute},
@@ -129,10 +129,10 @@ func usualRate(kind string) Rate {
 func ParseRate(text string) (Rate, error) {
 	count, unit, _ := strings.Cut(strings.ReplaceAll(text, " ", ""), "/")
 	n, err := strconv.Atoi(count)
-	per := map[string]time.Duration{"m": time.Minute, "min": time.Minute, "h": time.Hour}[unit]
+	per := map[string]time.Duration{"m": time.Minute, "min": time.Minute, "h": time.Hour, "d": 24 * time.Hour}[unit]
 	if err != nil || n < 1 || n > 1000 || per == 0 {
 		return Rate{}, rules.FieldErrorf("rate",
-			"must be a number of messages from 1 to 1000 in a minute or an hour; for example 10/m or 60/h")
+			"must be a number of messages from 1 to 1000 in a minute, an hour or a day; for example 10/m, 60/h or 200/d")
 	}
 	return Rate{n, per}, nil
 }
@@ -223,8 +223,13 @@ type budget struct {
 	at   time.Time
 }
 
-// wait says how long until one more message may go, 0 for now.
-func (b *budget) wait(rate Rate, now time.Time) time.Duration {
+// keptBack is the part of a budget that only critical alerts may use: 1 in so
+// many.
+const keptBack = 5
+
+// wait says how long until one more message may go, 0 for now. The last of a
+// budget is kept for what is critical.
+func (b *budget) wait(rate Rate, critical bool, now time.Time) time.Duration {
 	if rate.Count == 0 {
 		return 0
 	}
@@ -234,16 +239,20 @@ func (b *budget) wait(rate Rate, now time.Time) time.Duration {
 	each := cmp.Or(rate.Per/time.Duration(rate.Count), 1)
 	b.left = min(float64(rate.Count), b.left+float64(now.Sub(b.at))/float64(each))
 	b.at = now
-	if b.left >= 1 {
+	need := 1.0
+	if !critical {
+		need += float64(rate.Count / keptBack)
+	}
+	if b.left >= need {
 		return 0
 	}
-	return max(time.Millisecond, time.Duration((1-b.left)*float64(each)))
+	return max(time.Millisecond, time.Duration((need-b.left)*float64(each)))
 }
 
 func (b *budget) spend() { b.left-- }
 
 // String writes the rate as people do.
 func (r Rate) String() string {
-	unit := map[time.Duration]string{time.Minute: "m", time.Hour: "h"}[r.Per]
+	unit := map[time.Duration]string{time.Minute: "m", time.Hour: "h", 24 * time.Hour: "d"}[r.Per]
 	return fmt.Sprintf("%d/%s", r.Count, unit)
 }

@@ -21,7 +21,7 @@ func TestSettingsThatCannotBeAreRefusedWithTheCure(t *testing.T) {
 	}{
 		{"a rate without a time", notify.Settings{Rate: "10"}, "rate: must be a number of messages"},
 		{"a rate of nothing", notify.Settings{Rate: "0/m"}, "for example 10/m"},
-		{"a rate a day", notify.Settings{Rate: "10/d"}, "in a minute or an hour"},
+		{"a rate a week", notify.Settings{Rate: "10/w"}, "in a minute, an hour or a day"},
 		{"quiet without hours", quiet(rules.Active{Zone: "UTC"}), "quiet: needs hours or days"},
 		{"quiet hours that are none", quiet(rules.Active{Hours: "22-7"}), "quiet.hours: must be two times"},
 		{"a zone that is none", quiet(rules.Active{Hours: "22:00-07:00", Zone: "Mars"}), "quiet.zone"},

@@ -139,12 +139,20 @@ func (w *worker) notifyOfFailing(ctx context.Context, p Policy, o rules.Outcome)
 	case since.IsZero() && (w.trouble.told || w.trouble.before):
 		w.trouble.told, w.trouble.before = false, false
 		w.notifyOthers(ctx, p, "", "Channel "+w.name+" works again"+w.whom(), "What had waited is told there now.")
-	case !since.IsZero() && !w.trouble.told && time.Since(since) >= w.options.TroubleAfter:
+	case !since.IsZero() && !w.trouble.told && (time.Since(since) >= w.options.TroubleAfter || o.Class == "quota"):
 		w.trouble.told = true
 		w.notifyOthers(ctx, p, w.failure(since), "Channel "+w.name+" fails"+w.whom(),
-			fmt.Sprintf("It has failed for %s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.",
-				length(time.Since(since)), Trouble(o.Class, o.Unknown), w.name))
+			fmt.Sprintf("%s: %s. Messages wait up to three days; `tocsin channels test %s` tries it.",
+				failed(time.Since(since)), Trouble(o.Class, o.Unknown)+w.until(o, time.Now()), w.name))
 	}
+}
+
+// failed says for how long a channel has, if that is of any length.
+func failed(d time.Duration) string {
+	if d < time.Minute {
+		return "It fails"
+	}
+	return "It has failed for " + length(d)
 }
 
 // failure names one that began then. A second more or less is the same, as two
@@ -219,7 +227,16 @@ var troubles = map[string]string{
 	"tls_client":   "it wants a client certificate; give the channel cert_file and key_file",
 	"tls_files":    "the channel's ca_file, cert_file or key_file cannot be read or used",
 	"rate_limited": "it takes no more messages for now", "auth": "it refuses the channel's credential",
-	"rejected": "it refuses the message or does not know the address",
+	"rejected":   "it refuses the message or does not know the address",
+	"quota":      "its budget of messages is used up",
+	"plan":       "the account's plan does not include it, or has run out; look at its account page",
+	"receiver":   "it does not know the receiver; correct the address, user or device",
+	"no_chat":    "it knows no such chat, room, channel or topic; correct it, or let the bot in",
+	"not_member": "the bot is not in the chat, was removed from it, or is blocked there; add it again",
+	"archived":   "the channel there is archived; take it out of the archive, or choose another",
+	"prohibited": "it does not let the channel write there; an administrator of it must allow that",
+	"scope":      "the token lacks a right, such as chat:write; give it that and install the app again",
+	"off":        "it is switched off there; switch the webhook or workflow on again",
 	"moved": "it has moved and says so instead of taking the message; give the channel the new address, or the final " +
 		"one behind a redirect",
 	"gone":   "there is no such webhook any more; make a new one at the service and give its address to the channel",
@@ -229,6 +246,14 @@ var troubles = map[string]string{
 	"no_such_channel": "there is no such channel, or its credential cannot be opened",
 	"no_such_target":  "the channel has other receivers by now", "restart": "tocsin was ended meanwhile",
 	"unread": "tocsin cannot read its own database now",
+}
+
+// until says until when a service takes nothing, "" where it did not say.
+func (w *worker) until(o rules.Outcome, now time.Time) string {
+	if o.Retry < 2*time.Minute {
+		return ""
+	}
+	return ", until " + rules.Shown(now.Add(o.Retry), now, w.options.Composer.Zone)
 }
 
 // Trouble says in words what the class of a failure means, in a clause about the

@@ -64,11 +64,16 @@ func (w *worker) work(ctx context.Context) time.Duration {
 	if len(list) == 0 {
 		return 0
 	}
-	if wait := w.budget.wait(p.Rate, now); wait > 0 {
+	if wait := w.budget.wait(p.Rate, slices.ContainsFunc(list, critical), now); wait > 0 {
 		return wait
 	}
 	w.deliver(ctx, p, list, now)
 	return max(time.Until(w.notSoon), time.Millisecond)
+}
+
+// critical reports whether it tells of an alert than which none is worse.
+func critical(n rules.Notification) bool {
+	return n.Facts.Severity == rules.Critical && n.Reason.Announces()
 }
 
 func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notification, now time.Time) {
@@ -187,12 +192,16 @@ func (w *worker) settle(p Policy, o rules.Outcome) rules.Outcome {
 	return o
 }
 
+// mostAsked bounds what a service is believed of how long to wait: by then things
+// may have changed.
+const mostAsked = 24 * time.Hour
+
 // backOff sets the time of the next try: what the service asked for, or twice
 // as long as before, with jitter.
 func (w *worker) backOff(asked time.Duration) {
 	wait := min(w.options.Backoff<<min(w.failures, 20), w.options.BackoffMax)
 	w.failures++
-	w.notSoon = time.Now().Add(max(wait+w.options.Jitter(wait), asked))
+	w.notSoon = time.Now().Add(max(wait+w.options.Jitter(wait), min(asked, mostAsked)))
 }
 
 func (w *worker) record(ctx context.Context, list []rules.Notification, o rules.Outcome) {

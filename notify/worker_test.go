@@ -364,6 +364,46 @@ func TestTheWholeBudgetMayBeSpent(t *testing.T) {
 	})
 }
 
+// TestABudgetThatIsUsedUpIsToldAtOnce, with its end.
+func TestABudgetThatIsUsedUpIsToldAtOnce(t *testing.T) {
+	o := notify.Options{
+		Operators: func() []string { return []string{"phone", "mail"} }, Composer: notify.Composer{Zone: time.UTC},
+	}
+	spent := rules.Outcome{State: rules.Owed, Class: "quota", Code: 429, Retry: 50 * time.Hour}
+	dispatchBy(t, o, map[string][]rules.Outcome{"phone": {spent}}, func(b *box, s *service) {
+		b.owe(on("phone", "one"))
+		after(25 * time.Hour)
+		text := ""
+		for _, n := range b.held("mail") {
+			text += n.Facts.Title + ": " + n.Facts.Text
+		}
+		const want = "Channel phone fails: It fails: its budget of messages is used up, until Mon 3 Jan 02:00."
+		if !strings.HasPrefix(text, want) {
+			t.Errorf("told %q", text)
+		}
+		if got := s.heard(); !strings.Contains(got, "24h0m0s phone one") {
+			t.Errorf("it was not tried again after a day:\n%s", got)
+		}
+	})
+}
+
+// TestTheLastOfABudgetIsForWhatIsCritical.
+func TestTheLastOfABudgetIsForWhatIsCritical(t *testing.T) {
+	o := notify.Options{Policy: policy(t, "phone", notify.Settings{Rate: "5/d"}), Fold: time.Second}
+	dispatchBy(t, o, nil, func(b *box, s *service) {
+		for i := range 5 {
+			b.owe(on("phone", fmt.Sprint("alert", i)))
+			after(2 * time.Second)
+		}
+		fire := on("phone", "fire")
+		fire.Facts.Severity = rules.Critical
+		b.owe(fire)
+		after(time.Minute)
+		want(t, "told", s.heard(),
+			"0s phone alert0\n2s phone alert1\n4s phone alert2\n6s phone alert3\n10s phone fire, and 1 more")
+	})
+}
+
 func TestAnotherBudgetBeginsFull(t *testing.T) {
 	p := notify.Policy{Rate: notify.Rate{Count: 1, Per: time.Hour}}
 	dispatchBy(t, notify.Options{Policy: func(string) notify.Policy { return p }}, nil, func(b *box, s *service) {

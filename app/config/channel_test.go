@@ -71,8 +71,8 @@ func TestChannelSettingsThatCannotBeHaveTheirLine(t *testing.T) {
 		},
 		{
 			"a rate", head + "    rate: 10\n",
-			"line 4, column 11: channels.phone.rate: must be a number of messages from 1 to 1000 in a minute or an hour; for " +
-				"example rate: 10/m",
+			"line 4, column 11: channels.phone.rate: must be a number of messages from 1 to 1000 in a minute, an hour or a " +
+				"day; for example rate: 10/m",
 		},
 		{
 			"quiet hours", head + "    quiet: {hours: 22-7}\n",

@@ -243,7 +243,7 @@ func (l *loader) ownChannelKeys() []document.Key[app.ChannelConfig] {
 			Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Fallback }, checkName),
 		},
 		{
-			Name: "rate", Example: "10/m", Without: "what the service bears", Unit: "number in a minute or an hour",
+			Name: "rate", Example: "10/m", Without: "what the service bears", Unit: "number in a minute, an hour or a day",
 			Meaning: "the most messages in a time; what is over it waits and is folded",
 			Value:   document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.Rate }, checkRate),
 		},

@@ -26,11 +26,13 @@ func newTransport() *http.Transport {
 	}
 }
 
-// trusting is the Sender as a channel wants its connections made; false where a
-// file that it names cannot be used.
-func (s *Sender) trusting(t rules.Trust) (*Sender, bool) {
+// trusting is the Sender as a channel wants its connections made, with what its
+// service says of failures; false where a file that it names cannot be used.
+func (s *Sender) trusting(t rules.Trust, known []reason) (*Sender, bool) {
+	out := *s
+	out.known = known
 	if t == (rules.Trust{}) {
-		return s, true
+		return &out, true
 	}
 	config, err := t.TLS(os.ReadFile)
 	if err != nil {
@@ -45,7 +47,6 @@ func (s *Sender) trusting(t rules.Trust) (*Sender, bool) {
 	if own {
 		carrier.Proxy = http.ProxyURL(proxy)
 	}
-	out := *s
 	out.transport, out.tls = carrier, config
 	return &out, true
 }

@@ -72,7 +72,7 @@ func TestOnlyWhatMayHaveLeftIsUnknown(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := s.exchange(req)
-			if got := r.outcome(nil); got != tt.want {
+			if got := r.outcome(nil, nil); got != tt.want {
 				t.Errorf("outcome = %+v (%v), want %+v", got, r.err, tt.want)
 			}
 		})

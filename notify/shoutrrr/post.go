@@ -83,10 +83,11 @@ func (p post) send(ctx context.Context, s *Sender) rules.Outcome {
 		return dead("invalid", 0)
 	}
 	r := s.exchange(req)
-	if p.hook && (r.status == http.StatusNotFound || r.status == http.StatusGone) {
-		return dead("gone", r.status)
+	out := r.outcome(s.known, p.failure)
+	if p.hook && out.Class == "rejected" && (r.status == http.StatusNotFound || r.status == http.StatusGone) {
+		out.Class = "gone"
 	}
-	return r.outcome(p.failure)
+	return out
 }
 
 // request is the post as it goes; false where its address is none.

@@ -108,14 +108,11 @@ func (j joinDevices) render(m notify.Message) []delivery {
 
 func joinFailure(body []byte) string {
 	var said struct {
-		Success      bool `json:"success"`
-		UserAuthFail bool `json:"userAuthError"`
+		Success bool `json:"success"`
 	}
 	switch {
 	case json.Unmarshal(body, &said) != nil:
 		return "server"
-	case said.UserAuthFail:
-		return "auth"
 	case !said.Success:
 		return "rejected"
 	}

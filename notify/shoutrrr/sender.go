@@ -37,6 +37,7 @@ type Sender struct {
 	transport http.RoundTripper
 	tls       *tls.Config // of mail; nil is the machine's own
 	moves     *moves
+	known     []reason // what the service of a delivery says of failures
 }
 
 // New returns a Sender.
@@ -110,7 +111,7 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 			out = dead("panic", 0)
 		}
 	}()
-	_, service, err := parse(c.URL.Reveal())
+	kind, service, err := parse(c.URL.Reveal())
 	if err != nil {
 		return dead("invalid", 0)
 	}
@@ -125,7 +126,7 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 			s.moves.note(p.post, now)
 		}
 	}
-	with, ok := s.trusting(c.Trust)
+	with, ok := s.trusting(c.Trust, reasons[kind])
 	if !ok {
 		return owed("tls_files", 0, 0)
 	}

@@ -171,19 +171,9 @@ func slackFailure(body []byte) string {
 // slackAnswered reads the API's answer, which is 200 for refusals too.
 func slackAnswered(body []byte) string {
 	var said struct {
-		OK    bool   `json:"ok"`
-		Error string `json:"error"`
+		OK bool `json:"ok"`
 	}
 	if json.Unmarshal(body, &said) != nil {
-		return "server"
-	}
-	switch said.Error {
-	case "ratelimited", "rate_limited":
-		return "rate_limited"
-	case "not_authed", "invalid_auth", "account_inactive", "token_revoked", "token_expired",
-		"missing_scope", "no_permission":
-		return "auth"
-	case "internal_error", "fatal_error", "service_unavailable", "request_timeout", "team_added_to_org":
 		return "server"
 	}
 	if !said.OK {

@@ -399,6 +399,12 @@ func TestMailSessions(t *testing.T) {
 			false, true,
 		},
 		{
+			"an address that is not there", &postOffice{answers: map[string]string{"me@home.example": "550 5.1.1 " + canary}},
+			"127.0.0.1", "", "",
+			rules.Outcome{State: rules.Dead, Class: "receiver", Code: 550},
+			false, true,
+		},
+		{
 			"no such user", &postOffice{answers: map[string]string{"me@home.example": "550 " + canary}}, "127.0.0.1", "", "",
 			rules.Outcome{State: rules.Dead, Class: "rejected", Code: 550},
 			false, true,

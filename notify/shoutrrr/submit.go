@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,6 +190,10 @@ func (s mailServer) way(offered []string) string {
 // authCodes are the refusals that a login would mend.
 var authCodes = []int{530, 534, 535, 538}
 
+// enhancedCode is what RFC 3463 adds to a code: 5.1.1 is a mailbox that is not there,
+// 5.4.5 in practice a day's budget that is used up.
+var enhancedCode = regexp.MustCompile(`\b5\.(1\.1|4\.5)\b`)
+
 // mailOutcome judges the error of a session; loggingIn says that it came where
 // the server had the login to judge.
 func mailOutcome(ctx context.Context, err error, loggingIn bool) rules.Outcome {
@@ -211,6 +216,10 @@ func mailOutcome(ctx context.Context, err error, loggingIn bool) rules.Outcome {
 	switch {
 	case code >= 500 && (loggingIn || slices.Contains(authCodes, code)):
 		return dead("auth", code)
+	case code >= 500 && enhancedCode.FindString(err.Error()) == "5.1.1":
+		return dead("receiver", code)
+	case code >= 500 && enhancedCode.FindString(err.Error()) == "5.4.5":
+		return owed("quota", code, 0)
 	case code >= 500:
 		return dead("rejected", code)
 	case code > 0:

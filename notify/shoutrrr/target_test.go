@@ -213,7 +213,7 @@ func TestEachRecipientOfAMailHasItsOwnOutcome(t *testing.T) {
 		{
 			"one is refused",
 			map[string]string{"b@x.example": "550 5.1.1 no"},
-			[]rules.Outcome{good, {State: rules.Dead, Class: "rejected", Code: 550}},
+			[]rules.Outcome{good, {State: rules.Dead, Class: "receiver", Code: 550}},
 		},
 		{
 			"one is refused for now",

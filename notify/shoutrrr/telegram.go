@@ -129,7 +129,7 @@ func (p chatPost) send(ctx context.Context, s *Sender) rules.Outcome {
 	r := s.exchange(req)
 	now := migrated(r)
 	if now == "" {
-		return r.outcome(p.failure)
+		return r.outcome(s.known, p.failure)
 	}
 	out := p.bot.to(p.chat, now, p.text).post.send(ctx, s)
 	if out.State == rules.Sent {
