@@ -24,6 +24,8 @@ type post struct {
 	mu     sync.Mutex
 	broken map[string]rules.Outcome
 	told   chan string
+
+	answers []string // what each message answered to
 }
 
 func (p *post) Check(rules.Secret) (string, error) { return "test", nil }
@@ -36,9 +38,10 @@ func (p *post) Send(_ context.Context, c notify.Channel, m notify.Message) rules
 	p.mu.Lock()
 	name := strings.TrimSpace(c.Name + " " + c.Target)
 	o, broken := p.broken[name]
+	p.answers = append(p.answers, m.Answers)
 	p.mu.Unlock()
 	if !broken {
-		o = rules.Outcome{State: rules.Sent, Code: 200}
+		o = rules.Outcome{State: rules.Sent, Code: 200, Ref: "ref of " + m.ID}
 		p.told <- name + ": " + notify.Plain(m.Title+"\n"+m.Text)
 	}
 	return o
@@ -152,6 +155,24 @@ func TestADeadChannelHasItsFallbackToldAndItsLettersKept(t *testing.T) {
 	o.hear("phone: Came and went: Too warm, a")
 	if list, err := o.DeadLetters(t.Context(), ""); err != nil || n != 1 || len(list) != 0 {
 		t.Errorf("%d sent again, %+v left, %v", n, list, err)
+	}
+}
+
+// TestWhatFollowsAnswersToTheFirstMessage about an alert at its address, and that
+// of the next alert to none.
+func TestWhatFollowsAnswersToTheFirstMessage(t *testing.T) {
+	o := newOffice(t, nil)
+	for range 2 {
+		o.observe(rules.Bad)
+		o.hear("phone: Too warm, a")
+		o.observe(rules.Good)
+		o.hear("phone: Resolved: Too warm, a")
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if a := o.answers; len(a) != 4 || a[0] != "" || !strings.HasPrefix(a[1], "ref of n") || a[2] != "" || a[3] == a[1] ||
+		!strings.HasPrefix(a[3], "ref of n") {
+		t.Errorf("they answer to %q", a)
 	}
 }
 

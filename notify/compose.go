@@ -29,10 +29,52 @@ type Composer struct {
 // long, and what the limit is: more is not read on a screen that is locked.
 func (c Composer) Compose(list []rules.Notification, now time.Time) Message {
 	items := merge(list)
+	m := Message{}
 	if len(items) == 1 {
-		return c.single(items[0], now)
+		m = c.single(items[0], now)
+	} else {
+		m = c.folded(items, now)
 	}
-	return c.folded(items, now)
+	m.About, m.Answers = about(items), answers(items)
+	if len(m.About) > 0 {
+		f := items[0].Facts
+		m.Topic = title{f.Title, place(f)}.String()
+	}
+	return m
+}
+
+// answers is what the service called the message that began all of items, "" where
+// they did not begin in one.
+func answers(items []item) string {
+	for _, it := range items {
+		if it.Answers != items[0].Answers {
+			return ""
+		}
+	}
+	return items[0].Answers
+}
+
+// about are the alerts of a message, of a digest the worst.
+func about(items []item) (out []About) {
+	for _, it := range items {
+		if it.AlertID == "" || len(out) == mostAlerts {
+			continue
+		}
+		f := it.Facts
+		a := About{
+			ID: it.AlertID, Reason: it.Reason, Title: f.Title, Rule: f.Rule, Labels: f.Series.Labels(),
+			Severity: string(f.Severity), Peak: f.Peak, Unit: f.Unit, Operator: string(f.Operator), Limit: f.Limit,
+			Since: f.Since, ResolvedAt: f.ResolvedAt,
+		}
+		switch {
+		case f.ValueText != "":
+			a.Value = f.ValueText
+		case f.Value != nil:
+			a.Value = *f.Value
+		}
+		out = append(out, a)
+	}
+	return out
 }
 
 // item is one thing to tell: a notification, or a first and its resolve that

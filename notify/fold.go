@@ -395,9 +395,9 @@ func many(word string) string {
 func (c Composer) Morning(list []rules.Notification, now time.Time) Message {
 	items := merge(list)
 	if len(items) == 1 {
-		return c.single(items[0], now)
+		return c.Compose(list, now)
 	}
-	m := c.folded(items, now)
+	m := c.Compose(list, now)
 	groups, own := grouped(items)
 	if len(groups) == 0 {
 		return m

@@ -64,7 +64,28 @@ type Message struct {
 	Tone     Tone
 	Link     string   // the runbook
 	Actions  []Action // what can be done about it; ours, so trusted
+	Topic    string   // what it is about, the same in all messages about an alert
+	Answers  string   // what the service called the first message about the same alerts
+	About    []About  // the alerts that it tells of, for programs; the worst first
 	At       time.Time
+}
+
+// About is an alert in a message, as a program wants it: nothing in it is marked
+// or rounded.
+type About struct {
+	ID         string       `json:"id"`
+	Reason     rules.Reason `json:"reason"`
+	Title      string       `json:"title"`
+	Rule       string       `json:"rule"`
+	Labels     rules.Labels `json:"labels"` // the tags of its series
+	Severity   string       `json:"severity"`
+	Value      any          `json:"value"` // a number, a text, or nil
+	Peak       *float64     `json:"peak,omitempty"`
+	Unit       string       `json:"unit,omitempty"`
+	Operator   string       `json:"operator,omitempty"`
+	Limit      rules.Value  `json:"limit,omitzero"`
+	Since      time.Time    `json:"since"`
+	ResolvedAt time.Time    `json:"resolved_at,omitzero"`
 }
 
 // Sender delivers messages over the services it knows.

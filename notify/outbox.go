@@ -16,7 +16,8 @@ type Outbox interface {
 	// there is nothing.
 	NextDue(now time.Time) time.Time
 	// Claim marks notifications as handed over in the message of that ID, before
-	// its request leaves, and returns those that were still owed.
+	// its request leaves, and returns those that were still owed, with what they
+	// answer to.
 	Claim(ctx context.Context, list []rules.Notification, message string) ([]rules.Notification, error)
 	// Record records what became of notifications that were taken. What failed is due
 	// again at once, and stays so with the time of its first failure.
@@ -45,16 +46,17 @@ func (o LedgerOutbox) Claim(ctx context.Context, list []rules.Notification, mess
 	err error,
 ) {
 	ids, mine := byRule(list)
-	got := map[string]bool{}
+	got, answers := map[string]bool{}, map[string]string{}
 	err = o.Decide(ctx, time.Now(), ids, func(_ rules.Setting, l *rules.Ledger) error {
 		for _, id := range mine[l.Rule.ID] {
-			got[id] = l.Claim(id, message)
+			got[id], answers[id] = l.Claim(id, message), l.Answers(id)
 		}
 		return nil
 	})
 	for _, n := range list {
 		if got[n.ID] {
 			n.Attempts++
+			n.Answers = answers[n.ID]
 			taken = append(taken, n)
 		}
 	}

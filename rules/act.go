@@ -361,9 +361,28 @@ func (l *Ledger) Record(id string, o Outcome, due, now time.Time) {
 		n.DoneAt = now
 		l.unannounce(n, now)
 	default:
-		n.DoneAt = now
+		n.DoneAt, n.Facts.Ref = now, o.Ref
 	}
 	l.changed.notification(n)
+}
+
+// Answers is what the service called the first message about the alert of a
+// notification at its address, "" where there was none or it has no name.
+func (l *Ledger) Answers(id string) string {
+	n := l.messages[id]
+	if n == nil || n.AlertID == "" {
+		return ""
+	}
+	var first *Notification
+	for _, m := range l.owed[n.AlertID] {
+		if m.Facts.Ref != "" && m.Address() == n.Address() && (first == nil || m.DoneAt.Before(first.DoneAt)) {
+			first = m
+		}
+	}
+	if first == nil {
+		return ""
+	}
+	return first.Facts.Ref
 }
 
 // tryAgain owes a message once more, unless what happened while it was on its

@@ -57,7 +57,7 @@ func (l *Ledger) copyTo(n *Notification, channel string, now time.Time) bool {
 		return true
 	}
 	m := *n
-	m.ID, m.Channel, m.Target, m.Origin, m.Fallback = id, channel, "", "", ""
+	m.ID, m.Channel, m.Target, m.Origin, m.Fallback, m.Facts.Ref = id, channel, "", "", "", ""
 	m.BookedAt, m.Due, m.DoneAt = now, now, time.Time{}
 	m.Attempts, m.Message, m.Unknown, m.Error, m.Code = 0, "", false, "", 0
 	m.State, m.HeldBy = Owed, ""

@@ -62,6 +62,7 @@ type Notification struct {
 	Code     int       // what the service answered last, 0 for nothing
 	DoneAt   time.Time // when it became final
 	Fallback string    // the channel that was told too, because this one failed
+	Answers  string    // what the service called the first message about its alert there; for who sends it, not kept
 	Facts    Facts
 }
 
@@ -107,6 +108,7 @@ type Facts struct {
 	Worst       Severity  `json:"worst,omitempty"`    // the highest it had, where it is lower by now
 	After       After     `json:"after,omitempty"`    // what held it back until now
 	AfterBy     string    `json:"after_by,omitempty"` // who did, where that was a person
+	Ref         string    `json:"ref,omitempty"`      // of one that was sent: what its service calls it
 }
 
 // After says why an alert is told again, or only now.
@@ -131,6 +133,9 @@ type Outcome struct {
 	Class   string        // of the failure, such as refused, timeout, tls_issuer, auth, rejected
 	Code    int           // the status that the service answered with, 0 for none
 	Retry   time.Duration // how long the service asked to wait, 0 when it did not say
+	// Ref is what the service calls the message that it took, "" where it has no
+	// name by which it could be answered to or changed.
+	Ref string
 	// Moved says what the service calls the target from now on, where it said so
 	// and the message went there.
 	Moved Move

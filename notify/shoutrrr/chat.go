@@ -17,17 +17,60 @@ import (
 // chat is a service whose webhook takes {"text": …} and dialects of it:
 // Mattermost, Rocket.Chat and Google Chat.
 type chat struct {
-	url    string
-	common map[string]any // what every message of the channel has
-	style  style
+	url      string
+	common   map[string]any // what every message of the channel has
+	style    style
+	attaches bool // it knows attachments, with a colour and fields
+	threads  bool // it keeps what is about one thing together, by a key
 }
 
 func (c chat) render(m notify.Message) []delivery {
-	content := map[string]any{"text": c.style.body(titled(tamed(m, c.style.part)))}
+	m = titled(tamed(m, c.style.part))
+	content := map[string]any{"text": c.style.body(m)}
+	if c.attaches {
+		content = c.attached(m)
+	}
 	for key, value := range c.common {
 		content[key] = value
 	}
-	return []delivery{post{url: c.url, body: asJSON(content), failure: notHTML}}
+	to := c.url
+	if c.threads && len(m.Threads) == 1 {
+		content["thread"] = map[string]any{"threadKey": m.Threads[0]}
+		to = withOption(to, "messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD")
+	}
+	return []delivery{post{url: to, body: asJSON(content), failure: notHTML}}
+}
+
+// withOption is an address with one option more, if it has none of that name.
+func withOption(address, name, value string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Query().Has(name) {
+		return address // send refuses it
+	}
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// attached has the title as its text, which a phone shows, and the rest with the
+// colour of its severity.
+func (c chat) attached(m notify.Message) map[string]any {
+	s := c.style
+	var fields []any
+	for _, f := range first(only(m.Fields, unfiled), 20) {
+		fields = append(fields, map[string]any{
+			"title": fit(f.Name, 100, s.size, s.escape), "value": s.graph(f) + fit(f.Value, 500, s.size, s.escape),
+			"short": len(f.Value) < 40,
+		})
+	}
+	title := s.strong(heading(m, 500, s.size, s.escape))
+	s.untitled, s.shown = true, nil
+	attachment := map[string]any{"color": hexColour(m), "fallback": fitRunes(m.Title+m.Place, 300), "text": s.body(m)}
+	if fields != nil {
+		attachment["fields"] = fields
+	}
+	return map[string]any{"text": title, "attachments": []any{attachment}}
 }
 
 var (
@@ -66,7 +109,7 @@ func parseMattermost(a address) (service, error) {
 		return nil, form
 	}
 	hook := origin + "/hooks/" + url.PathEscape(c.Token)
-	return chat{url: hook, style: mattermostText, common: common(c.UserName, c.Icon, c.Channel)}, nil
+	return chat{url: hook, style: mattermostText, attaches: true, common: common(c.UserName, c.Icon, c.Channel)}, nil
 }
 
 // common is what chats call the sender, its picture and another channel.
@@ -80,7 +123,7 @@ func common(name, icon, channel string) map[string]any {
 }
 
 func hookMattermost(a address) (service, error) {
-	return chat{url: a.hook().String(), style: mattermostText}, nil
+	return chat{url: a.hook().String(), style: mattermostText, attaches: true}, nil
 }
 
 // parseRocketchat reads rocketchat://[name@]host[:port]/TOKEN/TOKEN[/channel].
@@ -101,11 +144,11 @@ func parseRocketchat(a address) (service, error) {
 		c.Channel = "#" + a.Fragment
 	}
 	hook := origin + "/hooks/" + url.PathEscape(c.TokenA) + "/" + url.PathEscape(c.TokenB)
-	return chat{url: hook, style: rocketchatText, common: common(c.UserName, "", c.Channel)}, nil
+	return chat{url: hook, style: rocketchatText, attaches: true, common: common(c.UserName, "", c.Channel)}, nil
 }
 
 func hookRocketchat(a address) (service, error) {
-	return chat{url: a.hook().String(), style: rocketchatText}, nil
+	return chat{url: a.hook().String(), style: rocketchatText, attaches: true}, nil
 }
 
 // parseGoogleChat reads googlechat://chat.googleapis.com/v1/spaces/…?key=…&token=….
@@ -118,7 +161,7 @@ func hookGoogleChat(a address) (service, error) {
 	if a.query.Get("key") == "" || a.query.Get("token") == "" || !strings.Contains(a.Path, "/spaces/") {
 		return nil, wrong("must be the whole address of a Google Chat webhook, with its key and token")
 	}
-	return chat{url: a.hook().String(), style: googleChatText}, nil
+	return chat{url: a.hook().String(), style: googleChatText, threads: a.query.Get("threadKey") == ""}, nil
 }
 
 // zulipBot is a bot and the stream and topic it writes to.
@@ -146,7 +189,7 @@ func parseZulip(a address) (service, error) {
 }
 
 func (z zulipBot) render(m notify.Message) []delivery {
-	topic := cmp.Or(fitRunes(cmp.Or(z.Topic, notify.Plain(m.Title)), 60), "tocsin")
+	topic := cmp.Or(fitRunes(cmp.Or(z.Topic, oneLine(notify.Plain(m.Topic)), notify.Plain(m.Title)), 60), "tocsin")
 	text := zulipText.body(titled(tamed(m, zulipText.part)))
 	form := url.Values{"type": {"stream"}, "to": {z.Stream}, "topic": {topic}, "content": {text}}
 	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(z.BotMail+":"+z.BotKey))

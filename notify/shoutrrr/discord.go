@@ -91,7 +91,24 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 	if !m.At.IsZero() {
 		embed["timestamp"] = m.At.UTC().Format(time.RFC3339)
 	}
-	return []delivery{post{url: d.url, failure: discordFailure, body: asJSON(d.content(embed))}}
+	p := post{url: d.url, failure: discordFailure, body: asJSON(d.content(m, embed)), ref: "id"}
+	if m.Answers != "" && m.Tone == notify.Relief {
+		p.also = []post{d.edit(m, embed)}
+	}
+	return []delivery{p}
+}
+
+// edit makes the first message about an alert tell its end.
+func (d discordWebhook) edit(m notify.Message, embed map[string]any) post {
+	content := d.content(m, embed)
+	for _, only := range []string{"username", "avatar_url", "flags"} { // of a new message
+		delete(content, only)
+	}
+	hook, query, _ := strings.Cut(d.url, "?")
+	return post{
+		method: "PATCH", url: hook + "/messages/" + url.PathEscape(m.Answers) + "?" + query, body: asJSON(content),
+		failure: discordFailure,
+	}
 }
 
 // discordGraph draws a field in letters of one width.
@@ -116,9 +133,17 @@ func discordLinks(actions []notify.Action) string {
 	return text
 }
 
-func (d discordWebhook) content(embed map[string]any) map[string]any {
+// suppressed is the flag of a message that makes no sound.
+const suppressed = 1 << 12
+
+// content is the message: the embed, and beside it what a phone shows.
+func (d discordWebhook) content(m notify.Message, embed map[string]any) map[string]any {
 	content := map[string]any{
 		"embeds": []any{embed}, "allowed_mentions": map[string]any{"parse": []string{}},
+	}
+	content["content"] = fit(preview(m), 500, inUTF16, backslashed)
+	if quiet(m) {
+		content["flags"] = suppressed
 	}
 	fill(content, map[string]string{"username": fitUTF16(d.name, 80), "avatar_url": d.avatar})
 	return content

@@ -145,6 +145,18 @@ func (w webhook) content(m notify.Message) map[string]any {
 	content := map[string]any{
 		"id": m.ID, "severity": m.Severity, "tone": m.Tone, "fields": fields, "link": m.Link,
 	}
+	if len(m.About) > 0 {
+		content["alerts"] = m.About
+	}
+	if len(m.About) == 1 && m.About[0].Value != nil {
+		fill(content, map[string]string{"unit": m.About[0].Unit})
+		if limit := m.About[0].Limit; !limit.IsZero() {
+			content["limit"] = limit
+		}
+	}
+	if len(m.Threads) > 0 {
+		content["thread"] = m.Threads[0]
+	}
 	if len(m.Actions) > 0 {
 		var actions []any
 		for _, a := range m.Actions {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"net/url"
 	"regexp"
 
@@ -58,20 +59,33 @@ var (
 
 func (x matrixAccount) render(m notify.Message) []delivery {
 	m = titled(tame(m))
-	body := asJSON(map[string]any{
+	content := map[string]any{
 		"msgtype": "m.text", "body": matrixPlain.body(m),
 		"format": "org.matrix.custom.html", "formatted_body": matrixHTML.body(m),
 		"m.mentions": map[string]any{}, // nobody is meant, whatever the text says
-	})
+	}
+	edit := map[string]any{
+		"msgtype": "m.text", "body": "* " + matrixPlain.body(m), "m.mentions": map[string]any{},
+		"m.new_content": maps.Clone(content),
+		"m.relates_to":  map[string]any{"rel_type": "m.replace", "event_id": m.Answers},
+	}
+	if m.Answers != "" {
+		content["m.relates_to"] = map[string]any{"m.in_reply_to": map[string]any{"event_id": m.Answers}}
+	}
+	body := asJSON(content)
 	transaction := url.PathEscape(cmp.Or(m.ID, rand.Text()))
 	rooms := scheme(x.DisableTLS) + "://" + x.Host + "/_matrix/client/v3/rooms/"
 	var deliveries []delivery
 	for _, room := range x.Rooms {
 		to := rooms + url.PathEscape(room) + "/send/m.room.message/" + transaction
-		deliveries = append(deliveries, post{
-			to: room, method: "PUT", url: to, body: body, failure: matrixFailure,
+		p := post{
+			to: room, method: "PUT", url: to, body: body, failure: matrixFailure, ref: "event_id",
 			header: map[string]string{"Authorization": "Bearer " + x.Password},
-		})
+		}
+		if m.Answers != "" && m.Tone == notify.Relief {
+			p.also = []post{{method: "PUT", url: to + "-edit", body: asJSON(edit), failure: matrixFailure, header: p.header}}
+		}
+		deliveries = append(deliveries, p)
 	}
 	return deliveries
 }

@@ -68,7 +68,8 @@ var ntfyText = func() style {
 	return s
 }()
 
-// sequence is how ntfy's newer servers know a message that comes again.
+// sequence is how ntfy's newer servers know what a message replaces: that which
+// comes again, and what was said before about the same alert.
 var sequence = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // ntfyButtons are the actions as ntfy's app shows them, three at most: those
@@ -104,8 +105,8 @@ func (n ntfyTopic) render(m notify.Message) []delivery {
 		header["Priority"] = strconv.Itoa(int(n.Priority))
 	}
 	header["Title"] = headBytes(m, 250)
-	if sequence.MatchString(m.ID) {
-		header["X-Sequence-ID"] = m.ID
+	if id := episode(m); sequence.MatchString(id) {
+		header["X-Sequence-ID"] = id
 	}
 	body := ntfyText.body(m)
 	if body == "" {

@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -26,6 +28,9 @@ type post struct {
 	body        string
 	failure     func(body []byte) string // see response.outcome; nil takes every 2xx
 	hook        bool                     // the address is all that there is of the channel at its service
+	ref         string                   // where the answer says what the message is called, as statements have it
+	then        []post                   // what belongs to the message too: it is sent when all of it is
+	also        []post                   // what is nice to have when it is sent, and may fail
 }
 
 func (p post) target() string {
@@ -78,14 +83,64 @@ func (p post) host() string {
 }
 
 func (p post) send(ctx context.Context, s *Sender) rules.Outcome {
+	return p.judging(ctx, s, &response{})
+}
+
+// judging is send that keeps the answer.
+func (p post) judging(ctx context.Context, s *Sender, r *response) rules.Outcome {
+	out := p.one(ctx, s, r)
+	for _, next := range p.then {
+		if out.State != rules.Sent {
+			return out
+		}
+		if o := next.one(ctx, s, &response{}); o.State != rules.Sent {
+			out = o
+		}
+	}
+	if out.State == rules.Sent {
+		s.sideEffects(ctx, p.also)
+	}
+	return out
+}
+
+// patience bounds what is nice to have.
+const patience = 2 * time.Second
+
+// sideEffects does what may fail; what became of the message does not hang on it.
+func (s *Sender) sideEffects(ctx context.Context, list []post) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, p := range list {
+		p.one(ctx, s, &response{})
+	}
+}
+
+// refForm is how services call messages.
+var refForm = regexp.MustCompile(`^[A-Za-z0-9$_.:=+/-]{1,255}$`)
+
+// called is what the answer calls the message that was taken.
+func (p post) called(r response) string {
+	for _, s := range statements(r.body) {
+		if ref, ok := strings.CutPrefix(s, p.ref+"="); ok && p.ref != "" && refForm.MatchString(ref) {
+			return ref
+		}
+	}
+	return ""
+}
+
+// one sends one request and keeps its answer in r.
+func (p post) one(ctx context.Context, s *Sender, r *response) rules.Outcome {
 	req, ok := p.request(ctx)
 	if !ok {
 		return dead("invalid", 0)
 	}
-	r := s.exchange(req)
+	*r = s.exchange(req)
 	out := r.outcome(s.known, p.failure)
 	if p.hook && out.Class == "rejected" && (r.status == http.StatusNotFound || r.status == http.StatusGone) {
 		out.Class = "gone"
+	}
+	if out.State == rules.Sent {
+		out.Ref = p.called(*r)
 	}
 	return out
 }

@@ -39,6 +39,7 @@ var pushText = plain(2500, inBytes)
 
 func (b barkDevice) render(m notify.Message) []delivery {
 	content := map[string]any{"device_key": b.DeviceKey}
+	fill(content, map[string]string{"id": episode(m)}) // a notification of the same id is replaced
 	fill(content, map[string]string{
 		"sound": b.Sound, "icon": b.Icon, "group": b.Group, "url": b.URL, "category": b.Category, "copy": b.Copy,
 		"badge": b.badge,
@@ -49,8 +50,9 @@ func (b barkDevice) render(m notify.Message) []delivery {
 	if click := tapped(m); click != "" {
 		content["url"] = click
 	}
-	if urgency(m) >= 3 {
-		content["level"] = "timeSensitive"
+	content["level"] = []string{"active", "passive", "active", "timeSensitive", "critical"}[urgency(m)]
+	if m.Tone == notify.Relief {
+		content["level"] = "passive"
 	}
 	m = tame(m)
 	content["title"] = headBytes(titled(m), 250)
@@ -93,9 +95,12 @@ func (j joinDevices) render(m notify.Message) []delivery {
 			"apikey": {j.APIKey}, "deviceId": {device}, "title": {headBytes(titled(quiet), 250)},
 			"text": {cmp.Or(pushText.body(quiet), icon(m))},
 		}
-		if j.Icon != "" {
-			q.Set("icon", j.Icon)
+		for name, value := range map[string]string{"icon": j.Icon, "url": tapped(m)} {
+			if value != "" {
+				q.Set(name, value)
+			}
 		}
+		q.Set("priority", strconv.Itoa([]int{0, -1, 0, 1, 2}[urgency(m)]))
 		to, was := masked("device", device), formerly("device", j.Devices, i)
 		if strings.HasPrefix(device, "group.") {
 			to, was = device, nil

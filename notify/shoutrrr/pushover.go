@@ -9,6 +9,7 @@ import (
 	"github.com/containrrr/shoutrrr/pkg/services/pushover"
 
 	"github.com/9bikes/tocsin/notify"
+	"github.com/9bikes/tocsin/rules"
 )
 
 // pushoverApp is an application of Pushover and the users or groups it writes
@@ -44,6 +45,9 @@ func parsePushover(a address) (service, error) {
 	if p.level, err = a.number("priority", -2, 2); err != nil {
 		return nil, err
 	}
+	if !p.fixed && a.option("retry")+a.option("expire") == "" {
+		p.retry, p.expire = 60, 3600
+	}
 	if p.level == 2 && !p.emergency() {
 		return nil, wrong("has priority 2, which needs retry and expire too, in seconds: ?priority=2&retry=60&expire=3600")
 	}
@@ -56,10 +60,12 @@ func (p pushoverApp) priority(m notify.Message) int {
 	switch {
 	case m.Tone == notify.Alarm && p.fixed:
 		return p.level
-	case urgency(m) == 4 && p.emergency():
-		return 2
+	case m.Tone == notify.Relief:
+		return -1
+	case urgency(m) == 4 && !p.emergency():
+		return 1
 	}
-	return []int{0, -1, 0, 0, 1}[urgency(m)]
+	return []int{0, -1, 0, 1, 2}[urgency(m)]
 }
 
 var pushoverText = plain(1024, inRunes)
@@ -72,7 +78,9 @@ func (p pushoverApp) render(m notify.Message) []delivery {
 	}
 	if priority == 2 {
 		content["retry"], content["expire"] = p.retry, p.expire
+		fill(content, map[string]string{"tags": strings.Join(first(m.Threads, 20), ",")})
 	}
+	over := p.silence(m)
 	m = tame(m)
 	content["title"] = heading(titled(m), 250, inRunes, asIs)
 	content["message"] = cmp.Or(pushoverText.body(m), headBytes(m, 1024), icon(m))
@@ -86,10 +94,23 @@ func (p pushoverApp) render(m notify.Message) []delivery {
 		content["user"] = user
 		deliveries = append(deliveries, post{
 			to: masked("user", user), was: formerly("user", p.users, i),
-			url: api.String(), body: asJSON(content), failure: pushoverFailure,
+			url: api.String(), body: asJSON(content), failure: pushoverFailure, also: over,
 		})
 	}
 	return deliveries
+}
+
+// silence ends what still rings of alerts that are over.
+func (p pushoverApp) silence(m notify.Message) (out []post) {
+	for _, a := range first(m.About, 20) {
+		if a.Reason == rules.Resolved {
+			out = append(out, post{
+				url:  "https://api.pushover.net/1/receipts/cancel_by_tag/" + url.PathEscape(a.ID) + ".json",
+				body: asJSON(map[string]any{"token": p.Token}), failure: pushoverFailure,
+			})
+		}
+	}
+	return out
 }
 
 // pushoverLink takes out of m the one link that has a place of its own: to

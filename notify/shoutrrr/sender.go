@@ -15,6 +15,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/9bikes/tocsin/notify"
@@ -115,6 +116,7 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if err != nil {
 		return dead("invalid", 0)
 	}
+	m.Answers = answersTo(kind, m.Answers)
 	deliveries := service.render(tidy(m))
 	only := len(deliveries) == 1 && c.Target == ""
 	i := slices.IndexFunc(deliveries, func(d delivery) bool { return only || d.target() == c.Target })
@@ -130,7 +132,21 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if !ok {
 		return owed("tls_files", 0, 0)
 	}
-	return with.deliver(ctx, cmp.Or(c.Timeout, s.timeout), deliveries[i])
+	out = with.deliver(ctx, cmp.Or(c.Timeout, s.timeout), deliveries[i])
+	if out.Ref != "" {
+		out.Ref = kind + ":" + out.Ref
+	}
+	return out
+}
+
+// answersTo is the name of a message at its service, "" where it went to one of
+// another kind, which the channel was then.
+func answersTo(kind, ref string) string {
+	name, ok := strings.CutPrefix(ref, kind+":")
+	if !ok {
+		return ""
+	}
+	return name
 }
 
 // delivery is a message rendered for one target.

@@ -291,7 +291,7 @@ func gotifyValid(r *http.Request, body []byte) error {
 func pushoverValid(_ *http.Request, body []byte) error {
 	var sent struct {
 		Token, User, Title, Message, URL string
-		Priority                         int
+		Priority, Retry, Expire          int
 	}
 	if err := json.Unmarshal(body, &sent); err != nil {
 		return err
@@ -301,7 +301,7 @@ func pushoverValid(_ *http.Request, body []byte) error {
 		len(sent.URL) > 512 {
 		return errors.New("message cannot be blank, or too long")
 	}
-	if sent.Priority < -2 || sent.Priority > 1 {
+	if sent.Priority < -2 || sent.Priority > 2 || (sent.Priority == 2) != (sent.Retry >= 30 && sent.Expire > 0) {
 		return errors.New("expire must be supplied with priority=2")
 	}
 	return nil
@@ -351,9 +351,13 @@ func genericValid(_ *http.Request, body []byte) error {
 }
 
 func opsgenieValid(r *http.Request, body []byte) error {
-	var sent struct{ Message, Description, Priority, Alias string }
+	var sent struct{ Message, Description, Priority, Alias, Note string }
 	if err := json.Unmarshal(body, &sent); err != nil {
 		return err
+	}
+	if strings.HasSuffix(r.URL.Path, "/close") && units(sent.Note) < 25000 &&
+		r.URL.Query().Get("identifierType") == "alias" {
+		return nil
 	}
 	if sent.Message == "" || units(sent.Message) > 130 || units(sent.Description) > 15000 ||
 		r.Header.Get("Authorization") != "GenieKey "+canary {
@@ -376,11 +380,23 @@ func markdownValid(r *http.Request, body []byte) error {
 		}
 		text = form.Get("content")
 	} else {
-		var sent struct{ Text string }
+		var sent struct {
+			Text        string
+			Attachments []struct {
+				Text, Color, Fallback string
+				Fields                []struct{ Title, Value string }
+			}
+		}
 		if err := json.Unmarshal(body, &sent); err != nil {
 			return err
 		}
 		text = sent.Text
+		for _, a := range sent.Attachments {
+			text += "\n" + a.Text
+			for _, f := range a.Fields {
+				text += "\n" + f.Title + f.Value
+			}
+		}
 	}
 	if text == "" || len(text) > 48<<10 || mentions.MatchString(text) || !utf8.ValidString(text) {
 		return errors.New("empty, too long, or a mention or link")
@@ -398,12 +414,13 @@ func TestPriorities(t *testing.T) {
 		m         notify.Message
 		want      string
 	}{
-		{"a critical alarm is high at Pushover", "pushover://x:T@U/", ordinary(), `"priority":1`},
+		{"a critical alarm is an emergency at Pushover", "pushover://x:T@U/", ordinary(), `"expire":3600,"message":"kitchen`},
+		{"unless the channel says how high", "pushover://x:T@U/?priority=1", ordinary(), `"priority":1`},
 		{
 			"with retry and expire it is an emergency", "pushover://x:T@U/?retry=60&expire=3600", ordinary(),
 			`"expire":3600,"message":"kitchen`,
 		},
-		{"what is over is no emergency", "pushover://x:T@U/?retry=60&expire=3600&priority=2", relief, `"priority":0`},
+		{"what is over is no emergency", "pushover://x:T@U/?retry=60&expire=3600&priority=2", relief, `"priority":-1`},
 		{"low is quiet", "pushover://x:T@U/", low, `"priority":-1`},
 		{"the channel's priority goes before the severity's", "gotify://h/T?priority=2", ordinary(), `"priority":2`},
 		{
@@ -413,7 +430,7 @@ func TestPriorities(t *testing.T) {
 		{
 			"Opsgenie gets what is given for every alert",
 			"opsgenie://h/K?details=room:attic&visibleTo=team:ops&actions=Look&priority=P5", ordinary(),
-			`{"actions":["Look"],"alias":"n1"`,
+			`{"actions":["Look"],"alias":"a1"`,
 		},
 		{"as pairs", "opsgenie://h/K?details=room:attic", ordinary(), `"room":"attic"`},
 		{"for whom it shows", "opsgenie://h/K?visibleTo=team:ops", ordinary(), `"visibleTo":[{"type":"team","name":"ops"}]`},
@@ -457,7 +474,7 @@ func TestNtfyKnowsWhatComesAgain(t *testing.T) {
 		channel("ntfy://u:p@h/sub/topic?scheme=http&tags=home&priority=max&cache=no"), ordinary()))
 	g := in.one(t)
 	for name, want := range map[string]string{
-		"X-Sequence-Id": "n1", "Tags": "rotating_light,home", "Priority": "5", "Cache": "no", "Authorization": "Basic dTpw",
+		"X-Sequence-Id": "a1", "Tags": "rotating_light,home", "Priority": "5", "Cache": "no", "Authorization": "Basic dTpw",
 	} {
 		if g.header.Get(name) != want {
 			t.Errorf("%s = %q, want %q", name, g.header.Get(name), want)

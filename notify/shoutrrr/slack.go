@@ -74,13 +74,35 @@ func (s slackChannel) render(m notify.Message) []delivery {
 	for key, value := range s.common {
 		content[key] = value
 	}
-	p := post{url: s.url, body: asJSON(content), failure: slackFailure, hook: s.token == ""}
+	p := post{url: s.url, failure: slackFailure, hook: s.token == ""}
 	if s.token != "" {
+		s.thread(&p, m, content)
 		p.header = map[string]string{"Authorization": "Bearer " + s.token}
 		p.contentType = "application/json; charset=utf-8"
 		p.failure = slackAnswered
 	}
+	p.body = asJSON(content)
+	for i := range p.also {
+		p.also[i].header, p.also[i].contentType = p.header, p.contentType
+	}
 	return []delivery{p}
+}
+
+// thread has a bot answer to the first message about an alert, and mark that when
+// it is over, for which the bot needs the right reactions:write.
+func (s slackChannel) thread(p *post, m notify.Message, content map[string]any) {
+	p.ref = "ts"
+	if m.Answers == "" {
+		return
+	}
+	if content["thread_ts"] == nil {
+		content["thread_ts"] = m.Answers
+	}
+	if m.Tone == notify.Relief {
+		content["reply_broadcast"] = true
+		mark := map[string]any{"channel": s.common["channel"], "timestamp": m.Answers, "name": "white_check_mark"}
+		p.also = []post{{url: "https://slack.com/api/reactions.add", body: asJSON(mark), failure: slackAnswered}}
+	}
 }
 
 // slackFallback is what a phone shows of the message before it is opened.

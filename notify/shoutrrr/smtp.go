@@ -114,7 +114,7 @@ func (b mailbox) write(to string, m notify.Message) *gomail.Msg {
 	out := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	out.FromMailAddress(&b.from)
 	out.ToMailAddress(&mail.Address{Address: to})
-	out.Subject(cmp.Or(headBytes(m, 300), "tocsin"))
+	out.Subject(subject(m))
 	out.SetGenHeader("Auto-Submitted", "auto-generated")
 	out.SetGenHeader(gomail.HeaderXAutoResponseSuppress, "All")
 	if id := b.ids(m.ID); id != nil {
@@ -131,6 +131,19 @@ func (b mailbox) write(to string, m notify.Message) *gomail.Msg {
 	out.SetBodyString(gomail.TypeTextPlain, mailText(m))
 	out.AddAlternativeString(gomail.TypeTextHTML, mailHTML(m))
 	return out
+}
+
+// subject is that of the first mail about an alert, with how severe it was, in all
+// that follow too: programs that show a thread want that beside References.
+func subject(m notify.Message) string {
+	if m.Answers != "" {
+		return "Re: " + m.Answers
+	}
+	text := cmp.Or(headBytes(m, 300), "tocsin")
+	if m.Tone == notify.Alarm && m.Severity != "" {
+		return "[" + string(m.Severity) + "] " + text
+	}
+	return text
 }
 
 var notInID = regexp.MustCompile(`[^A-Za-z0-9_.=+-]`)
@@ -198,5 +211,9 @@ func (d mailDelivery) host() string { return d.box.server.address() }
 func (d mailDelivery) send(ctx context.Context, s *Sender) rules.Outcome {
 	server := d.box.server
 	server.tls = s.tls
-	return server.submit(ctx, d.box.write(d.to, d.message))
+	out := server.submit(ctx, d.box.write(d.to, d.message))
+	if out.State == rules.Sent && len(d.message.Threads) > 0 {
+		out.Ref = cmp.Or(d.message.Answers, subject(d.message))
+	}
+	return out
 }

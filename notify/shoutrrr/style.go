@@ -2,6 +2,7 @@ package shoutrrr
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -58,6 +59,26 @@ func urgency(m notify.Message) int {
 		return rank + 1
 	}
 	return 2
+}
+
+// quiet reports whether a message may wait until people look: what is low, and
+// what is over.
+func quiet(m notify.Message) bool { return m.Tone == notify.Relief || urgency(m) == 1 }
+
+// preview is what a phone shows where it shows nothing of a card: the title, and
+// the first line of the text.
+func preview(m notify.Message) string {
+	first, _, _ := strings.Cut(m.Text, "\n")
+	return joinFilled("\n", icon(m)+" "+m.Title+m.Place, first)
+}
+
+// episode is what a message is about, where that is one alert, or else the message
+// itself.
+func episode(m notify.Message) string {
+	if len(m.Threads) == 1 {
+		return m.Threads[0]
+	}
+	return m.ID
 }
 
 // titled returns m with its icon before the title.

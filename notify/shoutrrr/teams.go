@@ -38,9 +38,11 @@ func (t teamsWorkflow) render(m notify.Message) []delivery {
 	if buttons := cardButtons(m); buttons != nil {
 		card["actions"] = buttons
 	}
-	content := map[string]any{"type": "message", "attachments": []any{map[string]any{
-		"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil, "content": card,
-	}}}
+	content := map[string]any{
+		"type": "message", "summary": fitRunes(preview(tame(m)), 300), "attachments": []any{map[string]any{
+			"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil, "content": card,
+		}},
+	}
 	return []delivery{post{url: t.url, body: asJSON(content), failure: notHTML, hook: true}}
 }
 

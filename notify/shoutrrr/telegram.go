@@ -88,8 +88,9 @@ func attribute(url string) string { return fit(url, 1<<16, inBytes, escapeHTML("
 func (t telegramBot) render(m notify.Message) []delivery {
 	text := telegramText.body(titled(tame(m)))
 	var deliveries []delivery
+	t.silent = t.silent || quiet(m)
 	for _, c := range t.chats {
-		deliveries = append(deliveries, t.to(c, "", text))
+		deliveries = append(deliveries, t.to(c, "", text, m))
 	}
 	return deliveries
 }
@@ -99,11 +100,12 @@ type chatPost struct {
 	post
 	bot        telegramBot
 	chat, text string
+	message    notify.Message
 }
 
 // to makes the post to a chat, which its service calls now by another number if
 // one is given.
-func (t telegramBot) to(c, now, text string) chatPost {
+func (t telegramBot) to(c, now, text string, m notify.Message) chatPost {
 	chat, thread, _ := strings.Cut(c, ":")
 	content := map[string]any{
 		"chat_id": cmp.Or(now, chat), "text": text, "parse_mode": "HTML",
@@ -114,24 +116,38 @@ func (t telegramBot) to(c, now, text string) chatPost {
 	if thread != "" {
 		content["message_thread_id"] = json.Number(thread)
 	}
-	return chatPost{post{to: c, url: t.url, body: asJSON(content), failure: saysOK}, t, c, text}
+	p := post{to: c, url: t.url, failure: saysOK, ref: "result.message_id"}
+	if _, err := strconv.Atoi(m.Answers); err != nil {
+		m.Answers = ""
+	}
+	if m.Answers != "" {
+		content["reply_parameters"] = map[string]any{
+			"message_id": json.Number(m.Answers), "allow_sending_without_reply": true,
+		}
+	}
+	if m.Answers != "" && m.Tone == notify.Relief {
+		p.also = []post{{url: strings.TrimSuffix(t.url, "sendMessage") + "editMessageText", failure: saysOK, body: asJSON(
+			map[string]any{
+				"chat_id": content["chat_id"], "message_id": json.Number(m.Answers), "text": text, "parse_mode": "HTML",
+				"link_preview_options": map[string]any{"is_disabled": true},
+			})}}
+	}
+	p.body = asJSON(content)
+	return chatPost{p, t, c, text, m}
 }
 
 // send follows a group that has become a supergroup, which has another number.
 func (p chatPost) send(ctx context.Context, s *Sender) rules.Outcome {
 	if now := s.moves.of(p.post); now != "" {
-		return p.bot.to(p.chat, now, p.text).post.send(ctx, s)
+		return p.bot.to(p.chat, now, p.text, p.message).post.send(ctx, s)
 	}
-	req, ok := p.request(ctx)
-	if !ok {
-		return dead("invalid", 0)
-	}
-	r := s.exchange(req)
+	var r response
+	out := p.judging(ctx, s, &r)
 	now := migrated(r)
 	if now == "" {
-		return r.outcome(s.known, p.failure)
+		return out
 	}
-	out := p.bot.to(p.chat, now, p.text).post.send(ctx, s)
+	out = p.bot.to(p.chat, now, p.text, p.message).post.send(ctx, s)
 	if out.State == rules.Sent {
 		s.moves.note(p.post, now)
 		out.Moved = rules.Move{From: p.target(), To: now}

@@ -274,7 +274,7 @@ func escapeHTML(newline string) escape {
 // backslashed escapes for the Markdown dialects that take a backslash before
 // every mark.
 func backslashed(r rune, link bool) string {
-	if !link && strings.ContainsRune("\\`*_{}[]()<>#!|~", r) {
+	if !link && strings.ContainsRune("\\`*_[]<>#!|~", r) {
 		return `\` + string(r)
 	}
 	return string(r)
