@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"rules/wording": {},
 
 	"evaluator/aggregate":  {"rules"},
+	"evaluator/anomaly":    {},
 	"evaluator/expression": {"rules"},
 	"evaluator/schedule":   {"rules"},
 	"evaluator/backtest":   {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
