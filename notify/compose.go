@@ -47,11 +47,11 @@ func (c Composer) Compose(list []rules.Notification, now time.Time) Message {
 // they did not begin in one.
 func answers(items []item) string {
 	for _, it := range items {
-		if it.Answers != items[0].Answers {
+		if it.Facts.Ref != items[0].Facts.Ref {
 			return ""
 		}
 	}
-	return items[0].Answers
+	return items[0].Facts.Ref
 }
 
 // about are the alerts of a message, of a digest the worst.

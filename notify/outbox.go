@@ -56,7 +56,7 @@ func (o LedgerOutbox) Claim(ctx context.Context, list []rules.Notification, mess
 	for _, n := range list {
 		if got[n.ID] {
 			n.Attempts++
-			n.Answers = answers[n.ID]
+			n.Facts.Ref = answers[n.ID]
 			taken = append(taken, n)
 		}
 	}

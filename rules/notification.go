@@ -62,7 +62,6 @@ type Notification struct {
 	Code     int       // what the service answered last, 0 for nothing
 	DoneAt   time.Time // when it became final
 	Fallback string    // the channel that was told too, because this one failed
-	Answers  string    // what the service called the first message about its alert there; for who sends it, not kept
 	Facts    Facts
 }
 
@@ -108,7 +107,9 @@ type Facts struct {
 	Worst       Severity  `json:"worst,omitempty"`    // the highest it had, where it is lower by now
 	After       After     `json:"after,omitempty"`    // what held it back until now
 	AfterBy     string    `json:"after_by,omitempty"` // who did, where that was a person
-	Ref         string    `json:"ref,omitempty"`      // of one that was sent: what its service calls it
+	// Ref is what the service of one that was sent calls it. To who sends one it is
+	// what the first about the same alert is called there, which it answers to.
+	Ref string `json:"ref,omitempty"`
 }
 
 // After says why an alert is told again, or only now.
