@@ -454,7 +454,7 @@ func (d *daemon) runVitals(c *app.Config) func(context.Context) error {
 func (d *daemon) webOptions(c *app.Config) web.Options {
 	o := web.Options{
 		Token: c.Token, Hosts: slices.Concat(c.Hosts, publicHost(c)), Loopback: loopback(d.listener.Addr()),
-		Log: d.log, MCP: d.answerMCP,
+		Log: d.log, MCP: d.answerMCP, Draw: chart.PNG,
 	}
 	allow := func(*http.Request, string) error { return nil } // web has checked
 	for _, name := range slices.Sorted(maps.Keys(c.Sources)) {

@@ -53,6 +53,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request) (who caller, ok 
 // socket's, where the system says who asks, or a token's.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request) (caller, bool) {
 	secret, sent := credential(r)
+	if !sent {
+		secret, sent = remembered(r)
+	}
 	if sent {
 		return h.judge(w, r, secret)
 	}
@@ -63,6 +66,8 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request) (caller, bool
 	switch {
 	case h.local(r) && !tokens && len(h.options.Hosts) == 0:
 		return caller{"local", app.ScopeRead}, true
+	case byBrowser(r):
+		toLogin(w, r)
 	case !tokens && err == nil:
 		h.refuse(w, r, http.StatusForbidden,
 			"this needs a token, and there is none yet: make one with `tocsin tokens add NAME`, or set token or token_file in "+
@@ -92,6 +97,10 @@ func (h *Handler) judge(w http.ResponseWriter, r *http.Request, secret rules.Sec
 	switch rules.CodeOf(err) {
 	case "":
 	case rules.Forbidden:
+		if byBrowser(r) {
+			toLogin(w, r) // what the browser remembers is not good any more
+			return caller{}, false
+		}
 		h.unauthorized(w, r, dialect.Sentence(err))
 		return caller{}, false
 	default:
@@ -136,7 +145,10 @@ func (h *Handler) unauthorized(w http.ResponseWriter, r *http.Request, sentence 
 }
 
 // open reports whether everybody may ask: probes have no token.
-func open(r *http.Request) bool { return r.URL.Path == "/health" || r.URL.Path == "/ready" }
+// So have the files of the pages, and who logs in.
+func open(r *http.Request) bool {
+	return r.URL.Path == "/health" || r.URL.Path == "/ready" || assetPath.MatchString(r.URL.Path)
+}
 
 // ours reports whether the Host header names this daemon: loopback, the address
 // that the connection came in on, or a name of the config.

@@ -88,7 +88,7 @@ func TestFrontPageSaysWhatRunsHere(t *testing.T) {
 	h.tick(-2)
 	h.app.Notes = func() []string { return []string{"<script>alert(1)</script>"} }
 	w := ask(t, h.local(), request{path: "/"})
-	for _, want := range []string{"tocsin", "v1.2.3", "1 firing, 0 acknowledged", `href="status"`, "&lt;script&gt;"} {
+	for _, want := range []string{"tocsin", "v1.2.3", "1 thing is wrong", `href="system"`, "&lt;script&gt;"} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("the page does not say %q:\n%s", want, w.Body)
 		}

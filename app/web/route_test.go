@@ -13,13 +13,18 @@ import (
 )
 
 // Who is let in: the letters are those of the callers in TestRoutesByCaller.
-const everybody, readers, writers = "hftnslxPRKWAC", "hRKWAC", "hPAC"
+const everybody, readers, writers, ackers, changers = "hftnslxPRKWAC", "hRKWAC", "hPAC", "KWAC", "WAC"
 
 // admits says for each route whom it answers.
 var admits = map[string]string{
 	"GET /health": everybody, "GET /ready": everybody,
 	"GET /a/{token}": everybody, "POST /a/{token}": everybody, // the signature is judged there
 	"GET /status": readers, "GET /metrics": readers, "GET /{$}": readers, "/mcp": readers,
+	"GET /alerts": readers, "GET /alert": readers, "GET /rules": readers, "GET /rule": readers, "GET /chart": readers,
+	"GET /silences": readers, "GET /channels": readers, "GET /system": readers, "GET /changes": readers, "GET /help": readers,
+	"POST /alert": ackers, "POST /rule": changers, "POST /silences": changers, "POST /channels": changers,
+	"GET /login": everybody, "POST /login": everybody, "POST /logout": readers, // a token is judged there
+	"GET /site.css": everybody, "GET /site.js": everybody, "GET /htmx.js": everybody,
 	"/write": writers, "/api/v2/write": writers, "/query": writers, "/ping": writers,
 }
 

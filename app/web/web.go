@@ -8,12 +8,12 @@ package web
 import (
 	"context"
 	"crypto/sha256"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"slices"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -36,6 +36,8 @@ type Options struct {
 	// only read. The tools look at the scope themselves. Nil: there is no such
 	// door.
 	MCP func(w http.ResponseWriter, r *http.Request, name string, scope app.Scope)
+	// Draw makes a picture (PNG) of a chart; nil where there is none.
+	Draw func(insight.Chart) ([]byte, error)
 	// Log gets what is nobody's answer; nil discards it.
 	Log *slog.Logger
 }
@@ -46,7 +48,6 @@ type Handler struct {
 	options Options
 	token   [sha256.Size]byte
 	meter   *meter
-	page    *template.Template
 	mux     *http.ServeMux
 
 	doorkeeper *app.Doorkeeper
@@ -62,7 +63,6 @@ func New(a *app.App, o Options) *Handler {
 		doorkeeper: app.NewDoorkeeper(a),
 	}
 	h.meter = newMeter(a, o.Log)
-	h.page = template.Must(template.ParseFS(pages, "page.html"))
 	for _, r := range h.Routes() {
 		h.mux.HandleFunc(r.Pattern, r.answer)
 	}
@@ -79,7 +79,7 @@ type Route struct {
 // Routes lists everything that is answered; admit says to whom.
 func (h *Handler) Routes() []Route {
 	signed := newLinks(h)
-	return []Route{
+	return append(newSite(h).routes(), []Route{
 		{"GET /health", "200 while the process serves", h.serveHealth},
 		{
 			"GET /ready",
@@ -88,7 +88,6 @@ func (h *Handler) Routes() []Route {
 		},
 		{"GET /status", "everything, as `tocsin status --json`", h.serveStatus},
 		{"GET /metrics", "numbers for [Prometheus](metrics.md)", h.meter.handler.ServeHTTP},
-		{"GET /{$}", "a page that says how everything is doing", h.servePage},
 		{"GET " + linkPath + "{token}", "what a signed link in a message would do, with a button", signed.show},
 		{"POST " + linkPath + "{token}", "does it: acknowledge, snooze, or take back", signed.act},
 		{
@@ -102,7 +101,7 @@ func (h *Handler) Routes() []Route {
 				"told here", h.serveWrite,
 		},
 		{"/ping", "204: points are taken here", h.serveWrite},
-	}
+	}...)
 }
 
 // writePaths are InfluxDB's own.

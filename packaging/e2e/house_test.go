@@ -68,6 +68,7 @@ var importers = map[string][]string{
 	"github.com/go-sql-driver/mysql":          {"rules/mysql"},
 	"github.com/influxdata/influxql":          {"evaluator/influx"},
 	"github.com/influxdata/line-protocol":     {"evaluator/live"},
+	"github.com/google/jsonschema-go":         {"app/mcp"},
 	"github.com/mark3labs/mcp-go":             {"app/mcp", "app/stdio"},
 	"github.com/pressly/goose":                {"rules/sqlite", "rules/mysql"},
 	"github.com/prometheus/client_golang":     {"app/web"},
@@ -79,6 +80,7 @@ var importers = map[string][]string{
 	"github.com/tailscale/hujson":             {"app/clients"},
 	"golang.org/x/sys":                        {"app/clock", "app/daemon", "app/local", "app/resident"},
 	"golang.org/x/term":                       {"app/cli"},
+	"github.com/yuin/goldmark":                {"app/web"},
 	"modernc.org/sqlite":                      {"rules/sqlite"},
 }
 
