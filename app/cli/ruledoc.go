@@ -14,79 +14,100 @@ import (
 
 	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 // ruleFlags are the ways to write a rule on the command line.
 type ruleFlags struct {
+	keys         []*keyFlag
 	file         string
 	sets         []string
 	above, below string
 }
 
-// keyFlag is a flag for one key of a rule, at its dotted path.
+// keyFlag is the flag of one key of a rule; what it may be is for rules to say.
 type keyFlag struct {
-	name, path, about string
+	ruledoc.Key
+	given []string
 }
 
-// keyFlags take one text; what it may be is for rules to say.
-var keyFlags = []keyFlag{
-	{"name", "name", "short name; made from the title if left out"},
-	{"title", "title", "what is wrong when it fires"},
-	{"source", "source", "source; may be left out when there is one"},
-	{"measurement", "measurement", "measurement"},
-	{"field", "field", "field"},
-	{"type", "condition.type", "threshold, absence, change, forecast, expression or query"},
-	{
-		"aggregation", "condition.aggregation",
-		"latest, mean, min, max, sum, count, first, stddev, spread, rate or p1 to p99",
-	},
-	{"window", "condition.window", "how far back each look goes"},
-	{"operator", "condition.operator", "> >= < <= == != between or outside"},
-	{"value", "condition.value", "number, text, or [low, high]"},
-	{"recover", "condition.recover", "once firing, good only past this value"},
-	{"stale-after", "condition.stale_after", "where the window holds no point, the last one counts until it is this old"},
-	{"for", "for", "wrong for this long before it fires"},
-	{"keep-firing-for", "keep_firing_for", "good for this long before it resolves"},
-	{"every", "every", "how often: a duration or a cron spec"},
-	{"zone", "zone", "time zone of a cron spec"},
-	{"severity", "severity", "low, medium, high or critical"},
-	{"cooldown", "cooldown", "at most one first message per series in this time"},
-	{"no-data", "no_data", "keep, ok or alert"},
-	{"summary", "summary", "text of the message, a template"},
-	{"runbook", "runbook", "link to what to do"},
-	{"enabled", "enabled", "true or false"},
+// String is empty: without the flag nothing is said of the key.
+func (f *keyFlag) String() string { return "" }
+
+// Set takes a value; of a key that has several, one more.
+func (f *keyFlag) Set(text string) error {
+	if !f.repeats() {
+		f.given = nil
+	}
+	f.given = append(f.given, text)
+	return nil
 }
 
-// listFlags take several texts, repeated or with commas.
-var listFlags = []keyFlag{
-	{"group-by", "group_by", "one alert for each value of these tags: host,room, or '\"a,b\"' for one with a comma"},
-	{"channel", "channels", "channel to tell (repeatable)"},
-	{"depends-on", "depends_on", "rule that must be ok (repeatable)"},
-	{"remind", "remind", "gaps between reminders: 30m,2h"},
+// repeats reports whether the flag can be given several times.
+func (f *keyFlag) repeats() bool {
+	switch f.Form {
+	case ruledoc.TextsForm, ruledoc.DurationsForm, ruledoc.FilterForm, ruledoc.LabelsForm:
+		return true
+	}
+	return false
 }
 
-// pairFlags take name=value, repeated.
-var pairFlags = []keyFlag{
-	{"where", "where", "tag=value that a series must have (repeatable)"},
-	{"label", "labels", "name=value that the rule carries (repeatable)"},
+// Type is what help calls the value.
+func (f *keyFlag) Type() string {
+	switch f.Form {
+	case ruledoc.FlagForm:
+		return "true|false"
+	case ruledoc.CountForm:
+		return "number"
+	case ruledoc.DurationForm:
+		return "duration"
+	case ruledoc.DurationsForm:
+		return "durations"
+	case ruledoc.LimitForm:
+		return "value"
+	case ruledoc.FilterForm, ruledoc.LabelsForm:
+		return "name=value"
+	case ruledoc.SeriesForm, ruledoc.ListForm, ruledoc.NamedForm:
+		return "yaml"
+	}
+	return "text"
+}
+
+// about says of the key what help says.
+func (f *keyFlag) about() string {
+	switch {
+	case f.Form == ruledoc.ChoiceForm:
+		return f.Brief + ": " + strings.Join(f.Choices, " ")
+	case f.Type() == "yaml":
+		return f.Brief + ": '" + f.Example + "'"
+	case f.repeats():
+		return f.Brief + " (repeatable)"
+	}
+	return f.Brief
 }
 
 func (f *ruleFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	for _, k := range keyFlags {
-		flags.String(k.name, "", k.about)
-	}
-	for _, k := range listFlags {
-		flags.StringArray(k.name, nil, k.about)
-	}
-	for _, k := range pairFlags {
-		flags.StringArray(k.name, nil, k.about)
-	}
+	ruledoc.Each(ruledoc.Keys(), func(k ruledoc.Key) {
+		if k.Flag == "" {
+			return
+		}
+		flag := &keyFlag{Key: k}
+		f.keys = append(f.keys, flag)
+		flags.Var(flag, k.Flag, flag.about())
+		headed(flags, string(k.Group), k.Flag)
+		if len(k.Choices) > 0 {
+			completes(cmd, k.Flag, k.Choices)
+		}
+	})
 	flags.StringVar(&f.above, "above", "", "short for --operator > --value")
 	flags.StringVar(&f.below, "below", "", "short for --operator < --value")
+	headed(flags, string(ruledoc.Judge), "above", "below")
 	flags.StringVar(&f.file, "file", "", "YAML or JSON file of one rule, - for standard input")
 	flags.StringArrayVar(&f.sets, "set", nil, "key=value for any key, dotted: condition.window=5m (repeatable)")
+	headed(flags, "All of it", "file", "set")
+	cmd.SetUsageFunc(usageByGroup)
 }
 
 // doc puts the file, the flags and the --set together, each over the one
@@ -99,21 +120,30 @@ func (f *ruleFlags) doc(cmd *cobra.Command) (rules.Doc, error) {
 			return nil, err
 		}
 	}
-	for _, k := range keyFlags {
-		if flag := cmd.Flags().Lookup(k.name); flag.Changed {
-			text := flag.Value.String()
-			if k.name == "value" {
-				text = unquoted(text)
-			}
-			put(doc, k.path, inline(text))
+	var errs []error
+	for _, k := range f.keys {
+		if cmd.Flags().Changed(k.Flag) {
+			errs = append(errs, k.put(doc))
 		}
 	}
-	for _, k := range listFlags {
-		if texts, err := cmd.Flags().GetStringArray(k.name); err == nil && cmd.Flags().Changed(k.name) {
-			put(doc, k.path, listed(texts))
-		}
+	return doc, errors.Join(errors.Join(errs...), f.putShorthand(cmd, doc), f.putSets(doc))
+}
+
+// put sets the key of the flag to what was given.
+func (f *keyFlag) put(doc rules.Doc) error {
+	switch text := f.given[0]; f.Form {
+	case ruledoc.TextsForm, ruledoc.DurationsForm:
+		put(doc, f.Path, listed(f.given))
+	case ruledoc.FilterForm, ruledoc.LabelsForm:
+		return f.putPairs(doc)
+	case ruledoc.SeriesForm, ruledoc.ListForm, ruledoc.NamedForm:
+		put(doc, f.Path, asWritten(text))
+	case ruledoc.LimitForm:
+		put(doc, f.Path, inline(unquoted(text)))
+	default:
+		put(doc, f.Path, text)
 	}
-	return doc, errors.Join(f.putPairs(cmd, doc), f.putShorthand(cmd, doc), f.putSets(doc))
+	return nil
 }
 
 // listed reads lists with commas between their texts. A text that holds one stands in
@@ -152,25 +182,21 @@ func unquoted(text string) string {
 	return text
 }
 
-func (f *ruleFlags) putPairs(cmd *cobra.Command, doc rules.Doc) error {
-	for _, k := range pairFlags {
-		pairs, err := cmd.Flags().GetStringArray(k.name)
-		if err != nil {
-			return fmt.Errorf("read --%s: %w", k.name, err)
+// putPairs puts name=value pairs into the table of the key; a name that comes
+// again has a list.
+func (f *keyFlag) putPairs(doc rules.Doc) error {
+	values := map[string][]any{}
+	for _, pair := range f.given {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			return rules.FieldErrorf("--"+f.Flag, "must be name=value; got %q; for example --%s room=kitchen", pair, f.Flag)
 		}
-		values := map[string][]any{}
-		for _, pair := range pairs {
-			name, value, ok := strings.Cut(pair, "=")
-			if !ok || name == "" {
-				return rules.FieldErrorf("--"+k.name, "must be name=value; got %q; for example --%s room=kitchen", pair, k.name)
-			}
-			values[name] = append(values[name], value)
-		}
-		for name, list := range values {
-			into := nested(doc, k.path)
-			if into[name] = list[0]; len(list) > 1 {
-				into[name] = list
-			}
+		values[name] = append(values[name], value)
+	}
+	into := nested(doc, f.Path)
+	for name, list := range values {
+		if into[name] = list[0]; len(list) > 1 {
+			into[name] = list
 		}
 	}
 	return nil

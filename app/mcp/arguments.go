@@ -49,7 +49,7 @@ func (t *tool) read(sent any) (*arguments, error) {
 		return nil, err
 	}
 	for _, p := range t.input {
-		if encoded, ok := a.given[p.name].(string); ok && (p.kind == isObject || p.kind == isTexts) {
+		if encoded, ok := a.given[p.name].(string); ok && p.kind.nested() {
 			a.given[p.name] = decoded(encoded)
 		}
 	}
@@ -152,7 +152,7 @@ func (t *tool) inside(name string) string {
 			return p.name
 		}
 	}
-	if slices.Contains(rarerKeys, name) && slices.Contains(t.names(), "condition") {
+	if ofCondition(name) && slices.Contains(t.names(), "condition") {
 		return "condition"
 	}
 	return ""

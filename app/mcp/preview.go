@@ -15,15 +15,12 @@ import (
 
 var previewTool = tool{
 	name: "preview_alert_rule", title: "Preview alert rule",
-	description: "Would it have fired? Tries keys of create_alert_rule on the past, or a saved rule with keys over it; " +
-		"saves nothing.",
-	input: []property{
-		text("rule", "saved one"), text("measurement", "as in the data"), text("field", "as in the data"), where,
-		texts("group_by", "tags"),
-		object("condition", "as to create"), text("for", "10m"), text("since", "default 7d"), until,
-		flag("chart", "add a picture, for a look at the shape"), detail,
-	},
-	accepted: slices.Concat(seedNames, ruledoc.Names(), []string{"allow_unknown", "dry_run"}),
+	description: "Would it have fired? Tries keys of create_alert_rule, which explains them, on the past, or a saved " +
+		"rule with keys over it; saves nothing.",
+	input: slices.Concat([]property{text("rule", "saved one")}, otherKeys(ruledoc.Measure, ruledoc.Judge), []property{
+		text("since", "default 7d"), until, flag("chart", "add a picture, for a look at the shape"), detail,
+	}),
+	accepted: slices.Concat(ruledoc.OldNames(), ruledoc.Names(), []string{"allow_unknown", "dry_run"}),
 	aliases: map[string]string{
 		"rule_id": "rule", "id": "rule", "from": "since", "start": "since", "period": "since",
 		"range": "since", "to": "until", "end": "until", "image": "chart", "plot": "chart",

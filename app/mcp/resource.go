@@ -135,17 +135,13 @@ func readReference(context.Context, string) (kind, body string, err error) {
 	var b strings.Builder
 	b.WriteString("# The keys of a rule\n\nDurations are written 30s, 5m, 2h, 1d. A key that is left out has its " +
 		"default.\n\n")
-	for _, d := range ruledoc.Reference() {
-		fmt.Fprintf(&b, "- `%s`: %s", d.Path, d.Meaning)
-		if path, inside := strings.CutPrefix(d.Path, "condition."); inside && !strings.Contains(path, ".") && path != "type" {
-			var types []string
-			for _, t := range d.Types {
-				types = append(types, string(t))
-			}
-			fmt.Fprintf(&b, " (%s)", strings.Join(types, ", "))
+	ruledoc.Each(ruledoc.Keys(), func(k ruledoc.Key) {
+		fmt.Fprintf(&b, "- `%s`: %s", k.Path, k.Meaning)
+		if len(k.Types) > 0 {
+			fmt.Fprintf(&b, " (%s)", strings.Join(typeNames(k.Types), ", "))
 		}
-		fmt.Fprintf(&b, ". Example: `%s`\n", d.Example)
-	}
+		fmt.Fprintf(&b, ". Value: %s. Default: %s. Example: `%s`\n", k.Written(), k.Default, k.Example)
+	})
 	return "text/markdown", b.String(), nil
 }
 

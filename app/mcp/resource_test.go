@@ -65,10 +65,11 @@ func TestResourcesCanBeRead(t *testing.T) {
 		if kind != "text/markdown" {
 			t.Errorf("the reference is %s", kind)
 		}
-		for _, d := range ruledoc.Reference() {
-			wants(t, text, "`"+d.Path+"`: "+d.Meaning, "`"+d.Example+"`")
-		}
-		wants(t, text, "- `condition.horizon`: how far ahead the line is drawn (forecast). Example: `4h`")
+		ruledoc.Each(ruledoc.Keys(), func(k ruledoc.Key) {
+			wants(t, text, "`"+k.Path+"`: "+k.Meaning, "`"+k.Example+"`")
+		})
+		wants(t, text, "- `condition.horizon`: how far ahead the line is drawn (forecast). Value: duration. Default: `4h`. "+
+			"Example: `4h`")
 		list, err := h.client.ListResources(t.Context(), protocol.ListResourcesRequest{})
 		if err != nil {
 			t.Fatal(err)

@@ -6,67 +6,11 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
-
-// conditionKeys say when a measurement is wrong. The keys of the rarer types
-// are told in a sentence, which costs a model less to read than their schemas.
-var conditionKeys = []property{
-	choice("type", "", "threshold", "absence", "change", "forecast", "expression", "query"),
-	text("aggregation", "latest mean min max sum count first stddev spread rate p95"),
-	text("window", "5m"),
-	choice("operator", "", rules.Operators...),
-	value("value", "[lo,hi] with between; text with =="),
-	value("recover", "good only past this"),
-	text("stale_after", "for rare points: the last counts until 1d"),
-}
-
-const rarerTypes = "absence: window, expect [{sensor:a}], forget_after; change: ago 1d, percent; forecast: window " +
-	"6h, horizon 4h; " +
-	"expression: inputs {cpu:{measurement,field,where,aggregation,window}}, expr 'cpu > 80'; " +
-	"query: language influxql|sql, text 'SELECT.. time > $from AND time <= $to', column"
-
-// rarerKeys are those that rarerTypes tells.
-var rarerKeys = strings.Fields("expect forget_after ago percent horizon inputs expr language column")
-
-// createKeys are the keys of a rule, with what a model has to know of each. The
-// rare ones that hold objects are told in the description.
-var createKeys = []property{
-	text("title", "what is wrong"),
-	text("name", "freezer_1; else from title"),
-	text("source", "if several"),
-	text("measurement", "as in the data"),
-	text("field", "as in the data"),
-	object("where", "tag: value or [values]"),
-	texts("group_by", "tags; one alert each"),
-	object("condition", rarerTypes, conditionKeys...),
-	text("for", "wrong this long: 10m"),
-	text("keep_firing_for", "good this long: 5m"),
-	choice("severity", "", rules.Severities...),
-	texts("channels", "names; else by severity"),
-	text("cooldown", "of messages: 15m"),
-	texts("remind", "gaps: 30m,2h"),
-	text("every", "30s or cron"),
-	choice("no_data", "", "keep", "ok", "alert"),
-	texts("depends_on", "rules that mute it"),
-	text("summary", "{{.labels.sensor}} is at {{.value}}"),
-	text("runbook", "link"),
-	flag("enabled", "default true"),
-}
-
-// updateKeys are those that are changed most. The others are taken too; they
-// are explained once, at create_alert_rule.
-var updateKeys = []property{
-	flag("enabled", "false pauses"), object("where", "replaces all"), object("condition", "merged"), text("for", "10m"),
-	choice("severity", "", rules.Severities...), texts("channels", "names"), text("cooldown", "15m"),
-}
-
-// seedNames are how the system that tocsin replaces called some keys.
-var seedNames = []string{"is_active", "cooldown_minutes", "monitor_id"}
 
 var (
 	allowUnknown = flag("allow_unknown", "data comes later")
@@ -80,10 +24,9 @@ var (
 var ruleTools = []tool{
 	{
 		name: "create_alert_rule", title: "Create alert rule",
-		description: "Watch data and alert people. Also labels, zone, levels [{value,severity}], escalate " +
-			"{after:30m,channels}, active {days:mon-fri,hours:07:00-22:00}.",
-		input: slices.Concat(createKeys, []property{allowUnknown, dryRun}), required: []string{"condition"},
-		accepted: slices.Concat(seedNames, ruledoc.Names()),
+		description: "Watch data and alert people.",
+		input:       slices.Concat(createKeys(), []property{allowUnknown, dryRun}), required: []string{"condition"},
+		accepted: ruledoc.OldNames(),
 		output:   reflect.TypeFor[ruleAnswer](),
 		example: `{"title":"Freezer too warm","measurement":"temperature","field":"celsius","group_by":["sensor"],` +
 			`"condition":{"type":"threshold","operator":">","value":-15},"for":"10m"}`,
@@ -106,10 +49,11 @@ var ruleTools = []tool{
 	},
 	{
 		name: "update_alert_rule", title: "Update alert rule",
-		description: "Change the given keys, any of create_alert_rule.",
-		input: slices.Concat([]property{ruleRef, whole("expected_version", "else refused")}, updateKeys,
+		description: "Change the given keys, which create_alert_rule explains. A list or table replaces the one before; " +
+			"condition is merged.",
+		input: slices.Concat([]property{ruleRef, whole("expected_version", "else refused")}, otherKeys(),
 			[]property{texts("reset", "keys to default"), dryRun, confirm}),
-		required: []string{"rule"}, accepted: slices.Concat(seedNames, ruledoc.Names(), []string{"allow_unknown"}),
+		required: []string{"rule"}, accepted: append(ruledoc.OldNames(), "allow_unknown"),
 		aliases: map[string]string{"rule_id": "rule", "id": "rule"},
 		output:  reflect.TypeFor[updateAnswer](),
 		effect:  effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,

@@ -166,7 +166,7 @@ func TestUnknownArgumentsAreRefused(t *testing.T) {
 			"also inside of a rule", "update_alert_rule", `{"rule":"x","condition":{"windwo":"5m"}}`,
 			"condition.windwo: no such key; did you mean window?",
 		},
-		{"also of a rule", "update_alert_rule", `{"rule":"x","severty":"high"}`, "did you mean severity?"},
+		{"also of a rule", "update_alert_rule", `{"rule":"x","severty":"high"}`, "did you mean severity or every?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			wants(t, h.refused(tt.tool, tt.arguments), tt.want)

@@ -26,14 +26,17 @@ const (
 	isNumber
 	isTexts
 	isObject
+	isObjects
 	isValue // a number, a text or two numbers
 )
+
+// nested reports whether it holds others, which some clients send encoded as text.
+func (k kind) nested() bool { return k == isTexts || k == isObject || k == isObjects }
 
 func text(name, about string) property  { return property{name: name, about: about} }
 func flag(name, about string) property  { return property{name: name, kind: isFlag, about: about} }
 func whole(name, about string) property { return property{name: name, kind: isWhole, about: about} }
 func texts(name, about string) property { return property{name: name, kind: isTexts, about: about} }
-func value(name, about string) property { return property{name: name, kind: isValue, about: about} }
 
 func choice(name, about string, enum ...string) property {
 	return property{name: name, about: about, enum: enum}
@@ -72,12 +75,15 @@ func (p property) write(b *bytes.Buffer) {
 	b.WriteString([...]string{
 		isText: `"type":"string"`, isFlag: `"type":"boolean"`, isWhole: `"type":"integer"`, isNumber: `"type":"number"`,
 		isTexts:  `"type":"array","items":{"type":"string"}`,
-		isObject: `"type":"object"`,
-		isValue:  `"anyOf":[{"type":"number"},{"type":"string"},{"type":"array","items":{"type":"number"}}]`,
+		isObject: `"type":"object"`, isObjects: `"type":"array","items":{"type":"object"`,
+		isValue: `"anyOf":[{"type":"number"},{"type":"string"},{"type":"array","items":{"type":"number"}}]`,
 	}[p.kind])
 	if len(p.keys) > 0 {
 		b.WriteByte(',')
 		writeProperties(b, p.keys)
+	}
+	if p.kind == isObjects {
+		b.WriteByte('}')
 	}
 	if p.about != "" {
 		b.WriteString(`,"description":` + quoted(p.about))

@@ -118,7 +118,7 @@ func (d *draft) parse(ctx context.Context, doc Doc) (rules.Rule, error) {
 // refuseKept refuses what tocsin itself keeps of a rule, such as its version: a
 // file that has it would seem to set it.
 func refuseKept(doc rules.Doc) error {
-	known := append(ruledoc.Names(), "is_active", "cooldown_minutes", "monitor_id")
+	known := append(ruledoc.Names(), ruledoc.OldNames()...)
 	var errs []error
 	for _, key := range slices.Sorted(maps.Keys(doc)) {
 		if !slices.Contains(known, key) {

@@ -196,28 +196,6 @@ func asOneEach(labels rules.Labels) rules.Filter {
 	return f
 }
 
-// conditionNeeds lists the keys that each type has; those with a ! must be
-// given.
-var conditionNeeds = map[rules.ConditionType]string{
-	rules.Threshold:  "aggregation! window! operator! value! recover stale_after",
-	rules.Absence:    "window! expect forget_after",
-	rules.Change:     "aggregation! window! ago! percent operator! value! recover",
-	rules.Forecast:   "window! horizon! operator! value! recover",
-	rules.Anomaly:    "aggregation window sensitivity! direction! season!",
-	rules.Expression: "inputs! expr!",
-	rules.Query:      "language! text! column! operator! value! recover window",
-}
-
-// belongsToSome reports whether a type of condition has a key of that name.
-func belongsToSome(name string) bool {
-	for _, needs := range conditionNeeds {
-		if slices.Contains(strings.Fields(strings.ReplaceAll(needs, "!", "")), name) {
-			return true
-		}
-	}
-	return name == "type"
-}
-
 func checkCondition(c rules.Condition) error {
 	if c.Type == "" {
 		return rules.FieldErrorf("condition",
@@ -225,18 +203,16 @@ func checkCondition(c rules.Condition) error {
 				`for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`)
 	}
 	var errs []error
-	needs := strings.Fields(conditionNeeds[c.Type])
-	for name, given := range given(c) {
-		must := slices.Contains(needs, name+"!")
-		if must && !given {
-			errs = append(errs, rules.FieldErrorf("condition."+name,
-				"is missing; a condition of type %s needs it, for example %s",
-				c.Type, exampleOf(name)))
+	for _, k := range conditionKeys {
+		by, taken := k.by(c.Type)
+		given := k.takers != "" && k.value.isSet(&c)
+		if by.must && !given {
+			errs = append(errs, rules.FieldErrorf("condition."+k.name,
+				"is missing; a condition of type %s needs it, for example %s", c.Type, k.example))
 		}
-		if given && !must && !slices.Contains(needs, name) {
-			errs = append(errs, rules.FieldErrorf("condition."+name,
-				"does not belong to a condition of type %s, which has: %s",
-				c.Type, strings.ReplaceAll(conditionNeeds[c.Type], "!", "")))
+		if given && !taken {
+			errs = append(errs, rules.FieldErrorf("condition."+k.name,
+				"does not belong to a condition of type %s, which has: %s", c.Type, strings.Join(keysOf(c.Type), " ")))
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -247,22 +223,14 @@ func checkCondition(c rules.Condition) error {
 		checkProgram("condition.text", c.Text, 16<<10))
 }
 
-// given tells for each key of a condition whether it was filled in.
-func given(c rules.Condition) map[string]bool {
-	return map[string]bool{
-		"aggregation": c.Aggregation != "", "window": c.Window != 0, "operator": c.Operator != "",
-		"value": !c.Value.IsZero(), "recover": !c.Recover.IsZero(), "expect": len(c.Expect) > 0,
-		"forget_after": c.ForgetAfter != 0, "stale_after": c.StaleAfter != 0, "ago": c.Ago != 0, "percent": c.Percent,
-		"horizon":     c.Horizon != 0,
-		"sensitivity": c.Sensitivity != "", "direction": c.Direction != "", "season": c.Season != "",
-		"inputs": len(c.Inputs) > 0, "expr": c.Expr != "", "language": c.Language != "", "text": c.Text != "",
-		"column": c.Column != "",
+// keysOf lists the keys that a type of condition has besides its type.
+func keysOf(kind rules.ConditionType) (out []string) {
+	for _, k := range conditionKeys {
+		if _, ok := k.by(kind); ok {
+			out = append(out, k.name)
+		}
 	}
-}
-
-func exampleOf(name string) string {
-	i := slices.IndexFunc(conditionKeys, func(k key[rules.Condition]) bool { return k.name == name })
-	return conditionKeys[i].example
+	return out
 }
 
 func checkValues(c rules.Condition) error {

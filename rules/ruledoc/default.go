@@ -1,6 +1,10 @@
 package ruledoc
 
-import "github.com/9bikes/tocsin/rules"
+import (
+	"fmt"
+
+	"github.com/9bikes/tocsin/rules"
+)
 
 // fill puts the defaults where nothing was given.
 func fill(r *rules.Rule) {
@@ -10,41 +14,23 @@ func fill(r *rules.Rule) {
 	if r.Title == "" {
 		r.Title = r.Name
 	}
-	if r.Severity == "" {
-		r.Severity = rules.Medium
-	}
-	if r.NoData == "" {
-		r.NoData = rules.Keep
-	}
-	dropEmpty(r)
+	preset(r, ruleKeys, "")
 	fillCondition(&r.Condition)
 }
 
-// dropEmpty makes an empty list the same as none, as it is once stored.
-func dropEmpty(r *rules.Rule) {
-	orNil(&r.GroupBy)
-	orNil(&r.Levels)
-	orNil(&r.DependsOn)
-	orNil(&r.Channels)
-	orNil(&r.Remind)
-	orNil(&r.Condition.Expect)
-	for i := range r.Levels {
-		orNil(&r.Levels[i].Channels)
-	}
-	if len(r.Where) == 0 {
-		r.Where = nil
-	}
-	if len(r.Labels) == 0 {
-		r.Labels = nil
-	}
-	if len(r.Condition.Inputs) == 0 {
-		r.Condition.Inputs = nil
-	}
-}
-
-func orNil[T any](list *[]T) {
-	if len(*list) == 0 {
-		*list = nil
+// preset reads the defaults of a table where nothing was given.
+func preset[T any](t *T, keys []key[T], kind rules.ConditionType) {
+	for _, k := range keys {
+		otherwise := k.preset
+		if by, ok := k.by(kind); ok {
+			otherwise = by.preset
+		}
+		if otherwise == "" || k.value.isSet(t) {
+			continue
+		}
+		if err := k.value.set(t, otherwise); err != nil {
+			panic(fmt.Sprintf("the default of %s: %v", k.name, err))
+		}
 	}
 }
 
@@ -53,39 +39,10 @@ func fillCondition(c *rules.Condition) {
 	if c.Type == "" {
 		c.Type = guessType(*c)
 	}
-	switch c.Type {
-	case rules.Threshold, rules.Change:
-		orElse(&c.Aggregation, rules.Latest)
-		orElse(&c.Window, rules.DefaultWindow)
-	case rules.Absence:
-		orElse(&c.Window, 10*rules.Minute)
-		orElse(&c.ForgetAfter, rules.DefaultForgetAfter)
-	case rules.Forecast:
-		orElse(&c.Window, 6*rules.Hour)
-		orElse(&c.Horizon, 4*rules.Hour)
-	case rules.Anomaly:
-		orElse(&c.Sensitivity, "medium")
-		orElse(&c.Direction, "both")
-		orElse(&c.Season, "auto")
-	case rules.Query:
-		orElse(&c.Window, rules.DefaultWindow)
-		orElse(&c.Language, "influxql")
-	case rules.Expression:
-		for name, in := range c.Inputs {
-			orElse(&in.Aggregation, rules.Latest)
-			orElse(&in.Window, rules.DefaultWindow)
-			if len(in.Where) == 0 {
-				in.Where = nil
-			}
-			c.Inputs[name] = in
-		}
-	}
-}
-
-func orElse[T comparable](at *T, otherwise T) {
-	var zero T
-	if *at == zero {
-		*at = otherwise
+	preset(c, conditionKeys, c.Type)
+	for name, in := range c.Inputs {
+		preset(&in, inputKeys, "")
+		c.Inputs[name] = in
 	}
 }
 

@@ -1,47 +1,75 @@
 package ruledoc_test
 
 import (
-	"slices"
+	"flag"
+	"fmt"
+	"strings"
 	"testing"
 
-	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/packaging/docs/docstest"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
-func TestTheReferenceTellsEveryKeyWithMeaningAndExample(t *testing.T) {
-	list := ruledoc.Reference()
-	seen := map[string]ruledoc.KeyDoc{}
-	for _, d := range list {
-		if d.Meaning == "" || d.Example == "" {
-			t.Errorf("%s is not explained", d.Path)
-		}
-		if _, twice := seen[d.Path]; twice {
-			t.Errorf("%s is there twice", d.Path)
-		}
-		seen[d.Path] = d
-	}
-	for _, name := range ruledoc.Names() {
-		if _, ok := seen[name]; !ok {
-			t.Errorf("%s is missing", name)
+var update = flag.Bool("update", false, "write the reference anew")
+
+func TestTheReferenceHasEveryKey(t *testing.T) {
+	got := reference()
+	docstest.Generated(t, "rules", got, *update)
+	for path, k := range all(t) {
+		if !strings.Contains(got, "| `"+k.Name+"` |") || !strings.Contains(got, k.Meaning) {
+			t.Errorf("%s is not in the reference", path)
 		}
 	}
-	for _, path := range []string{"condition.inputs.NAME.window", "levels[].severity", "escalate.after", "active.zone"} {
-		if _, ok := seen[path]; !ok {
-			t.Errorf("%s is missing", path)
+}
+
+// reference is a table for each group of keys, and one for those below each key.
+func reference() string {
+	var b strings.Builder
+	for _, group := range []ruledoc.Group{ruledoc.Measure, ruledoc.Judge, ruledoc.Tell} {
+		var keys []ruledoc.Key
+		for _, k := range ruledoc.Keys() {
+			if k.Group == group {
+				keys = append(keys, k)
+			}
+		}
+		section(&b, string(group), keys)
+	}
+	ruledoc.Each(ruledoc.Keys(), func(k ruledoc.Key) {
+		switch {
+		case k.Form == ruledoc.NamedForm:
+			section(&b, "Below `"+k.Path+".NAME`", k.Below)
+		case len(k.Below) > 0:
+			section(&b, "Below `"+k.Path+"`", k.Below)
+		}
+	})
+	return b.String()
+}
+
+func section(b *strings.Builder, title string, keys []ruledoc.Key) {
+	of := ""
+	for _, k := range keys {
+		if len(k.Types) > 0 {
+			of = " In |"
 		}
 	}
-	place := func(path string) int {
-		return slices.IndexFunc(list, func(d ruledoc.KeyDoc) bool { return d.Path == path })
-	}
-	for key, inner := range map[string]string{
-		"condition": "condition.type", "condition.inputs": "condition.inputs.NAME.measurement", "levels": "levels[].value",
-		"escalate": "escalate.after", "active": "active.days",
-	} {
-		if place(inner) != place(key)+1 {
-			t.Errorf("%s stands at %d, and %s at %d, not behind it", key, place(key), inner, place(inner))
+	fmt.Fprintf(b, "\n### %s\n\n| Key |%s Value | Default | Meaning | For example |\n|%s---|---|---|---|---|\n", title, of,
+		strings.Repeat("---|", len(of)/5))
+	for _, k := range keys {
+		fmt.Fprintf(b, "| `%s` |", k.Name)
+		if of != "" {
+			fmt.Fprintf(b, " %s |", types(k))
 		}
+		fmt.Fprintf(b, " %s | %s | %s | `%s` |\n", k.Written(), k.Default, k.Meaning, k.Example)
 	}
-	if types := seen["condition.horizon"].Types; !slices.Equal(types, []rules.ConditionType{rules.Forecast}) {
-		t.Errorf("horizon belongs to %v", types)
+}
+
+func types(k ruledoc.Key) string {
+	var out []string
+	for _, t := range k.Types {
+		out = append(out, string(t))
 	}
+	if len(out) == 0 {
+		return "all"
+	}
+	return strings.Join(out, ", ")
 }
