@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/9bikes/tocsin/rules"
 )
@@ -53,9 +55,10 @@ func (c *Config) Warnings() []string {
 }
 
 // Concerns are what a person should know of a config wherever it is read:
-// variables that mean nothing, and connections whose other end nobody makes sure of.
+// variables that mean nothing, links that phones do not show, and connections whose
+// other end nobody makes sure of.
 func (c *Config) Concerns() (out []string) {
-	out = append(out, c.Ignored...)
+	out = append(append(out, c.Ignored...), c.undotted()...)
 	warn := func(path string) {
 		out = append(out, path+".insecure_skip_verify: any certificate is believed, so whoever is in between can read the "+
 			"credential and pretend; give the server's authority as ca_file instead")
@@ -74,6 +77,16 @@ func (c *Config) Concerns() (out []string) {
 		}
 	}
 	return out
+}
+
+// undotted warns about an address of links that services do not take for one.
+func (c *Config) undotted() []string {
+	u, err := url.Parse(c.PublicURL)
+	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Hostname(), ".:") {
+		return nil
+	}
+	return []string{fmt.Sprintf("public_url: %q is a name without a dot, to which Telegram and others make no links or "+
+		"buttons; give its full name, such as %s.lan, or its address", u.Hostname(), u.Hostname())}
 }
 
 // namesUnseen warns about channels that the config names and that are not

@@ -19,15 +19,17 @@ const (
 // LinkActions are the links of a message about alerts that fire: none without
 // a public address. With several alerts a link answers for all of them, and
 // says so.
-func (a *App) LinkActions(about []rules.Notification) []notify.Action {
+func (a *App) LinkActions(message string, about []rules.Notification) []notify.Action {
 	if a.Links == nil || a.Config.PublicURL == "" || len(about) == 0 {
 		return nil
 	}
 	l := notify.Link{Channel: about[0].Channel, Expires: a.Time().Add(linkLife)}
-	for _, n := range about {
-		l.Alerts = append(l.Alerts, n.AlertID)
-	}
 	ack, snooze := "Acknowledge", "Snooze 1 h"
+	if len(about) == 1 {
+		l.Alerts = []string{about[0].AlertID}
+	} else {
+		l.Message = message // a list of them is longer than services take
+	}
 	if n := len(about); n > 1 {
 		ack, snooze = fmt.Sprintf("Acknowledge all %d", n), fmt.Sprintf("Snooze all %d for 1 h", n)
 	}
@@ -67,7 +69,7 @@ func (a *App) ReadLink(ctx context.Context, token string) (LinkView, error) {
 	for i, v := range view.Alerts {
 		if !v.Over() && !done(l.Act, v.AlertView) {
 			one := l
-			one.Alerts = []string{v.ID}
+			one.Alerts, one.Message = []string{v.ID}, ""
 			view.Alerts[i].Token = a.Links.Sign(one)
 		}
 	}
@@ -85,6 +87,11 @@ func (a *App) readLink(ctx context.Context, token string) (notify.Link, LinkView
 		return l, LinkView{}, err
 	}
 	view := LinkView{Act: l.Act}
+	if l.Message != "" {
+		if l.Alerts, err = a.toldIn(ctx, l); err != nil {
+			return l, view, err
+		}
+	}
 	for _, id := range l.Alerts {
 		v, err := a.Alert(ctx, id)
 		switch {
@@ -99,10 +106,34 @@ func (a *App) readLink(ctx context.Context, token string) (notify.Link, LinkView
 	return l, view, stillOpen(l, view)
 }
 
+// toldIn names the alerts that a message told of on its channel: all that are open,
+// and those that have ended since.
+func (a *App) toldIn(ctx context.Context, l notify.Link) (ids []string, err error) {
+	open, _, err := a.Store.Alerts(ctx, AlertFilter{Status: rules.StatusOpen})
+	if err != nil {
+		return nil, err
+	}
+	over, _, err := a.Store.Alerts(ctx, AlertFilter{
+		Status: rules.StatusResolved, Since: l.Expires.Add(-2 * linkLife), Limit: 1000,
+	})
+	for _, row := range append(open, over...) {
+		if slices.ContainsFunc(row.Notifications, func(n rules.Notification) bool {
+			return n.Message == l.Message && n.Channel == l.Channel && n.Reason.Announces()
+		}) {
+			ids = append(ids, row.ID)
+		}
+	}
+	if err == nil && ids == nil {
+		err = rules.WithHint(rules.Errorf(rules.Conflict,
+			"nothing of this message is open, or a newer message tells of it; look there"), rules.SeeAlerts, "")
+	}
+	return ids, err
+}
+
 // stillOpen refuses a link whose alerts are all over.
 func stillOpen(l notify.Link, view LinkView) error {
 	this, is := "this alert", "is"
-	if len(l.Alerts) > 1 {
+	if len(l.Alerts) > 1 || l.Message != "" {
 		this, is = "all these alerts", "are"
 	}
 	switch {

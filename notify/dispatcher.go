@@ -52,8 +52,9 @@ type Options struct {
 	// before this one; nil is never.
 	Known func(ctx context.Context, id string) bool
 	// Links are what can be done about the alerts of these notifications, which
-	// go to one channel, from where their message is read; nil is nothing.
-	Links func([]rules.Notification) []Action
+	// go to one channel in the message of that ID, from where it is read; nil is
+	// nothing.
+	Links func(message string, list []rules.Notification) []Action
 	// Moved keeps what the service of a channel calls a target from now on, and
 	// reports whether it is kept beyond this process; nil keeps nothing.
 	Moved func(ctx context.Context, channel string, m rules.Move) (kept bool)

@@ -67,7 +67,7 @@ func TestForgedLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signature := mine[len(mine)-32:]
+	signature := mine[len(mine)-16:]
 	forge := func(change func(*notify.Link)) string {
 		l := aLink()
 		change(&l)
@@ -75,7 +75,7 @@ func TestForgedLinks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return base64.RawURLEncoding.EncodeToString(append(text[:len(text)-32], signature...))
+		return base64.RawURLEncoding.EncodeToString(append(text[:len(text)-16], signature...))
 	}
 	if _, err := s.Read(forge(func(*notify.Link) {}), noon); err != nil {
 		t.Fatalf("the forger does not make the same link: %v", err)
@@ -83,6 +83,7 @@ func TestForgedLinks(t *testing.T) {
 	for name, token := range map[string]string{
 		"another alert":      forge(func(l *notify.Link) { l.Alerts[1] = "c3d5" }),
 		"one alert less":     forge(func(l *notify.Link) { l.Alerts = l.Alerts[:1] }),
+		"a message":          forge(func(l *notify.Link) { l.Message = "m" }),
 		"another act":        forge(func(l *notify.Link) { l.Act = notify.LinkUndo }),
 		"another channel":    forge(func(l *notify.Link) { l.Channel = "mail" }),
 		"a later expiry":     forge(func(l *notify.Link) { l.Expires = l.Expires.Add(time.Second) }),
@@ -123,6 +124,34 @@ func TestForgedLinks(t *testing.T) {
 		if l, err := s.Read(base64.RawURLEncoding.EncodeToString(bent), noon); err == nil {
 			t.Errorf("with byte %d bent it is read as %+v", i, l)
 		}
+	}
+}
+
+// TestLinksOfTheVersionBeforeAreRead: they are out for a week.
+func TestLinksOfTheVersionBeforeAreRead(t *testing.T) {
+	s, path := signer(t)
+	secret, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := binary.AppendVarint(nil, aLink().Expires.Unix())
+	for _, part := range []string{"a1b2,c3d4", "ack", "phone"} {
+		body = append(binary.AppendUvarint(body, uint64(len(part))), part...)
+	}
+	h := hmac.New(sha256.New, secret)
+	h.Write(append([]byte("tocsin link 1\x00"), body...))
+	got, err := s.Read(base64.RawURLEncoding.EncodeToString(h.Sum(body)), noon)
+	if err != nil || !reflect.DeepEqual(got, aLink()) {
+		t.Errorf("Read returned %+v, %v", got, err)
+	}
+}
+
+// TestALinkIsShort however many alerts it answers for.
+func TestALinkIsShort(t *testing.T) {
+	s, _ := signer(t)
+	token := s.Sign(notify.Link{Message: "f0123456789abcdef0123", Act: notify.LinkSnooze, Channel: "phone", Expires: noon})
+	if len(token) > 80 {
+		t.Errorf("%d characters: %s", len(token), token)
 	}
 }
 
@@ -196,7 +225,7 @@ func TestMessagesCarryLinks(t *testing.T) {
 				b.owe(tt.owed...)
 				open := func(name string) (notify.Channel, error) { return notify.Channel{Name: name}, nil }
 				d := notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler),
-					notify.Options{Links: func(list []rules.Notification) []notify.Action {
+					notify.Options{Links: func(_ string, list []rules.Notification) []notify.Action {
 						label := list[0].Channel
 						for _, n := range list {
 							label += " " + n.AlertID
@@ -226,7 +255,7 @@ func TestWithoutALinkAMessageTellsTheCommand(t *testing.T) {
 			b, sent := &box{bell: make(chan struct{}, 1)}, make(catcher, 1)
 			b.owe(news("a", rules.Reminder, nil))
 			open := func(name string) (notify.Channel, error) { return notify.Channel{Name: name}, nil }
-			o := notify.Options{Links: func([]rules.Notification) []notify.Action { return links }}
+			o := notify.Options{Links: func(string, []rules.Notification) []notify.Action { return links }}
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- notify.NewDispatcher(b, sent, open, slog.New(slog.DiscardHandler), o).Run(ctx) }()

@@ -98,8 +98,7 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	}
 	w.storm.count(next.list, now)
 	w.budget.spend()
-	m := w.compose(p, taken, now)
-	m.ID = next.id
+	m := w.compose(p, next.id, taken, now)
 	o := w.part(taken, w.settle(p, w.send(ctx, p, m)))
 	if o.State == rules.Sent && len(next.list) < len(list) && !w.storm.on() {
 		w.notSoon = time.Now() // what waited for the service goes at once
@@ -137,15 +136,15 @@ func (w *worker) tooOld(list []rules.Notification, now time.Time) []rules.Notifi
 	return nil
 }
 
-func (w *worker) compose(p Policy, list []rules.Notification, now time.Time) Message {
-	c, actions := w.options.Composer, w.options.actions(list)
+func (w *worker) compose(p Policy, id string, list []rules.Notification, now time.Time) Message {
+	c, actions := w.options.Composer, w.options.actions(id, list)
 	c.Linked = len(actions) > 0
 	m := c.Compose(list, now)
 	if p.Quiet.kept(list) {
 		m = c.Morning(list, now)
 	}
 	m = p.Template.Word(m, list, c.Zone)
-	m.Actions = actions
+	m.ID, m.Actions = id, actions
 	return m
 }
 

@@ -103,6 +103,7 @@ func (h *house) rule(title, source string, enabled bool) {
 	h.Helper()
 	r, err := ruledoc.Parse(rules.Doc{
 		"title": title, "source": source, "measurement": "temperature", "field": "celsius", "enabled": enabled,
+		"channels":  []any{"phone"},
 		"condition": rules.Doc{"aggregation": "mean", "window": "1m", "operator": ">", "value": -15.0},
 	})
 	if err != nil {

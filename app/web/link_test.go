@@ -71,7 +71,7 @@ func (p *porch) open() app.AlertView {
 // path returns what a link in a message opens: 0 acknowledges, 1 snoozes.
 func (p *porch) path(which int) string {
 	p.Helper()
-	actions := p.app.LinkActions([]rules.Notification{{AlertID: p.alert, Channel: "phone", Reason: rules.FirstNews}})
+	actions := p.app.LinkActions("m1", []rules.Notification{{AlertID: p.alert, Channel: "phone", Reason: rules.FirstNews}})
 	if len(actions) != 2 {
 		p.Fatalf("actions = %+v", actions)
 	}
@@ -168,11 +168,18 @@ func (p *porch) several() (ack, snooze string, ids []string) {
 	if err != nil || len(list) != 3 {
 		p.Fatalf("alerts = %+v, %v", list, err)
 	}
-	var about []rules.Notification
 	for _, v := range list {
-		about, ids = append(about, rules.Notification{AlertID: v.ID, Channel: "phone"}), append(ids, v.ID)
+		ids = append(ids, v.ID)
 	}
-	actions := p.app.LinkActions(about)
+	outbox := notify.LedgerOutbox{LedgerCache: p.app.Ledgers}
+	about, err := outbox.Claim(p.Context(), outbox.Owed(p.now), "m1")
+	if err != nil || len(about) != 3 {
+		p.Fatalf("told of %+v, %v", about, err)
+	}
+	actions := p.app.LinkActions("m1", about)
+	if len(actions[0].URL) > 140 {
+		p.Errorf("the link is long: %s", actions[0].URL)
+	}
 	if actions[0].Label != "Acknowledge all 3" || actions[1].Label != "Snooze all 3 for 1 h" {
 		p.Errorf("actions = %+v", actions)
 	}
@@ -341,6 +348,9 @@ func TestLinksThatAreNoneAreRefusedKindly(t *testing.T) {
 			Alerts: []string{"a-gone"}, Act: notify.LinkAck, Channel: "phone",
 			Expires: p.now.Add(time.Hour),
 		}), 410, "This alert is long over"},
+		{"of a message that nothing is known of", sign(notify.Link{
+			Message: "m-gone", Act: notify.LinkAck, Channel: "phone", Expires: p.now.Add(time.Hour),
+		}), 410, "a newer message tells of it"},
 		{"of an act that is none", sign(notify.Link{
 			Alerts: []string{p.alert}, Act: "explode", Channel: "phone",
 			Expires: p.now.Add(time.Hour),

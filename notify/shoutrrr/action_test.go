@@ -29,14 +29,16 @@ func answerable() notify.Message {
 func TestEveryServiceShowsWhatCanBeDone(t *testing.T) {
 	shows := map[string][]string{
 		"slack":   {`"text":"<` + ackURL + `|Acknowledge>"`, `"text":"<` + snoozeURL + `|Snooze 1 h>"`},
-		"discord": {`"value":"[Acknowledge](` + ackURL + `) · [Snooze 1 h](` + snoozeURL + `)"`},
+		"discord": {`{"label":"Acknowledge","style":5,"type":2,"url":"` + ackURL + `"}`, `"url":"` + snoozeURL + `"`},
 		"teams": {
 			`{"title":"Acknowledge","type":"Action.OpenUrl","url":"` + ackURL + `"}`, `"url":"` + snoozeURL + `"`,
 			`"title":"Runbook"`,
 		},
-		"telegram": {`<a href=\"` + ackURL + `\">Acknowledge</a>\n<a href=\"` + snoozeURL + `\">Snooze 1 h</a>`},
-		"matrix":   {`<a href=\"` + ackURL + `\">Acknowledge</a>`, "Acknowledge: " + ackURL},
-		"gotify":   {"Acknowledge: " + ackURL + `\nSnooze 1 h: ` + snoozeURL},
+		"telegram": {
+			`"inline_keyboard":[[{"text":"Acknowledge","url":"` + ackURL + `"},{"text":"Snooze 1 h","url":"` + snoozeURL + `"}]]`,
+		},
+		"matrix": {`<a href=\"` + ackURL + `\">Acknowledge</a>`, "Acknowledge: " + ackURL},
+		"gotify": {"Acknowledge: " + ackURL + `\nSnooze 1 h: ` + snoozeURL},
 		"pushover": {
 			`"url":"` + ackURL + `","url_title":"Acknowledge"`, "Snooze 1 h: " + snoozeURL,
 			"Runbook: https://wiki.example/",
@@ -45,7 +47,7 @@ func TestEveryServiceShowsWhatCanBeDone(t *testing.T) {
 			`"}]`},
 		"mattermost": {"[Acknowledge](" + ackURL + ")"},
 		"rocketchat": {"[Acknowledge](" + ackURL + ")"},
-		"googlechat": {"<" + ackURL + "|Acknowledge>"},
+		"googlechat": {`{"onClick":{"openLink":{"url":"` + ackURL + `"}},"text":"Acknowledge"}`},
 		"opsgenie":   {"Acknowledge: " + ackURL},
 		"bark":       {"Acknowledge: " + ackURL},
 	}
@@ -68,6 +70,26 @@ func TestEveryServiceShowsWhatCanBeDone(t *testing.T) {
 	}
 	if len(seen) != len(shows) {
 		t.Errorf("only %v were tried", seen)
+	}
+}
+
+// TestAHostWithoutADotHasLinks: services refuse a whole message for a button to it.
+func TestAHostWithoutADotHasLinks(t *testing.T) {
+	m := answerable()
+	for i := range m.Actions {
+		m.Actions[i].URL = "http://nas:8627/a/x"
+	}
+	for address, want := range map[string]string{
+		"telegram://1:T@telegram?chats=5": `<a href=\"http://nas:8627/a/x\">Acknowledge</a>`,
+		"discord://T@1":                   `[Acknowledge](http://nas:8627/a/x)`,
+		"https://chat.googleapis.com/v1/spaces/S/messages?key=k&token=t": "<http://nas:8627/a/x|Acknowledge>",
+	} {
+		in := newInbox(t, says(200, `{"ok":true,"id":"1"}`))
+		wantSent(t, toward(t, in.URL, time.Minute).Send(context.Background(), channel(address), m))
+		if body := in.one(t).body; !strings.Contains(body, want) || strings.Contains(body, "openLink") ||
+			strings.Contains(body, "inline_keyboard") || strings.Contains(body, "components") {
+			t.Errorf("body = %s; want %s in it", body, want)
+		}
 	}
 }
 

@@ -22,11 +22,19 @@ type chat struct {
 	style    style
 	attaches bool // it knows attachments, with a colour and fields
 	threads  bool // it keeps what is about one thing together, by a key
+	cards    bool // it has buttons, on a card below the text
 }
 
 func (c chat) render(m notify.Message) []delivery {
 	m = titled(tamed(m, c.style.part))
+	var buttons []notify.Action
+	if c.cards {
+		buttons, m.Actions = pressable(m.Actions)
+	}
 	content := map[string]any{"text": c.style.body(m)}
+	if len(buttons) > 0 {
+		content["cardsV2"] = googleCard(buttons)
+	}
 	if c.attaches {
 		content = c.attached(m)
 	}
@@ -39,6 +47,18 @@ func (c chat) render(m notify.Message) []delivery {
 		to = withOption(to, "messageReplyOption", "REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD")
 	}
 	return []delivery{post{url: to, body: asJSON(content), failure: notHTML}}
+}
+
+// googleCard is a card with buttons that open a page.
+func googleCard(actions []notify.Action) []any {
+	var buttons []any
+	for _, a := range actions {
+		open := map[string]any{"openLink": map[string]any{"url": a.URL}}
+		buttons = append(buttons, map[string]any{"text": a.Label, "onClick": open})
+	}
+	widget := map[string]any{"buttonList": map[string]any{"buttons": buttons}}
+	card := map[string]any{"sections": []any{map[string]any{"widgets": []any{widget}}}}
+	return []any{map[string]any{"cardId": "answer", "card": card}}
 }
 
 // withOption is an address with one option more, if it has none of that name.
@@ -161,7 +181,7 @@ func hookGoogleChat(a address) (service, error) {
 	if a.query.Get("key") == "" || a.query.Get("token") == "" || !strings.Contains(a.Path, "/spaces/") {
 		return nil, wrong("must be the whole address of a Google Chat webhook, with its key and token")
 	}
-	return chat{url: a.hook().String(), style: googleChatText, threads: a.query.Get("threadKey") == ""}, nil
+	return chat{url: a.hook().String(), style: googleChatText, threads: a.query.Get("threadKey") == "", cards: true}, nil
 }
 
 // zulipBot is a bot and the stream and topic it writes to.

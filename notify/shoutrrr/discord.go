@@ -68,7 +68,8 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 	}
 	text := cut(m.Text, 3000)
 	var fields []any
-	if links := discordLinks(m.Actions); links != "" {
+	buttons, rest := pressable(m.Actions)
+	if links := discordLinks(rest); links != "" {
 		fields = append(fields, map[string]any{"name": "Answer", "value": links, "inline": false})
 		room -= inUTF16(links) + len("Answer")
 	}
@@ -91,7 +92,12 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 	if !m.At.IsZero() {
 		embed["timestamp"] = m.At.UTC().Format(time.RFC3339)
 	}
-	p := post{url: d.url, failure: discordFailure, body: asJSON(d.content(m, embed)), ref: "id"}
+	content := d.content(m, embed)
+	to := d.url
+	if len(buttons) > 0 {
+		content["components"], to = discordRow(buttons), withOption(d.url, "with_components", "true")
+	}
+	p := post{url: to, failure: discordFailure, body: asJSON(content), ref: "id"}
 	if m.Answers != "" && m.Tone == notify.Relief {
 		p.also = []post{d.edit(m, embed)}
 	}
@@ -101,10 +107,11 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 // edit makes the first message about an alert tell its end.
 func (d discordWebhook) edit(m notify.Message, embed map[string]any) post {
 	content := d.content(m, embed)
+	content["components"] = []any{}                                    // there is nothing left to do
 	for _, only := range []string{"username", "avatar_url", "flags"} { // of a new message
 		delete(content, only)
 	}
-	hook, query, _ := strings.Cut(d.url, "?")
+	hook, query, _ := strings.Cut(withOption(d.url, "with_components", "true"), "?")
 	return post{
 		method: "PATCH", url: hook + "/messages/" + url.PathEscape(m.Answers) + "?" + query, body: asJSON(content),
 		failure: discordFailure,
@@ -119,8 +126,17 @@ func discordGraph(f notify.Field) string {
 	return inTicks(f.Graph) + " "
 }
 
-// discordLinks are the actions in the one field that reads Markdown; a webhook
-// may send no buttons.
+// discordRow is a row of buttons that open a page.
+func discordRow(actions []notify.Action) []any {
+	var row []any
+	for _, a := range first(actions, 5) {
+		row = append(row, map[string]any{"type": 2, "style": 5, "label": fitRunes(a.Label, 80), "url": a.URL})
+	}
+	return []any{map[string]any{"type": 1, "components": row}}
+}
+
+// discordLinks are the actions that can be no buttons, in the one field that reads
+// Markdown.
 func discordLinks(actions []notify.Action) string {
 	var links []string
 	for _, a := range actions {

@@ -2,6 +2,7 @@ package shoutrrr
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/9bikes/tocsin/notify"
@@ -70,6 +71,19 @@ func quiet(m notify.Message) bool { return m.Tone == notify.Relief || urgency(m)
 func preview(m notify.Message) string {
 	first, _, _ := strings.Cut(m.Text, "\n")
 	return joinFilled("\n", icon(m)+" "+m.Title+m.Place, first)
+}
+
+// pressable are the actions of a message that a service can make buttons of, which
+// it refuses for hosts that have no dot and for long addresses. What they are not
+// is left for the text.
+func pressable(actions []notify.Action) (buttons, rest []notify.Action) {
+	for _, a := range actions {
+		u, err := url.Parse(a.URL)
+		if err != nil || !strings.Contains(u.Hostname(), ".") || len(a.URL) > 512 {
+			return nil, actions
+		}
+	}
+	return actions, nil
 }
 
 // episode is what a message is about, where that is one alert, or else the message

@@ -86,7 +86,9 @@ func htmlLink(label, url string) string { return `<a href="` + attribute(url) + 
 func attribute(url string) string { return fit(url, 1<<16, inBytes, escapeHTML("")) }
 
 func (t telegramBot) render(m notify.Message) []delivery {
-	text := telegramText.body(titled(tame(m)))
+	worded := m
+	_, worded.Actions = pressable(m.Actions)
+	text := telegramText.body(titled(tame(worded)))
 	var deliveries []delivery
 	t.silent = t.silent || quiet(m)
 	for _, c := range t.chats {
@@ -117,6 +119,9 @@ func (t telegramBot) to(c, now, text string, m notify.Message) chatPost {
 		content["message_thread_id"] = json.Number(thread)
 	}
 	p := post{to: c, url: t.url, failure: saysOK, ref: "result.message_id"}
+	if keys := telegramKeys(m); keys != nil {
+		content["reply_markup"] = map[string]any{"inline_keyboard": []any{keys}}
+	}
 	if _, err := strconv.Atoi(m.Answers); err != nil {
 		m.Answers = ""
 	}
@@ -134,6 +139,15 @@ func (t telegramBot) to(c, now, text string, m notify.Message) chatPost {
 	}
 	p.body = asJSON(content)
 	return chatPost{p, t, c, text, m}
+}
+
+// telegramKeys are buttons that open a page, in a row under the text.
+func telegramKeys(m notify.Message) (keys []any) {
+	buttons, _ := pressable(m.Actions)
+	for _, b := range buttons {
+		keys = append(keys, map[string]any{"text": b.Label, "url": b.URL})
+	}
+	return keys
 }
 
 // send follows a group that has become a supergroup, which has another number.
