@@ -95,7 +95,7 @@ type slackLeaf struct {
 
 type slackInner = slackLeaf
 
-var slackLink = regexp.MustCompile(`^(<https?://[^<>|]+\|(Runbook|Acknowledge|Snooze 1 h)>|Recent\n\x60▁▃█\x60 -18 to -9|tocsin[^<>]*(<!date\^\d+\^[^<>|]+\|[^<>|]+>)?)$`)
+var slackLink = regexp.MustCompile(`^(<https?://[^<>|]+\|(Runbook|Acknowledge|Snooze 1 h)>|Recent\n\x60▁▃█\x60 -18 (°C )?to -9(\.25 °C)?|tocsin[^<>]*(<!date\^\d+\^[^<>|]+\|[^<>|]+>)?)$`)
 
 func slackValid(_ *http.Request, body []byte) error {
 	var sent struct {
@@ -288,7 +288,10 @@ func gotifyValid(r *http.Request, body []byte) error {
 	return nil
 }
 
-func pushoverValid(_ *http.Request, body []byte) error {
+func pushoverValid(r *http.Request, body []byte) error {
+	if strings.Contains(r.URL.Path, "/receipts/cancel_by_tag/") {
+		return nil
+	}
 	var sent struct {
 		Token, User, Title, Message, URL string
 		Priority, Retry, Expire          int

@@ -257,7 +257,7 @@ func (g got) String() string {
 	b.WriteString(g.method + " " + g.meant + g.path + "?" + g.query.Encode() + "\n")
 	for _, name := range []string{
 		"Accept", "Authorization", "Content-Type", "User-Agent", "X-Gotify-Key", "Access-Token",
-		"Title", "Priority", "Tags", "Click", "X-Sequence-Id",
+		"Title", "Priority", "Tags", "Click", "Actions", "X-Sequence-Id",
 	} {
 		if v := g.header.Get(name); v != "" {
 			b.WriteString(name + ": " + v + "\n")

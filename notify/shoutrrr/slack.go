@@ -139,7 +139,7 @@ func slackBlocks(m notify.Message) []any {
 }
 
 // plainWords are what no mark-up can be made of.
-var plainWords = regexp.MustCompile(`^[A-Za-z0-9 .,+-]*$`)
+var plainWords = regexp.MustCompile(`^[A-Za-z0-9 .,+°%/-]*$`)
 
 // slackField writes a field in mark-up only where it draws something, and all
 // of it is harmless.

@@ -168,16 +168,18 @@ func mailText(m notify.Message) string {
 }
 
 var mailPage = template.Must(template.New("mail").Parse(`<!DOCTYPE html>
-<html><body style="font-family:sans-serif;margin:0;padding:16px">
+<html><head><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"></head>
+<body style="font-family:sans-serif;margin:0;padding:16px;overflow-wrap:anywhere">
 <div style="border-left:6px solid {{.Colour}};padding:4px 16px">
 <h2 style="margin:0 0 8px">{{.Title}}</h2>
 {{range .Lines}}<div>{{.}}</div>
 {{end}}{{with .Fields}}<table style="margin-top:12px;border-collapse:collapse">
-{{range .}}<tr><td style="padding:2px 16px 2px 0;color:#666666">{{.Name}}</td>` +
+{{range .}}<tr><td style="padding:2px 16px 2px 0;color:#767676;vertical-align:top;overflow-wrap:break-word">` +
+	`{{.Name}}</td>` +
 	`<td style="padding:2px 0">{{with .Graph}}<code>{{.}}</code> {{end}}{{.Value}}</td></tr>
 {{end}}</table>
 {{end}}{{with .Actions}}<p>{{range .}}<a href="{{.URL}}" style="display:inline-block;` +
-	`margin:0 8px 8px 0;padding:8px 16px;border:1px solid #666666;border-radius:6px;text-decoration:none">{{.Label}}</a>{{end}}</p>
+	`margin:0 8px 8px 0;padding:8px 16px;border:1px solid #767676;border-radius:6px;text-decoration:none">{{.Label}}</a>{{end}}</p>
 {{end}}{{with .Link}}<p><a href="{{.}}">Runbook</a></p>
 {{end}}</div>
 </body></html>
@@ -187,12 +189,31 @@ func mailHTML(m notify.Message) string {
 	var out bytes.Buffer
 	err := mailPage.Execute(&out, map[string]any{
 		"Colour": template.CSS(hexColour(m)), "Title": headBytes(titled(m), 1000),
-		"Lines": strings.Split(fitBytes(m.Text, 64<<10), "\n"), "Fields": m.Fields, "Link": m.Link, "Actions": m.Actions,
+		"Lines": linked(strings.Split(fitBytes(m.Text, 64<<10), "\n")), "Fields": m.Fields, "Link": m.Link,
+		"Actions": m.Actions,
 	})
 	if err != nil {
 		panic(err) // the template is ours, and a buffer takes everything
 	}
 	return out.String()
+}
+
+// authorsLink is one in a text in which that of data is none any more.
+var authorsLink = regexp.MustCompile(`https?://[^\s<>"]+[^\s<>".,;:!?)]`)
+
+// linked are lines as HTML in which the links of a rule's author can be pressed.
+func linked(lines []string) (out []template.HTML) {
+	for _, line := range lines {
+		var b strings.Builder
+		last := 0
+		for _, at := range authorsLink.FindAllStringIndex(line, -1) {
+			url := template.HTMLEscapeString(line[at[0]:at[1]])
+			b.WriteString(template.HTMLEscapeString(line[last:at[0]]) + `<a href="` + url + `">` + url + `</a>`)
+			last = at[1]
+		}
+		out = append(out, template.HTML(b.String()+template.HTMLEscapeString(line[last:])))
+	}
+	return out
 }
 
 // mailDelivery is a mail to one recipient.
