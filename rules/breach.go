@@ -6,14 +6,16 @@ import (
 	"github.com/9bikes/tocsin/rules/unit"
 )
 
-// MeasuredIn is the unit of a rule's values, as far as the names of its field and
-// measurement tell; "" where they do not.
+// MeasuredIn is the unit of a rule's values: the one that it was given, or what the
+// names of its field and measurement tell; "" where they do not.
 func (r Rule) MeasuredIn() string {
 	switch c := r.Condition; {
 	case c.Type == Absence:
 		return "s"
 	case c.Type == Change && c.Percent:
 		return "%"
+	case r.Unit != "":
+		return r.Unit
 	case c.Type == Expression, c.Type == Query, c.Aggregation == Count:
 		return ""
 	case c.Aggregation == Rate:

@@ -131,6 +131,7 @@ type Rule struct {
 	Source      string    `json:"source"`
 	Measurement string    `json:"measurement,omitempty"`
 	Field       string    `json:"field,omitempty"`
+	Unit        string    `json:"unit,omitempty"` // "" for what the names tell; see MeasuredIn
 	Where       Filter    `json:"where,omitempty"`
 	GroupBy     []string  `json:"group_by,omitempty"`
 	Condition   Condition `json:"condition"`

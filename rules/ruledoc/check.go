@@ -160,7 +160,10 @@ func checkTimes(r rules.Rule) error {
 }
 
 func checkTexts(r rules.Rule) error {
-	errs := []error{checkSummary(r), checkLink("runbook", r.Runbook), checkFilter("labels", asOneEach(r.Labels))}
+	errs := []error{
+		checkSummary(r), checkLink("runbook", r.Runbook), checkFilter("labels", asOneEach(r.Labels)),
+		checkPrintable("unit", r.Unit, 20),
+	}
 	for _, labels := range r.Condition.Expect {
 		errs = append(errs, checkFilter("condition.expect", asOneEach(labels)))
 	}

@@ -52,6 +52,12 @@ var whatKeys = []key[rules.Rule]{
 		value:   text(func(r *rules.Rule) *string { return &r.Field }),
 	},
 	{
+		name: "unit", example: "°C", without: "what the names of field and measurement tell", group: Measure,
+		meaning: "what its values are measured in, for messages and charts",
+		brief:   "such as °C; else taken from names",
+		value:   text(func(r *rules.Rule) *string { return &r.Unit }),
+	},
+	{
 		name: "where", example: `{"room": "kitchen"}`, without: "everything", group: Measure,
 		was: "monitor_id", turn: withMonitor,
 		meaning: "only series with these tags, each with a value or a list of values, any of which will do",
@@ -169,7 +175,7 @@ var whomKeys = []key[rules.Rule]{
 	},
 	{
 		name: "summary", example: "{{.labels.sensor}} is at {{.value}} °C", group: Tell, alias: "description",
-		meaning: "first line of the message, a template (see summaries). It knows `.labels.NAME` (tags and labels), `.value`, `.peak`, " +
+		meaning: "said below the first line, a template (see summaries). It knows `.labels.NAME` (tags and labels), `.value`, `.peak`, " +
 			"`.title`, `.rule`, `.severity`, `.condition`, `.measured`, `.source`",
 		brief: "{{.labels.sensor}} is at {{.value}}",
 		value: text(func(r *rules.Rule) *string { return &r.Summary }),
