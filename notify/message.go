@@ -66,6 +66,7 @@ type Message struct {
 	Actions  []Action // what can be done about it; ours, so trusted
 	Topic    string   // what it is about, the same in all messages about an alert
 	Answers  string   // what the service called the first message about the same alerts
+	Replaces string   // the same where that told of nothing else, so that it may be changed; the Sender's own
 	About    []About  // the alerts that it tells of, for programs; the worst first
 	At       time.Time
 }

@@ -98,7 +98,7 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 		content["components"], to = discordRow(buttons), withOption(d.url, "with_components", "true")
 	}
 	p := post{url: to, failure: discordFailure, body: asJSON(content), ref: "id"}
-	if m.Answers != "" && m.Tone == notify.Relief {
+	if m.Replaces != "" {
 		p.also = []post{d.edit(m, embed)}
 	}
 	return []delivery{p}
@@ -113,7 +113,7 @@ func (d discordWebhook) edit(m notify.Message, embed map[string]any) post {
 	}
 	hook, query, _ := strings.Cut(withOption(d.url, "with_components", "true"), "?")
 	return post{
-		method: "PATCH", url: hook + "/messages/" + url.PathEscape(m.Answers) + "?" + query, body: asJSON(content),
+		method: "PATCH", url: hook + "/messages/" + url.PathEscape(m.Replaces) + "?" + query, body: asJSON(content),
 		failure: discordFailure,
 	}
 }

@@ -97,6 +97,29 @@ func TestAnAnswerToAnotherServiceIsNone(t *testing.T) {
 	}
 }
 
+// TestADigestIsNotChangedByTheEndOfOne of the alerts that it told of.
+func TestADigestIsNotChangedByTheEndOfOne(t *testing.T) {
+	for _, c := range channels {
+		if called[c.name] == "" {
+			continue
+		}
+		in := newInbox(t, says(200, called[c.name]))
+		s := toward(t, in.URL, time.Minute)
+		fires, over := episode()
+		fires.Threads = []string{"a1", "a2"}
+		out := s.Send(context.Background(), channel(c.url), fires)
+		wantSent(t, out)
+		over.Answers = out.Ref
+		wantSent(t, s.Send(context.Background(), channel(c.url), over))
+		if in.count() != 2 {
+			t.Errorf("%s: %d requests, the last %s", c.name, in.count(), in.last())
+		}
+		if c.name == "telegram" && !strings.Contains(in.last().body, `"message_id":42`) {
+			t.Errorf("it answers to nothing: %s", in.last().body)
+		}
+	}
+}
+
 // TestWhatIsNiceToHaveMayFail: what became of the message does not hang on it.
 func TestWhatIsNiceToHaveMayFail(t *testing.T) {
 	in := newInbox(t, nil)

@@ -67,7 +67,7 @@ func (x matrixAccount) render(m notify.Message) []delivery {
 	edit := map[string]any{
 		"msgtype": "m.text", "body": "* " + matrixPlain.body(m), "m.mentions": map[string]any{},
 		"m.new_content": maps.Clone(content),
-		"m.relates_to":  map[string]any{"rel_type": "m.replace", "event_id": m.Answers},
+		"m.relates_to":  map[string]any{"rel_type": "m.replace", "event_id": m.Replaces},
 	}
 	if m.Answers != "" {
 		content["m.relates_to"] = map[string]any{"m.in_reply_to": map[string]any{"event_id": m.Answers}}
@@ -82,7 +82,7 @@ func (x matrixAccount) render(m notify.Message) []delivery {
 			to: room, method: "PUT", url: to, body: body, failure: matrixFailure, ref: "event_id",
 			header: map[string]string{"Authorization": "Bearer " + x.Password},
 		}
-		if m.Answers != "" && m.Tone == notify.Relief {
+		if m.Replaces != "" {
 			p.also = []post{{method: "PUT", url: to + "-edit", body: asJSON(edit), failure: matrixFailure, header: p.header}}
 		}
 		deliveries = append(deliveries, p)

@@ -96,7 +96,7 @@ func (o opsgenieAPI) render(m notify.Message) []delivery {
 		one := alert
 		one.Alias = cmp.Or(o.Alias, a.ID)
 		if len(m.About) > 1 {
-			one.Message = fitUTF16(icon(m)+" "+a.Title+" "+string(rules.SeriesOf(a.Labels)), 130)
+			one.Message = fitUTF16(icon(m)+" "+a.Title+" "+unlink(string(rules.SeriesOf(a.Labels))), 130)
 		}
 		if a.Reason == rules.Resolved {
 			all = append(all, o.shut(one))

@@ -116,7 +116,7 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 	if err != nil {
 		return dead("invalid", 0)
 	}
-	m.Answers = answersTo(kind, m.Answers)
+	m.Answers, m.Replaces = answersTo(kind, m)
 	deliveries := service.render(tidy(m))
 	only := len(deliveries) == 1 && c.Target == ""
 	i := slices.IndexFunc(deliveries, func(d delivery) bool { return only || d.target() == c.Target })
@@ -133,20 +133,35 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 		return owed("tls_files", 0, 0)
 	}
 	out = with.deliver(ctx, cmp.Or(c.Timeout, s.timeout), deliveries[i])
-	if out.Ref != "" {
+	switch {
+	case out.Ref != "" && len(m.Threads) > 1:
+		out.Ref = kind + several + out.Ref
+	case out.Ref != "":
 		out.Ref = kind + ":" + out.Ref
 	}
 	return out
 }
 
-// answersTo is the name of a message at its service, "" where it went to one of
-// another kind, which the channel was then.
-func answersTo(kind, ref string) string {
-	name, ok := strings.CutPrefix(ref, kind+":")
-	if !ok {
-		return ""
+// several marks the name of a message that told of several alerts: what follows
+// answers to it, but does not change it, since what one of them tells is not so of
+// the others.
+const several = "+:"
+
+// answersTo is the name that the message which m answers to has at its service, ""
+// where that went to a service of another kind, which the channel was then; and its
+// name again where m is the end of all that it told.
+func answersTo(kind string, m notify.Message) (answers, replaces string) {
+	if name, ok := strings.CutPrefix(m.Answers, kind+several); ok {
+		return name, ""
 	}
-	return name
+	name, ok := strings.CutPrefix(m.Answers, kind+":")
+	switch {
+	case !ok:
+		return "", ""
+	case m.Tone == notify.Relief:
+		return name, name
+	}
+	return name, ""
 }
 
 // delivery is a message rendered for one target.

@@ -98,9 +98,9 @@ func (s slackChannel) thread(p *post, m notify.Message, content map[string]any) 
 	if content["thread_ts"] == nil {
 		content["thread_ts"] = m.Answers
 	}
-	if m.Tone == notify.Relief {
-		content["reply_broadcast"] = true
-		mark := map[string]any{"channel": s.common["channel"], "timestamp": m.Answers, "name": "white_check_mark"}
+	content["reply_broadcast"] = m.Tone == notify.Relief
+	if m.Replaces != "" {
+		mark := map[string]any{"channel": s.common["channel"], "timestamp": m.Replaces, "name": "white_check_mark"}
 		p.also = []post{{url: "https://slack.com/api/reactions.add", body: asJSON(mark), failure: slackAnswered}}
 	}
 }

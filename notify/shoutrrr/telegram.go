@@ -123,17 +123,17 @@ func (t telegramBot) to(c, now, text string, m notify.Message) chatPost {
 		content["reply_markup"] = map[string]any{"inline_keyboard": []any{keys}}
 	}
 	if _, err := strconv.Atoi(m.Answers); err != nil {
-		m.Answers = ""
+		m.Answers, m.Replaces = "", ""
 	}
 	if m.Answers != "" {
 		content["reply_parameters"] = map[string]any{
 			"message_id": json.Number(m.Answers), "allow_sending_without_reply": true,
 		}
 	}
-	if m.Answers != "" && m.Tone == notify.Relief {
+	if m.Replaces != "" {
 		p.also = []post{{url: strings.TrimSuffix(t.url, "sendMessage") + "editMessageText", failure: saysOK, body: asJSON(
 			map[string]any{
-				"chat_id": content["chat_id"], "message_id": json.Number(m.Answers), "text": text, "parse_mode": "HTML",
+				"chat_id": content["chat_id"], "message_id": json.Number(m.Replaces), "text": text, "parse_mode": "HTML",
 				"link_preview_options": map[string]any{"is_disabled": true},
 			})}}
 	}
