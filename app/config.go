@@ -19,6 +19,7 @@ const (
 // Config is what the config file and the environment say.
 type Config struct {
 	DataDir string         // where the database, key and lock live
+	Store   rules.Secret   // the address of a server's database in its place; none for a file
 	Listen  string         // host:port of the daemon
 	Every   rules.Duration // the base interval
 	// OutageAfter is how long a source fails until people are told; 0 is 2 min.

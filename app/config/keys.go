@@ -38,6 +38,16 @@ func (l *loader) daemonKeys() []document.Key[app.Config] {
 			Meaning: "the database, the keys of stored channels and of links, the daemon's lock",
 		},
 		{
+			Name: "store", Example: `"mysql://tocsin:...@db.lan:3306/tocsin"`, Secret: true,
+			Without: "a file in `data_dir`",
+			Meaning: "the database of a MySQL or MariaDB server, [in the place of a file](hosted.md)",
+			Value:   l.aStore(aSecret(func(c *app.Config) *rules.Secret { return &c.Store })),
+		},
+		{
+			Name: "store_file", Example: "/etc/tocsin/store", Secret: true, Meaning: secretFile,
+			Value: l.aStore(aSecretFile(l, func(c *app.Config) *rules.Secret { return &c.Store })),
+		},
+		{
 			Name: "listen", Example: app.DefaultListen, Default: app.DefaultListen, Unit: "host:port",
 			Meaning: "where probes, metrics and live points are answered",
 			Value:   document.Text(func(c *app.Config) *string { return &c.Listen }, checkListen),
@@ -66,6 +76,18 @@ func (l *loader) daemonKeys() []document.Key[app.Config] {
 			Value:   document.Choice(func(c *app.Config) *string { return &c.Log }, "debug", "info", "warn", "error"),
 		},
 	}
+}
+
+// aStore checks the address of a database once it is read.
+func (l *loader) aStore(v document.Value[app.Config]) document.Value[app.Config] {
+	read := v.Read
+	v.Read = func(f *document.Faults, n *document.Node, path string, c *app.Config) error {
+		if err := read(f, n, path, c); err != nil || c.Store.IsZero() || l.options.CheckStore == nil {
+			return err
+		}
+		return l.options.CheckStore(c.Store)
+	}
+	return v
 }
 
 // doorKeys are about who may ask it, and where.

@@ -35,6 +35,9 @@ type Options struct {
 	// CheckChannel returns the kind of the service that a channel's URL names.
 	// Its error must not repeat any of the URL.
 	CheckChannel func(rules.Secret) (kind string, err error)
+	// CheckStore says what is wrong with the address of a database, without
+	// its credentials.
+	CheckStore func(rules.Secret) error
 
 	skipSecrets bool // opens no file of a secret and misses none
 }

@@ -226,7 +226,7 @@ func TestRefusalsNamePlaceAndCure(t *testing.T) {
 			"a mistyped key", "sources:\n  home:\n    kind: influxdb\n    databse: x\n    url: http://a\n    database: d\n",
 			"line 4, column 5: sources.home.databse: no such key; did you mean database?",
 		},
-		{"a foreign key", "smtp: x\n", "line 1, column 1: smtp: no such key; known: data_dir, listen, "},
+		{"a foreign key", "smtp: x\n", "line 1, column 1: smtp: no such key; known: data_dir, store, store_file, listen, "},
 		{
 			"a wrong kind", "sources:\n  home: {kind: influx, url: http://a, database: d}\n",
 			`line 2, column 16: sources.home.kind: must be one of influxdb, influxdb3, live; got "influx"; for example kind: influxdb`,

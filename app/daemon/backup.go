@@ -13,6 +13,9 @@ import (
 // Backup writes a sound copy of the database to a file, which must not exist:
 // an SQLite file, or with the keys a tar of it and them.
 func (Program) Backup(ctx context.Context, c *app.Config, to string, withKeys bool) error {
+	if err := ownFile(c); err != nil {
+		return err
+	}
 	if _, err := os.Lstat(to); err == nil {
 		return rules.Errorf(rules.Conflict, "%s exists already; name another file, or remove that one", to)
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/local"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/mysql"
 	"github.com/9bikes/tocsin/rules/sqlite"
 )
 
@@ -45,6 +47,9 @@ type database interface {
 
 // openDatabase opens the database of a daemon.
 func openDatabase(ctx context.Context, c *app.Config, log *slog.Logger) (database, error) {
+	if !c.Store.IsZero() {
+		return openServer(ctx, c, log)
+	}
 	store, err := sqlite.OpenGuarded(ctx, filesOf(c), log)
 	if err != nil {
 		return nil, err
@@ -54,7 +59,20 @@ func openDatabase(ctx context.Context, c *app.Config, log *slog.Logger) (databas
 
 // openStore opens the database beside the daemon.
 func openStore(ctx context.Context, c *app.Config) (app.Store, error) {
+	if !c.Store.IsZero() {
+		return mysql.Open(ctx, c.Store, mysql.Options{})
+	}
 	return sqlite.Open(ctx, databasePath(c), sqlite.Options{})
+}
+
+// ownFile refuses what is done with the file of a database, where that is a
+// server's.
+func ownFile(c *app.Config) error {
+	if c.Store.IsZero() {
+		return nil
+	}
+	return rules.Errorf(rules.Invalid, "the database is a server's (store in the config): save it with the server's own "+
+		"means, such as mariadb-dump --single-transaction, and %s with it", keyPath(c))
 }
 
 // fileDatabase is the database of a data directory.

@@ -31,6 +31,7 @@ import (
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/mysql"
 )
 
 // Program is tocsin as it was built: what the commands run.
@@ -108,6 +109,7 @@ func loadConfig(path string, withSecrets bool) (*app.Config, error) {
 	return config.Load(path, config.Options{
 		Env: os.Environ(), CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		SkipChannelSecrets: !withSecrets, CheckChannel: shoutrrr.New(shoutrrr.Options{}).Check,
+		CheckStore: mysql.Check,
 	})
 }
 
@@ -123,7 +125,7 @@ func databasePath(c *app.Config) string { return filepath.Join(c.DataDir, "tocsi
 // the machine's daemon runs, its error says who can.
 func (p Program) Open(ctx context.Context, c *app.Config, withKey bool) (*app.App, func() error, error) {
 	a, closing, err := p.open(ctx, c, withKey)
-	if err == nil || readable(databasePath(c)) {
+	if err == nil || !c.Store.IsZero() || readable(databasePath(c)) {
 		return a, closing, err
 	}
 	there, barred := daemonOf(ctx, c)

@@ -23,6 +23,9 @@ import (
 func (Program) Restore(ctx context.Context, c *app.Config, from string, agree func(cli.Contents) error) (kept string,
 	err error,
 ) {
+	if err := ownFile(c); err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
 		return "", rules.FileTrouble("make the data directory", c.DataDir, err)
 	}

@@ -31,6 +31,15 @@ CREATE TABLE IF NOT EXISTS writers (
     KEY writers_at (at)
 ) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
 
+-- Who does a thing that one alone may do, until when by the database's clock. Its
+-- token grows with each that takes it: a commit under an older one is refused.
+CREATE TABLE IF NOT EXISTS leases (
+    name   VARBINARY(255) NOT NULL PRIMARY KEY,
+    holder VARBINARY(255) NOT NULL,
+    token  BIGINT NOT NULL,
+    until  BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4 COLLATE = utf8mb4_bin;
+
 CREATE TABLE IF NOT EXISTS ledgers (
     rule_id  VARBINARY(255) NOT NULL PRIMARY KEY,
     revision BIGINT NOT NULL,
@@ -216,5 +225,6 @@ DROP TABLE IF EXISTS instances;
 DROP TABLE IF EXISTS versions;
 DROP TABLE IF EXISTS rules;
 DROP TABLE IF EXISTS ledgers;
+DROP TABLE IF EXISTS leases;
 DROP TABLE IF EXISTS writers;
 DROP TABLE IF EXISTS revisions;

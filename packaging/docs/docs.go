@@ -15,7 +15,7 @@ var files embed.FS
 // names are the documents in the order in which they are best read.
 var names = []string{
 	"rules", "rules-as-code", "semantics", "channels", "delivery", "silences", "page", "claude", "live", "operations",
-	"troubleshooting",
+	"hosted", "troubleshooting",
 	"config", "cli", "mcp", "http", "metrics",
 }
 

@@ -119,7 +119,11 @@ func (s *snippets) checkConfig() {
 	}
 	config = ofAFile.ReplaceAllStringFunc(config, func(found string) string {
 		name := filepath.Base(ofAFile.FindStringSubmatch(found)[1])
-		s.write(name, "https://example.org/hook\n")
+		secret := "https://example.org/hook\n"
+		if name == "store" {
+			secret = "mysql://tocsin:secret@db.lan/tocsin\n"
+		}
+		s.write(name, secret)
 		return "_file: " + name
 	})
 	s.write("config.yaml", config)

@@ -290,8 +290,10 @@ func TestScripts(t *testing.T) {
 // TestMainJob is the whole job on real parts: a rule made by an MCP client, an
 // InfluxDB that turns bad, a daemon killed between firing and delivery, the
 // message, an acknowledgement, the resolve.
-func TestMainJob(t *testing.T) {
-	s := newSite(t)
+func TestMainJob(t *testing.T) { mainJob(t, newSite(t)) }
+
+func mainJob(t *testing.T, s *site) {
+	t.Helper()
 	stop := s.feed(-18)
 	d := s.serve()
 	claude := s.claude()

@@ -35,9 +35,11 @@ type Store struct {
 	readers *sql.DB
 	writers *sql.DB
 	id      []byte // of this writer
+	away    away
 
 	mu      sync.Mutex // one write at a time; guards all below
 	commits int64      // of this writer, each with its number in the database
+	lease   int64      // the token by which this store may write, 0 for one that needs none
 	seen    seen
 	moved   moved
 }

@@ -21,7 +21,7 @@ import (
 // greet refuses a server that is too old.
 func (s *Store) greet(ctx context.Context) error {
 	var version string
-	err := retry(ctx, func() error { return s.readers.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version) })
+	err := s.retry(ctx, func() error { return s.readers.QueryRowContext(ctx, `SELECT VERSION()`).Scan(&version) })
 	if err != nil || newEnough(version) {
 		return err
 	}
@@ -82,7 +82,7 @@ func (s *Store) checkSchema(ctx context.Context, steps fs.FS) error {
 		return err
 	}
 	var have int64
-	if err := retry(ctx, func() (err error) { have, err = s.schema(ctx, s.readers); return err }); err != nil {
+	if err := s.retry(ctx, func() (err error) { have, err = s.schema(ctx, s.readers); return err }); err != nil {
 		return err
 	}
 	switch {
@@ -106,7 +106,7 @@ func (s *Store) migrate(ctx context.Context, steps fs.FS) error {
 	if err != nil {
 		return err
 	}
-	return retry(ctx, func() error {
+	return s.retry(ctx, func() error {
 		if have, err := s.schema(ctx, s.readers); err != nil || have >= known {
 			return err
 		}

@@ -64,7 +64,7 @@ func (s *Store) UseToken(ctx context.Context, id string, at time.Time) error {
 // TokenRevision moves when a token was added or removed; see app.Store. It
 // reads one row.
 func (s *Store) TokenRevision(ctx context.Context) (n int64, err error) {
-	err = s.fault("look for changed tokens", retry(ctx, func() error {
+	err = s.fault("look for changed tokens", s.retry(ctx, func() error {
 		n, err = number(ctx, s.readers, `SELECT revision FROM revisions WHERE subject = 'tokens'`)
 		return err
 	}))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -55,32 +56,64 @@ const (
 )
 
 // retry repeats act while its error is one that passes.
-func retry(ctx context.Context, act func() error) error {
-	began := time.Now()
+func (s *Store) retry(ctx context.Context, act func() error) error {
+	began, patience := time.Now(), lostPatience
+	if err, known := s.away.state(began); err != nil {
+		return err
+	} else if known {
+		patience = 0
+	}
 	for try := 0; ; try++ {
 		err := act()
-		patience := busyPatience
-		switch {
-		case err == nil || ctx.Err() != nil:
-			return err
-		case lostAgainst(err):
-		case cutOff(err):
-			patience = lostPatience
-		default:
-			return err
-		}
 		wait := min(5*time.Millisecond<<min(try, 10), 500*time.Millisecond)
 		wait = wait/2 + rand.N(wait)
-		if time.Since(began)+wait > patience || !rules.Sleep(ctx, wait) {
+		switch spent := time.Since(began) + wait; {
+		case err != nil && ctx.Err() != nil:
+			return err
+		case lostAgainst(err) && spent < busyPatience && rules.Sleep(ctx, wait):
+		case cutOff(err) && spent < patience && rules.Sleep(ctx, wait):
+		default:
+			s.away.note(err, began)
 			return err
 		}
 	}
 }
 
+// away knows whether the server was away a moment ago. While it is, nobody waits
+// for it again and again: what is in memory goes on.
+type away struct {
+	mu    sync.Mutex
+	err   error // of the last act, where the server did not answer it
+	until time.Time
+}
+
+// state is the error of an act that is not tried now, and whether the server was
+// away the last time.
+func (a *away) state(now time.Time) (err error, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now.Before(a.until) {
+		return a.err, true
+	}
+	return nil, a.err != nil
+}
+
+// note remembers how an act ended. One that took long is not tried again soon.
+func (a *away) note(err error, began time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !cutOff(err) {
+		a.err, a.until = nil, time.Time{}
+		return
+	}
+	now := time.Now()
+	a.err, a.until = err, now.Add(max(time.Second, 2*now.Sub(began)))
+}
+
 // read runs act on one state of the database. It may be called again, and what
 // it gathers begins anew each time.
 func (s *Store) read(ctx context.Context, name string, act func(q querier) error) error {
-	return s.fault(name, retry(ctx, func() error {
+	return s.fault(name, s.retry(ctx, func() error {
 		tx, err := s.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 		if err != nil {
 			return err
@@ -108,7 +141,7 @@ func (s *Store) write(ctx context.Context, name string, act func(ctx context.Con
 // the end of ctx: it is short, and whether a commit that was left alone has
 // happened would have to be found out.
 func (s *Store) transact(ctx context.Context, act func(ctx context.Context, q querier) error) error {
-	return retry(ctx, func() error {
+	return s.retry(ctx, func() error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -129,6 +162,9 @@ func (s *Store) transact(ctx context.Context, act func(ctx context.Context, q qu
 // commit commits under a number by which its outcome can be found where the
 // answer is lost.
 func (s *Store) commit(ctx context.Context, tx *sql.Tx) error {
+	if err := s.prove(ctx, tx); err != nil {
+		return err
+	}
 	s.commits++
 	const mark = `INSERT INTO writers (id, commits, fence, at) VALUES (?, ?, 0, ?)
 		ON DUPLICATE KEY UPDATE commits = VALUES(commits), at = VALUES(at)`
@@ -154,7 +190,7 @@ func (s *Store) commit(ctx context.Context, tx *sql.Tx) error {
 // that is still under way has ended when that is done, here or on another node of
 // a cluster, or can never be committed.
 func (s *Store) outcome(ctx context.Context) (done bool, err error) {
-	err = retry(ctx, func() error {
+	err = s.retry(ctx, func() error {
 		tx, err := s.writers.BeginTx(ctx, nil)
 		if err != nil {
 			return err
