@@ -24,6 +24,7 @@ type Channel struct {
 	// right.
 	Timeout time.Duration
 	Trust   rules.Trust
+	Edit    bool              // the end of an alert changes its first message and is told by no other
 	Moved   map[string]string // what targets are called at the service, where not as in the URL
 }
 

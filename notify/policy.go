@@ -23,6 +23,9 @@ type Settings struct {
 	// NeverTwice says that a message which may have arrived is not sent again,
 	// where each one costs: better lost than told twice.
 	NeverTwice bool `json:"never_twice,omitempty"`
+	// Edit says that the end of an alert changes its first message and is told by
+	// no other, where the service can change messages: nothing rings then.
+	Edit bool `json:"edit,omitempty"`
 	// Timeout is how long an answer is awaited before a message may be sent
 	// again; "" is a minute.
 	Timeout string `json:"timeout,omitempty"`
@@ -69,6 +72,7 @@ type Policy struct {
 	Quiet      *Quiet
 	Template   *Template
 	NeverTwice bool
+	Edit       bool
 	Timeout    time.Duration // 0 is what the Sender takes to be right
 	Trust      rules.Trust
 	Moved      map[string]string
@@ -79,7 +83,7 @@ type Policy struct {
 func (s Settings) Policy(kind string) (p Policy, err error) {
 	var errs []error
 	p.Fallback, p.Rate, p.Quiet, p.NeverTwice = s.Fallback, usualRate(kind), s.Quiet, s.NeverTwice
-	p.Trust, p.Moved = s.Trust(), s.Moved
+	p.Trust, p.Moved, p.Edit = s.Trust(), s.Moved, s.Edit
 	errs = append(errs, CheckProxy(s.Proxy))
 	if s.Rate != "" {
 		if p.Rate, err = ParseRate(s.Rate); err != nil {

@@ -163,7 +163,7 @@ func (w *worker) send(ctx context.Context, p Policy, m Message) rules.Outcome {
 		!slices.Contains(w.sender.Targets(c.URL), c.Target) {
 		return w.gone("no_such_target")
 	}
-	c.Timeout, c.Trust, c.Moved = p.Timeout, p.Trust, p.Moved
+	c.Timeout, c.Trust, c.Moved, c.Edit = p.Timeout, p.Trust, p.Moved, p.Edit
 	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(3*time.Second, cancel) })()

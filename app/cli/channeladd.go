@@ -212,7 +212,7 @@ type settingFlags struct {
 	fallback, rate, timeout             string
 	quiet, quietDays, quietZone, except string
 	title, text                         string
-	neverTwice                          bool
+	edit, neverTwice                    bool
 	caFile, certFile, keyFile, proxy    string
 	skipVerify                          bool
 }
@@ -227,6 +227,8 @@ func (f *settingFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.quietDays, "quiet-days", "", "days of the quiet hours, such as sat,sun (default every day)")
 	flags.StringVar(&f.quietZone, "quiet-zone", "", "time zone of the quiet hours (default the config's)")
 	flags.StringVar(&f.except, "quiet-except", "", "severities that are told nonetheless, such as critical")
+	flags.BoolVar(&f.edit, "edit", false,
+		"the end of an alert only changes its first message, and nothing rings (Telegram, Discord, Matrix)")
 	flags.BoolVar(&f.neverTwice, "never-twice", false,
 		"do not send a message again that may have arrived: better lost than told twice")
 	flags.StringVar(&f.caFile, "ca-file", "", "certificates in PEM that TLS believes besides the machine's")
@@ -259,6 +261,9 @@ func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
 	}
 	if given("insecure-skip-verify") {
 		s.InsecureSkipVerify = f.skipVerify
+	}
+	if given("edit") {
+		s.Edit = f.edit
 	}
 	if given("never-twice") {
 		s.NeverTwice = f.neverTwice

@@ -288,6 +288,12 @@ func (l *loader) ownChannelKeys() []document.Key[app.ChannelConfig] {
 			Value: document.Flag(func(c *app.ChannelConfig) *bool { return &c.Settings.NeverTwice }),
 		},
 		{
+			Name: "edit", Example: "true", Without: "`false`",
+			Meaning: "the end of an alert only changes its first message, so that nothing rings: at Telegram, Discord and " +
+				"Matrix; without it, it is told by a message of its own too",
+			Value: document.Flag(func(c *app.ChannelConfig) *bool { return &c.Settings.Edit }),
+		},
+		{
 			Name: "timeout", Example: "60s", Without: "`60s`", Unit: "duration, 1s to 10m",
 			Meaning: "how long an answer is awaited before a message counts as unanswered and is sent again: an answer " +
 				"that comes late, but within it, makes no duplicate",

@@ -99,7 +99,8 @@ func (d discordWebhook) render(m notify.Message) []delivery {
 	}
 	p := post{url: to, failure: discordFailure, body: asJSON(content), ref: "id"}
 	if m.Replaces != "" {
-		p.also = []post{d.edit(m, embed)}
+		edit := d.edit(m, embed)
+		p.edit = &edit
 	}
 	return []delivery{p}
 }

@@ -97,6 +97,46 @@ func TestAnAnswerToAnotherServiceIsNone(t *testing.T) {
 	}
 }
 
+// TestAChannelMayHaveTheEndAsAChangeAlone, and as a message where that is refused.
+func TestAChannelMayHaveTheEndAsAChangeAlone(t *testing.T) {
+	for name, urls := range map[string][]string{
+		"telegram": {"editMessageText"}, "discord": {"messages/99"}, "matrix": {"n2-edit"},
+		"slack bot": {"chat.postMessage", "reactions.add"},
+	} {
+		for _, refused := range []bool{false, true} {
+			in := newInbox(t, nil)
+			in.next = func(w http.ResponseWriter, r *http.Request) {
+				if refused && strings.HasSuffix(in.last().path, urls[0]) && name != "slack bot" {
+					w.WriteHeader(400)
+					return
+				}
+				says(200, called[name])(w, r)
+			}
+			s := toward(t, in.URL, time.Minute)
+			var c notify.Channel
+			for _, known := range channels {
+				if known.name == name {
+					c = channel(known.url)
+				}
+			}
+			c.Edit = true
+			fires, over := episode()
+			out := s.Send(context.Background(), c, fires)
+			wantSent(t, out)
+			over.Answers = out.Ref
+			wantSent(t, s.Send(context.Background(), c, over))
+			got := in.got()[1:]
+			want := len(urls)
+			if refused && name != "slack bot" {
+				want++
+			}
+			if len(got) != want || !strings.HasSuffix(got[0].path, urls[0]) {
+				t.Errorf("%s, refused %t: %d requests, the first %s", name, refused, len(got), got[0].path)
+			}
+		}
+	}
+}
+
 // TestADigestIsNotChangedByTheEndOfOne of the alerts that it told of.
 func TestADigestIsNotChangedByTheEndOfOne(t *testing.T) {
 	for _, c := range channels {

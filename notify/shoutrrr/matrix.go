@@ -83,7 +83,7 @@ func (x matrixAccount) render(m notify.Message) []delivery {
 			header: map[string]string{"Authorization": "Bearer " + x.Password},
 		}
 		if m.Replaces != "" {
-			p.also = []post{{method: "PUT", url: to + "-edit", body: asJSON(edit), failure: matrixFailure, header: p.header}}
+			p.edit = &post{method: "PUT", url: to + "-edit", body: asJSON(edit), failure: matrixFailure, header: p.header}
 		}
 		deliveries = append(deliveries, p)
 	}

@@ -30,7 +30,8 @@ type post struct {
 	hook        bool                     // the address is all that there is of the channel at its service
 	ref         string                   // where the answer says what the message is called, as statements have it
 	then        []post                   // what belongs to the message too: it is sent when all of it is
-	also        []post                   // what is nice to have when it is sent, and may fail
+	edit        *post                    // makes the first message about the same tell it too, which may fail
+	also        []post                   // what else is nice to have when it is sent, and may fail
 }
 
 func (p post) target() string {
@@ -88,6 +89,12 @@ func (p post) send(ctx context.Context, s *Sender) rules.Outcome {
 
 // judging is send that keeps the answer.
 func (p post) judging(ctx context.Context, s *Sender, r *response) rules.Outcome {
+	if p.edit != nil && s.edits {
+		if out := p.edit.one(ctx, s, &response{}); out.State == rules.Sent {
+			out.Ref = ""
+			return out
+		}
+	}
 	out := p.one(ctx, s, r)
 	for _, next := range p.then {
 		if out.State != rules.Sent {
@@ -96,6 +103,9 @@ func (p post) judging(ctx context.Context, s *Sender, r *response) rules.Outcome
 		if o := next.one(ctx, s, &response{}); o.State != rules.Sent {
 			out = o
 		}
+	}
+	if out.State == rules.Sent && p.edit != nil && !s.edits {
+		p.also = append(p.also, *p.edit)
 	}
 	if out.State == rules.Sent {
 		s.sideEffects(ctx, p.also)

@@ -39,6 +39,7 @@ type Sender struct {
 	tls       *tls.Config // of mail; nil is the machine's own
 	moves     *moves
 	known     []reason // what the service of a delivery says of failures
+	edits     bool     // what changes an older message is enough, where there is such
 }
 
 // New returns a Sender.
@@ -129,6 +130,9 @@ func (s *Sender) Send(ctx context.Context, c notify.Channel, m notify.Message) (
 		}
 	}
 	with, ok := s.trusting(c.Trust, reasons[kind])
+	if ok {
+		with.edits = c.Edit
+	}
 	if !ok {
 		return owed("tls_files", 0, 0)
 	}

@@ -131,11 +131,11 @@ func (t telegramBot) to(c, now, text string, m notify.Message) chatPost {
 		}
 	}
 	if m.Replaces != "" {
-		p.also = []post{{url: strings.TrimSuffix(t.url, "sendMessage") + "editMessageText", failure: saysOK, body: asJSON(
+		p.edit = &post{url: strings.TrimSuffix(t.url, "sendMessage") + "editMessageText", failure: saysOK, body: asJSON(
 			map[string]any{
 				"chat_id": content["chat_id"], "message_id": json.Number(m.Replaces), "text": text, "parse_mode": "HTML",
 				"link_preview_options": map[string]any{"is_disabled": true},
-			})}}
+			})}
 	}
 	p.body = asJSON(content)
 	return chatPost{p, t, c, text, m}
