@@ -36,6 +36,7 @@ type SaveOptions struct {
 	AllowUnknown    bool // the measurement, field or tags may not exist yet
 	DryRun          bool // check and answer, save nothing
 	ExpectedVersion int  // refuse when the rule has another version; 0 for any
+	Whole           bool // an update is the whole rule: what it leaves out goes back to its default
 }
 
 // CreateRule stores a new rule.
@@ -66,7 +67,7 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 	return RuleAnswer{a.view(ctx, l.Rule), warnings}, nil
 }
 
-// UpdateRule puts the keys of doc over a rule.
+// UpdateRule puts the keys of doc over a rule, or doc in its place.
 func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, doc rules.Doc,
 	o SaveOptions,
 ) (RuleAnswer, error) {
@@ -78,7 +79,11 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		return RuleAnswer{}, rules.Errorf(rules.Invalid,
 			"nothing to change was given; name at least one key, for example {\"severity\": \"high\"}")
 	}
-	next, err := ruledoc.Patch(was, doc)
+	patch := ruledoc.Patch
+	if o.Whole {
+		patch = ruledoc.Rewrite
+	}
+	next, err := patch(was, doc)
 	if err != nil {
 		return RuleAnswer{}, err
 	}
@@ -102,7 +107,7 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		}
 		current := next
 		if l.Rule.Version != was.Version {
-			if current, err = ruledoc.Patch(l.Rule, doc); err != nil {
+			if current, err = patch(l.Rule, doc); err != nil {
 				return err
 			}
 		}

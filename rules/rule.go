@@ -171,6 +171,14 @@ type Rule struct {
 // Judges reports whether the rule as it is looks at what was at t.
 func (r *Rule) Judges(t time.Time) bool { return !t.Before(r.AsItIs()) }
 
+// Succeeding returns r as a change of was, with what tocsin itself keeps of that. Which
+// file manages it is r's own.
+func (r Rule) Succeeding(was Rule) Rule {
+	r.ID, r.Owner, r.Version, r.Unchecked = was.ID, was.Owner, was.Version, was.Unchecked
+	r.CreatedAt, r.UpdatedAt, r.JudgedSince, r.CreatedBy = was.CreatedAt, was.UpdatedAt, was.JudgedSince, was.CreatedBy
+	return r
+}
+
 // AsItIs is since when the rule looks at what it does, and judges it as it does.
 func (r *Rule) AsItIs() time.Time {
 	if r.JudgedSince.IsZero() {

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
+	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/app/ruleset"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -309,15 +309,13 @@ func writeRules(w io.Writer, list []ruleset.Code, asJSON bool) error {
 		}
 		return nil
 	}
-	text, err := json.Marshal(a)
+	object, err := json.Marshal(a)
+	text := ""
 	if err == nil {
-		text, err = yaml.JSONToYAML(text)
-	}
-	if whole := string(text); err == nil && rules.Defuse(whole, "", "\n") != whole {
-		return writeRules(w, list, true) // which YAML is too, and can escape what is hidden
+		text, err = document.FromJSON(object)
 	}
 	if err == nil {
-		_, err = w.Write(text)
+		_, err = io.WriteString(w, text)
 	}
 	if err != nil {
 		return fmt.Errorf("write the rules: %w", err)

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
@@ -163,15 +163,11 @@ func ruleYAML(r rules.Rule) (string, error) {
 			fmt.Fprintf(&doc, ",%q:%s", key, v)
 		}
 	}
-	object := []byte("{" + strings.TrimPrefix(doc.String(), ",") + "}")
-	text, err := yaml.JSONToYAML(object)
+	text, err := document.FromJSON([]byte("{" + strings.TrimPrefix(doc.String(), ",") + "}"))
 	if err != nil {
 		return "", fmt.Errorf("print rule: %w", err)
 	}
-	if whole := string(text); rules.Defuse(whole, "", "\n") != whole {
-		return string(rules.EscapeJSON(object)) + "\n", nil // which YAML is too, and can escape what is hidden
-	}
-	return string(text), nil
+	return text, nil
 }
 
 // saveFlags say how an act on a rule is to be taken.

@@ -142,8 +142,7 @@ func (d *draft) step(ctx context.Context, next rules.Rule, doc Doc) (s Step, err
 		}
 		return s, err
 	}
-	next.ID, next.Version, next.CreatedAt, next.UpdatedAt, next.JudgedSince, next.CreatedBy, next.Unchecked = was.ID,
-		was.Version, was.CreatedAt, was.UpdatedAt, was.JudgedSince, was.CreatedBy, was.Unchecked
+	next = next.Succeeding(was)
 	s.ID, s.Version, s.next = was.ID, was.Version, next
 	as := was
 	as.Managed = next.Managed // which no file says

@@ -22,7 +22,7 @@ var admits = map[string]string{
 	"GET /status": readers, "GET /metrics": readers, "GET /{$}": readers, "/mcp": readers,
 	"GET /alerts": readers, "GET /alert": readers, "GET /rules": readers, "GET /rule": readers, "GET /chart": readers,
 	"GET /silences": readers, "GET /channels": readers, "GET /system": readers, "GET /changes": readers, "GET /help": readers,
-	"POST /alert": ackers, "POST /rule": changers, "POST /silences": changers, "POST /channels": changers,
+	"POST /alert": ackers, "POST /rule": changers, "GET /edit": readers, "POST /edit": changers, "POST /silences": changers, "POST /channels": changers,
 	"GET /login": everybody, "POST /login": everybody, "POST /logout": readers, // a token is judged there
 	"GET /site.css": everybody, "GET /site.js": everybody, "GET /htmx.js": everybody,
 	"/write": writers, "/api/v2/write": writers, "/query": writers, "/ping": writers,

@@ -37,7 +37,7 @@ type site struct {
 
 // pageFiles are the templates of the pages, by the name of the file.
 var pageFiles = []string{
-	"now", "alerts", "alert", "rules", "rule", "silences", "channels", "system", "changes", "help", "login",
+	"now", "alerts", "alert", "rules", "rule", "edit", "silences", "channels", "system", "changes", "help", "login",
 	"refused",
 }
 
@@ -54,7 +54,7 @@ func newSite(h *Handler) *site {
 }
 
 // sitePath are the paths of pages, which a cookie opens too.
-var sitePath = regexp.MustCompile(`^/(|alerts|alert|rules|rule|chart|silences|channels|system|changes|help|logout)$`)
+var sitePath = regexp.MustCompile(`^/(|alerts|alert|rules|rule|edit|chart|silences|channels|system|changes|help|logout)$`)
 
 // assetPath are the files of the pages, which hold no data.
 var assetPath = regexp.MustCompile(`^/(login|site\.css|site\.js|htmx\.js)$`)
@@ -77,6 +77,8 @@ func (s *site) routes() []Route {
 		{"GET /rules", "a page of rules", s.rules},
 		{"GET /rule", "a page about one rule, with its versions", s.rule},
 		{"POST /rule", formsOf + "enable, disable, restore a version, delete", s.act(app.ScopeWrite, s.actOnRule)},
+		{"GET /edit", "a page on which a rule is made or changed", s.edit},
+		{"POST /edit", formsOf + "try the rule on the past, save it", s.change},
 		{"GET /chart", "a picture of a rule's series, with where it fired", s.chart},
 		{"GET /silences", "a page of silences, and what a new one would hide", s.silences},
 		{"POST /silences", formsOf + "create and end", s.act(app.ScopeWrite, s.actOnSilence)},
@@ -95,7 +97,7 @@ func (s *site) routes() []Route {
 }
 
 // policy is that of content security: nothing runs or is shown that is not ours.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
 // file serves an embedded file as what it is.
@@ -183,27 +185,34 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, err error) {
 // act does what a form asks, for who may, and leads back to a page.
 func (s *site) act(needed app.Scope, do func(r *http.Request, by rules.Actor) (to string, err error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if err := crossOrigin.Check(r); err != nil {
-			s.fail(w, r, rules.Errorf(rules.Forbidden, "forms of other sites are refused"))
+		if !s.may(w, r, needed) {
 			return
 		}
-		who := whoAsks(r)
-		if !who.scope.Allows(needed) {
-			s.fail(w, r, rules.Errorf(rules.Forbidden, "this needs a token with scope %s: log in with one that "+
-				"`tocsin tokens add NAME --scope %s` makes", needed, needed))
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
-		to, err := "", r.ParseForm()
-		if err == nil {
-			to, err = do(r, rules.Actor{Name: who.name, Door: "web"})
-		}
+		to, err := do(r, rules.Actor{Name: whoAsks(r).name, Door: "web"})
 		if err != nil {
 			s.fail(w, r, err)
 			return
 		}
 		lead(w, to)
 	}
+}
+
+// may reads a form of our own, if who sends it has the scope for it, and else says
+// what is missing.
+func (s *site) may(w http.ResponseWriter, r *http.Request, needed app.Scope) bool {
+	r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+	switch {
+	case crossOrigin.Check(r) != nil:
+		s.fail(w, r, rules.Errorf(rules.Forbidden, "forms of other sites are refused"))
+	case !whoAsks(r).scope.Allows(needed):
+		s.fail(w, r, rules.Errorf(rules.Forbidden, "this needs a token with scope %s: log in with one that "+
+			"`tocsin tokens add NAME --scope %s` makes", needed, needed))
+	case r.ParseForm() != nil:
+		s.fail(w, r, rules.Errorf(rules.Invalid, "the form cannot be read, or is larger than 1 MB"))
+	default:
+		return true
+	}
+	return false
 }
 
 // lead sends a browser on to a page of ours, whatever path of a proxy that is

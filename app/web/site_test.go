@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"html"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -106,6 +107,7 @@ func pagesOf(h *house, alert string) []string {
 		"/", "/alerts", "/alerts?status=firing&severity=medium", "/alert?id=" + alert, "/rules", "/rules?text=fr",
 		"/rule?name=" + name + "&span=6h", "/silences", "/silences?try=1&rule=" + name + "&for=2h", "/silences?try=1&match=x",
 		"/channels", "/system", "/system?doctor=1", "/changes", "/help", "/help?topic=rules",
+		"/edit", "/edit?measurement=temperature&look=1&title=x", "/edit?name=" + name,
 	}
 }
 
@@ -289,4 +291,61 @@ func TestWhatFormsDo(t *testing.T) {
 			break
 		}
 	}
+}
+
+// TestARuleIsMadeAndChangedInABrowser: the form writes the text, a trial saves
+// nothing, what is refused stands beside what was written.
+func TestARuleIsMadeAndChangedInABrowser(t *testing.T) {
+	h, _ := full(t)
+	b := h.browser()
+	b.login(h, app.ScopeWrite)
+	form := url.Values{
+		"act": {"write"}, "title": {"Hall"}, "source": {"live"}, "measurement": {"temperature"}, "field": {"celsius"},
+		"condition.aggregation": {"mean"}, "condition.window": {"5m"}, "condition.operator": {">"}, "condition.value": {"-9"},
+		"severity": {"high"}, "for": {"2m"},
+	}
+	w := b.ask("/edit", form)
+	text := textarea(t, w.Body.String())
+	if w.Code != http.StatusOK || !strings.Contains(text, "title: Hall") ||
+		!strings.Contains(w.Body.String(), "would not have fired") {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if _, total, err := h.app.ListRules(t.Context(), app.RuleFilter{}); err != nil || total != 1 {
+		t.Errorf("a trial saved: %d rules, %v", total, err)
+	}
+	w = b.ask("/edit", url.Values{"act": {"save"}, "text": {text + "sumary: x\n"}})
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "sumary") ||
+		!strings.Contains(textarea(t, w.Body.String()), "sumary: x") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w = b.ask("/edit", url.Values{"act": {"save"}, "text": {text}}); w.Header().Get("Location") != "rule?name=hall" {
+		t.Fatalf("%d to %q\n%s", w.Code, w.Header().Get("Location"), w.Body)
+	}
+	w = b.ask("/edit?name=hall", nil)
+	text = textarea(t, w.Body.String())
+	changed := strings.Replace(text, "for: 2m\n", "", 1)
+	save := url.Values{"act": {"save"}, "name": {"hall"}, "version": {"1"}, "text": {changed}}
+	if w = b.ask("/edit", save); w.Code != http.StatusSeeOther || changed == text {
+		t.Fatalf("%q: %d %s", text, w.Code, w.Body)
+	}
+	if r, err := h.app.Rule(t.Context(), "hall"); err != nil || r.For != 0 || r.Version != 2 || r.CreatedBy == "" {
+		t.Errorf("%+v, %v", r.Rule, err)
+	}
+	save.Set("text", text) // by somebody who has not seen version 2
+	w = b.ask("/edit", save)
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "is at version 2 now") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// textarea is what stands in the only one of a page.
+func textarea(t *testing.T, page string) string {
+	t.Helper()
+	_, after, ok := strings.Cut(page, "<textarea")
+	_, after, _ = strings.Cut(after, ">")
+	text, _, end := strings.Cut(after, "</textarea>")
+	if !ok || !end {
+		t.Fatalf("no text in %s", page)
+	}
+	return html.UnescapeString(text)
 }

@@ -53,7 +53,7 @@ var parts = map[string]string{"app/clients": "app/cli"}
 // protocol has one importer, the leaf that is named after it.
 var importers = map[string][]string{
 	"github.com/expr-lang/expr":       {"evaluator/expression"},
-	"github.com/goccy/go-yaml":        {"app/document", "app/cli"},
+	"github.com/goccy/go-yaml":        {"app/document"},
 	"github.com/gofrs/flock":          {"app/local"},
 	"github.com/hashicorp/golang-lru": {"evaluator"},
 	"github.com/robfig/cron":          {"evaluator", "evaluator/schedule"},

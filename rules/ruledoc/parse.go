@@ -44,6 +44,12 @@ func Patch(r rules.Rule, doc rules.Doc) (rules.Rule, error) {
 	return r, Check(r)
 }
 
+// Rewrite returns r as doc has it whole: a key that doc leaves out goes back to its
+// default, but for the name. What tocsin itself keeps stays; the error is as Patch's.
+func Rewrite(r rules.Rule, doc rules.Doc) (rules.Rule, error) {
+	return Patch(rules.Rule{Name: r.Name, Enabled: true, Managed: r.Managed}.Succeeding(r), doc)
+}
+
 // unseed translates the names that the system which tocsin replaces has for keys.
 func unseed(doc rules.Doc) (rules.Doc, error) {
 	out, errs := maps.Clone(doc), []error(nil)
