@@ -26,6 +26,10 @@ type Settings struct {
 	// Edit says that the end of an alert changes its first message and is told by
 	// no other, where the service can change messages: nothing rings then.
 	Edit bool `json:"edit,omitempty"`
+	// What is told together: see Grouping.
+	GroupBy    []string `json:"group_by,omitempty"`
+	GroupWait  string   `json:"group_wait,omitempty"`
+	GroupEvery string   `json:"group_every,omitempty"`
 	// Timeout is how long an answer is awaited before a message may be sent
 	// again; "" is a minute.
 	Timeout string `json:"timeout,omitempty"`
@@ -73,6 +77,7 @@ type Policy struct {
 	Template   *Template
 	NeverTwice bool
 	Edit       bool
+	Group      Grouping
 	Timeout    time.Duration // 0 is what the Sender takes to be right
 	Trust      rules.Trust
 	Moved      map[string]string
@@ -94,6 +99,8 @@ func (s Settings) Policy(kind string) (p Policy, err error) {
 		p.Timeout, err = ParseTimeout(s.Timeout)
 		errs = append(errs, err)
 	}
+	p.Group, err = s.grouping()
+	errs = append(errs, err)
 	if s.Quiet != nil {
 		errs = append(errs, s.Quiet.check())
 	}

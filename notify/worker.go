@@ -22,7 +22,8 @@ type worker struct {
 	budget       budget
 	storm        storm
 	trouble      trouble
-	aged         time.Time  // since when something is too old to be tried
+	aged         time.Time // since when something is too old to be tried
+	groupTold    map[string]time.Time
 	parts        [][]string // what goes apart, by subject, because its service refused it together
 }
 
@@ -61,8 +62,9 @@ func (w *worker) work(ctx context.Context) time.Duration {
 	}
 	list = p.Quiet.passing(list, now)
 	w.endStorm(ctx, list, now)
+	list, later := w.ripe(p.Group, list, now)
 	if len(list) == 0 {
-		return 0
+		return later
 	}
 	if wait := w.budget.wait(p.Rate, slices.ContainsFunc(list, critical), now); wait > 0 {
 		return wait
@@ -100,6 +102,9 @@ func (w *worker) deliver(ctx context.Context, p Policy, list []rules.Notificatio
 	w.budget.spend()
 	m := w.compose(p, next.id, taken, now)
 	o := w.part(taken, w.settle(p, w.send(ctx, p, m)))
+	if o.State == rules.Sent {
+		w.toldGroup(p.Group, taken, now)
+	}
 	if o.State == rules.Sent && len(next.list) < len(list) && !w.storm.on() {
 		w.notSoon = time.Now() // what waited for the service goes at once
 	}
@@ -185,6 +190,9 @@ func (w *worker) settle(p Policy, o rules.Outcome) rules.Outcome {
 	}
 	w.failures = 0
 	w.notSoon = time.Now().Add(w.options.Fold)
+	if p.Group.on() {
+		w.notSoon = time.Now() // each group has its own pace
+	}
 	if w.storm.on() {
 		w.notSoon = time.Now().Add(stormPace)
 	}

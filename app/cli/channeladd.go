@@ -210,6 +210,8 @@ func namesOf(f notify.Form) (out []string) {
 // settingFlags say how a channel is used.
 type settingFlags struct {
 	fallback, rate, timeout             string
+	groupBy                             []string
+	groupWait, groupEvery               string
 	quiet, quietDays, quietZone, except string
 	title, text                         string
 	edit, neverTwice                    bool
@@ -223,6 +225,9 @@ func (f *settingFlags) define(cmd *cobra.Command) {
 	flags.StringVar(&f.rate, "rate", "", "the most messages in a time, such as 10/m or 60/h")
 	flags.StringVar(&f.timeout, "timeout", "",
 		"how long an answer is awaited before a message may be sent again, such as 90s (default 60s)")
+	flags.StringSliceVar(&f.groupBy, "group-by", nil, "tags or labels: alerts in which they differ are told apart")
+	flags.StringVar(&f.groupWait, "group-wait", "", "how long the first of a group waits for others, such as 30s")
+	flags.StringVar(&f.groupEvery, "group-every", "", "how often a group is told of at most, such as 5m (default 10s)")
 	flags.StringVar(&f.quiet, "quiet", "", "hours in which messages wait, such as 22:00-07:00")
 	flags.StringVar(&f.quietDays, "quiet-days", "", "days of the quiet hours, such as sat,sun (default every day)")
 	flags.StringVar(&f.quietZone, "quiet-zone", "", "time zone of the quiet hours (default the config's)")
@@ -246,7 +251,8 @@ func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
 	given := cmd.Flags().Changed
 	for flag, at := range map[string][2]*string{
 		"fallback": {&f.fallback, &s.Fallback}, "rate": {&f.rate, &s.Rate}, "timeout": {&f.timeout, &s.Timeout},
-		"proxy": {&f.proxy, &s.Proxy},
+		"proxy": {&f.proxy, &s.Proxy}, "group-wait": {&f.groupWait, &s.GroupWait},
+		"group-every": {&f.groupEvery, &s.GroupEvery},
 	} {
 		if given(flag) {
 			*at[1] = *at[0]
@@ -264,6 +270,9 @@ func (f *settingFlags) apply(cmd *cobra.Command, s *notify.Settings) {
 	}
 	if given("edit") {
 		s.Edit = f.edit
+	}
+	if given("group-by") {
+		s.GroupBy = f.groupBy
 	}
 	if given("never-twice") {
 		s.NeverTwice = f.neverTwice

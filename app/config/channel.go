@@ -66,6 +66,18 @@ func checkTimeout(text string) error {
 	return sentence(err)
 }
 
+// checkGroup reads one of the durations of grouping.
+func checkGroup(key string) func(string) error {
+	return func(text string) error {
+		s := notify.Settings{GroupWait: text}
+		if key == "group_every" {
+			s = notify.Settings{GroupEvery: text}
+		}
+		_, err := s.Policy("")
+		return sentence(err)
+	}
+}
+
 func sentence(err error) error {
 	var ours *rules.Error
 	if errors.As(err, &ours) {

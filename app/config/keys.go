@@ -288,6 +288,23 @@ func (l *loader) ownChannelKeys() []document.Key[app.ChannelConfig] {
 			Value: document.Flag(func(c *app.ChannelConfig) *bool { return &c.Settings.NeverTwice }),
 		},
 		{
+			Name: "group_by", Example: "[site]", Without: "all together", Unit: "list of tags or labels",
+			Meaning: "alerts whose values of these differ are never in one message",
+			Value:   document.Texts(func(c *app.ChannelConfig) *[]string { return &c.Settings.GroupBy }, document.AnyText),
+		},
+		{
+			Name: "group_wait", Example: "30s", Without: "`0s`", Unit: "duration up to 1h",
+			Meaning: "how long the first alert of a group waits for others",
+			Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.GroupWait },
+				checkGroup("group_wait")),
+		},
+		{
+			Name: "group_every", Example: "5m", Without: "`10s`", Unit: "duration up to 1h",
+			Meaning: "how often a group is told of at most; what comes between is told together",
+			Value: document.Text(func(c *app.ChannelConfig) *string { return &c.Settings.GroupEvery },
+				checkGroup("group_every")),
+		},
+		{
 			Name: "edit", Example: "true", Without: "`false`",
 			Meaning: "the end of an alert only changes its first message, so that nothing rings: at Telegram, Discord and " +
 				"Matrix; without it, it is told by a message of its own too",
