@@ -212,8 +212,8 @@ func (d *daemon) await(ctx context.Context, hangup chan os.Signal, done chan err
 		}
 		d.manager.Reloading()
 		next, err := d.reload()
-		if err == nil && (next.DataDir != c.DataDir || next.Listen != c.Listen) {
-			err = rules.Errorf(rules.Conflict, "data_dir and listen change only with a restart")
+		if err == nil && (next.DataDir != c.DataDir || next.Listen != c.Listen || next.Store != c.Store) {
+			err = rules.Errorf(rules.Conflict, "data_dir, store and listen change only with a restart")
 		}
 		if err != nil {
 			d.log.Error("config not reloaded; the old one stays", "error", err)

@@ -28,7 +28,7 @@ func TestACluster(t *testing.T) {
 		s := open(t, node.URL("tocsin", node.Address), mysql.Options{})
 		wait.Go(func() {
 			for turn := range turns {
-				if err := bookOn(t, s, fmt.Sprintf("%d-%d", i, turn)); err == nil {
+				if err := bookOn(t, s, "id-r", fmt.Sprintf("%d-%d", i, turn)); err == nil {
 					saved[i]++
 				} else {
 					unsure[i]++
@@ -63,8 +63,8 @@ func TestACluster(t *testing.T) {
 }
 
 // bookOn owes a message, and notes that it does.
-func bookOn(t *testing.T, s *mysql.Store, text string) error {
-	list, err := s.Load(t.Context(), "id-r")
+func bookOn(t *testing.T, s *mysql.Store, id, text string) error {
+	list, err := s.Load(t.Context(), id)
 	if err != nil {
 		return err
 	}

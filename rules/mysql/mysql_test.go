@@ -63,6 +63,6 @@ func TestContract(t *testing.T) {
 }
 
 func BenchmarkStore(b *testing.B) {
-	server := mysqltest.Start(b)
+	server := mysqltest.Start(b, "--innodb-buffer-pool-size=512M", "--innodb-log-file-size=256M") // as servers have
 	storetest.Bench(b, func(b *testing.B) app.Store { return open(b, database(server), serve) })
 }

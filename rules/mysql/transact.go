@@ -138,15 +138,15 @@ func (s *Store) write(ctx context.Context, name string, act func(ctx context.Con
 }
 
 // transact is write with the lock held. A transaction that began does not heed
-// the end of ctx: it is short, and whether a commit that was left alone has
-// happened would have to be found out.
+// the end of ctx, since whether a commit that was left alone has happened would
+// have to be found out. Each of its statements has its time, and all of them no
+// other bound: a storm may take long.
 func (s *Store) transact(ctx context.Context, act func(ctx context.Context, q querier) error) error {
 	return s.retry(ctx, func() error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		once, cancel := context.WithTimeout(context.WithoutCancel(ctx), answer)
-		defer cancel()
+		once := context.WithoutCancel(ctx)
 		tx, err := s.writers.BeginTx(once, nil)
 		if err != nil {
 			return err
