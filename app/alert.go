@@ -31,6 +31,7 @@ type AlertView struct {
 	History        []rules.Acknowledgement `json:"past_acknowledgements,omitempty"`
 	HeldBy         string                  `json:"held_by,omitempty"`
 	Delivery       DeliveryView            `json:"delivery"`
+	Told           []string                `json:"told"` // channels on which a message about it arrived
 	Evidence       rules.Evidence          `json:"evidence"`
 }
 
@@ -79,7 +80,7 @@ func (a *App) ViewAlert(row AlertRow) AlertView {
 		Value:    rules.Finite(row.Value), Text: row.Text, Peak: rules.Finite(row.Peak), Since: row.Since,
 		StartedAt:  row.StartedAt,
 		ResolvedAt: rules.Given(row.ResolvedAt), Reason: row.Reason, History: row.PastAcks, HeldBy: row.HeldBy,
-		Delivery: deliveryView(row.Notifications), Evidence: row.Evidence,
+		Delivery: deliveryView(row.Notifications), Told: toldOn(row.Notifications), Evidence: row.Evidence,
 	}
 	if worst != row.Severity {
 		v.Worst = worst

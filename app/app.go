@@ -57,6 +57,7 @@ type App struct {
 	Started time.Time
 
 	checks *checks
+	seen   *seen
 }
 
 // New returns an App that is ready to be asked.
@@ -84,7 +85,7 @@ func New(a App) *App {
 	if a.Now == nil {
 		a.Now = time.Now
 	}
-	a.checks = &checks{views: map[string]checked{}}
+	a.checks, a.seen = &checks{views: map[string]checked{}}, &seen{list: map[string]seenAt{}}
 	return &a
 }
 

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	warnings = append(warnings, lost...)
 	errs := []error{a.checkChannels(ctx, *r), err, evaluator.CheckRule(r, a.Config.Every.Std())}
 	if o.SameData {
-		warnings = append(warnings, a.ruleProblems(*r, nil)...)
+		warnings = append(warnings, a.ruleProblems(ctx, *r, nil)...)
 	} else {
 		errs = append(errs, a.SettleSource(r))
 	}
@@ -70,6 +71,7 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	if reach, err := a.Reach(ctx, *r); err == nil && len(reach) == 0 {
 		warnings = append(warnings, "this rule reaches nobody: there is no channel; add one with `tocsin channels add`")
 	}
+	warnings = append(warnings, a.selfDependent(ctx, *r)...)
 	return a.notNil(warnings), nil
 }
 
@@ -89,6 +91,35 @@ func (a *App) rareTicks(r *rules.Rule) []string {
 			r.For, gap)}
 	}
 	return nil
+}
+
+// SettleZones gives the times of day of a rule that name no zone that of the
+// house, where people read them, and says which it is.
+func (a *App) SettleZones(r *rules.Rule) (said []string) {
+	zone := a.Config.zoneName()
+	if r.Active != nil && r.Active.Zone == "" && cmp.Or(r.Zone, zone) != "" {
+		active := *r.Active
+		active.Zone, r.Active = cmp.Or(r.Zone, zone), &active
+		said = append(said, "active is in "+active.Zone+", as no zone was given")
+	}
+	if _, err := rules.ParseDuration(r.Every); err != nil && r.Every != "" && r.Zone == "" && zone != "" {
+		r.Zone = zone
+		said = append(said, "every is in "+zone+", as no zone was given")
+	}
+	if zone == "UTC" {
+		return nil // which is what everybody takes for granted there
+	}
+	return said
+}
+
+// setsTimes reports whether a document says when a rule is judged.
+func setsTimes(doc rules.Doc) bool {
+	for _, key := range []string{"active", "every", "zone"} {
+		if _, given := doc[key]; given {
+			return true
+		}
+	}
+	return false
 }
 
 // zoneWarnings tells of times of day that are in UTC because nobody named a

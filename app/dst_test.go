@@ -147,7 +147,7 @@ func (s *sleepless) rules() {
 		return
 	}
 	_, err := s.CreateSilence(s.Context(), anna,
-		app.SilenceRequest{Rule: "noise", Weekly: &rules.Active{Hours: "01:00-04:00", Zone: "Europe/Berlin"}})
+		app.SilenceRequest{Rules: []string{"noise"}, Weekly: &rules.Active{Hours: "01:00-04:00", Zone: "Europe/Berlin"}})
 	s.must(err)
 }
 

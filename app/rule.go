@@ -50,10 +50,12 @@ func (a *App) CreateRule(ctx context.Context, by rules.Actor, doc rules.Doc, o S
 		return RuleAnswer{}, err
 	}
 	r.ID = NewID("r")
+	said := a.SettleZones(&r)
 	warnings, err := a.CheckRule(ctx, &r, CheckOptions{AllowUnknown: o.AllowUnknown})
 	if err != nil {
 		return RuleAnswer{}, err
 	}
+	warnings = append(warnings, said...)
 	l := rules.NewLedger(r, by, a.Time())
 	if taken, err := a.Store.FindRule(ctx, r.Owner, r.Name); err == nil {
 		return RuleAnswer{}, rules.Errorf(rules.Conflict,
@@ -87,12 +89,17 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 	if err != nil {
 		return RuleAnswer{}, err
 	}
+	var said []string
+	if setsTimes(doc) {
+		said = a.SettleZones(&next)
+	}
 	warnings, err := a.CheckRule(ctx, &next, CheckOptions{
 		AllowUnknown: o.AllowUnknown, SameData: SameData(was, next), Parents: was.DependsOn,
 	})
 	if err != nil {
 		return RuleAnswer{}, err
 	}
+	warnings = append(warnings, said...)
 	if o.DryRun || reflect.DeepEqual(was, next) {
 		return RuleAnswer{a.view(ctx, next), warnings}, nil
 	}
@@ -109,6 +116,9 @@ func (a *App) UpdateRule(ctx context.Context, by rules.Actor, nameOrID string, d
 		if l.Rule.Version != was.Version {
 			if current, err = patch(l.Rule, doc); err != nil {
 				return err
+			}
+			if setsTimes(doc) {
+				a.SettleZones(&current)
 			}
 		}
 		l.Edit(s, current, by)

@@ -167,7 +167,7 @@ func TestARuleThatItsSourceRefusesIsToldOf(t *testing.T) {
 	}
 }
 
-func TestTimesInUTCAreToldOfWhereClocksShowSomethingElse(t *testing.T) {
+func TestTimesOfDayAreThoseOfTheHouse(t *testing.T) {
 	h := newHome(t)
 	for _, tt := range []struct {
 		house string
@@ -177,20 +177,24 @@ func TestTimesInUTCAreToldOfWhereClocksShowSomethingElse(t *testing.T) {
 		{
 			"Europe/Berlin",
 			rules.Doc{"active": rules.Doc{"hours": "07:00-22:00"}},
-			`active names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example active.zone "Europe/Berlin"`,
+			`active is in Europe/Berlin, as no zone was given`,
 		},
 		{
 			"Europe/Berlin",
 			rules.Doc{"every": "0 7 * * mon"},
-			`every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/Berlin"`,
+			`every is in Europe/Berlin, as no zone was given`,
 		},
 		{
 			"Europe/London",
 			rules.Doc{"every": "0 7 * * mon"},
-			`every names no zone, so its times are in UTC, which is not what clocks show here; give it one, for example zone "Europe/London"`,
+			`every is in Europe/London, as no zone was given`,
 		},
 		{"UTC", rules.Doc{"every": "0 7 * * mon", "active": rules.Doc{"hours": "07:00-22:00"}}, ""},
-		{"Europe/Berlin", rules.Doc{"every": "1m", "active": rules.Doc{"days": "mon"}}, ""},
+		{
+			"Europe/Berlin",
+			rules.Doc{"zone": "Asia/Tokyo", "active": rules.Doc{"days": "mon"}},
+			`active is in Asia/Tokyo, as no zone was given`,
+		},
 		{"Europe/Berlin", rules.Doc{
 			"every": "0 7 * * mon", "zone": "UTC",
 			"active": rules.Doc{"hours": "07:00-22:00", "zone": "UTC"},

@@ -13,8 +13,9 @@ import (
 
 // SilenceRequest is a silence as a person asks for it.
 type SilenceRequest struct {
-	Rule       string        // by name or id; "" for all rules
-	Match      rules.Filter  // tags or labels with their values
+	Rules      []string     // by name or id; none for all rules
+	Match      rules.Filter // tags or labels with their values
+	Severities []rules.Severity
 	Everything bool          // says that a silence of all alerts is meant
 	From       time.Time     // zero: from now on
 	Until      time.Time     // zero: For, or open-ended
@@ -27,22 +28,25 @@ type SilenceRequest struct {
 
 // SilenceView is a silence as every door shows it.
 type SilenceView struct {
-	ID        string        `json:"id"`
-	RuleID    string        `json:"rule_id,omitempty"`
-	Rule      string        `json:"rule,omitempty"` // its name
-	Match     rules.Filter  `json:"match,omitempty"`
-	From      time.Time     `json:"from"`
-	Until     *time.Time    `json:"until"` // null: until somebody ends it
-	Weekly    *rules.Active `json:"weekly,omitempty"`
-	Comment   string        `json:"comment,omitempty"`
-	State     string        `json:"state"`   // running, waiting, over
-	Matches   int           `json:"matches"` // open alerts that it is about
-	Hides     int           `json:"hides"`   // those of them that it holds back now
-	Alerts    []string      `json:"alerts"`  // what they are, the first few
-	Rules     []string      `json:"rules"`   // names of the rules whose alerts it can match
-	By        rules.Actor   `json:"by"`
-	CreatedAt time.Time     `json:"created_at"`
-	EndedBy   *rules.Actor  `json:"ended_by,omitempty"`
+	ID         string           `json:"id"`
+	About      string           `json:"about"` // what it is about, in words
+	RuleID     string           `json:"rule_id,omitempty"`
+	Rule       string           `json:"rule,omitempty"`     // its name
+	RuleIDs    []string         `json:"rule_ids,omitempty"` // where it names several
+	Match      rules.Filter     `json:"match,omitempty"`
+	Severities []rules.Severity `json:"severities,omitempty"`
+	From       time.Time        `json:"from"`
+	Until      *time.Time       `json:"until"` // null: until somebody ends it
+	Weekly     *rules.Active    `json:"weekly,omitempty"`
+	Comment    string           `json:"comment,omitempty"`
+	State      string           `json:"state"`   // running, waiting, over
+	Matches    int              `json:"matches"` // open alerts that it is about
+	Hides      int              `json:"hides"`   // those of them that it holds back now
+	Alerts     []string         `json:"alerts"`  // what they are, the first few
+	Rules      []string         `json:"rules"`   // names of the rules whose alerts it can match
+	By         rules.Actor      `json:"by"`
+	CreatedAt  time.Time        `json:"created_at"`
+	EndedBy    *rules.Actor     `json:"ended_by,omitempty"`
 }
 
 // The states of a silence.
@@ -82,7 +86,7 @@ func (a *App) CreateSilence(ctx context.Context, by rules.Actor, req SilenceRequ
 // readSilence makes a silence of what was asked for.
 func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time) (rules.Silence, error) {
 	s := rules.Silence{
-		Match: req.Match, From: req.From.UTC(), Until: req.Until, Weekly: req.Weekly,
+		Match: req.Match, Severities: req.Severities, From: req.From.UTC(), Until: req.Until, Weekly: req.Weekly,
 		Comment: strings.TrimSpace(req.Comment),
 	}
 	if req.From.IsZero() {
@@ -104,12 +108,8 @@ func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time
 	if !s.Until.IsZero() && req.OpenEnded {
 		return s, rules.FieldErrorf("until", "is given, so the silence is not open-ended; give one of them")
 	}
-	if req.Rule != "" {
-		r, err := a.Store.FindRule(ctx, "", req.Rule)
-		if err != nil {
-			return s, a.suggest(ctx, req.Rule, err)
-		}
-		s.RuleID = r.ID
+	if err := a.nameRules(ctx, &s, req.Rules); err != nil {
+		return s, err
 	}
 	if err := s.Check(req.Everything, now); err != nil {
 		return s, err
@@ -123,6 +123,26 @@ func (a *App) readSilence(ctx context.Context, req SilenceRequest, now time.Time
 		}
 	}
 	return s, nil
+}
+
+// nameRules notes the rules that a silence is for.
+func (a *App) nameRules(ctx context.Context, s *rules.Silence, names []string) error {
+	var ids []string
+	for _, name := range names {
+		r, err := a.Store.FindRule(ctx, "", name)
+		if err != nil {
+			return a.suggest(ctx, name, err)
+		}
+		if !slices.Contains(ids, r.ID) {
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 1 {
+		s.RuleID = ids[0]
+	} else {
+		s.RuleIDs = ids
+	}
+	return nil
 }
 
 // silencesShown is how long a silence that is over is listed when asked for.
@@ -214,7 +234,7 @@ func (a *App) scene(ctx context.Context) (scene, error) {
 // matching lists the open alerts that a silence is about.
 func (c scene) matching(s *rules.Silence) (out []AlertRow) {
 	for _, alert := range c.alerts {
-		if r := c.rules[alert.RuleID]; r != nil && s.Matches(r, alert.Series) {
+		if r := c.rules[alert.RuleID]; r != nil && s.Matches(r, alert.Series, alert.Severity) {
 			out = append(out, alert)
 		}
 	}
@@ -227,7 +247,8 @@ const alertsNamed = 10
 func (c scene) view(s rules.Silence, now time.Time) SilenceView {
 	found := c.matching(&s)
 	v := SilenceView{
-		ID: s.ID, RuleID: s.RuleID, Match: s.Match, From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly,
+		ID: s.ID, About: c.scope(s), RuleID: s.RuleID, RuleIDs: s.RuleIDs, Match: s.Match, Severities: s.Severities,
+		From: s.From, Until: rules.Given(s.Until), Weekly: s.Weekly,
 		Comment: s.Comment,
 		State:   SilenceWaiting, Matches: len(found), Alerts: []string{}, By: s.By, CreatedAt: s.CreatedAt,
 		Rules: c.about(s),
@@ -248,6 +269,15 @@ func (c scene) view(s rules.Silence, now time.Time) SilenceView {
 		v.Alerts = append(v.Alerts, alertName(alert.Title, alert.Series))
 	}
 	return v
+}
+
+// scope says in words what a silence is about.
+func (c scene) scope(s rules.Silence) string {
+	var names []string
+	for _, id := range s.Of() {
+		names = append(names, c.ruleName(id))
+	}
+	return s.Scope(names...)
 }
 
 // about names the rules that a silence can be about: those that could have an
@@ -275,7 +305,7 @@ func alertName(title string, series rules.Series) string {
 func (c scene) doubts(s rules.Silence) (out []string) {
 	known := map[string]bool{}
 	for _, r := range c.rules {
-		if s.RuleID != "" && s.RuleID != r.ID {
+		if of := s.Of(); len(of) > 0 && !slices.Contains(of, r.ID) {
 			continue
 		}
 		for _, tag := range r.GroupBy {

@@ -95,7 +95,7 @@ func (n *night) silence(req app.SilenceRequest) app.SilenceView {
 func TestSilenceOfAnotherProcess(t *testing.T) {
 	n := newNight(t)
 	n.tick()
-	s := n.silence(app.SilenceRequest{Rule: "fever", For: 2 * time.Hour, Comment: "defrosting"})
+	s := n.silence(app.SilenceRequest{Rules: []string{"fever"}, For: 2 * time.Hour, Comment: "defrosting"})
 	n.Write("kitchen", 12)
 	n.Write("hall", 13)
 	n.tick()
@@ -159,7 +159,7 @@ func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
 		state          string
 		warns          string
 	}{
-		{"by rule", app.SilenceRequest{Rule: "fever", For: time.Hour}, 2, 2, "running", ""},
+		{"by rule", app.SilenceRequest{Rules: []string{"fever"}, For: time.Hour}, 2, 2, "running", ""},
 		{"by label", app.SilenceRequest{Match: rules.Filter{"room": {"hall"}}, For: time.Hour}, 1, 1, "running", ""},
 		{
 			"by several values",
@@ -170,12 +170,12 @@ func TestSilencePreviewSaysWhatItWouldHide(t *testing.T) {
 		{"everything", app.SilenceRequest{Everything: true, For: time.Hour}, 2, 2, "running", ""},
 		{
 			"of tomorrow",
-			app.SilenceRequest{Rule: "fever", From: noon.Add(24 * time.Hour), For: time.Hour},
+			app.SilenceRequest{Rules: []string{"fever"}, From: noon.Add(24 * time.Hour), For: time.Hour},
 			2, 0, "waiting",
 			"",
 		},
 		{"of another time of the week", app.SilenceRequest{
-			Rule:   "fever",
+			Rules:  []string{"fever"},
 			Weekly: &rules.Active{Days: "mon", Hours: "22:00-23:00"},
 		}, 2, 0, "waiting", ""},
 		{
@@ -213,31 +213,31 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 	}{
 		{
 			"no end",
-			app.SilenceRequest{Rule: "fever"},
+			app.SilenceRequest{Rules: []string{"fever"}},
 			rules.Invalid,
 			"until: is missing; give an end or a length, for example 2h",
 		},
 		{
 			"an end and a length",
-			app.SilenceRequest{Rule: "fever", For: time.Hour, Until: noon.Add(time.Hour)},
+			app.SilenceRequest{Rules: []string{"fever"}, For: time.Hour, Until: noon.Add(time.Hour)},
 			rules.Invalid,
 			"until: is given beside a length",
 		},
 		{
 			"an end and none",
-			app.SilenceRequest{Rule: "fever", For: time.Hour, OpenEnded: true},
+			app.SilenceRequest{Rules: []string{"fever"}, For: time.Hour, OpenEnded: true},
 			rules.Invalid,
 			"until: is given, so the silence is not open-ended",
 		},
 		{
 			"a length below zero",
-			app.SilenceRequest{Rule: "fever", For: -time.Hour},
+			app.SilenceRequest{Rules: []string{"fever"}, For: -time.Hour},
 			rules.Invalid,
 			"for: must be a length of time above zero",
 		},
 		{
 			"an end in the past",
-			app.SilenceRequest{Rule: "fever", From: noon.Add(-2 * time.Hour), Until: noon.Add(-time.Hour)},
+			app.SilenceRequest{Rules: []string{"fever"}, From: noon.Add(-2 * time.Hour), Until: noon.Add(-time.Hour)},
 			rules.Invalid, "until: must be in the future",
 		},
 		{
@@ -246,7 +246,7 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 			rules.Invalid,
 			"rule: is missing, and there is no match",
 		},
-		{"no such rule", app.SilenceRequest{Rule: "fevr", For: time.Hour}, rules.NotFound, "did you mean fever?"},
+		{"no such rule", app.SilenceRequest{Rules: []string{"fevr"}, For: time.Hour}, rules.NotFound, "did you mean fever?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := n.Beside.CreateSilence(t.Context(), anna, tt.req)
@@ -258,7 +258,7 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 	if _, err := n.Beside.EndSilence(t.Context(), anna, "s-none"); rules.CodeOf(err) != rules.NotFound {
 		t.Errorf("end of none: %v", err)
 	}
-	s := n.silence(app.SilenceRequest{Rule: "fever", For: time.Hour})
+	s := n.silence(app.SilenceRequest{Rules: []string{"fever"}, For: time.Hour})
 	n.Now = n.Now.Add(time.Hour)
 	if _, err := n.Beside.EndSilence(t.Context(), anna, s.ID); rules.CodeOf(err) != rules.Conflict {
 		t.Errorf("end of one that is over: %v", err)
@@ -272,7 +272,7 @@ func TestSilenceRequestsAreRefusedWithTheCure(t *testing.T) {
 func TestSilenceIsRememberedWithItsAuthor(t *testing.T) {
 	n := newNight(t)
 	n.silence(app.SilenceRequest{
-		Rule: "fever", Weekly: &rules.Active{Days: "sat,sun", Hours: "22:00-07:00"},
+		Rules: []string{"fever"}, Weekly: &rules.Active{Days: "sat,sun", Hours: "22:00-07:00"},
 		Comment: " the freezer is defrosted ",
 	})
 	list, err := n.Daemon.ListSilences(t.Context(), false)
@@ -292,7 +292,7 @@ func TestSilenceIsRememberedWithItsAuthor(t *testing.T) {
 
 func TestAWeeklySilenceHidesItsTimesOnly(t *testing.T) {
 	n := newNight(t)
-	n.silence(app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Hours: "12:00-12:10", Zone: "UTC"}})
+	n.silence(app.SilenceRequest{Rules: []string{"fever"}, Weekly: &rules.Active{Hours: "12:00-12:10", Zone: "UTC"}})
 	n.Write("kitchen", 12)
 	n.tick()
 	n.wantOwed("in its time", "")
@@ -306,8 +306,8 @@ func TestAWeeklySilenceHidesItsTimesOnly(t *testing.T) {
 // process looks, and however often.
 func TestForgottenSilence(t *testing.T) {
 	n := newNight(t)
-	s := n.silence(app.SilenceRequest{Rule: "fever", OpenEnded: true, Comment: "until the new door is there"})
-	n.silence(app.SilenceRequest{Rule: "fever", Weekly: &rules.Active{Days: "sat"}})
+	s := n.silence(app.SilenceRequest{Rules: []string{"fever"}, OpenEnded: true, Comment: "until the new door is there"})
+	n.silence(app.SilenceRequest{Rules: []string{"fever"}, Weekly: &rules.Active{Days: "sat"}})
 	day := 24 * time.Hour
 	for _, tt := range []struct {
 		after time.Duration

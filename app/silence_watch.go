@@ -97,7 +97,7 @@ func (w *SilenceWatch) remind(ctx context.Context, c scene, s rules.Silence, now
 	}
 	text := fmt.Sprintf("%s It %s, and hides %s now. End it with `tocsin silences end %s`.",
 		w.describe(c, s), end, counted(c.view(s, now).Hides, "alert"), s.ID)
-	title := fmt.Sprintf("A silence has run for %s: %s", counted(weeks, "week"), s.Scope(c.ruleName(s.RuleID)))
+	title := fmt.Sprintf("A silence has run for %s: %s", counted(weeks, "week"), c.scope(s))
 	return w.tell(ctx, fmt.Sprintf("silence %s week %d", s.ID, weeks), rules.Facts{Title: title, Text: text}, now)
 }
 
@@ -116,7 +116,7 @@ func (w *SilenceWatch) tellOver(ctx context.Context, c scene, s rules.Silence, n
 		}
 		text := fmt.Sprintf("%s It held back %s, of which %s still open.", w.describe(c, s), counted(len(hidden), "alert"),
 			are(open))
-		title := "A silence is over: " + s.Scope(c.ruleName(s.RuleID))
+		title := "A silence is over: " + c.scope(s)
 		if err := w.tell(ctx, "silence "+s.ID+" over", rules.Facts{Title: title, Text: text}, now); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (w *SilenceWatch) hidden(ctx context.Context, c scene, s rules.Silence) (ma
 
 // describe says whose silence it is and since when.
 func (w *SilenceWatch) describe(c scene, s rules.Silence) string {
-	text := fmt.Sprintf("%s (%s) silenced %s at %s", s.By.Name, s.By.Door, s.Scope(c.ruleName(s.RuleID)), w.stamp(s.From))
+	text := fmt.Sprintf("%s (%s) silenced %s at %s", s.By.Name, s.By.Door, c.scope(s), w.stamp(s.From))
 	if s.Comment != "" {
 		text += ": " + strings.TrimSuffix(s.Comment, ".")
 	}

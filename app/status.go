@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,6 +28,14 @@ type Status struct {
 	DeadBy   map[string]int      `json:"dead_letters_by"` // the same by channel
 	Clock    string              `json:"clock,omitempty"` // why the wall clock is right, or that it is unsure
 	Problems []string            `json:"problems"`
+	// Advice is what may keep people from being told some day, though nothing is
+	// broken.
+	Advice []string `json:"advice"`
+	// Open are the alerts that are not resolved, the worst and of those the oldest
+	// first; at most openNamed of them.
+	Open []AlertView `json:"open_alerts"`
+
+	watched []rules.Rule
 }
 
 // DaemonView says whether the daemon runs.
@@ -55,7 +64,8 @@ func (a *App) Status(ctx context.Context) Status {
 	}
 	s := Status{
 		Status: "ok", Version: a.Version, Database: "ok", Alerts: map[string]int{}, DeadBy: map[string]int{},
-		Problems: []string{}, Sources: a.ListSources(), Channels: []rules.ChannelInfo{},
+		Problems: []string{}, Advice: []string{}, Open: []AlertView{}, Sources: a.ListSources(),
+		Channels: []rules.ChannelInfo{},
 	}
 	s.Daemon = a.DaemonView()
 	if err := a.Store.Check(ctx); err != nil {
@@ -123,6 +133,7 @@ func (a *App) countRules(ctx context.Context, s *Status) (problems []string, err
 	s.Rules.Total = len(list)
 	var troubles []string
 	for _, d := range list {
+		s.watched = append(s.watched, d.Rule)
 		if d.Rule.Enabled {
 			s.Rules.Enabled++
 		}
@@ -143,12 +154,8 @@ func (a *App) count(ctx context.Context, s *Status) []string {
 	if err != nil {
 		return append(problems, "rules: "+err.Error())
 	}
-	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
-		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
-		if err != nil {
-			return append(problems, "alerts: "+err.Error())
-		}
-		s.Alerts[string(status)] = n
+	if err := a.countAlerts(ctx, s); err != nil {
+		return append(problems, "alerts: "+err.Error())
 	}
 	if s.Channels, err = a.listChannels(ctx); err != nil {
 		return append(problems, "channels: "+err.Error())
@@ -162,11 +169,35 @@ func (a *App) count(ctx context.Context, s *Status) []string {
 		s.DeadBy[d.Channel]++
 	}
 	countDead(s.Channels, dead)
+	s.Advice = a.advice(ctx, s.watched, s.Channels)
 	problems = append(problems, DeadProblems(dead)...)
 	if len(s.Channels) == 0 && s.Rules.Total > 0 {
 		problems = append(problems, ToldNobody)
 	}
 	return problems
+}
+
+// openNamed is how many open alerts a status names.
+const openNamed = 20
+
+// openRead is how many of the newest are looked at for that.
+const openRead = 500
+
+// countAlerts fills in the alerts that are not resolved.
+func (a *App) countAlerts(ctx context.Context, s *Status) error {
+	for _, status := range []rules.Status{rules.StatusFiring, rules.StatusAcknowledged} {
+		_, n, err := a.Store.Alerts(ctx, AlertFilter{Status: status, Limit: 1})
+		if err != nil {
+			return err
+		}
+		s.Alerts[string(status)] = n
+	}
+	open, _, err := a.Alerts(ctx, AlertFilter{Status: rules.StatusOpen, Limit: openRead})
+	slices.SortStableFunc(open, func(x, y AlertView) int {
+		return cmp.Or(y.Severity.Rank()-x.Severity.Rank(), x.StartedAt.Compare(y.StartedAt))
+	})
+	s.Open = append(s.Open, open[:min(len(open), openNamed)]...)
+	return err
 }
 
 // ToldNobody is the problem of a house without a channel.
@@ -189,14 +220,14 @@ func (a *App) DiagnoseRules(ctx context.Context) ([]RuleDiagnosis, error) {
 	never, known := a.neverMatched(ctx), ruleNamesOf(list)
 	out := make([]RuleDiagnosis, 0, len(list))
 	for _, r := range list {
-		out = append(out, RuleDiagnosis{r, a.ruleFaults(r, never), a.troubleProblem(r), orphaned(r, known)})
+		out = append(out, RuleDiagnosis{r, a.ruleFaults(ctx, r, never), a.troubleProblem(r), orphaned(r, known)})
 	}
 	return out, nil
 }
 
 // ruleProblems says what keeps a rule from doing its work.
-func (a *App) ruleProblems(r rules.Rule, never map[string]bool) []string {
-	return append(a.ruleFaults(r, never), a.troubleProblem(r)...)
+func (a *App) ruleProblems(ctx context.Context, r rules.Rule, never map[string]bool) []string {
+	return append(a.ruleFaults(ctx, r, never), a.troubleProblem(r)...)
 }
 
 // troubleProblem says why a rule is not judged, if its source refuses it.
@@ -211,9 +242,9 @@ func (a *App) troubleProblem(r rules.Rule) []string {
 }
 
 // ruleFaults are what in the rule itself keeps it from doing its work.
-func (a *App) ruleFaults(r rules.Rule, never map[string]bool) (out []string) {
+func (a *App) ruleFaults(ctx context.Context, r rules.Rule, never map[string]bool) (out []string) {
 	if a.lost(r, never) {
-		out = append(out, fmt.Sprintf("rule %s: no series ever matched %s; is a name misspelt?", r.Name, r.What()))
+		out = append(out, fmt.Sprintf("rule %s: %s", r.Name, a.unmatched(ctx, r)))
 	}
 	if r.Enabled && a.Sources[r.Source] == nil {
 		out = append(out, fmt.Sprintf("rule %s: its source %q is not in the config", r.Name, r.Source))

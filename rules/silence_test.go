@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,10 +13,10 @@ import (
 func TestASilenceWithoutAnEndRunsOn(t *testing.T) {
 	r := fever()
 	s := rules.Silence{From: noon, RuleID: r.ID}
-	if !s.Covers(&r, "room=a", noon.AddDate(5, 0, 0)) || s.Over(noon.AddDate(5, 0, 0)) {
+	if !s.Covers(&r, "room=a", rules.Low, noon.AddDate(5, 0, 0)) || s.Over(noon.AddDate(5, 0, 0)) {
 		t.Error("it is over after five years")
 	}
-	if s.Covers(&r, "room=a", noon.Add(-1)) {
+	if s.Covers(&r, "room=a", rules.Low, noon.Add(-1)) {
 		t.Error("it runs before it begins")
 	}
 }
@@ -24,7 +25,7 @@ func TestASilenceOfAnotherOwnerCoversNothing(t *testing.T) {
 	r := fever()
 	r.Owner = "bob"
 	s := rules.Silence{From: noon, Owner: "ann"}
-	if s.Covers(&r, "room=a", noon) {
+	if s.Covers(&r, "room=a", rules.Low, noon) {
 		t.Error("ann's silence covers bob's rule")
 	}
 }
@@ -48,7 +49,7 @@ func TestASilenceIsTheSameAfterItWasStored(t *testing.T) {
 		}
 		for h := range 24 * 400 {
 			at := noon.Add(time.Duration(h) * time.Hour)
-			if got, want := stored.Covers(&r, "room=a", at), s.Covers(&r, "room=a", at); got != want {
+			if got, want := stored.Covers(&r, "room=a", rules.Low, at), s.Covers(&r, "room=a", rules.Low, at); got != want {
 				t.Fatalf("weekly %v at %s: covers = %v, want %v", weekly, at, got, want)
 			}
 		}
@@ -62,7 +63,7 @@ func TestCoveringIsCheap(t *testing.T) {
 	if err := json.Unmarshal([]byte(`{"from":"2026-01-01T00:00:00Z","match":{"room":"a"},"weekly":{"days":"mon-fri","hours":"22:00-07:00","zone":"Europe/Berlin"}}`), &s); err != nil {
 		t.Fatal(err)
 	}
-	if n := testing.AllocsPerRun(100, func() { s.Covers(&r, "room=a", noon) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { s.Covers(&r, "room=a", rules.Low, noon) }); n > 1 {
 		t.Errorf("%v allocations, want none but for the label", n)
 	}
 }
@@ -74,7 +75,7 @@ func BenchmarkSilenceCovers(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		s.Covers(&r, "room=a", noon)
+		s.Covers(&r, "room=a", rules.Low, noon)
 	}
 }
 
@@ -91,7 +92,7 @@ func TestASilenceThatCannotWorkIsRefused(t *testing.T) {
 		{"by labels", func(s *rules.Silence) { s.RuleID, s.Match = "", rules.Filter{"room": {"a"}} }, false, ""},
 		{"of everything by mistake", func(s *rules.Silence) {
 			s.RuleID = ""
-		}, false, "rule: is missing, and there is no match, so this would silence every alert"},
+		}, false, "rule: is missing, and there is no match and no severity, so this would silence every alert"},
 		{"of everything on purpose", func(s *rules.Silence) { s.RuleID = "" }, true, ""},
 		{"of everything and of a rule", func(*rules.Silence) {}, true, "everything: is for a silence of all alerts"},
 		{"that ends before it begins", func(s *rules.Silence) {
@@ -167,8 +168,58 @@ func TestASilenceSaysWhatItIsAbout(t *testing.T) {
 		"room=a|b":                  {Match: rules.Filter{"room": {"a", "b"}}},
 		"rule fever, host=c room=a": {RuleID: "r1", Match: rules.Filter{"room": {"a"}, "host": {"c"}}},
 	} {
-		if got := s.Scope("fever"); got != want {
+		var names []string
+		if s.RuleID != "" {
+			names = []string{"fever"}
+		}
+		if got := s.Scope(names...); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
+	}
+}
+
+// TestWhatGetsWorseThanASilenceIsTold: a silence of some severities ends for an
+// alert that leaves them, and begins for one that comes back to them.
+func TestWhatGetsWorseThanASilenceIsTold(t *testing.T) {
+	p := newPlay(t, fever())
+	p.silences = []rules.Silence{{ID: "night", From: noon.Add(-step), Severities: []rules.Severity{rules.Low, rules.High}}}
+	p.run("b b")
+	p.run("c g")
+	p.told("0s first phone cancelled", "1m first pager sent", "1m first phone sent", "1m30s resolved pager sent",
+		"1m30s resolved phone sent")
+}
+
+func TestSeveritiesAreReadAsPeopleSayThem(t *testing.T) {
+	for text, want := range map[string]string{
+		"low": "[low]", "low,high": "[low high]", "below critical": "[low medium high]", "high and above": "[high critical]",
+		"all but critical": "[low medium high]", "Under High": "[low medium]", "medium or below": "[low medium]",
+	} {
+		got, err := rules.ParseSeverities([]string{text})
+		if err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%q is %v, %v; want %s", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"loud", "below low", "below", ""} {
+		if got, err := rules.ParseSeverities([]string{text}); err == nil {
+			t.Errorf("%q is %v", text, got)
+		}
+	}
+}
+
+func TestSilencesOfSeveralRulesAndSeverities(t *testing.T) {
+	r, other := fever(), fever()
+	other.ID = "r2"
+	s := rules.Silence{From: noon, RuleIDs: []string{"r1", "r3"}, Severities: []rules.Severity{rules.High}}
+	for _, tt := range []struct {
+		r    rules.Rule
+		bad  rules.Severity
+		want bool
+	}{{r, rules.High, true}, {r, rules.Critical, false}, {other, rules.High, false}} {
+		if got := s.Covers(&tt.r, "room=a", tt.bad, noon); got != tt.want {
+			t.Errorf("%s of %s is covered: %t", tt.bad, tt.r.ID, got)
+		}
+	}
+	if text := s.Scope("a", "b"); text != "rules a, b, severity high" {
+		t.Errorf("is about %q", text)
 	}
 }

@@ -29,7 +29,7 @@ func (l *Ledger) hold(s Setting, a *Alert) string {
 	held := ""
 	for i := range s.Silences {
 		id := HeldBySilence(s.Silences[i].ID)
-		if (held == "" || id == a.HeldBy) && s.Silences[i].Covers(&l.Rule, a.Series, s.Now) {
+		if (held == "" || id == a.HeldBy) && s.Silences[i].Covers(&l.Rule, a.Series, a.Severity, s.Now) {
 			held = id
 		}
 	}

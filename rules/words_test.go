@@ -384,7 +384,7 @@ func TestASilenceCovers(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := tt.s.Covers(&r, "room=a", noon.Add(tt.at)); got != tt.want {
+			if got := tt.s.Covers(&r, "room=a", rules.Low, noon.Add(tt.at)); got != tt.want {
 				t.Errorf("covers = %v, want %v", got, tt.want)
 			}
 		})

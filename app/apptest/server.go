@@ -58,3 +58,6 @@ func (s Slow) Measurements(ctx context.Context) ([]string, error) {
 	<-s.Release
 	return nil, ctx.Err()
 }
+
+// Query answers with no point.
+func (Slow) Query(context.Context, []evaluator.Query, func(int, evaluator.Row)) []error { return nil }

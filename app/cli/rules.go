@@ -11,6 +11,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/document"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
@@ -199,7 +200,15 @@ tocsin rules create --file freezer.yaml --set condition.window=10m --dry-run`,
 			if err != nil {
 				return err
 			}
-			return c.saved("Created", "would be created", a, o)
+			now := insight.New(c.App).Outlook(ctx, a.Rule.Rule)
+			return c.answer(createdAnswer{a, now}, a.Warnings, func() {
+				c.savedLines("Created", "would be created", a, o)
+				c.line("%s", insight.SayOutlook(now, c.Stamp))
+				c.line("A first message would read: %s", now.Sample.Title)
+				for line := range strings.Lines(now.Sample.Text) {
+					c.line("  %s", strings.TrimSpace(line))
+				}
+			})
 		}),
 	}
 	f.register(cmd)
@@ -254,17 +263,28 @@ func (c *call) update(ctx context.Context, doc rules.Doc, o app.SaveOptions, don
 	return c.saved(done, would, a, o)
 }
 
+// createdAnswer is a new rule, and what it makes of the present.
+type createdAnswer struct {
+	app.RuleAnswer
+	Now insight.Outlook `json:"now"`
+}
+
 // saved tells what became of a rule.
 func (c *call) saved(done, would string, a app.RuleAnswer, o app.SaveOptions) error {
-	return c.answer(a, a.Warnings, func() {
-		r := a.Rule
-		if o.DryRun {
-			c.line("Good: rule %s %s. Nothing was saved.", r.Name, would)
-		} else {
-			c.line("%s rule %s (version %d).", done, r.Name, r.Version)
-		}
-		c.line("%s: %s, %s", r.Title, r.What(), r.Condition.String())
-	})
+	return c.answer(a, a.Warnings, func() { c.savedLines(done, would, a, o) })
+}
+
+func (c *call) savedLines(done, would string, a app.RuleAnswer, o app.SaveOptions) {
+	r := a.Rule
+	if o.DryRun {
+		c.line("Good: rule %s %s. Nothing was saved.", r.Name, would)
+	} else {
+		c.line("%s rule %s (version %d).", done, r.Name, r.Version)
+	}
+	c.line("%s: %s, %s", r.Title, r.What(), r.Condition.String())
+	if r.Enabled && len(r.Tells) > 0 && done != "Deleted" {
+		c.line("It tells %s.", strings.Join(r.Tells, ", "))
+	}
 }
 
 func (d *door) rulesDelete() *cobra.Command {

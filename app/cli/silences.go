@@ -59,7 +59,7 @@ func (c *call) showSilences(list []app.SilenceView) {
 
 // silenced says what a silence is about, and at which times of the week.
 func silenced(s app.SilenceView) string {
-	text := (&rules.Silence{RuleID: s.RuleID, Match: s.Match}).Scope(s.Rule)
+	text := s.About
 	if s.Weekly != nil {
 		text += ", " + s.Weekly.String()
 	}
@@ -75,9 +75,9 @@ func (c *call) silenceEnd(s app.SilenceView) string {
 
 // silenceFlags are a silence as flags.
 type silenceFlags struct {
-	rule, length, until, from, weekly, hours, zone, comment string
-	match                                                   []string
-	everything, openEnded, dryRun                           bool
+	length, until, from, weekly, hours, zone, comment string
+	rules, match, severity                            []string
+	everything, openEnded, dryRun                     bool
 }
 
 func (d *door) silencesAdd() *cobra.Command {
@@ -92,6 +92,7 @@ With --weekly or --hours the silence comes back every week and needs no end.`,
 		Example: `tocsin silences add --rule freezer --for 2h --comment "defrosting"
 tocsin silences add --match room=kitchen --until 18:00
 tocsin silences add --rule backup --weekly sat,sun --hours 22:00-07:00 --zone Europe/Berlin
+tocsin silences add --severity "below critical" --hours 22:00-07:00
 tocsin silences add --everything --for 30m --dry-run`,
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
 			req, err := f.request(c)
@@ -112,10 +113,12 @@ tocsin silences add --everything --for 30m --dry-run`,
 func (f *silenceFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&f.rule, "rule", "", "the alerts of this rule, by name or id")
+	flags.StringArrayVar(&f.rules, "rule", nil, "the alerts of this rule, by name or id (repeatable)")
 	flags.StringArrayVar(&f.match, "match", nil,
 		"tag=value that the series or the rule must have (repeatable; a tag twice: either value)")
-	flags.BoolVar(&f.everything, "everything", false, "all alerts; instead of --rule and --match")
+	flags.StringArrayVar(&f.severity, "severity", nil,
+		"alerts so severe only, such as low,medium or \"below critical\"; what gets worse is told (repeatable)")
+	flags.BoolVar(&f.everything, "everything", false, "all alerts; instead of --rule, --match and --severity")
 	flags.StringVar(&f.length, "for", "", "for this long, such as 2h")
 	flags.StringVar(&f.until, "until", "", "until this time (18:00, 2026-01-31 14:00)")
 	flags.BoolVar(&f.openEnded, "open-ended", false, "until somebody ends it")
@@ -130,10 +133,13 @@ func (f *silenceFlags) register(cmd *cobra.Command) {
 
 func (f *silenceFlags) request(c *call) (req app.SilenceRequest, err error) {
 	req = app.SilenceRequest{
-		Rule: f.rule, Everything: f.everything, OpenEnded: f.openEnded, Comment: f.comment,
+		Rules: f.rules, Everything: f.everything, OpenEnded: f.openEnded, Comment: f.comment,
 		DryRun: f.dryRun,
 	}
 	if req.Match, err = matchOf(f.match); err != nil {
+		return req, err
+	}
+	if req.Severities, err = rules.ParseSeverities(f.severity); err != nil {
 		return req, err
 	}
 	if f.length != "" {

@@ -75,8 +75,12 @@ func (c *call) showStatus(s app.Status) {
 		{"channels", names(s.Channels, channelText)},
 		{"version", s.Version},
 	}
+	for _, v := range s.Open {
+		c.line("%s: %s, %s, since %s", v.Severity, strings.TrimSpace(v.Title+" "+inBrackets(seriesText(v.Series))), v.Status,
+			stamp(v.StartedAt, c.zone()))
+	}
 	c.facts(slices.Insert(facts, 4, c.engineFacts(s)...))
-	for _, problem := range s.Problems {
+	for _, problem := range slices.Concat(s.Problems, s.Advice) {
 		c.line("! %s", problem)
 	}
 }

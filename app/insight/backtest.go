@@ -97,10 +97,11 @@ func (a *Analyst) Backtest(ctx context.Context, req BacktestRequest) (Backtest, 
 // backtestRule is the rule of a request, checked as one that is saved.
 func (a *Analyst) backtestRule(ctx context.Context, req BacktestRequest) (rules.Rule, error) {
 	r, err := a.readRule(ctx, req)
-	if err == nil {
-		err = evaluator.CheckRule(&r, a.app.Config.Every.Std())
+	if err != nil {
+		return r, err
 	}
-	return r, err
+	a.app.SettleZones(&r)
+	return r, evaluator.CheckRule(&r, a.app.Config.Every.Std())
 }
 
 // readRule is the saved rule, with the document's keys over it, or the document

@@ -51,6 +51,8 @@ type Explanation struct {
 	Messages []MessageView     `json:"messages"`
 	Channels []string          `json:"channels"` // whom a first message goes to
 
+	Episode *Episode `json:"episode,omitempty"` // of an alert that is over
+
 	Why  string     `json:"why"`
 	Next []Upcoming `json:"next"`
 }
@@ -111,6 +113,9 @@ func (a *Analyst) Explain(ctx context.Context, req ExplainRequest) (Explanation,
 		return Explanation{}, err
 	}
 	if err := x.surroundings(ctx); err != nil {
+		return Explanation{}, err
+	}
+	if err := x.episode(ctx); err != nil {
 		return Explanation{}, err
 	}
 	x.out.Why = x.why()
@@ -411,8 +416,12 @@ func (x *inquiry) silences(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	severity := x.rule.Severity
+	if a := x.live(); a != nil {
+		severity = a.Severity
+	}
 	for _, s := range list {
-		if s.Over(x.now) || !s.Matches(&x.rule, x.series) {
+		if s.Over(x.now) || !s.Matches(&x.rule, x.series, severity) {
 			continue
 		}
 		v := app.SilenceView{

@@ -29,10 +29,9 @@ func (x *inquiry) verdict() string {
 	resolved := x.alert != nil && !x.alert.ResolvedAt.IsZero()
 	switch {
 	case resolved && x.live() != nil:
-		return fmt.Sprintf("The alert has ended (%s), and its series fires again as alert %s: %s.", x.alert.Reason,
-			x.live().ID, x.standing())
+		return fmt.Sprintf("%s Now its series fires again as alert %s: %s.", x.story(), x.live().ID, x.standing())
 	case resolved:
-		return fmt.Sprintf("The alert has ended (%s): %s.", x.alert.Reason, x.standing())
+		return fmt.Sprintf("%s Now: %s.", x.story(), x.standing())
 	case !r.Enabled:
 		return "Not firing: the rule is switched off, so nobody looks."
 	case x.in == nil && len(x.out.Recent) == 0 && x.out.Known == 0:

@@ -18,9 +18,15 @@ var alertTools = []tool{
 		input: []property{
 			text("id", "only this"),
 			choice("status", "open: not resolved", "open", "firing", "acknowledged", "resolved"),
-			ruleRef, choice("severity", "", rules.Severities...), text("since", "24h or a time"), limit, nextPage, detail,
+			ruleRef, choice("severity", "", rules.Severities...), text("since", "24h or a time"),
+			text("until", "started before"), text("told", "only those that rang on this channel"),
+			flag("folded", "a line a rule and series; default if one floods"),
+			limit, nextPage, detail,
 		},
-		aliases:  map[string]string{"rule_id": "rule", "alert_id": "id"},
+		aliases: map[string]string{
+			"rule_id": "rule", "alert_id": "id", "from": "since", "to": "until", "before": "until", "channel": "told",
+			"fold": "folded", "summary": "folded",
+		},
 		accepted: []string{"monitor_id"},
 		output:   reflect.TypeFor[alertsAnswer](),
 		effect:   effect{reads: true, repeatable: true}, example: `{"status":"open","since":"24h"}`,
@@ -52,7 +58,8 @@ type shortAlert struct {
 	Series         rules.Labels   `json:"series"`
 	Status         rules.Status   `json:"status"`
 	Severity       rules.Severity `json:"severity"`
-	Value          *float64       `json:"value,omitempty"`
+	Value          *float64       `json:"value,omitempty"` // now; none of one that is over
+	Peak           *float64       `json:"peak,omitempty"`
 	Text           string         `json:"text,omitempty"`
 	StartedAt      string         `json:"started_at"`
 	ResolvedAt     string         `json:"resolved_at,omitempty"`
@@ -61,12 +68,12 @@ type shortAlert struct {
 	Until          string         `json:"until,omitempty"`
 	Note           string         `json:"note,omitempty"`
 	Delivery       string         `json:"delivery"`
+	Told           []string       `json:"told"`
 	*alertDetail
 }
 
 // alertDetail is what full detail adds.
 type alertDetail struct {
-	Peak           *float64          `json:"peak,omitempty"`
 	Since          string            `json:"since,omitempty"`
 	AcknowledgedAt string            `json:"acknowledged_at,omitempty"`
 	Past           []pastAck         `json:"past_acknowledgements,omitempty"`
@@ -102,10 +109,13 @@ func (s *Server) alert(v app.AlertView, full bool) shortAlert {
 	out := shortAlert{
 		ID: v.ID, RuleID: v.RuleID, Title: cleaned(v.Title, dataSize), Series: cleanLabels(v.Series), Status: v.Status,
 		Severity: v.Severity,
-		Value:    v.Value, Text: cleaned(v.Text, dataSize), StartedAt: s.when(v.StartedAt),
+		Value:    v.Value, Peak: v.Peak, Text: cleaned(v.Text, dataSize), Told: v.Told, StartedAt: s.when(v.StartedAt),
 		ResolvedAt: s.whenGiven(v.ResolvedAt), Reason: v.Reason,
 		AcknowledgedBy: cleaned(v.AcknowledgedBy, dataSize), Until: s.whenGiven(v.Until), Note: cleaned(v.Note, noteSize),
 		Delivery: cleaned(v.Delivery.String(), noteSize),
+	}
+	if v.ResolvedAt != nil {
+		out.Value = nil // the last one, when it was good again
 	}
 	if full {
 		out.alertDetail = s.detail(v)
@@ -115,7 +125,7 @@ func (s *Server) alert(v app.AlertView, full bool) shortAlert {
 
 func (s *Server) detail(v app.AlertView) *alertDetail {
 	d := &alertDetail{
-		Peak: v.Peak, Since: s.when(v.Since), AcknowledgedAt: s.whenGiven(v.AcknowledgedAt), HeldBy: v.HeldBy,
+		Since: s.when(v.Since), AcknowledgedAt: s.whenGiven(v.AcknowledgedAt), HeldBy: v.HeldBy,
 		Channels: v.Delivery.Channels,
 		Evidence: evidence{
 			Query: cleaned(v.Evidence.Query, querySize), From: s.when(v.Evidence.From), To: s.when(v.Evidence.To),
@@ -139,22 +149,23 @@ func cleanLabels(labels rules.Labels) rules.Labels {
 }
 
 type alertsAnswer struct {
-	Alerts   []shortAlert `json:"alerts"`
-	Total    int          `json:"total"`
-	Next     string       `json:"next"`
-	Note     string       `json:"note,omitempty"`
-	Warnings []string     `json:"warnings"`
-	Summary  string       `json:"summary"`
+	Alerts   []shortAlert  `json:"alerts"`
+	Folded   []foldedAlert `json:"folded,omitempty"`
+	Total    int           `json:"total"`
+	Next     string        `json:"next"`
+	Note     string        `json:"note,omitempty"`
+	Warnings []string      `json:"warnings"`
+	Summary  string        `json:"summary"`
 }
 
 func (s *Server) listAlerts(ctx context.Context, a *arguments) (any, error) {
 	full := a.choice("detail", "short", "full") == "full"
 	most := a.whole("limit", 1, 100, 20)
 	id, rule, status := a.text("id"), a.text("rule"), a.choice("status", "open", "firing", "acknowledged", "resolved")
-	monitor := a.text("monitor_id")
+	monitor, told, folded := a.text("monitor_id"), a.text("told"), a.flag("folded")
 	f := app.AlertFilter{
 		RuleID: rule, Status: rules.Status(status), Severity: rules.Severity(a.choice("severity", rules.Severities...)),
-		Since: a.moment("since", s.now(), -1, s.zone), Limit: most + 1,
+		Since: a.moment("since", s.now(), -1, s.zone), Until: a.moment("until", s.now(), -1, s.zone), Limit: most + 1,
 	}
 	a.startAfter(&f)
 	if err := a.err(); err != nil {
@@ -166,9 +177,15 @@ func (s *Server) listAlerts(ctx context.Context, a *arguments) (any, error) {
 			return nil, err
 		}
 	}
-	found, total, err := s.findAlerts(ctx, id, f)
+	if folded != nil && *folded {
+		return s.foldAlerts(ctx, f, told, most)
+	}
+	found, total, err := s.findAlerts(ctx, id, f, told)
 	if err != nil {
 		return nil, err
+	}
+	if folded == nil && f.BeforeID == "" && app.Flooded(found) && !full {
+		return s.foldAlerts(ctx, f, told, most)
 	}
 	out := alertsAnswer{Alerts: []shortAlert{}, Total: total, Warnings: s.app.Warnings()}
 	if len(found) > most {
@@ -219,12 +236,56 @@ func (a *arguments) startAfter(f *app.AlertFilter) {
 }
 
 // findAlerts lists what the filter picks, or the one alert of an id.
-func (s *Server) findAlerts(ctx context.Context, id string, f app.AlertFilter) ([]app.AlertView, int, error) {
+func (s *Server) findAlerts(ctx context.Context, id string, f app.AlertFilter,
+	told string,
+) ([]app.AlertView, int, error) {
 	if id == "" {
-		return s.app.Alerts(ctx, f)
+		return s.app.AlertsTold(ctx, f, told)
 	}
 	v, err := s.app.Alert(ctx, id)
 	return []app.AlertView{v}, 1, err
+}
+
+// foldedAlert is all alerts of a series of a rule.
+type foldedAlert struct {
+	RuleID   string         `json:"rule_id"`
+	Title    string         `json:"title"`
+	Series   rules.Labels   `json:"series"`
+	Severity rules.Severity `json:"severity"`
+	Count    int            `json:"count"`
+	Open     int            `json:"open"`
+	Longest  string         `json:"longest"`
+	First    string         `json:"first"`
+	Last     string         `json:"last"`
+	LastID   string         `json:"last_id"`
+	Told     []string       `json:"told"`
+}
+
+func (s *Server) foldAlerts(ctx context.Context, f app.AlertFilter, told string, most int) (any, error) {
+	folds, total, err := s.app.FoldAlerts(ctx, f, told)
+	if err != nil {
+		return nil, err
+	}
+	out := alertsAnswer{Alerts: []shortAlert{}, Total: total, Note: dataNote, Warnings: s.app.Warnings()}
+	for _, one := range folds[:min(len(folds), most)] {
+		out.Folded = append(out.Folded, foldedAlert{
+			one.RuleID, cleaned(one.Title, dataSize), cleanLabels(one.Series), one.Severity, one.Count, one.Open,
+			one.Longest.String(), s.when(one.First), s.when(one.Last.StartedAt), one.Last.ID, one.Told,
+		})
+	}
+	out.Summary = fmt.Sprintf(`%s, folded to %d lines of a rule and series, the worst first; for single ones narrow it down `+
+		`(rule, severity, since, until) or say "folded": false.`, plural(total, "alert"), len(folds))
+	if more := len(folds) - len(out.Folded); more > 0 {
+		out.Summary += fmt.Sprintf(` %d more lines: raise "limit".`, more)
+	}
+	return out, nil
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // tally counts the statuses of a page.

@@ -37,6 +37,7 @@ type explainAnswer struct {
 	Series   rules.Labels `json:"series"`
 	Alert    *shortAlert  `json:"alert,omitempty"`
 	Rule     decidingRule `json:"rule"`
+	Episode  *shownStory  `json:"episode,omitempty"`
 	Recent   []string     `json:"recent"`
 	Since    string       `json:"since,omitempty"`
 	Left     string       `json:"left,omitempty"`
@@ -102,6 +103,7 @@ func (s *Server) explainAlert(ctx context.Context, a *arguments) (any, error) {
 	if x.Left > 0 {
 		out.Left = x.Left.String()
 	}
+	out.Episode = s.episode(x.Episode)
 	if x.Alert != nil {
 		alert := s.alert(*x.Alert, false)
 		out.Alert = &alert
@@ -129,6 +131,35 @@ func (s *Server) explainAlert(ctx context.Context, a *arguments) (any, error) {
 	}
 	out.Summary = explained(x, out)
 	return out, nil
+}
+
+// shownStory is an alert that is over.
+type shownStory struct {
+	StartedAt string   `json:"started_at"`
+	EndedAt   string   `json:"ended_at"`
+	Lasted    string   `json:"lasted"`
+	Peak      *float64 `json:"peak,omitempty"`
+	PeakAt    string   `json:"peak_at,omitempty"`
+	Values    []string `json:"values"`
+	Meanwhile []string `json:"meanwhile"`
+}
+
+func (s *Server) episode(e *insight.Episode) *shownStory {
+	if e == nil {
+		return nil
+	}
+	out := &shownStory{
+		StartedAt: s.when(e.StartedAt), EndedAt: s.when(e.EndedAt), Lasted: e.Lasted.String(), Peak: shortened(e.Peak),
+		PeakAt: s.whenGiven(e.PeakAt), Values: []string{}, Meanwhile: []string{},
+	}
+	for _, sample := range e.Values {
+		out.Values = append(out.Values, s.sampleLine(sample))
+	}
+	for _, v := range e.Meanwhile[:min(len(e.Meanwhile), looksShort)] {
+		out.Meanwhile = append(out.Meanwhile, fmt.Sprintf("%s %s, %s, since %s", v.ID, cleaned(v.Title, dataSize), v.Severity,
+			s.when(v.StartedAt)))
+	}
+	return out
 }
 
 // decides is what of a rule says when it fires.

@@ -112,10 +112,12 @@ func TestLifeOfAnExplanation(t *testing.T) {
 	h.now = noon.Add(26 * time.Minute)
 	h.look("fridge_too_warm", map[rules.Series]float64{"sensor=a": 5, "sensor=b": 3})
 	got = h.why(fmt.Sprintf(`{"alert_id":%q}`, alert["id"]))
-	if got["state"] != "ok" || got["alert"].(map[string]any)["status"] != "resolved" {
+	if got["state"] != "resolved" || got["alert"].(map[string]any)["status"] != "resolved" {
 		t.Errorf("resolved it is %v", got)
 	}
-	wants(t, got["why"].(string), "The alert has ended (recovered): it is 5")
+	wants(t, got["why"].(string), "It fired from 2026-03-02 13:11 to 2026-03-02 13:26, for 15m (recovered)",
+		"at worst 9.5",
+		"Now: it is 5")
 
 	for range 2 {
 		h.now = h.now.Add(10 * time.Minute)
@@ -123,7 +125,7 @@ func TestLifeOfAnExplanation(t *testing.T) {
 	}
 	again := h.why(rule)["alert"].(map[string]any)["id"].(string)
 	wants(t, h.why(fmt.Sprintf(`{"id":%q}`, alert["id"]))["why"].(string),
-		"The alert has ended (recovered), and its series fires again as alert "+again)
+		"Now its series fires again as alert "+again)
 }
 
 func TestASilentSeriesIsExplained(t *testing.T) {
@@ -151,7 +153,7 @@ func TestAnExplanationSaysWhoHoldsMessagesBack(t *testing.T) {
 		`{"title":"Power","measurement":"temperature","field":"celsius","condition":{"operator":">","value":100},"channels":["phone"]}`)
 	h.ok("create_alert_rule", fridge+`,"depends_on":["power"]}`)
 	if _, err := h.app.CreateSilence(t.Context(), rules.Actor{Name: "anna"},
-		app.SilenceRequest{Rule: "fridge_too_warm", For: time.Hour, Comment: "defrosting"}); err != nil {
+		app.SilenceRequest{Rules: []string{"fridge_too_warm"}, For: time.Hour, Comment: "defrosting"}); err != nil {
 		t.Fatal(err)
 	}
 	h.look("fridge_too_warm", map[rules.Series]float64{"sensor=a": 9})

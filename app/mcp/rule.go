@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
@@ -134,10 +135,11 @@ func notNull[T any](list []T) []T {
 }
 
 type ruleAnswer struct {
-	Rule     shownRule `json:"rule"`
-	Undo     string    `json:"undo,omitempty"`
-	Warnings []string  `json:"warnings"`
-	Summary  string    `json:"summary"`
+	Rule     shownRule     `json:"rule"`
+	Now      *shownOutlook `json:"now,omitempty"`
+	Undo     string        `json:"undo,omitempty"`
+	Warnings []string      `json:"warnings"`
+	Summary  string        `json:"summary"`
 }
 
 func (s *Server) createRule(ctx context.Context, a *arguments) (any, error) {
@@ -156,16 +158,19 @@ func (s *Server) createRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	now := insight.New(s.app).Outlook(ctx, saved.Rule.Rule)
+	rule.Series = now.Series
+	out := ruleAnswer{Rule: rule, Now: s.outlook(now), Warnings: saved.Warnings}
+	said := insight.SayOutlook(now, s.app.Stamp)
 	if o.DryRun {
-		return ruleAnswer{
-			rule, "", saved.Warnings,
-			fmt.Sprintf("Checked and not saved: the rule would watch %s.", watches(saved.Rule.Rule)),
-		}, nil
+		out.Summary = fmt.Sprintf("Checked and not saved: the rule would watch %s. %s", watches(saved.Rule.Rule), said)
+		return out, nil
 	}
 	a.did(saved.Rule.ID, nil)
-	summary := fmt.Sprintf("Created rule %s (%s): it watches %s.", saved.Rule.Name, saved.Rule.ID,
-		watches(saved.Rule.Rule))
-	return ruleAnswer{rule, app.Handle(saved.Rule.ID, saved.Rule.Version), saved.Warnings, summary}, nil
+	out.Undo = app.Handle(saved.Rule.ID, saved.Rule.Version)
+	out.Summary = fmt.Sprintf("Created rule %s (%s): it watches %s. %s", saved.Rule.Name, saved.Rule.ID,
+		watches(saved.Rule.Rule), said)
+	return out, nil
 }
 
 type rulesAnswer struct {

@@ -14,11 +14,13 @@ import (
 
 var silenceTools = []tool{{
 	name: "manage_silences", title: "Manage silences",
-	description: "Hold back messages of a rule or of labels, once (until) or weekly; what is still wrong at the end is " +
-		"told then. preview says what it would hide.",
+	description: "Hold back messages by rules, labels or severity, also of rules to come, once (until) or weekly; what " +
+		"is still wrong at the end is told then. preview says what it would hide. Only critical things by night: " +
+		`{"action":"create","severity":["below critical"],"weekly":{"hours":"22:00-07:00"}}.`,
 	input: []property{
 		choice("action", "", "list", "preview", "create", "end"),
-		text("id", "to end"), ruleRef, object("match", "tag: value or [values]"), flag("everything", "all alerts"),
+		text("id", "to end"), texts("rule", "names or ids"), texts("severity", "list or: below critical"),
+		object("match", "tag: value or [values]"), flag("everything", "all alerts"),
 		text("from", "else now"), text("until", "2h or a time"), flag("open_ended", "no end"),
 		object("weekly", "only then", text("days", "sat,sun or mon-fri"), text("hours", "22:00-07:00"),
 			text("zone", "Europe/Berlin")),
@@ -29,7 +31,7 @@ var silenceTools = []tool{{
 		"end":       "until",
 		"starts_at": "from", "start": "from", "reason": "comment", "note": "comment", "labels": "match", "matchers": "match",
 		"where":     "match",
-		"recurring": "weekly", "all": "ended",
+		"recurring": "weekly", "all": "ended", "rules": "rule", "severities": "severity",
 	},
 	output: reflect.TypeFor[silencesAnswer](),
 	effect: effect{destroys: true}, example: `{"action":"create","rule":"freezer","until":"2h","comment":"defrosting"}`,
@@ -90,7 +92,7 @@ func (s *Server) silence(v app.SilenceView) shownSilence {
 }
 
 func silenced(v app.SilenceView) string {
-	return cleaned((&rules.Silence{RuleID: v.RuleID, Match: v.Match}).Scope(v.Rule), dataSize)
+	return cleaned(v.About, dataSize)
 }
 
 func (s *Server) manageSilences(ctx context.Context, a *arguments) (any, error) {
@@ -109,7 +111,7 @@ func (s *Server) manageSilences(ctx context.Context, a *arguments) (any, error) 
 
 // ofNewSilences are arguments that mean nothing to a list: who gives one wants
 // a silence.
-var ofNewSilences = []string{"until", "from", "match", "everything", "open_ended", "weekly", "comment"}
+var ofNewSilences = []string{"until", "severity", "from", "match", "everything", "open_ended", "weekly", "comment"}
 
 func (s *Server) listSilences(ctx context.Context, a *arguments) (any, error) {
 	for _, name := range ofNewSilences {
@@ -118,7 +120,7 @@ func (s *Server) listSilences(ctx context.Context, a *arguments) (any, error) {
 			break
 		}
 	}
-	ended, rule, most := a.on("ended"), a.text("rule"), a.whole("limit", 1, 100, 20)
+	ended, named, most := a.on("ended"), a.texts("rule"), a.whole("limit", 1, 100, 20)
 	at := a.after("manage_silences", 1)
 	if err := a.err(); err != nil {
 		return nil, err
@@ -127,8 +129,12 @@ func (s *Server) listSilences(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rule != "" {
-		all = slices.DeleteFunc(all, func(v app.SilenceView) bool { return v.RuleID != rule && v.Rule != rule })
+	if len(named) > 0 {
+		all = slices.DeleteFunc(all, func(v app.SilenceView) bool {
+			return !slices.ContainsFunc(named, func(rule string) bool {
+				return slices.Contains(v.Rules, rule) || v.RuleID == rule || slices.Contains(v.RuleIDs, rule)
+			})
+		})
 	}
 	page, next := pageAfter(all, at, most, "manage_silences", func(v app.SilenceView) string { return v.ID })
 	out := silencesAnswer{Silences: []shownSilence{}, Total: new(len(all)), Next: &next, Warnings: s.app.Warnings()}
@@ -249,7 +255,8 @@ func (s *Server) silenceAnswer(from app.SilenceAnswer, summary string) silencesA
 
 func (s *Server) silenceRequest(a *arguments) app.SilenceRequest {
 	req := app.SilenceRequest{
-		Rule: a.text("rule"), Match: a.filter("match"), Everything: a.on("everything"), OpenEnded: a.on("open_ended"),
+		Rules: a.texts("rule"), Match: a.filter("match"), Severities: a.severities("severity"),
+		Everything: a.on("everything"), OpenEnded: a.on("open_ended"),
 		From: a.moment("from", s.now(), 1, s.zone), Weekly: a.weekly(), Comment: cleaned(a.text("comment"), noteSize),
 	}
 	until := a.text("until")
@@ -296,6 +303,15 @@ func (s *Server) whichSilence(ctx context.Context) error {
 		return rules.FieldErrorf("id", "is missing, and there is no silence to end")
 	}
 	return rules.FieldErrorf("id", "is missing; those that are not over: %s", strings.Join(known, ", "))
+}
+
+// severities reads a list of severities, or a word about them.
+func (a *arguments) severities(name string) []rules.Severity {
+	out, err := rules.ParseSeverities(a.texts(name))
+	if err != nil {
+		a.errs = append(a.errs, err)
+	}
+	return out
 }
 
 // filter reads tags with their values; room=kitchen as text is understood too.

@@ -48,7 +48,7 @@ func TestLifeOfASilence(t *testing.T) {
 	if e := ended["silence"].(map[string]any); e["state"] != "over" || e["ended_by"] != "anna via claude-code" {
 		t.Errorf("ended %v", e)
 	}
-	if list := h.ok("manage_silences", `{"ended":true,"rule":"freezer"}`); list["total"] != 1.0 {
+	if list := h.ok("manage_silences", `{"ended":true,"rule":"freezer"}`); list["total"] != 2.0 {
 		t.Errorf("of one rule: %v", list)
 	}
 	if list := h.ok("manage_silences", `{"action":"list"}`); list["total"] != 1.0 {

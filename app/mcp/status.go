@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/rules"
 )
 
 var statusTools = []tool{{
 	name: "get_status", title: "Get status",
-	description: "How tocsin is doing: daemon, sources, channels, problems.",
+	description: "What is wrong now, the worst first; then how tocsin is doing: daemon, sources, channels, problems.",
 	input:       []property{detail},
 	aliases:     map[string]string{"verbose": "detail", "level": "detail"},
 	output:      reflect.TypeFor[statusAnswer](),
@@ -20,7 +21,9 @@ var statusTools = []tool{{
 	scope: app.ScopeRead, call: (*Server).status,
 }}
 
+// statusAnswer has what is wrong out there before how tocsin is.
 type statusAnswer struct {
+	Open        []string             `json:"open_alerts" jsonschema:"not resolved, the worst and oldest first"`
 	Status      string               `json:"status"`
 	Version     string               `json:"version"`
 	Daemon      shownDaemon          `json:"daemon"`
@@ -90,8 +93,12 @@ func (s *Server) status(ctx context.Context, a *arguments) (any, error) {
 		Database: v.Database, Rules: v.Rules,
 		Alerts:  shownAlertCounts{v.Alerts["firing"], v.Alerts["acknowledged"]},
 		Sources: []shownSource{}, Channels: []shownChannelHealth{}, Undelivered: v.Outbox, Dead: v.Dead, Clock: v.Clock,
-		Problems: []string{}, Warnings: []string{},
+		Problems: []string{}, Warnings: []string{}, Open: []string{},
 	}
+	for _, alert := range v.Open[:min(len(v.Open), map[bool]int{false: problemsShort, true: len(v.Open)}[full])] {
+		out.Open = append(out.Open, s.openLine(alert))
+	}
+	v.Problems = slices.Concat(v.Problems, v.Advice)
 	for _, source := range v.Sources {
 		one := shownSource{
 			Name: source.Name, Kind: source.Kind, OK: source.OK, Version: source.Version,
@@ -129,13 +136,40 @@ func (s *Server) status(ctx context.Context, a *arguments) (any, error) {
 	return out, nil
 }
 
+// openLine is an alert that is not resolved, in a line.
+func (s *Server) openLine(v app.AlertView) string {
+	text := fmt.Sprintf("%s: %s", v.Severity, cleaned(v.Title, dataSize))
+	if len(v.Series) > 0 {
+		text += " (" + cleaned(string(rules.SeriesOf(v.Series)), dataSize) + ")"
+	}
+	if v.Value != nil {
+		text += ", " + rules.FormatNumber(*v.Value)
+	}
+	text += ", since " + s.when(v.StartedAt)
+	if v.AcknowledgedBy != "" {
+		text += ", " + cleaned(v.AcknowledgedBy, 60) + " takes care"
+	}
+	return text + " [" + v.ID + "]"
+}
+
 // health says how it is in a sentence or two.
 func (s *Server) health(v app.Status, shown int) string {
-	text := "All is well"
-	if v.Status != "ok" {
-		text = "tocsin is " + v.Status
+	text := "Nothing is wrong out there"
+	if n := v.Alerts["firing"] + v.Alerts["acknowledged"]; n > 0 {
+		text = fmt.Sprintf("%s not resolved, the worst first: %s", plural(n, "alert"), s.openLine(v.Open[0]))
+		if n > 1 {
+			text += fmt.Sprintf(", and %d more", n-1)
+		}
 	}
-	text += fmt.Sprintf(": %d of %d rules are on, %d alerts fire.", v.Rules.Enabled, v.Rules.Total, v.Alerts["firing"])
+	switch {
+	case v.Status != "ok":
+		text += ". tocsin itself is " + v.Status
+	case len(v.Problems) > 0:
+		text += ". tocsin itself works"
+	default:
+		text += ". tocsin itself is well"
+	}
+	text += fmt.Sprintf(": %d of %d rules are on.", v.Rules.Enabled, v.Rules.Total)
 	if slices.ContainsFunc(v.Sources, func(source app.SourceView) bool { return !source.OK }) {
 		text += " A source does not answer, so its rules are not judged."
 	}

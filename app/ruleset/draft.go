@@ -112,6 +112,7 @@ func (d *draft) parse(ctx context.Context, doc Doc) (rules.Rule, error) {
 	if err == nil && r.Source == "" {
 		err = d.house.SettleSource(&r)
 	}
+	d.house.SettleZones(&r)
 	return r, err
 }
 
