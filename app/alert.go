@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/9bikes/tocsin/rules"
@@ -142,4 +144,15 @@ func (a *App) kept(err error) (warnings []string, rest error) {
 		return nil, err
 	}
 	return []string{"in memory only: " + rules.Sentence(err)}, nil
+}
+
+// toldOn names the channels on which some message about an alert arrived.
+func toldOn(list []rules.Notification) []string {
+	on := map[string]bool{}
+	for _, n := range list {
+		if n.State == rules.Sent {
+			on[n.Channel] = true
+		}
+	}
+	return append([]string{}, slices.Sorted(maps.Keys(on))...)
 }

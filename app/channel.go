@@ -132,7 +132,7 @@ func (a *App) Reach(ctx context.Context, r rules.Rule) ([]string, error) {
 	return a.Config.Route(r.Severity, known), err
 }
 
-// knownChannels are the names of all channels; of a database that does not
+// KnownChannels are the names of all channels; of a database that does not
 // answer none, which other parts of an answer tell.
 func (a *App) knownChannels(ctx context.Context) []string {
 	names := slices.Collect(maps.Keys(a.Config.Channels))
@@ -206,7 +206,7 @@ func (a *App) ReplaceCredential(ctx context.Context, by rules.Actor, name string
 	}
 	i := slices.IndexFunc(list, func(c StoredChannel) bool { return c.Name == name })
 	if i < 0 {
-		return rules.ChannelInfo{}, a.knownChannel(ctx, name)
+		return rules.ChannelInfo{}, a.KnownChannel(ctx, name)
 	}
 	c := list[i]
 	c.Settings.Moved = nil // that was the other one's
@@ -241,7 +241,7 @@ func (a *App) ChangeChannel(ctx context.Context, name string, change func(*notif
 		}
 		return a.Store.PutChannel(ctx, c)
 	}
-	return a.knownChannel(ctx, name)
+	return a.KnownChannel(ctx, name)
 }
 
 func (a *App) checkSettings(ctx context.Context, name, kind string, s notify.Settings) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/lookup"
 	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -40,7 +41,7 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	name := r.Source
 	if !o.SameData {
 		r.Unchecked = false
-		err = Lookup{a.Sources[name], rules.AllowUnknown}.Check(ctx, r)
+		err = lookup.Names{Source: a.Sources[name], Cure: rules.AllowUnknown}.Check(ctx, r)
 	}
 	switch code := rules.CodeOf(err); {
 	case err == nil:
@@ -56,12 +57,12 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 		warnings = append(warnings, "saved although it does not exist yet: "+err.Error())
 	}
 	if err == nil && !o.SameData {
-		if mixed := (Lookup{Source: a.Sources[name]}).Mixed(ctx, r); mixed != "" {
+		if mixed := (lookup.Names{Source: a.Sources[name]}).Mixed(ctx, r); mixed != "" {
 			warnings = append(warnings, mixed)
 		}
 	}
 	if err == nil && !o.Many {
-		warnings = append(warnings, SparseWarning(ctx, a.Sources[name], *r, a.Time())...)
+		warnings = append(warnings, lookup.SparseWarning(ctx, a.Sources[name], *r, a.Time())...)
 	}
 	warnings = append(warnings, a.rareTicks(r)...)
 	warnings = append(warnings, a.zoneWarnings(*r)...)

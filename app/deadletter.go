@@ -48,7 +48,7 @@ func (a *App) DeadLetters(ctx context.Context, channel string) ([]DeadLetter, er
 // ResendAll sends the dead letters of a channel again and returns how many
 // they are.
 func (a *App) ResendAll(ctx context.Context, channel string) (int, error) {
-	if err := a.knownChannel(ctx, channel); err != nil {
+	if err := a.KnownChannel(ctx, channel); err != nil {
 		return 0, err
 	}
 	list, err := a.Store.DeadLetters(ctx, channel, 0)
@@ -98,7 +98,7 @@ func (a *App) Resend(ctx context.Context, id string) error {
 		return rules.WithHint(rules.Errorf(rules.Conflict, "message %s is %s, not a dead letter", id, n.State),
 			rules.SeeDeadLetters, "")
 	}
-	if err := a.knownChannel(ctx, n.Channel); err != nil {
+	if err := a.KnownChannel(ctx, n.Channel); err != nil {
 		return err
 	}
 	_, err = a.resend(ctx, []rules.Notification{n})
@@ -159,7 +159,7 @@ func (a *App) leaveOut(ctx context.Context, n *rules.Notification) error {
 	return nil
 }
 
-func (a *App) knownChannel(ctx context.Context, name string) error {
+func (a *App) KnownChannel(ctx context.Context, name string) error {
 	known, err := a.channelNames(ctx)
 	if err != nil {
 		return err

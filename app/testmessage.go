@@ -37,7 +37,7 @@ type TestTarget struct {
 func (a *App) TestChannel(ctx context.Context, by rules.Actor, name string, patience time.Duration) (TestAnswer,
 	error,
 ) {
-	if err := a.knownChannel(ctx, name); err != nil {
+	if err := a.KnownChannel(ctx, name); err != nil {
 		return TestAnswer{}, err
 	}
 	if _, running := a.Daemon(); !running {

@@ -193,7 +193,7 @@ func ParseSeverities(said []string) ([]Severity, error) {
 			some, ok := severitiesOf(upAndDown.Replace(strings.Join(strings.Fields(part), " ")))
 			if !ok {
 				return nil, FieldErrorf("severity", "must be severities, some of %s, or such as \"below critical\"; got %s",
-					strings.Join(Severities, ", "), shown(text))
+					strings.Join(Severities, ", "), Quote(text))
 			}
 			out = append(out, some...)
 		}

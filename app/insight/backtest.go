@@ -10,9 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/backtest"
+	"github.com/9bikes/tocsin/evaluator/lookup"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
@@ -145,7 +145,7 @@ func (a *Analyst) backtestSource(ctx context.Context, t *backtest.Trial, req Bac
 		return rules.FieldErrorf("from", "must be before to; got %s and %s", t.From.Format(time.RFC3339),
 			t.To.Format(time.RFC3339))
 	}
-	if err := (app.Lookup{Source: source}).Check(ctx, &t.Rule); rules.CodeOf(err) == rules.Invalid {
+	if err := (lookup.Names{Source: source}).Check(ctx, &t.Rule); rules.CodeOf(err) == rules.Invalid {
 		return err
 	}
 	return nil

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/lookup"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/unit"
 )
@@ -200,7 +200,7 @@ func (a *Analyst) holder(ctx context.Context, source, measurement string) (strin
 		if err != nil {
 			return "", nil, err
 		}
-		return name, s, app.Lookup{Source: s}.Measurement(ctx, measurement)
+		return name, s, lookup.Names{Source: s}.Measurement(ctx, measurement)
 	}
 	var known, holders []string
 	var errs []error
@@ -224,7 +224,7 @@ func (a *Analyst) holder(ctx context.Context, source, measurement string) (strin
 		return "", nil, errors.Join(errs...)
 	}
 	slices.Sort(known)
-	return "", nil, app.Lookup{}.Unknown("measurement", measurement, slices.Compact(known))
+	return "", nil, lookup.Names{}.Unknown("measurement", measurement, slices.Compact(known))
 }
 
 // reaches are how far back a last point is looked for: near first, because far
@@ -249,7 +249,7 @@ func (a *Analyst) measure(ctx context.Context, s evaluator.Source, v *Measuremen
 		if newest >= 0 {
 			field := v.Fields[newest]
 			v.LastPoint = field.At
-			found, err := app.FindCadence(ctx, s, evaluator.Query{
+			found, err := lookup.FindCadence(ctx, s, evaluator.Query{
 				Measurement: v.Name, Columns: []evaluator.Column{{Field: field.Name}}, GroupBy: tags,
 			}, *field.At)
 			v.Series, v.Cadence = found.Series, found.Gap

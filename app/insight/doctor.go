@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/evaluator/lookup"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -190,10 +191,10 @@ func (a *Analyst) ruleFindings(ctx context.Context) (out []Finding) {
 	for _, d := range list {
 		r, problems := d.Rule, slices.Concat(d.Faults, d.Refused, d.Orphaned)
 		if s := a.app.Sources[r.Source]; r.Enabled && s != nil {
-			err := app.Lookup{Source: s}.Check(ctx, &r)
+			err := lookup.Names{Source: s}.Check(ctx, &r)
 			if err == nil {
-				problems = append(problems, app.SparseWarning(ctx, s, r, a.app.Time())...)
-				if mixed := (app.Lookup{Source: s}).Mixed(ctx, &r); mixed != "" {
+				problems = append(problems, lookup.SparseWarning(ctx, s, r, a.app.Time())...)
+				if mixed := (lookup.Names{Source: s}).Mixed(ctx, &r); mixed != "" {
 					problems = append(problems, mixed)
 				}
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator/backtest"
+	"github.com/9bikes/tocsin/evaluator/lookup"
 	"github.com/9bikes/tocsin/evaluator/schedule"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -132,7 +133,7 @@ func worseNow(c rules.Condition, x, y SeriesNow) int {
 // silent lists the series of the data that have no value now.
 func (a *Analyst) silent(ctx context.Context, r rules.Rule, live map[rules.Series]lately, now time.Time) []SeriesNow {
 	out := []SeriesNow{}
-	seen, err := app.LastSeen(ctx, a.app.Sources[r.Source], r, now)
+	seen, err := lookup.LastSeen(ctx, a.app.Sources[r.Source], r, now)
 	if err != nil {
 		return out
 	}

@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator/backtest"
+	"github.com/9bikes/tocsin/evaluator/lookup"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -62,7 +62,7 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 		return Preview{}, err
 	}
 	p := Preview{Backtest: backtestView(t, result)}
-	p.Warnings = append(p.Warnings, app.SparseWarning(ctx, a.app.Sources[r.Source], t.Rule, a.app.Time())...)
+	p.Warnings = append(p.Warnings, lookup.SparseWarning(ctx, a.app.Sources[r.Source], t.Rule, a.app.Time())...)
 	if p.Quiet != nil {
 		p.Quiet = rules.Finite(beyond(t.Rule.Condition.Operator, *p.Quiet))
 		p.Summary = p.summary()

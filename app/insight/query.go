@@ -7,8 +7,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/lookup"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/unit"
 )
@@ -80,7 +80,7 @@ func (a *Analyst) QueryData(ctx context.Context, req DataRequest) (DataAnswer, e
 		Measurement: req.Measurement, Field: req.Field, Where: req.Where, GroupBy: req.GroupBy,
 		Condition: rules.Condition{Type: rules.Threshold, Aggregation: rules.Count},
 	}
-	if err := (app.Lookup{Source: s}).Check(ctx, &alone); err != nil {
+	if err := (lookup.Names{Source: s}).Check(ctx, &alone); err != nil {
 		return DataAnswer{}, err
 	}
 	fields, err := s.Fields(ctx, req.Measurement)

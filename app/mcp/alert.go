@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -184,7 +185,7 @@ func (s *Server) listAlerts(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if folded == nil && f.BeforeID == "" && app.Flooded(found) && !full {
+	if folded == nil && f.BeforeID == "" && insight.Flooded(found) && !full {
 		return s.foldAlerts(ctx, f, told, most)
 	}
 	out := alertsAnswer{Alerts: []shortAlert{}, Total: total, Warnings: s.app.Warnings()}
@@ -240,7 +241,7 @@ func (s *Server) findAlerts(ctx context.Context, id string, f app.AlertFilter,
 	told string,
 ) ([]app.AlertView, int, error) {
 	if id == "" {
-		return s.app.AlertsTold(ctx, f, told)
+		return insight.New(s.app).AlertsTold(ctx, f, told)
 	}
 	v, err := s.app.Alert(ctx, id)
 	return []app.AlertView{v}, 1, err
@@ -262,7 +263,7 @@ type foldedAlert struct {
 }
 
 func (s *Server) foldAlerts(ctx context.Context, f app.AlertFilter, told string, most int) (any, error) {
-	folds, total, err := s.app.FoldAlerts(ctx, f, told)
+	folds, total, err := insight.New(s.app).FoldAlerts(ctx, f, told)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 
 	"github.com/9bikes/tocsin/app/jsonrpc"
+	"github.com/9bikes/tocsin/app/when"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -267,13 +268,6 @@ func (a *arguments) texts(name string) []string {
 	return out
 }
 
-// written are the ways to write a time besides RFC 3339; they mean the zone of
-// the server.
-var written = []string{
-	"2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02 15:04:05", "2006-01-02 15:04",
-	time.DateOnly,
-}
-
 // moment reads a time, or a duration that is counted from now in direction 1
 // or -1.
 func (a *arguments) moment(name string, now time.Time, direction int, zone *time.Location) time.Time {
@@ -284,39 +278,12 @@ func (a *arguments) moment(name string, now time.Time, direction int, zone *time
 	if text == "" {
 		return time.Time{}
 	}
-	if d, err := rules.ParseDuration(text); err == nil {
-		return now.Add(time.Duration(direction) * d.Std()).UTC()
-	}
-	if t, err := time.Parse(time.RFC3339, text); err == nil {
-		return t.UTC()
-	}
-	for _, layout := range written {
-		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
-			return t.UTC()
-		}
-	}
-	if clock, err := time.Parse("15:04", text); err == nil {
-		return nextClock(clock, now.In(zone), direction).UTC()
+	if t, ok := when.Read(text, now, zone, direction); ok {
+		return t
 	}
 	a.wrong(name, "must be a duration such as 2h or a time such as %s; got %s", now.In(zone).Format(time.RFC3339),
 		shown(text))
 	return time.Time{}
-}
-
-// nextClock is the next time of that hour and minute, the last one for
-// direction -1.
-func nextClock(clock, now time.Time, direction int) time.Time {
-	at := func(days int) time.Time {
-		return time.Date(now.Year(), now.Month(), now.Day()+days, clock.Hour(), clock.Minute(), 0, 0, now.Location())
-	}
-	t := at(0)
-	if direction > 0 && !t.After(now) {
-		return at(1)
-	}
-	if direction < 0 && t.After(now) {
-		return at(-1)
-	}
-	return t
 }
 
 // shown is a value as an error may repeat it.

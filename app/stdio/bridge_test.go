@@ -348,7 +348,7 @@ type accepting struct{}
 
 func (accepting) Elicit(context.Context, protocol.ElicitationRequest) (*protocol.ElicitationResult, error) {
 	return &protocol.ElicitationResult{ElicitationResponse: protocol.ElicitationResponse{
-		Action: protocol.ElicitationResponseActionAccept, Content: map[string]any{},
+		Action: protocol.ElicitationResponseActionAccept, Content: map[string]any{"agree": true},
 	}}, nil
 }
 

@@ -52,7 +52,10 @@ func (v *silencesView) try(s *site, r *http.Request) {
 
 // silenceOf reads the form of a silence.
 func silenceOf(r *http.Request) (req app.SilenceRequest, err error) {
-	req = app.SilenceRequest{Rule: r.FormValue("rule"), Comment: r.FormValue("comment")}
+	req = app.SilenceRequest{Comment: r.FormValue("comment")}
+	if rule := r.FormValue("rule"); rule != "" {
+		req.Rules = []string{rule}
+	}
 	if match := strings.TrimSpace(r.FormValue("match")); match != "" {
 		req.Match = rules.Filter{}
 		for part := range strings.SplitSeq(match, ",") {

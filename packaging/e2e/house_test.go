@@ -25,7 +25,9 @@ var mayImport = map[string][]string{
 	"rules":     {"rules/unit", "rules/wording"},
 	"evaluator": {"rules", "evaluator/aggregate", "evaluator/expression", "evaluator/schedule"},
 	"notify":    {"rules", "rules/unit", "rules/wording", "evaluator"},
-	"app":       {"rules", "rules/ruledoc", "evaluator", "evaluator/schedule", "notify", "app/document"},
+	"app": {
+		"rules", "rules/ruledoc", "evaluator", "evaluator/lookup", "evaluator/schedule", "notify", "app/document",
+	},
 
 	"rules/column":  {"rules"},
 	"rules/ruledoc": {"rules", "rules/wording"},
@@ -35,12 +37,15 @@ var mayImport = map[string][]string{
 	"evaluator/aggregate":  {"rules"},
 	"evaluator/anomaly":    {},
 	"evaluator/expression": {"rules"},
+	"evaluator/lookup":     {"rules", "evaluator"},
 	"evaluator/schedule":   {"rules"},
 	"evaluator/backtest":   {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
 
 	"app/document": {"rules"},
+	"app/when":     {"rules"},
 	"app/insight": {
-		"rules", "rules/ruledoc", "rules/unit", "evaluator", "evaluator/backtest", "evaluator/schedule", "notify", "app",
+		"rules", "rules/ruledoc", "rules/unit", "evaluator", "evaluator/backtest", "evaluator/lookup", "evaluator/schedule",
+		"notify", "app",
 	},
 	"app/ruleset": {"rules", "rules/ruledoc", "evaluator", "evaluator/backtest", "notify", "app", "app/document"},
 }

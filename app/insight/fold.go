@@ -1,13 +1,13 @@
-package app
+package insight
 
 import (
 	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -21,7 +21,7 @@ type AlertFold struct {
 	Open     int            `json:"open"`
 	Longest  rules.Duration `json:"longest"` // so far, of one that is open
 	First    time.Time      `json:"first"`   // when the earliest started
-	Last     AlertView      `json:"last"`
+	Last     app.AlertView  `json:"last"`
 	Told     []string       `json:"told"` // channels that a message arrived on
 }
 
@@ -31,7 +31,7 @@ const mostFolded = 2000
 // FoldAlerts counts the alerts that a filter picks by rule and series, the worst
 // and of those the newest first, with how many alerts that were; told, when it
 // is given, leaves only those that arrived on that channel.
-func (a *App) FoldAlerts(ctx context.Context, f AlertFilter, told string) ([]AlertFold, int, error) {
+func (a *Analyst) FoldAlerts(ctx context.Context, f app.AlertFilter, told string) ([]AlertFold, int, error) {
 	f.Limit, f.Before, f.BeforeID = mostFolded, time.Time{}, ""
 	list, err := a.alertsTold(ctx, f, told)
 	folds := map[string]*AlertFold{}
@@ -44,7 +44,7 @@ func (a *App) FoldAlerts(ctx context.Context, f AlertFilter, told string) ([]Ale
 			}
 			folds[key] = one
 		}
-		one.add(v, a.Time())
+		one.add(v, a.app.Time())
 	}
 	out := make([]AlertFold, 0, len(folds))
 	for _, one := range folds {
@@ -59,7 +59,7 @@ func (a *App) FoldAlerts(ctx context.Context, f AlertFilter, told string) ([]Ale
 	return out, len(list), err
 }
 
-func (f *AlertFold) add(v AlertView, now time.Time) {
+func (f *AlertFold) add(v app.AlertView, now time.Time) {
 	end := now
 	if v.ResolvedAt != nil {
 		end = *v.ResolvedAt
@@ -77,11 +77,11 @@ func (f *AlertFold) add(v AlertView, now time.Time) {
 
 // AlertsTold lists the alerts that a filter picks of which a message arrived on a
 // channel, as Alerts does.
-func (a *App) AlertsTold(ctx context.Context, f AlertFilter, channel string) ([]AlertView, int, error) {
+func (a *Analyst) AlertsTold(ctx context.Context, f app.AlertFilter, channel string) ([]app.AlertView, int, error) {
 	if channel == "" {
-		return a.Alerts(ctx, f)
+		return a.app.Alerts(ctx, f)
 	}
-	if err := a.knownChannel(ctx, channel); err != nil {
+	if err := a.app.KnownChannel(ctx, channel); err != nil {
 		return nil, 0, err
 	}
 	all := f
@@ -89,7 +89,7 @@ func (a *App) AlertsTold(ctx context.Context, f AlertFilter, channel string) ([]
 	list, err := a.alertsTold(ctx, all, channel)
 	total := len(list)
 	if f.BeforeID != "" {
-		i := slices.IndexFunc(list, func(v AlertView) bool { return v.ID == f.BeforeID })
+		i := slices.IndexFunc(list, func(v app.AlertView) bool { return v.ID == f.BeforeID })
 		list = list[i+1:]
 	}
 	if f.Limit > 0 {
@@ -98,17 +98,17 @@ func (a *App) AlertsTold(ctx context.Context, f AlertFilter, channel string) ([]
 	return list, total, err
 }
 
-func (a *App) alertsTold(ctx context.Context, f AlertFilter, channel string) ([]AlertView, error) {
-	list, _, err := a.Alerts(ctx, f)
+func (a *Analyst) alertsTold(ctx context.Context, f app.AlertFilter, channel string) ([]app.AlertView, error) {
+	list, _, err := a.app.Alerts(ctx, f)
 	if channel != "" {
-		list = slices.DeleteFunc(list, func(v AlertView) bool { return !slices.Contains(v.Told, channel) })
+		list = slices.DeleteFunc(list, func(v app.AlertView) bool { return !slices.Contains(v.Told, channel) })
 	}
 	return list, err
 }
 
 // Flooded reports whether a page of alerts is better folded: one rule has most
 // of it.
-func Flooded(page []AlertView) bool {
+func Flooded(page []app.AlertView) bool {
 	counts := map[string]int{}
 	for _, v := range page {
 		counts[v.RuleID]++
@@ -119,15 +119,4 @@ func Flooded(page []AlertView) bool {
 		}
 	}
 	return false
-}
-
-// toldOn names the channels on which some message about an alert arrived.
-func toldOn(list []rules.Notification) []string {
-	on := map[string]bool{}
-	for _, n := range list {
-		if n.State == rules.Sent {
-			on[n.Channel] = true
-		}
-	}
-	return append([]string{}, slices.Sorted(maps.Keys(on))...)
 }

@@ -1,4 +1,8 @@
-package app
+// Package lookup asks a source about the data itself: whether the names exist
+// that a rule uses, how often its points come, and when the last one came. A
+// typo, a window that is too short and a sensor that is dead all look the same
+// from a rule: like silence.
+package lookup
 
 import (
 	"context"
@@ -12,15 +16,15 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// Lookup looks for what rules name in a source, which would answer a typo with
+// Names looks for what rules name in a source, which would answer a typo with
 // silence.
-type Lookup struct {
+type Names struct {
 	Source evaluator.Source
 	Cure   rules.Cure // of the refusal of a name that does not exist, if there is one
 }
 
 // Check refuses what the source does not hold.
-func (l Lookup) Check(ctx context.Context, r *rules.Rule) error {
+func (l Names) Check(ctx context.Context, r *rules.Rule) error {
 	if r.Condition.Type == rules.Expression {
 		return l.checkInputs(ctx, r)
 	}
@@ -48,7 +52,7 @@ func (l Lookup) Check(ctx context.Context, r *rules.Rule) error {
 }
 
 // Measurement refuses one that the source does not hold.
-func (l Lookup) Measurement(ctx context.Context, name string) error {
+func (l Names) Measurement(ctx context.Context, name string) error {
 	known, err := l.Source.Measurements(ctx)
 	if err == nil && !slices.Contains(known, name) {
 		err = l.Unknown("measurement", name, known)
@@ -57,7 +61,7 @@ func (l Lookup) Measurement(ctx context.Context, name string) error {
 }
 
 // Mixed warns about a field that has changed its type over time; "" for another.
-func (l Lookup) Mixed(ctx context.Context, r *rules.Rule) string {
+func (l Names) Mixed(ctx context.Context, r *rules.Rule) string {
 	if r.Measurement == "" || r.Field == "" || l.Source == nil {
 		return ""
 	}
@@ -104,7 +108,7 @@ func checkKind(r *rules.Rule, kind string) error {
 
 // checkInputs looks up each input of an expression as a rule of its own. A tag
 // that an input lacks is no mistake: it then stands for every value.
-func (l Lookup) checkInputs(ctx context.Context, r *rules.Rule) error {
+func (l Names) checkInputs(ctx context.Context, r *rules.Rule) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(r.Condition.Inputs)) {
 		in := r.Condition.Inputs[name]
@@ -124,7 +128,7 @@ func (l Lookup) checkInputs(ctx context.Context, r *rules.Rule) error {
 	return errors.Join(errs...)
 }
 
-func (l Lookup) checkTags(ctx context.Context, r *rules.Rule) error {
+func (l Names) checkTags(ctx context.Context, r *rules.Rule) error {
 	tags, err := l.Source.Tags(ctx, r.Measurement)
 	if err != nil {
 		return err
@@ -138,12 +142,12 @@ func (l Lookup) checkTags(ctx context.Context, r *rules.Rule) error {
 		if !slices.Contains(tags, tag) {
 			return l.Unknown("where", tag, tags)
 		}
-		values, err := l.Source.TagValues(ctx, r.Measurement, tag, tagValuesAsked)
+		values, err := l.Source.TagValues(ctx, r.Measurement, tag, TagValuesAsked)
 		if err != nil {
 			return err
 		}
 		for _, v := range r.Where[tag] {
-			if !slices.Contains(values, v) && len(values) < tagValuesAsked {
+			if !slices.Contains(values, v) && len(values) < TagValuesAsked {
 				return l.Unknown("where."+tag, v, values)
 			}
 		}
@@ -151,10 +155,12 @@ func (l Lookup) checkTags(ctx context.Context, r *rules.Rule) error {
 	return nil
 }
 
-const tagValuesAsked = 10_000
+// TagValuesAsked is how many values of a tag are asked for: with more, one that
+// is not among them may exist.
+const TagValuesAsked = 10_000
 
 // Unknown says that a name does not exist, with the nearest that do.
-func (l Lookup) Unknown(field, name string, known []string) error {
+func (l Names) Unknown(field, name string, known []string) error {
 	if len(known) == 0 {
 		return l.hinted(rules.FieldErrorf(field, "%q does not exist, the source holds nothing there yet", name))
 	}
@@ -169,74 +175,9 @@ func (l Lookup) Unknown(field, name string, known []string) error {
 	return l.hinted(rules.FieldErrorf(field, "%q does not exist; %s", name, hint))
 }
 
-func (l Lookup) hinted(err error) error {
+func (l Names) hinted(err error) error {
 	if l.Cure == "" {
 		return err
 	}
 	return rules.WithHint(err, l.Cure, "")
-}
-
-// Complete finds measurement and field for a rule that only says monitor_id,
-// as the system that tocsin replaces allowed.
-func (a *App) Complete(ctx context.Context, doc rules.Doc) (rules.Doc, error) {
-	id, given := doc["monitor_id"]
-	if !given || doc["measurement"] != nil && doc["field"] != nil {
-		return doc, nil
-	}
-	name, _ := doc["source"].(string)
-	_, source, err := a.Source(name)
-	if err != nil {
-		return nil, err
-	}
-	carriers, err := carriers(ctx, source, fmt.Sprint(id), doc)
-	if err != nil {
-		return nil, err
-	}
-	switch len(carriers) {
-	case 0:
-		return nil, rules.FieldErrorf("monitor_id", "no measurement carries monitor_id %q; name measurement and field",
-			fmt.Sprint(id))
-	case 1:
-		out := maps.Clone(doc)
-		out["measurement"], out["field"] = carriers[0][0], carriers[0][1]
-		return out, nil
-	}
-	var names []string
-	for _, c := range carriers {
-		names = append(names, c[0]+"."+c[1])
-	}
-	return nil, rules.FieldErrorf("monitor_id",
-		"several measurements carry it: %s; name one, for example measurement: %s, field: %s",
-		strings.Join(names, ", "), carriers[0][0], carriers[0][1])
-}
-
-// carriers lists measurement and field pairs of numbers whose series have the
-// monitor id.
-func carriers(ctx context.Context, s evaluator.Source, id string, doc rules.Doc) (out [][2]string, err error) {
-	measurements, err := s.Measurements(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, m := range measurements {
-		if want, ok := doc["measurement"].(string); ok && want != m {
-			continue
-		}
-		values, err := s.TagValues(ctx, m, "monitor_id", tagValuesAsked)
-		if err != nil {
-			return nil, err
-		}
-		if !slices.Contains(values, id) {
-			continue
-		}
-		fields, err := s.Fields(ctx, m)
-		if err != nil {
-			return nil, err
-		}
-		for _, f := range slices.Sorted(maps.Keys(fields)) {
-			if want, ok := doc["field"].(string); (!ok || want == f) && fields[f] != "string" {
-				out = append(out, [2]string{m, f})
-			}
-		}
-	}
-	return out, nil
 }
