@@ -28,6 +28,7 @@ const (
 	SaveUnchecked     Cure = "save_unchecked"     // take it although its source does not answer
 	LeaveOpen         Cure = "leave_open"         // say that the silence has no end
 	TakeOver          Cure = "take_over"          // let apply take over the rule
+	Instead           Cure = "instead"            // give the field the value that is named
 	LikeExport        Cure = "like_export"        // write the file as an export is written
 )
 

@@ -46,6 +46,7 @@ func (p Program) MCP(ctx context.Context, o cli.MCPOptions) error {
 	here := mcp.New(app.New(app.App{Config: c, Version: p.Version}), mcp.Options{
 		Log: log, Version: p.Version, Draw: chart.PNG, Scope: scopeOf(o), Open: late.open,
 	})
+	defer here.Close()
 	targets := append(socketTargets(c, scopeHeader(o)),
 		stdio.Target{Name: "this process", Connect: func() stdio.Session { return here.Connect() }})
 	err = stdio.NewBridge(targets, options).Run(ctx, os.Stdin, os.Stdout)

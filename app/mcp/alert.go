@@ -37,9 +37,10 @@ var alertTools = []tool{
 		name: "acknowledge_alert", title: "Acknowledge alert",
 		description: "Somebody takes care: no reminders until it resolves, or until a time (snooze).",
 		input: []property{
-			text("id", "of the alert"), text("note", "for people"), text("until", "2h or a time"), flag("undo", "take it back"),
+			texts("id", "of alerts"), texts("rule", "or all open alerts of these"), texts("severity", "or so severe"),
+			text("note", "for people"), text("until", "2h or a time"), flag("undo", "take it back"),
 		},
-		required: []string{"id"}, aliases: map[string]string{
+		aliases: map[string]string{
 			"alert_id": "id", "alert": "id", "comment": "note", "message": "note", "notes": "note", "snooze": "until",
 			"duration": "until", "unacknowledge": "undo",
 		},
@@ -308,14 +309,15 @@ func tally(list []app.AlertView) string {
 }
 
 type alertAnswer struct {
-	Alert    shortAlert `json:"alert"`
-	Note     string     `json:"note"`
-	Warnings []string   `json:"warnings"`
-	Summary  string     `json:"summary"`
+	Alert    shortAlert   `json:"alert,omitzero"`
+	Alerts   []shortAlert `json:"alerts,omitempty"`
+	Note     string       `json:"note"`
+	Warnings []string     `json:"warnings"`
+	Summary  string       `json:"summary"`
 }
 
 func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
-	id := a.text("id")
+	picked := app.AckPick{IDs: a.texts("id"), Rules: a.texts("rule"), Severities: a.severities("severity")}
 	a.take("acknowledged_by")
 	req := app.AckRequest{
 		Note: cleaned(a.text("note"), noteSize), Until: a.moment("until", s.now(), 1, s.zone),
@@ -327,12 +329,22 @@ func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
+	list, err := s.app.PickAlerts(ctx, picked)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) > 1 {
+		return s.acknowledgeSeveral(ctx, a, list, req)
+	}
+	id := list[0].ID
 	v, warnings, err := s.app.Acknowledge(ctx, s.by(ctx), id, req)
 	if err != nil {
 		return nil, err
 	}
 	a.did(id, nil)
-	return alertAnswer{s.alert(v, false), dataNote, warnings, s.acknowledged(v, req.Undo)}, nil
+	return alertAnswer{
+		Alert: s.alert(v, false), Note: dataNote, Warnings: warnings, Summary: s.acknowledged(v, req.Undo),
+	}, nil
 }
 
 // acknowledged says what an acknowledgement keeps from people and what it does

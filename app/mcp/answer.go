@@ -60,7 +60,7 @@ func refusal(secrets app.Redactor, text string) *mcp.CallToolResult {
 
 // worded says what was wrong with a call and gives one that works. Errors that
 // are not meant for the caller go to the log.
-func (s *Server) worded(t tool, err error) string {
+func (s *Server) worded(t tool, err error, given map[string]any) string {
 	var ours []*rules.Error
 	for _, e := range rules.Joined(err) {
 		var known *rules.Error
@@ -79,7 +79,7 @@ func (s *Server) worded(t tool, err error) string {
 	if slices.ContainsFunc(ours, mayAllow) {
 		lines = append(lines, `For data that is yet to come add "allow_unknown": true.`)
 	}
-	return strings.TrimSpace(strings.Join(append(lines, t.works(err, ours[0].Code)), "\n"))
+	return strings.TrimSpace(strings.Join(append(lines, t.works(err, ours, given)), "\n"))
 }
 
 // mayAllow reports whether the call would have gone well with allow_unknown.
@@ -105,6 +105,7 @@ var dialect = rules.Dialect{
 	rules.AllowUnknown:      "", // said once, below all of them
 	rules.SaveUnchecked:     `, or save it unchecked with "allow_unknown": true`,
 	rules.LeaveOpen:         `, or say "open_ended": true`,
+	rules.Instead:           "", // in the call that is given below
 	rules.TakeOver:          "", // nothing is applied here
 	rules.LikeExport:        "",
 }
@@ -117,19 +118,84 @@ func sentence(err error) string {
 	return err.Error()
 }
 
+// longestCall is how long a call may be that a refusal corrects.
+const longestCall = 1000
+
 // works gives a call in the right form: the one that was meant where that is
-// known, else an example.
-func (t *tool) works(err error, code rules.Code) string {
+// known, else what was given with its faults mended, else an example.
+func (t *tool) works(err error, ours []*rules.Error, given map[string]any) string {
 	var c *correctable
 	if errors.As(err, &c) {
-		if meant := quoted(c.meant); len(meant) <= 1000 {
+		if meant := quoted(c.meant); len(meant) <= longestCall {
 			return "You may have meant: " + t.name + " " + meant
 		}
 	}
-	if code != rules.Invalid {
+	if ours[0].Code != rules.Invalid {
 		return ""
 	}
+	if mended, ok := t.mended(ours, given); ok {
+		return "A call in the right form: " + t.name + " " + mended
+	}
 	return "A call in the right form: " + t.name + " " + t.example
+}
+
+// mended is what was given, with the fields that were refused as they should
+// be: the value that the refusal knows, else the one of the example, else none.
+func (t *tool) mended(ours []*rules.Error, given map[string]any) (string, bool) {
+	var example map[string]any
+	if json.Unmarshal([]byte(t.example), &example) != nil || len(given) == 0 {
+		return "", false
+	}
+	out := cloned(given)
+	for _, e := range ours {
+		path := strings.Split(e.Field, ".")
+		if e.Code != rules.Invalid || e.Field == "" || strings.Contains(e.Field, "[") {
+			return "", false
+		}
+		i := slices.IndexFunc(e.Hints, func(h rules.Hint) bool { return h.Cure == rules.Instead })
+		right := at(example, path)
+		if i >= 0 {
+			right = e.Hints[i].Name
+		}
+		put(out, path, right)
+	}
+	text := quoted(out)
+	return text, len(text) <= longestCall && text != quoted(given)
+}
+
+func cloned(doc map[string]any) map[string]any {
+	out := map[string]any{}
+	for key, v := range doc {
+		if inner, ok := v.(map[string]any); ok {
+			v = cloned(inner)
+		}
+		out[key] = v
+	}
+	return out
+}
+
+// at is what a document has at a path, nil for nothing.
+func at(doc map[string]any, path []string) any {
+	for _, key := range path[:len(path)-1] {
+		doc, _ = doc[key].(map[string]any)
+	}
+	return doc[path[len(path)-1]]
+}
+
+// put sets a value at a path, or takes away what is there for nil.
+func put(doc map[string]any, path []string, v any) {
+	for _, key := range path[:len(path)-1] {
+		inner, ok := doc[key].(map[string]any)
+		if !ok {
+			inner = map[string]any{}
+			doc[key] = inner
+		}
+		doc = inner
+	}
+	key := path[len(path)-1]
+	if delete(doc, key); v != nil {
+		doc[key] = v
+	}
 }
 
 // mishap logs a cause that the caller must not see, and returns what it may.

@@ -100,15 +100,20 @@ func changedKeys(list []change) []string {
 }
 
 type undoAnswer struct {
-	Rule     shownRule `json:"rule"`
-	Changes  []change  `json:"changes"`
-	Undo     string    `json:"undo,omitempty"`
-	Confirm  string    `json:"confirm,omitempty"`
-	Warnings []string  `json:"warnings"`
-	Summary  string    `json:"summary"`
+	Rule     shownRule   `json:"rule,omitzero"`
+	Rules    []namedRule `json:"rules,omitempty"`
+	Changes  []change    `json:"changes,omitzero"`
+	Undo     string      `json:"undo,omitempty"`
+	Confirm  string      `json:"confirm,omitempty"`
+	Warnings []string    `json:"warnings"`
+	Summary  string      `json:"summary"`
 }
 
 func (s *Server) undoChange(ctx context.Context, a *arguments) (any, error) {
+	if many, _ := a.given["undo"].(string); len(app.SplitHandles(many)) > 1 {
+		a.take("undo")
+		return s.undoSeveral(ctx, a, a.text("confirm"), many, a.on("dry_run"))
+	}
 	do, token, dry := s.undoing(a), a.text("confirm"), a.on("dry_run")
 	if err := a.err(); err != nil {
 		return nil, err

@@ -53,7 +53,7 @@ func (s *Server) Handler(l sessions.Limits) *Handler {
 
 // Run ends sessions that are quiet for too long. When ctx ends it ends the
 // streams, lets calls under way finish for two seconds, cuts them off and
-// forgets all sessions.
+// forgets all sessions; the server tells nobody of changes any more.
 func (h *Handler) Run(ctx context.Context) error {
 	look := time.NewTicker(max(h.sessions.Idle()/10, 10*time.Millisecond))
 	defer look.Stop()
@@ -68,6 +68,7 @@ func (h *Handler) Run(ctx context.Context) error {
 	close(h.ending)
 	h.mu.Unlock()
 	h.drain()
+	h.server.Close()
 	h.sessions.Clear()
 	return nil
 }

@@ -29,6 +29,8 @@ func TestNothingMisleads(t *testing.T) {
 		"11 times are those of the house":         timesAreThoseOfTheHouse,
 		"17 what died before is no misspelling":   whatDiedBeforeIsNoMisspelling,
 		"19 the internet and its own messages":    nobodyIsToldOfTheInternetOverIt,
+		"09 several at once":                      severalAtOnce,
+		"18 a refusal corrects the call":          aRefusalCorrectsTheCallItself,
 		"10 an order is a consent":                anOrderIsAConsent,
 		"16 a snooze says what comes through":     aSnoozeSaysWhatComesThrough,
 		"23 prompts name tools that are there":    promptsNameOnlyWhatThisCallerHas,
@@ -298,4 +300,50 @@ func nobodyIsToldOfTheInternetOverIt(t *testing.T) {
 	if other := h.ok("create_alert_rule", `{"title":"Freezer",`+keys+`}`); len(other["warnings"].([]any)) != 0 {
 		t.Errorf("a freezer gets %v", other["warnings"])
 	}
+}
+
+func severalAtOnce(t *testing.T) {
+	h := newHouse(t)
+	for _, title := range []string{"Old cpu", "Old disk", "Freezer"} {
+		h.create(title)
+	}
+	asked := h.ok("delete_alert_rule", `{"match":{"text":"old"}}`)
+	wants(t, asked["summary"].(string), "2 rules would be deleted: old_cpu, old_disk.")
+	gone := h.ok("delete_alert_rule", `{"match":{"text":"old"},"confirm":"`+asked["confirm"].(string)+`"}`)
+	if !h.gone("old_cpu") || !h.gone("old_disk") || h.gone("freezer") {
+		t.Errorf("left is %s", h.state())
+	}
+	h.ok("undo_change", `{"undo":"`+gone["undo"].(string)+`"}`)
+	if h.gone("old_cpu") || h.gone("old_disk") {
+		t.Errorf("one undo brought back %s", h.state())
+	}
+	changed := h.ok("update_alert_rule", `{"rule":["old_cpu","old_disk"],"severity":"critical","escalate":{"after":"30m","channels":["mail"]}}`)
+	wants(t, changed["summary"].(string), "Changed 2 rules: old_cpu, old_disk.")
+	if r := h.stored("old_disk"); r.Severity != rules.Critical || r.Escalate == nil {
+		t.Errorf("stored %+v", r)
+	}
+	h.ok("update_alert_rule", `{"match":{"severity":["critical"]},"for":"5m"}`)
+	if h.stored("old_cpu").For != 5*rules.Minute || h.stored("freezer").For != 0 {
+		t.Error("a match by severity changed the wrong ones")
+	}
+	h.fire(h.stored("freezer").ID, "sensor=a", "sensor=b")
+	acked := h.ok("acknowledge_alert", `{"rule":["freezer"],"note":"door"}`)
+	if n := len(acked["alerts"].([]any)); n != 2 {
+		t.Errorf("%d acknowledged: %v", n, acked)
+	}
+	wants(t, h.refused("delete_alert_rule", `{"match":{"text":"nothing like that"}}`), "no rule is like that")
+	wants(t, h.refused("delete_alert_rule", `{}`), "rule: is missing")
+}
+
+func aRefusalCorrectsTheCallItself(t *testing.T) {
+	h := newHouse(t)
+	text := h.refused("create_alert_rule", `{"title":"Boiler","measurement":"temperatur","field":"celsius",
+		"condition":{"type":"threshold","operator":">","value":70},"for":"ten minutes"}`)
+	wants(t, text, `"title":"Boiler"`, `"value":70`)
+	if strings.Contains(text, "Freezer too warm") {
+		t.Errorf("it speaks of a freezer:\n%s", text)
+	}
+	text = h.refused("create_alert_rule", `{"title":"Boiler","measurement":"temperatur","field":"celsius",
+		"condition":{"type":"threshold","operator":">","value":70}}`)
+	wants(t, text, `"measurement":"temperature"`, `"title":"Boiler"`, `"value":70`)
 }

@@ -129,7 +129,22 @@ func (s *Server) join(ctx context.Context, key any, uris []string, send func(uri
 // is told soon, of what did change.
 func (s *Server) Changed() {
 	if s.subscribers.Stir() {
-		time.AfterFunc(settle, s.tell)
+		s.news.Lock()
+		defer s.news.Unlock()
+		if !s.closed {
+			s.soon = time.AfterFunc(settle, s.tell)
+		}
+	}
+}
+
+// Close ends what the server does by itself: news that was about to be told is
+// told nobody. It is for who made it.
+func (s *Server) Close() {
+	s.news.Lock()
+	defer s.news.Unlock()
+	s.closed = true
+	if s.soon != nil {
+		s.soon.Stop()
 	}
 }
 

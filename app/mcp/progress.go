@@ -2,7 +2,9 @@ package mcp
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
@@ -36,15 +38,9 @@ func (s *Server) progress(ctx context.Context, what string) func(done float64) {
 	if token == nil || protocol == nil {
 		return nil
 	}
-	var told time.Time
-	most := 0.0
-	return func(done float64) {
-		percent := math.Floor(100 * max(0, min(1, done)))
-		if percent <= most || time.Since(told) < progressEvery && percent < 100 {
-			return
-		}
-		told, most = time.Now(), percent
-		params := map[string]any{"progressToken": token, "progress": percent, "total": 100, "message": what}
+	p := &progress{}
+	tell := func(percent float64, message string) {
+		params := map[string]any{"progressToken": token, "progress": percent, "total": 100, "message": message}
 		if say, ok := ctx.Value(sayKey{}).(func(jsonrpc.Message)); ok {
 			say(jsonrpc.Notification("notifications/progress", params))
 			return
@@ -53,4 +49,61 @@ func (s *Server) progress(ctx context.Context, what string) func(done float64) {
 			s.log.Debug("progress not told", "error", err)
 		}
 	}
+	p.beat(ctx, func(percent float64, waited time.Duration) {
+		tell(percent, fmt.Sprintf("%s: still at it after %s", what, waited.Round(time.Second)))
+	})
+	return func(done float64) {
+		if percent, due := p.moves(done); due {
+			tell(percent, what)
+		}
+	}
+}
+
+// heartbeat is how long a client hears nothing at most.
+const heartbeat = 5 * time.Second
+
+// progress is how far a call has come. It grows with each word, as clients
+// expect of it.
+type progress struct {
+	mu   sync.Mutex
+	told time.Time
+	most float64
+}
+
+// moves notes how far a call has come, and reports whether that is worth a word.
+func (p *progress) moves(done float64) (percent float64, due bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	percent = math.Floor(100 * max(0, min(1, done)))
+	if percent <= p.most || time.Since(p.told) < progressEvery && percent < 100 {
+		return percent, false
+	}
+	p.told, p.most = time.Now(), percent
+	return percent, true
+}
+
+// beat says until ctx ends that a call is not dead: one query may take long.
+func (p *progress) beat(ctx context.Context, tell func(percent float64, waited time.Duration)) {
+	began := time.Now()
+	tick := time.NewTicker(heartbeat)
+	go func() {
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			p.mu.Lock()
+			quiet := time.Since(p.told) >= heartbeat
+			if quiet {
+				p.told, p.most = time.Now(), p.most+0.01
+			}
+			percent := p.most
+			p.mu.Unlock()
+			if quiet {
+				tell(percent, time.Since(began))
+			}
+		}
+	}()
 }

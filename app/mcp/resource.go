@@ -125,8 +125,8 @@ func (s *Server) readAlert(ctx context.Context, uri string) (kind, body string, 
 		return "", "", err
 	}
 	return jsonType, quoted(alertAnswer{
-		s.alert(v, true), dataNote, s.app.Warnings(),
-		fmt.Sprintf("Alert %s is %s.", v.ID, v.Status),
+		Alert: s.alert(v, true), Note: dataNote, Warnings: s.app.Warnings(),
+		Summary: fmt.Sprintf("Alert %s is %s.", v.ID, v.Status),
 	}), nil
 }
 

@@ -50,24 +50,24 @@ var ruleTools = []tool{
 	},
 	{
 		name: "update_alert_rule", title: "Update alert rule",
-		description: "Change the given keys, which create_alert_rule explains. A list or table replaces the one before; " +
-			"condition is merged.",
-		input: slices.Concat([]property{ruleRef, whole("expected_version", "else refused")}, otherKeys(),
+		description: "Change the given keys, which create_alert_rule explains, of one rule or many. A list or table " +
+			"replaces the one before; condition is merged.",
+		input: slices.Concat([]property{ruleRefs, match, whole("expected_version", "else refused")}, otherKeys(),
 			[]property{texts("reset", "keys to default"), dryRun, confirm}),
-		required: []string{"rule"}, accepted: append(ruledoc.OldNames(), "allow_unknown"),
-		aliases: map[string]string{"rule_id": "rule", "id": "rule"},
-		output:  reflect.TypeFor[updateAnswer](),
-		effect:  effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
+		accepted: append(ruledoc.OldNames(), "allow_unknown"),
+		aliases:  map[string]string{"rule_id": "rule", "id": "rule"},
+		output:   reflect.TypeFor[updateAnswer](),
+		effect:   effect{destroys: true, repeatable: true}, example: `{"rule":"freezer","condition":{"value":-12}}`,
 		scope: app.ScopeWrite, call: (*Server).updateRule,
 	},
 	{
 		name: "delete_alert_rule", title: "Delete alert rule",
-		description: "End a rule and its alerts. It asks first. To pause a rule, set enabled to false.",
-		input:       []property{ruleRef, confirm}, required: []string{"rule"},
-		accepted: []string{"expected_version", "dry_run"},
-		aliases:  map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
-		output:   reflect.TypeFor[deleteAnswer](),
-		effect:   effect{destroys: true}, example: `{"rule":"freezer"}`,
+		description: "End rules and their alerts, one or many. It asks first. To pause a rule, set enabled to false.",
+		input:       []property{ruleRefs, match, confirm},
+		accepted:    []string{"expected_version", "dry_run"},
+		aliases:     map[string]string{"rule_id": "rule", "id": "rule", "name": "rule"},
+		output:      reflect.TypeFor[deleteAnswer](),
+		effect:      effect{destroys: true}, example: `{"rule":"freezer"}`,
 		scope: app.ScopeWrite, call: (*Server).deleteRule,
 	},
 }
@@ -256,23 +256,31 @@ func paged(shown, total int, noun, next string) string {
 }
 
 type deleteAnswer struct {
-	Rule     shownRule `json:"rule"`
-	Undo     string    `json:"undo,omitempty"`
-	Confirm  string    `json:"confirm,omitempty"`
-	Warnings []string  `json:"warnings"`
-	Summary  string    `json:"summary"`
+	Rule     shownRule   `json:"rule,omitzero"`
+	Rules    []namedRule `json:"rules,omitempty"`
+	Undo     string      `json:"undo,omitempty"`
+	Confirm  string      `json:"confirm,omitempty"`
+	Warnings []string    `json:"warnings"`
+	Summary  string      `json:"summary"`
 }
 
 func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
-	name, token := a.text("rule"), a.text("confirm")
+	picked, token := a.pick(), a.text("confirm")
 	o := app.SaveOptions{DryRun: a.on("dry_run"), ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0)}
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	was, err := s.app.Rule(ctx, name)
+	list, err := s.app.PickRules(ctx, picked)
 	if err != nil {
 		return nil, err
 	}
+	if len(list) > 1 {
+		return s.actOnSeveral(ctx, a, token, o.DryRun, several{
+			tool: "delete_alert_rule", would: "would be deleted", did: "Deleted", list: list, asks: true,
+			act: func() ([]app.RuleAnswer, error) { return s.app.DeleteRules(ctx, s.by(ctx), list, app.SaveOptions{}) },
+		})
+	}
+	was := list[0]
 	if err := atVersion(was, &o); err != nil {
 		return nil, err
 	}

@@ -151,7 +151,7 @@ func TestUnknownArgumentsAreRefused(t *testing.T) {
 		},
 		{
 			"with all that are known", "acknowledge_alert", `{"id":"x","zzzzzz":1}`,
-			"zzzzzz: no such argument; known: id, note, until, undo",
+			"zzzzzz: no such argument; known: id, rule, severity, note, until, undo",
 		},
 		{
 			"with the object they belong into", "create_alert_rule",
@@ -186,7 +186,7 @@ func TestRefusalsSayEverything(t *testing.T) {
 	}{
 		{
 			"what is missing", "create_alert_rule", `{"title":"Y"}`,
-			[]string{"(invalid)", "condition: is missing", "A call in the right form: create_alert_rule {\"title\""},
+			[]string{"(invalid)", "condition: is missing", `A call in the right form: create_alert_rule {"condition":{`, `"title":"Y"`},
 		},
 		{
 			"all that is wrong at once", "create_alert_rule",

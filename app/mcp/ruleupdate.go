@@ -13,12 +13,13 @@ import (
 )
 
 type updateAnswer struct {
-	Rule     shownRule `json:"rule"`
-	Changes  []change  `json:"changes"`
-	Undo     string    `json:"undo,omitempty"`
-	Confirm  string    `json:"confirm,omitempty"`
-	Warnings []string  `json:"warnings"`
-	Summary  string    `json:"summary"`
+	Rule     shownRule   `json:"rule,omitzero"`
+	Rules    []namedRule `json:"rules,omitempty"`
+	Changes  []change    `json:"changes,omitzero"`
+	Undo     string      `json:"undo,omitempty"`
+	Confirm  string      `json:"confirm,omitempty"`
+	Warnings []string    `json:"warnings"`
+	Summary  string      `json:"summary"`
 }
 
 // change is a key whose value became another; values are written as JSON, and
@@ -38,7 +39,7 @@ func shownChanges(list []rules.KeyChange) []change {
 }
 
 func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
-	name, token := a.text("rule"), a.text("confirm")
+	picked, token := a.pick(), a.text("confirm")
 	o := app.SaveOptions{
 		AllowUnknown: a.on("allow_unknown"), DryRun: a.on("dry_run"),
 		ExpectedVersion: a.whole("expected_version", 0, 1<<30, 0),
@@ -47,10 +48,14 @@ func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	was, err := s.app.Rule(ctx, name)
+	list, err := s.app.PickRules(ctx, picked)
 	if err != nil {
 		return nil, err
 	}
+	if len(list) > 1 {
+		return s.updateSeveral(ctx, a, token, list, o)
+	}
+	was := list[0]
 	if !o.DryRun && was.Enabled && setsEnabled(a.given) {
 		asked, err := s.askToDisable(ctx, a, token, was, &o)
 		if asked != nil || err != nil {
@@ -61,22 +66,44 @@ func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list, err := ruledoc.Diff(was.Rule, saved.Rule.Rule)
+	changes, err := ruledoc.Diff(was.Rule, saved.Rule.Rule)
 	if err != nil {
 		return nil, err
 	}
-	out := updateAnswer{Rule: short(saved.Rule), Changes: shownChanges(list), Warnings: saved.Warnings}
+	out := updateAnswer{Rule: short(saved.Rule), Changes: shownChanges(changes), Warnings: saved.Warnings}
 	out.Summary = updateSummary(saved.Rule, out.Changes, o.DryRun)
 	if o.DryRun || saved.Rule.Version == was.Version {
 		return out, nil
 	}
-	a.did(was.ID, list)
+	a.did(was.ID, changes)
 	out.Undo = app.Handle(was.ID, saved.Rule.Version)
 	if saved.Rule.Version != was.Version+1 {
 		out.Warnings = append(out.Warnings,
 			fmt.Sprintf("somebody else changed the rule meanwhile; changes are those since version %d", was.Version))
 	}
 	return out, nil
+}
+
+// updateSeveral puts the same keys over several rules.
+func (s *Server) updateSeveral(ctx context.Context, a *arguments, token string, list []app.RuleView,
+	o app.SaveOptions,
+) (any, error) {
+	save := app.SaveOptions{AllowUnknown: o.AllowUnknown}
+	dry := app.SaveOptions{AllowUnknown: o.AllowUnknown, DryRun: true}
+	would, err := s.app.UpdateRules(ctx, s.by(ctx), list, a.given, dry)
+	if err != nil {
+		return nil, err
+	}
+	x := several{
+		tool: "update_alert_rule", would: "would be changed", did: "Changed", list: list, effect: quoted(a.given),
+		act: func() ([]app.RuleAnswer, error) {
+			return s.app.UpdateRules(ctx, s.by(ctx), list, a.given, save)
+		},
+	}
+	for i, v := range list {
+		x.asks = x.asks || v.Enabled && !would[i].Rule.Enabled && v.AsksFirst()
+	}
+	return s.actOnSeveral(ctx, a, token, o.DryRun, x)
 }
 
 // setsEnabled reports whether a change may disable the rule.

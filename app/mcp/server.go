@@ -62,6 +62,9 @@ type Server struct {
 	opening     sync.Mutex
 	open        func(context.Context) (*app.App, error) // nil once app is open
 	subscribers sessions.Subscribers
+	news        sync.Mutex
+	soon        *time.Timer // news that is about to be told
+	closed      bool
 }
 
 // instructions is what a model reads before any tool, and often the only thing.
@@ -242,21 +245,27 @@ func (s *Server) perform(ctx context.Context, t tool, request mcp.CallToolReques
 		}
 	}()
 	if err := s.allowed(ctx, t.name, t.scope); err != nil {
-		return refusal(s.secrets, s.worded(t, err)), deed{outcome: app.ActRefused}
+		return refusal(s.secrets, s.worded(t, err, nil)), deed{outcome: app.ActRefused}
 	}
 	args, err := t.read(request.Params.Arguments)
 	if err == nil {
 		if err := s.allowed(ctx, t.name, t.needs(args.given)); err != nil {
-			return refusal(s.secrets, s.worded(t, err)), deed{outcome: app.ActRefused}
+			return refusal(s.secrets, s.worded(t, err, nil)), deed{outcome: app.ActRefused}
 		}
 	}
 	if err == nil && s.secrets.Holds(request.Params.Arguments) {
 		err = credential("arguments")
 	}
+	given, _ := asObject(request.Params.Arguments)
 	if err != nil {
-		return refusal(s.secrets, s.worded(t, err)), deed{}
+		if s.secrets.Holds(request.Params.Arguments) || t.refuseCredentials(given) != nil {
+			given = nil // not even to be repeated
+		}
+		return refusal(s.secrets, s.worded(t, err, given)), deed{}
 	}
 	args.round = request.Params.MultiRoundTripParams
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // what a call has begun ends with it
 	answer, err := t.call(s, withProgress(ctx, request), args)
 	if err == nil {
 		err = args.err()
@@ -269,7 +278,7 @@ func (s *Server) perform(ctx context.Context, t tool, request mcp.CallToolReques
 		args.outcome = t.failed()
 	}
 	if err != nil {
-		return refusal(s.secrets, s.worded(t, err)), args.deed
+		return refusal(s.secrets, s.worded(t, err, given)), args.deed
 	}
 	return s.answer(t, answer), args.deed
 }

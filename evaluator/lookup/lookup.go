@@ -172,7 +172,11 @@ func (l Names) Unknown(field, name string, known []string) error {
 	if len(near) > 0 {
 		hint = "did you mean " + strings.Join(near, " or ") + "? " + hint
 	}
-	return l.hinted(rules.FieldErrorf(field, "%q does not exist; %s", name, hint))
+	err := l.hinted(rules.FieldErrorf(field, "%q does not exist; %s", name, hint))
+	if len(near) > 0 {
+		err = rules.WithHint(err, rules.Instead, near[0])
+	}
+	return err
 }
 
 func (l Names) hinted(err error) error {

@@ -106,7 +106,7 @@ var whenKeys = []key[rules.Rule]{
 		value:   every(func(r *rules.Rule) *string { return &r.Every }),
 	},
 	{
-		name: "zone", example: "Europe/Berlin", without: "UTC", group: Judge,
+		name: "zone", example: "Europe/Berlin", without: "that of the config", group: Judge,
 		meaning: "time zone of the cron spec",
 		brief:   "time zone of a cron spec",
 		value:   text(func(r *rules.Rule) *string { return &r.Zone }),
@@ -401,7 +401,7 @@ var activeKeys = []key[rules.Active]{
 		value: text(func(a *rules.Active) *string { return &a.Hours }),
 	},
 	{
-		name: "zone", example: "Europe/Berlin", without: "UTC",
+		name: "zone", example: "Europe/Berlin", without: "that of the config",
 		meaning: "time zone of both", brief: "time zone of both",
 		value: text(func(a *rules.Active) *string { return &a.Zone }),
 	},
