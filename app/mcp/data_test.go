@@ -124,8 +124,9 @@ func TestDataIsDescribed(t *testing.T) {
 	eachSource(t, append(climate(), line("cpu,host=pi", "usage_percent=3i,note=\"x\"", noon.Add(-time.Hour))),
 		func(t *testing.T, h *house) {
 			got := h.ok("describe_data", `{}`)
-			if fmt.Sprint(got["measurements"]) != "[map[name:climate source:home] map[name:cpu source:home]]" ||
-				got["total"] != 2.0 || got["next"] != "" {
+			list := got["measurements"].([]any)
+			wants(t, fmt.Sprint(list), "name:climate", "name:cpu", "usage_percent, number, %, 3")
+			if len(list) != 2 || got["total"] != 2.0 || got["next"] != "" {
 				t.Errorf("it holds %v", got)
 			}
 			m := h.ok("describe_data", `{"measurement":"climate"}`)["measurement"].(map[string]any)
@@ -301,7 +302,7 @@ func TestAnswersAreSmall(t *testing.T) {
 	}
 	h := onLive(t, lines)
 	for name, most := range map[string]int{
-		`describe_data {}`: 600, `describe_data {"measurement":"load"}`: 1200,
+		`describe_data {}`: 800, `describe_data {"measurement":"load"}`: 1200,
 		`query_data {"measurement":"load","field":"v","group_by":["host"]}`:                                                               6000,
 		`preview_alert_rule {"measurement":"load","field":"v","group_by":["host"],"condition":{"operator":">","value":150},"since":"1h"}`: 2500,
 	} {

@@ -31,6 +31,7 @@ func TestNothingMisleads(t *testing.T) {
 		"19 the internet and its own messages":    nobodyIsToldOfTheInternetOverIt,
 		"09 several at once":                      severalAtOnce,
 		"18 a refusal corrects the call":          aRefusalCorrectsTheCallItself,
+		"13 one call describes all":               oneCallDescribesAll,
 		"10 an order is a consent":                anOrderIsAConsent,
 		"16 a snooze says what comes through":     aSnoozeSaysWhatComesThrough,
 		"23 prompts name tools that are there":    promptsNameOnlyWhatThisCallerHas,
@@ -346,4 +347,16 @@ func aRefusalCorrectsTheCallItself(t *testing.T) {
 	text = h.refused("create_alert_rule", `{"title":"Boiler","measurement":"temperatur","field":"celsius",
 		"condition":{"type":"threshold","operator":">","value":70}}`)
 	wants(t, text, `"measurement":"temperature"`, `"title":"Boiler"`, `"value":70`)
+}
+
+func oneCallDescribesAll(t *testing.T) {
+	eachSource(t, climate(), func(t *testing.T, h *house) {
+		list := h.ok("describe_data", `{}`)["measurements"].([]any)
+		if len(list) != 1 {
+			t.Fatalf("listed %v", list)
+		}
+		text := fmt.Sprint(list[0])
+		wants(t, text, "temp_celsius, number, °C, ", "mode, text", "on, state", "room=hall|kitchen", "sensor=a|b",
+			"cadence:1m", "last_point:2026-03-02T13:00:00")
+	})
 }
