@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/bulk"
 	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -317,7 +318,7 @@ type alertAnswer struct {
 }
 
 func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
-	picked := app.AckPick{IDs: a.texts("id"), Rules: a.texts("rule"), Severities: a.severities("severity")}
+	picked := bulk.AckPick{IDs: a.texts("id"), Rules: a.texts("rule"), Severities: a.severities("severity")}
 	a.take("acknowledged_by")
 	req := app.AckRequest{
 		Note: cleaned(a.text("note"), noteSize), Until: a.moment("until", s.now(), 1, s.zone),
@@ -329,7 +330,7 @@ func (s *Server) acknowledge(ctx context.Context, a *arguments) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	list, err := s.app.PickAlerts(ctx, picked)
+	list, err := bulk.PickAlerts(ctx, s.app, picked)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/bulk"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -39,7 +40,7 @@ type bulkAnswer struct {
 }
 
 // pick reads which rules are meant.
-func (a *arguments) pick() (p app.RulePick) {
+func (a *arguments) pick() (p bulk.RulePick) {
 	p.Names = a.texts("rule")
 	doc, ok := a.take("match").(map[string]any)
 	if !ok {
@@ -111,7 +112,7 @@ func (s *Server) actOnSeveral(ctx context.Context, a *arguments, token string, d
 
 // undoSeveral takes back several changes that were one act.
 func (s *Server) undoSeveral(ctx context.Context, a *arguments, token string, handles string, dry bool) (any, error) {
-	would, err := s.app.UndoAll(ctx, s.by(ctx), handles, app.SaveOptions{DryRun: true})
+	would, err := bulk.UndoAll(ctx, s.app, s.by(ctx), handles, app.SaveOptions{DryRun: true})
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +121,7 @@ func (s *Server) undoSeveral(ctx context.Context, a *arguments, token string, ha
 		x.list, x.asks = append(x.list, one.Rule), x.asks || one.AsksFirst()
 	}
 	x.act = func() (out []app.RuleAnswer, err error) {
-		done, err := s.app.UndoAll(ctx, s.by(ctx), handles, app.SaveOptions{})
+		done, err := bulk.UndoAll(ctx, s.app, s.by(ctx), handles, app.SaveOptions{})
 		for _, one := range done {
 			out = append(out, app.RuleAnswer{Rule: one.Rule, Warnings: one.Warnings})
 		}

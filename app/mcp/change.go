@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/bulk"
 )
 
 var changeTools = []tool{
@@ -110,7 +111,7 @@ type undoAnswer struct {
 }
 
 func (s *Server) undoChange(ctx context.Context, a *arguments) (any, error) {
-	if many, _ := a.given["undo"].(string); len(app.SplitHandles(many)) > 1 {
+	if many, _ := a.given["undo"].(string); len(bulk.SplitHandles(many)) > 1 {
 		a.take("undo")
 		return s.undoSeveral(ctx, a, a.text("confirm"), many, a.on("dry_run"))
 	}

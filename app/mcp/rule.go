@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/bulk"
 	"github.com/9bikes/tocsin/app/insight"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
@@ -270,14 +271,16 @@ func (s *Server) deleteRule(ctx context.Context, a *arguments) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	list, err := s.app.PickRules(ctx, picked)
+	list, err := bulk.PickRules(ctx, s.app, picked)
 	if err != nil {
 		return nil, err
 	}
 	if len(list) > 1 {
 		return s.actOnSeveral(ctx, a, token, o.DryRun, several{
 			tool: "delete_alert_rule", would: "would be deleted", did: "Deleted", list: list, asks: true,
-			act: func() ([]app.RuleAnswer, error) { return s.app.DeleteRules(ctx, s.by(ctx), list, app.SaveOptions{}) },
+			act: func() ([]app.RuleAnswer, error) {
+				return bulk.DeleteRules(ctx, s.app, s.by(ctx), list, app.SaveOptions{})
+			},
 		})
 	}
 	was := list[0]

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/9bikes/tocsin/app"
+	"github.com/9bikes/tocsin/app/bulk"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
@@ -48,7 +49,7 @@ func (s *Server) updateRule(ctx context.Context, a *arguments) (any, error) {
 	if err := a.err(); err != nil {
 		return nil, err
 	}
-	list, err := s.app.PickRules(ctx, picked)
+	list, err := bulk.PickRules(ctx, s.app, picked)
 	if err != nil {
 		return nil, err
 	}
@@ -90,14 +91,14 @@ func (s *Server) updateSeveral(ctx context.Context, a *arguments, token string, 
 ) (any, error) {
 	save := app.SaveOptions{AllowUnknown: o.AllowUnknown}
 	dry := app.SaveOptions{AllowUnknown: o.AllowUnknown, DryRun: true}
-	would, err := s.app.UpdateRules(ctx, s.by(ctx), list, a.given, dry)
+	would, err := bulk.UpdateRules(ctx, s.app, s.by(ctx), list, a.given, dry)
 	if err != nil {
 		return nil, err
 	}
 	x := several{
 		tool: "update_alert_rule", would: "would be changed", did: "Changed", list: list, effect: quoted(a.given),
 		act: func() ([]app.RuleAnswer, error) {
-			return s.app.UpdateRules(ctx, s.by(ctx), list, a.given, save)
+			return bulk.UpdateRules(ctx, s.app, s.by(ctx), list, a.given, save)
 		},
 	}
 	for i, v := range list {

@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 	"evaluator/schedule":   {"rules"},
 	"evaluator/backtest":   {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
 
+	"app/bulk":     {"rules", "app"},
 	"app/document": {"rules"},
 	"app/when":     {"rules"},
 	"app/insight": {

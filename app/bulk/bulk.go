@@ -1,4 +1,7 @@
-package app
+// Package bulk is the acts of app on several rules or alerts at once: which are
+// meant, all of them tried before any is changed where that can be, and one
+// answer. What an act does to one of them is of app.
+package bulk
 
 import (
 	"context"
@@ -6,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -25,30 +29,30 @@ func (p RulePick) Empty() bool {
 
 // PickRules lists the rules that are meant. A name that nobody has, and a match
 // that finds nothing, are refused.
-func (a *App) PickRules(ctx context.Context, p RulePick) ([]RuleView, error) {
+func PickRules(ctx context.Context, a *app.App, p RulePick) ([]app.RuleView, error) {
 	if len(p.Names) > 0 {
-		return a.namedRules(ctx, p.Names)
+		return namedRules(ctx, a, p.Names)
 	}
 	if p.Empty() {
 		return nil, rules.FieldErrorf("rule", "is missing; give names or ids of rules, or a match")
 	}
-	list, _, err := a.ListRules(ctx, RuleFilter{Text: p.Text})
+	list, _, err := a.ListRules(ctx, app.RuleFilter{Text: p.Text})
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(v RuleView) bool { return !p.matches(v.Rule) })
+	list = slices.DeleteFunc(list, func(v app.RuleView) bool { return !p.matches(v.Rule) })
 	if len(list) == 0 {
 		return nil, rules.Errorf(rules.NotFound, "no rule is like that; leave something of the match out")
 	}
 	return list, nil
 }
 
-func (a *App) namedRules(ctx context.Context, names []string) (out []RuleView, err error) {
+func namedRules(ctx context.Context, a *app.App, names []string) (out []app.RuleView, err error) {
 	var errs []error
 	for _, name := range names {
 		v, err := a.Rule(ctx, name)
 		errs = append(errs, err)
-		if err == nil && !slices.ContainsFunc(out, func(o RuleView) bool { return o.ID == v.ID }) {
+		if err == nil && !slices.ContainsFunc(out, func(o app.RuleView) bool { return o.ID == v.ID }) {
 			out = append(out, v)
 		}
 	}
@@ -71,9 +75,9 @@ func (p RulePick) matches(r rules.Rule) bool {
 
 // DeleteRules ends rules, one after the other; it says which it ended, and what
 // kept it from ending the rest. Names are ids.
-func (a *App) DeleteRules(ctx context.Context, by rules.Actor, list []RuleView, o SaveOptions) (out []RuleAnswer,
-	err error,
-) {
+func DeleteRules(ctx context.Context, a *app.App, by rules.Actor, list []app.RuleView,
+	o app.SaveOptions,
+) (out []app.RuleAnswer, err error) {
 	var errs []error
 	for _, v := range list {
 		one := o
@@ -88,9 +92,9 @@ func (a *App) DeleteRules(ctx context.Context, by rules.Actor, list []RuleView, 
 
 // UpdateRules puts the keys of doc over several rules. All of them are tried
 // before any is changed.
-func (a *App) UpdateRules(ctx context.Context, by rules.Actor, list []RuleView, doc rules.Doc,
-	o SaveOptions,
-) (out []RuleAnswer, err error) {
+func UpdateRules(ctx context.Context, a *app.App, by rules.Actor, list []app.RuleView, doc rules.Doc,
+	o app.SaveOptions,
+) (out []app.RuleAnswer, err error) {
 	for _, dry := range []bool{true, false} {
 		if !dry && o.DryRun {
 			break
@@ -114,9 +118,9 @@ func (a *App) UpdateRules(ctx context.Context, by rules.Actor, list []RuleView, 
 
 // UndoAll takes back changes, the newest first. Handles are as answers give
 // them, with commas or blanks between them.
-func (a *App) UndoAll(ctx context.Context, by rules.Actor, handles string, o SaveOptions) (out []RestoreAnswer,
-	err error,
-) {
+func UndoAll(ctx context.Context, a *app.App, by rules.Actor, handles string,
+	o app.SaveOptions,
+) (out []app.RestoreAnswer, err error) {
 	var errs []error
 	list := SplitHandles(handles)
 	slices.Reverse(list)
@@ -142,7 +146,7 @@ type AckPick struct {
 }
 
 // PickAlerts lists the open alerts that are meant.
-func (a *App) PickAlerts(ctx context.Context, p AckPick) (out []AlertView, err error) {
+func PickAlerts(ctx context.Context, a *app.App, p AckPick) (out []app.AlertView, err error) {
 	if len(p.IDs) > 0 {
 		for _, id := range p.IDs {
 			v, err := a.Alert(ctx, id)
@@ -159,13 +163,13 @@ func (a *App) PickAlerts(ctx context.Context, p AckPick) (out []AlertView, err e
 	}
 	var ids []string
 	for _, name := range p.Rules {
-		r, err := a.find(ctx, name)
+		r, err := a.Rule(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		ids = append(ids, r.ID)
 	}
-	list, _, err := a.Alerts(ctx, AlertFilter{Status: rules.StatusOpen})
+	list, _, err := a.Alerts(ctx, app.AlertFilter{Status: rules.StatusOpen})
 	for _, v := range list {
 		if (len(ids) == 0 || slices.Contains(ids, v.RuleID)) &&
 			(len(p.Severities) == 0 || slices.Contains(p.Severities, v.Severity)) {
