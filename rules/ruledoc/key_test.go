@@ -49,7 +49,7 @@ func TestTheTableTellsAllOfEveryKey(t *testing.T) {
 		"levels[].severity":            {Default: "needed"},
 		"levels":                       {Default: "none", Flag: "levels"},
 		"escalate.after":               {Default: "needed", Flag: "escalate-after"},
-		"active.zone":                  {Default: "UTC", Flag: "active-zone"},
+		"active.zone":                  {Default: "that of the config", Flag: "active-zone"},
 		"no_data":                      {Default: "`keep`", Flag: "no-data"},
 	} {
 		if k := all(t)[path]; k.Default != want.Default || k.Flag != want.Flag && k.Flag != "" {
