@@ -23,9 +23,9 @@ func (d *door) audit() *cobra.Command {
 	var f app.AuditFilter
 	cmd := &cobra.Command{
 		Use: "audit", Short: "Show what models did through MCP, for whom, and what came of it", Args: exactly(),
-		Long: `Show the acts of models, the newest first: who they acted for, with which program
-and tool, what they asked for and what came of it. Looking is no act and is only
-in the log. Entries are kept for 90 days, 10000 at most.`,
+		Long: `Show the acts of models, the newest first: who they acted for, with which
+program and tool, what they asked for and what came of it. Looking is no act and
+is only in the log. Entries are kept for 90 days, 10000 at most.`,
 		Example: "tocsin audit\ntocsin audit --since 7d --tool delete_alert_rule",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) (err error) {
 			if f.Limit < 0 {

@@ -91,6 +91,7 @@ func New(p Program) *cobra.Command {
 Start the daemon with "tocsin serve"; every other command works beside it.
 "tocsin help" lists what there is to read.`
 	root.SetHelpCommand(d.help())
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.SetFlagErrorFunc(wrongFlag)
 	root.PersistentFlags().StringVar(&d.path, "config", "",

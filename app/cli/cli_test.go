@@ -525,6 +525,28 @@ func TestSourcesAnswerForThemselves(t *testing.T) {
 	}
 }
 
+func TestStatusCountsTheRules(t *testing.T) {
+	h := newHouse(t, plain)
+	create := func(title string) {
+		h.ok("rules", "create", "--title", title, "--measurement", "temperature", "--field", "celsius", "--above", "-15")
+	}
+	says := func(want string) {
+		t.Helper()
+		if out := h.ok("status"); !strings.Contains(out, "rules     "+want+"\n") {
+			t.Errorf("status does not say rules %s: %s", want, out)
+		}
+	}
+	says("none")
+	create("First")
+	says("1, on")
+	h.ok("rules", "disable", "first")
+	says("1, off")
+	create("Second")
+	says("2, 1 of them on")
+	h.ok("rules", "enable", "first")
+	says("2, all on")
+}
+
 func TestStatusAsksTheSources(t *testing.T) {
 	h := newHouse(t, plain)
 	if out := h.ok("status"); !strings.Contains(out, "status    ok\n") || !strings.Contains(out, "sources   home (ok)\n") {

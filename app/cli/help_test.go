@@ -5,6 +5,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/spf13/cobra"
+
 	"github.com/9bikes/tocsin/packaging/docs"
 )
 
@@ -61,4 +63,23 @@ func TestDocumentsAreSetForATerminal(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestHelpFitsATerminal of 80 columns. An example is as long as it is.
+func TestHelpFitsATerminal(t *testing.T) {
+	var fits func(c *cobra.Command)
+	fits = func(c *cobra.Command) {
+		for line := range strings.SplitSeq(c.Long+"\n"+c.UsageString(), "\n") {
+			example := strings.Contains(c.Example, strings.TrimSpace(line))
+			if n := utf8.RuneCountInString(line); n > 80 && !example {
+				t.Errorf("%s --help has %d columns: %s", c.CommandPath(), n, line)
+			}
+		}
+		for _, sub := range c.Commands() {
+			if sub.Name() != "completion" {
+				fits(sub)
+			}
+		}
+	}
+	fits(commands())
 }

@@ -58,6 +58,20 @@ func sourceText(v app.SourceView) string {
 	return v.Name + " (ok)"
 }
 
+// rulesText says how many rules there are, and how many of them are on.
+func rulesText(total, on int) string {
+	some := map[bool]string{true: "on", false: "off"}[on == total]
+	switch {
+	case total == 0:
+		return "none"
+	case on > 0 && on < total:
+		return fmt.Sprintf("%d, %d of them on", total, on)
+	case total == 1:
+		return "1, " + some
+	}
+	return fmt.Sprintf("%d, all %s", total, some)
+}
+
 func channelText(c rules.ChannelInfo) string { return c.Name + " (" + c.Health + ")" }
 
 func (c *call) showStatus(s app.Status) {
@@ -69,7 +83,7 @@ func (c *call) showStatus(s app.Status) {
 		{"status", s.Status},
 		{"daemon", daemon},
 		{"database", s.Database},
-		{"rules", fmt.Sprintf("%d, %d of them on", s.Rules.Total, s.Rules.Enabled)},
+		{"rules", rulesText(s.Rules.Total, s.Rules.Enabled)},
 		{"alerts", fmt.Sprintf("%d firing, %d acknowledged", s.Alerts["firing"], s.Alerts["acknowledged"])},
 		{"sources", names(s.Sources, sourceText)},
 		{"channels", names(s.Channels, channelText)},

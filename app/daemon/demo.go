@@ -149,10 +149,21 @@ func (s *show) end(err error) {
 	s.mu.Lock()
 	fired, resolved := s.fired, s.resolved
 	s.mu.Unlock()
-	s.say("\nThe demo ran for %s: %d ticks, and points judged as they came %d times; %d queries, %d observations; "+
-		"alerts fired: %d, resolved: %d.",
-		time.Since(s.began).Round(time.Second), stats.Ticks, stats.Arrivals, stats.QueriesTotal, stats.Observations, fired,
-		resolved)
+	s.say("\nThe demo ran for %s.", time.Since(s.began).Round(time.Second))
+	for _, c := range []struct {
+		name  string
+		count int
+		what  string
+	}{
+		{"ticks", stats.Ticks, "looks at all rules that are due, here every 2 s"},
+		{"arrivals", stats.Arrivals, "looks in between, at points as they came"},
+		{"queries", stats.QueriesTotal, "questions for the source; rules that look at the same thing share one"},
+		{"observations", stats.Observations, "a value of one series, judged by one rule"},
+		{"fired", fired, "messages that something is wrong"},
+		{"resolved", resolved, "messages that it is over"},
+	} {
+		s.say("  %-12s %6d  %s", c.name, c.count, c.what)
+	}
 	s.say("Nothing is left of it. Next: the five-minute guide in the README puts tocsin beside your InfluxDB.")
 }
 
