@@ -6,7 +6,6 @@
 # unit puts tocsin on a machine that has booted, as the README says, and does to
 # it what happens to services.
 unit() {
-	local suite=$1
 	root=$scratch/machine-$1
 	trap 'unit_ends $?' EXIT
 	place
@@ -19,6 +18,8 @@ unit() {
 	kill_it
 	hang
 	reboot
+	purge
+	from_tarball
 }
 
 unit_ends() {
@@ -32,13 +33,15 @@ unit_ends() {
 
 # place puts everything into the machine's file system.
 place() {
-	step="put the unit on the machine"
-	install -m 755 "$scratch/tocsin" "$root/usr/local/bin/tocsin"
-	install -m 644 packaging/tocsin.service "$root/etc/systemd/system/tocsin.service"
-	chroot "$root" useradd --system --home-dir /var/lib/tocsin --shell /usr/sbin/nologin tocsin
+	step="install the package"
+	cp "$scratch"/dist/*.deb "$root/root/tocsin.deb"
+	quietly in_root "$root" root apt-get install -y --no-install-recommends /root/tocsin.deb
+	says '^enabled$' chroot "$root" systemctl is-enabled tocsin
+	says '^640 root tocsin$' chroot "$root" stat -c '%a %U %G' /etc/tocsin/config.yaml
+	says '^750 root tocsin$' chroot "$root" stat -c '%a %U %G' /etc/tocsin
+	newer
 	chroot "$root" useradd --create-home --groups tocsin ann
 	chroot "$root" useradd --create-home bob
-	chroot "$root" install -d -o root -g tocsin -m 750 /etc/tocsin
 	cat >"$root/etc/tocsin/config.yaml" <<-'END'
 		sources:
 		  home: {kind: influxdb, url: "http://127.0.0.1:8086", database: home, username: tocsin}
@@ -61,6 +64,13 @@ place() {
 	sed -i 's/^ *#* *auth-enabled *=.*/  auth-enabled = true/' "$root/etc/influxdb/influxdb.conf"
 	others
 	chroot "$root" systemctl --quiet enable tocsin influxdb receiver thermometer
+}
+
+# newer makes the next version of the package.
+newer() {
+	dpkg-deb --raw-extract "$root/root/tocsin.deb" "$scratch/newer-${root##*-}"
+	sed -i 's/^Version: .*/Version: 99.0.0-1/' "$scratch/newer-${root##*-}/DEBIAN/control"
+	quietly dpkg-deb -Znone --root-owner-group --build "$scratch/newer-${root##*-}" "$root/root/newer.deb"
 }
 
 # others are a service that takes messages, one a line of a file, and one that
@@ -125,7 +135,7 @@ booted() { [ -d "/proc/$nspawn" ] && [[ $(inside systemctl is-system-running 2>/
 
 halt() {
 	[ -n "$nspawn" ] || return 0
-	inside systemctl poweroff 2>/dev/null || true
+	inside systemctl poweroff --force --force 2>/dev/null || true # nothing of it is kept
 	until_so 90 gone || kill -KILL "$nspawn" 2>/dev/null || true
 	wait "$nspawn" 2>/dev/null || true
 	nspawn=
@@ -283,18 +293,22 @@ quiet() {
 	[ "$before" = "$after" ] || { tail -n $((after - before)) "$root/var/log/received" >&2; return 1; }
 }
 
-# restart is one of under a second, after the daemon has run for a while.
+# restart is one of under a second, after the daemon has run for a while, as an
+# upgrade makes it.
 restart() {
-	local least=150 watched=75
+	local least=150 watched=75 was
 	[ -z "$full" ] || { least=960 watched=180; }
 	while [ $((SECONDS - began)) -lt "$least" ]; do sleep 1; done
-	step="a restart, after which nobody is told anything"
-	inside systemctl restart tocsin
-	until_so 90 ready
+	step="an upgrade of the package, after which nobody is told anything"
+	cp -p "$root/etc/tocsin/config.yaml" "$root/root/config.yaml"
+	was=$(pid)
+	quietly inside dpkg --install /root/newer.deb
+	until_so 90 back_after "$was"
+	cmp "$root/etc/tocsin/config.yaml" "$root/root/config.yaml"
 	quiet $watched
 	says '^660 tocsin tocsin$' inside stat -c '%a %U %G' /run/tocsin/tocsin.sock
 	until_so 60 firing
-	say "${root##*-}: a restart after ${least}s is nobody's business"
+	say "${root##*-}: an upgrade after ${least}s is nobody's business, and keeps the config"
 }
 
 kill_it() {
@@ -354,4 +368,38 @@ over() {
 	local now
 	[ -d "/proc/$nspawn" ] || return 0
 	now=$(pgrep -P "$nspawn") && [ "$now" != "$1" ]
+}
+
+# purge takes away what remove leaves: the data, the config and the user.
+purge() {
+	step="remove the package"
+	quietly inside dpkg --remove tocsin
+	says '^inactive$' inside systemctl is-active tocsin
+	inside test -s /var/lib/tocsin/tocsin.db
+	inside test -s /etc/tocsin/config.yaml
+	step="purge the package"
+	quietly inside dpkg --purge tocsin
+	says_not . inside find / -xdev -name '*tocsin*' -not -path '/etc/systemd/system/tocsin.service.d' \
+		-not -path '/root/*' -not -path '/proc/*'
+	says_not tocsin inside cat /etc/passwd /etc/group
+	say "${root##*-}: a remove keeps the data, a purge leaves nothing"
+}
+
+# from_tarball installs it without a package, twice, and removes it.
+from_tarball() {
+	step="install from the tarball"
+	inside rm -r /etc/systemd/system/tocsin.service.d
+	cp "$scratch"/dist/*.tar.gz "$root/root/tocsin.tar.gz"
+	inside tar -xzf /root/tocsin.tar.gz -C /root
+	says 'installed, and running' inside sh -c '/root/tocsin_*/install.sh'
+	until_so 90 ready
+	echo 'every: 20s' >>"$root/etc/tocsin/config.yaml"
+	says 'installed, and running' inside sh -c '/root/tocsin_*/install.sh'
+	until_so 90 ready
+	says 'every: 20s' inside cat /etc/tocsin/config.yaml
+	step="uninstall"
+	says 'still in /etc/tocsin' inside sh -c '/root/tocsin_*/install.sh --uninstall'
+	says_not . inside find /usr/local -name '*tocsin*'
+	inside test -s /var/lib/tocsin/tocsin.db
+	say "${root##*-}: so does the tarball, and its config stays"
 }

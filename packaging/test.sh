@@ -13,6 +13,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 LINTER=v2.15.0
 GOVULNCHECK=v1.9.0
+KUSTOMIZE=v5.7.1
+VALIDATE=v0.0.4
 TIMEOUT=12m # of a package's tests
 TAGS=conformance # what the protocol's own suite calls is in tests only
 FUZZ=60s
@@ -56,6 +58,10 @@ main() {
 		run "test" tests
 		[ -z "${TESTS_FULL:-}" ] || run "fuzz" fuzz
 		builds
+		run "packages" packages
+		run "run on ARM" arm
+		run "the image" as_root env PATH="$PATH" DIST="$out" packaging/image_try.sh
+		run "the manifests" manifests
 		run "a fresh machine" fresh
 		;;
 	esac
@@ -104,6 +110,12 @@ install() {
 	[ -x /usr/sbin/mariadbd ] || wanted+=(mariadb-server)
 	command -v node >/dev/null || wanted+=(nodejs)
 	command -v npm >/dev/null || wanted+=(npm)
+	command -v lintian >/dev/null || wanted+=(lintian)
+	command -v qemu-arm-static >/dev/null || wanted+=(qemu-user-static)
+	command -v curl >/dev/null || wanted+=(curl)
+	command -v pgrep >/dev/null || wanted+=(procps)
+	command -v openssl >/dev/null || wanted+=(openssl)
+	command -v buildah >/dev/null || wanted+=(buildah crun)
 	[ ${#wanted[@]} -gt 0 ] || return 0
 	echo "   ${wanted[*]}"
 	if ! command -v apt-get >/dev/null; then
@@ -233,6 +245,42 @@ builds() {
 	build windows amd64
 }
 
+# packages makes those of this machine, and holds them to their limits.
+packages() {
+	local machine package
+	machine=linux_$(go env GOARCH)
+	[ "$machine" != linux_arm ] || machine=linux_armv6
+	quietly env DIST="$out" packaging/packages.sh "$machine"
+	package=$(echo "$out"/*.deb)
+	quietly lintian --allow-root --fail-on error,warning "$package"
+	at_most 44 "$out/tocsin_$machine" # 40 is what it should be
+	at_most 13 "$package"
+}
+
+# at_most wants a file to be of no more than so many megabytes.
+at_most() {
+	local size
+	size=$(stat -c %s "$2")
+	if [ "$size" -gt $(($1 * 1000000)) ]; then
+		echo "${2##*/} has $size bytes, and $1 MB are the most" >&2
+		return 1
+	fi
+	echo "   ${2##*/}: $((size / 100000))e5 bytes of $1 MB"
+}
+
+arm() {
+	packaging/arm.sh "$out/tocsin_linux_arm64" qemu-aarch64-static
+	packaging/arm.sh "$out/tocsin_linux_armv6" qemu-arm-static -cpu arm1176
+}
+
+# manifests are put together and held against the schemas of Kubernetes.
+manifests() {
+	have kustomize "$KUSTOMIZE" || quietly go install "sigs.k8s.io/kustomize/kustomize/v5@$KUSTOMIZE"
+	have kubectl-validate "$VALIDATE" || quietly go install "sigs.k8s.io/kubectl-validate@$VALIDATE"
+	"$GOBIN/kustomize" build packaging/k8s/base >"$scratch/manifests.yaml"
+	quietly "$GOBIN/kubectl-validate" "$scratch/manifests.yaml"
+}
+
 # fresh does what the README says on machines that it makes, which takes root. It
 # writes nothing where this user does.
 fresh() {
@@ -241,9 +289,8 @@ fresh() {
 	elif ! command -v apt-get >/dev/null; then
 		echo "   not done: it takes a Debian to make one"
 	else
-		go build -o "$scratch/tocsin" .
 		as_root env PATH="$PATH" GOCACHE="$(go env GOCACHE)" GOMODCACHE="$(go env GOMODCACHE)" GOPROXY="$(go env GOPROXY)" \
-			TOCSIN="$scratch/tocsin" packaging/fresh.sh ${TESTS_FULL:+--full}
+			DIST="$out" packaging/fresh.sh ${TESTS_FULL:+--full}
 	fi
 }
 

@@ -14,8 +14,10 @@ import (
 )
 
 var (
-	yamlBlock = regexp.MustCompile("(?ms)^( *)```yaml\n(.*?)^ *```")
-	ofAFile   = regexp.MustCompile(`_file: *([^ ,}\n]+)`)
+	yamlBlock  = regexp.MustCompile("(?ms)^( *)```yaml\n(.*?)^ *```")
+	shellBlock = regexp.MustCompile("(?ms)^ *```sh\n(.*?)^ *```")
+	ofTocsin   = regexp.MustCompile(`^(?:sudo (?:-u tocsin )?)?tocsin ((?:[^#|&;<>'"]|'[^']*'|"[^"]*")*)`)
+	ofAFile    = regexp.MustCompile(`_file: *([^ ,}\n]+)`)
 )
 
 // TestWhatTheDocumentsSayWorks gives every YAML block of the documents and of
@@ -128,4 +130,54 @@ func (s *snippets) checkConfig() {
 	})
 	s.write("config.yaml", config)
 	s.works("config", "check", "--config", "config.yaml")
+}
+
+// TestConfigsThatAreShippedWork gives those of the packages, the image and the
+// manifests to the binary.
+func TestConfigsThatAreShippedWork(t *testing.T) {
+	add := regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	for _, file := range []string{
+		"deb/config.yaml", "docker/config.yaml", "docker/beside-influxdb.yaml", "k8s/base/config.yaml",
+		"homeassistant/tocsin/DOCS.md",
+	} {
+		text, err := os.ReadFile(filepath.Join("packaging", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		block := string(text)
+		if found := add.FindStringSubmatch(block); found != nil {
+			block = found[1]
+		}
+		s := snippets{T: t, page: file, block: block, dir: t.TempDir()}
+		s.checkConfig()
+	}
+}
+
+// TestCommandsOfTheDocumentsExist reads every command line of the documents and
+// of the README, and has its command and flags known.
+func TestCommandsOfTheDocumentsExist(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, p := range append(docs.Pages(), docs.Page{Name: "README", Text: string(readme)}) {
+		for _, block := range shellBlock.FindAllStringSubmatch(p.Text, -1) {
+			for line := range strings.SplitSeq(strings.ReplaceAll(block[1], "\\\n", " "), "\n") {
+				command := ofTocsin.FindStringSubmatch(strings.TrimSpace(line))
+				if command == nil {
+					continue
+				}
+				seen++
+				s := snippets{T: t, page: p.Name, block: line, dir: t.TempDir()}
+				out, err := exec.CommandContext(t.Context(), "bash", "-c", `"$0" `+command[1]+" --help", binary).CombinedOutput()
+				if err != nil {
+					s.Errorf("%s: %s: %v\n%s", p.Name, line, err, out)
+				}
+			}
+		}
+	}
+	if seen < 100 {
+		t.Errorf("only %d commands were found", seen)
+	}
 }
