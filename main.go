@@ -23,20 +23,21 @@ func main() {
 	defer stop()
 	p := daemon.Program{Version: fullVersion()}
 	os.Exit(cli.Main(ctx, cli.Program{
-		Version:    p.Version,
-		ConfigFile: p.ConfigFile, // the config
-		Load:       p.Load,
-		Find:       p.Find,      // where the daemon is, though the config cannot be read
-		Serve:      p.Serve,     // the daemon: tick, plan, query, decide, commit, deliver
-		MCP:        p.MCP,       // what Claude starts: stdio to the daemon, or to a server here
-		Demo:       p.Demo,      // all of it on made-up data
-		Daemon:     p.Daemon,    // the running one, at its socket
-		Open:       p.Open,      // the database beside it
-		Sources:    p.Sources,   // what is measured
-		ReadData:   p.ReadData,  // points of a file, to try rules on
-		Builder:    p.Builder(), // channels' addresses
-		Backup:     p.Backup,
-		Restore:    p.Restore,
+		Version:       p.Version,
+		ConfigFile:    p.ConfigFile, // the config
+		Load:          p.Load,
+		Find:          p.Find,    // where the daemon is, though the config cannot be read
+		Serve:         p.Serve,   // the daemon: tick, plan, query, decide, commit, deliver
+		MCP:           p.MCP,     // what Claude starts: stdio to the daemon, or to a server here
+		Demo:          p.Demo,    // all of it on made-up data
+		Daemon:        p.Daemon,  // the running one, at its socket
+		Open:          p.Open,    // the database beside it
+		Sources:       p.Sources, // what is measured
+		LookForInflux: p.LookForInflux,
+		ReadData:      p.ReadData,  // points of a file, to try rules on
+		Builder:       p.Builder(), // channels' addresses
+		Backup:        p.Backup,
+		Restore:       p.Restore,
 	}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/insight"
+	"github.com/9bikes/tocsin/app/setup"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/rules"
@@ -56,6 +57,9 @@ type Program struct {
 	MCP func(ctx context.Context, o MCPOptions) error
 	// Sources makes the configured sources, which needs no database.
 	Sources func(c *app.Config) (map[string]evaluator.Source, error)
+	// LookForInflux asks what there is at an address; the error says that it is no
+	// InfluxDB.
+	LookForInflux func(ctx context.Context, url string) (setup.InfluxDB, error)
 	// Backup writes a copy of the database to a file.
 	Backup func(ctx context.Context, c *app.Config, file string, withKey bool) error
 	// Restore puts a backup in the place of the database, once agree has seen

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/9bikes/tocsin/app/markdown"
 	"github.com/9bikes/tocsin/packaging/docs"
 	"github.com/9bikes/tocsin/rules"
 )
@@ -61,7 +62,7 @@ func (d *door) listTopics(c *cobra.Command) error {
 func (d *door) showTopic(c *cobra.Command, p docs.Page) error {
 	out := d.page(c)
 	return out.answer(map[string]topic{"topic": {p.Name, p.Title(), p.Text}}, nil, func() {
-		out.document(p.Text, lineWidth(c.OutOrStdout()))
+		markdown.Write(out.out, p.Text, out.lineWidth(), out.colour)
 		if command, _, err := c.Root().Find([]string{p.Name}); err == nil && command != c.Root() {
 			out.line("")
 			out.line("`tocsin %s --help` tells of the command.", p.Name)

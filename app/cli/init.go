@@ -21,21 +21,27 @@ type initAnswer struct {
 // initFlags are how a client shall reach tocsin.
 type initFlags struct {
 	client, name, connect, tokenFile string
+	influx                           string // where to look for it
 	readOnly, write                  bool
 }
 
 func (d *door) init() *cobra.Command {
 	var f initFlags
 	cmd := &cobra.Command{
-		Use: "init", Short: "Connect Claude, Cursor or VS Code to tocsin", Args: exactly(),
-		Long: `Print the entry with which a client starts "tocsin mcp", and where it belongs.
-With --write it is put there: what the file holds stays, comments in that of
-VS Code too, and a copy of the file as it was is kept beside it. A file that
-cannot be read as JSON is left alone.
+		Use: "init", Short: "Write a first config, or connect Claude, Cursor or VS Code", Args: exactly(),
+		Long: `Without --client, at a terminal: find the InfluxDB of this machine, or the one
+of --influxdb, ask for the database, write both to the config, and say what to
+do next, with rules for what is measured there.
+
+With --client: print the entry with which a client starts "tocsin mcp", and
+where it belongs. With --write it is put there: what the file holds stays,
+comments in that of VS Code too, and a copy of the file as it was is kept beside
+it. A file that cannot be read as JSON is left alone.
 
 With --connect the client reaches a tocsin that runs elsewhere, or as another
 user: at its address, with a token of its own, or at its local socket.`,
 		Example: `tocsin init --client claude-code
+tocsin init --influxdb http://nas.lan:8086
 tocsin init --client claude-desktop --write --config /etc/tocsin/config.yaml
 tocsin init --client cursor --connect http://raspberrypi.lan:8627 --token-file ~/.config/tocsin/pi.token
 tocsin init --client vscode --connect unix:/run/tocsin/tocsin.sock --read-only`,
@@ -43,6 +49,7 @@ tocsin init --client vscode --connect unix:/run/tocsin/tocsin.sock --read-only`,
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
+	flags.StringVar(&f.influx, "influxdb", "", "where the InfluxDB of a first config is")
 	flags.StringVar(&f.client, "client", "", "claude-code, claude-desktop, cursor or vscode")
 	flags.BoolVar(&f.write, "write", false, "put the entry into the client's file")
 	flags.StringVar(&f.connect, "connect", "", "reach a running daemon: http(s)://HOST:PORT or unix:PATH of its socket")
@@ -53,6 +60,12 @@ tocsin init --client vscode --connect unix:/run/tocsin/tocsin.sock --read-only`,
 }
 
 func (d *door) runInit(cmd *cobra.Command, f initFlags) error {
+	if f.client == "" && (f.influx != "" || isTerminal(cmd.InOrStdin()) && cmd.Flags().NFlag() == 0) {
+		return d.setUp(cmd, f.influx)
+	}
+	if f.influx != "" {
+		return rules.FieldErrorf("--influxdb", "is for a first config; leave it out, or leave out --client")
+	}
 	c, err := clients.Find(f.client)
 	if err != nil {
 		return err

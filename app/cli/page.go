@@ -207,3 +207,12 @@ func value(x *float64, text string) string {
 	}
 	return rules.FormatNumber(*x)
 }
+
+// lineWidth is how many letters a line of a text has: more than a hundred are
+// hard to read.
+func (p page) lineWidth() int {
+	if p.width <= 0 {
+		return 80
+	}
+	return min(p.width, 100)
+}

@@ -24,6 +24,7 @@ import (
 	"github.com/9bikes/tocsin/app/cli"
 	"github.com/9bikes/tocsin/app/config"
 	"github.com/9bikes/tocsin/app/local"
+	"github.com/9bikes/tocsin/app/setup"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/influx"
 	"github.com/9bikes/tocsin/evaluator/influx3"
@@ -95,6 +96,12 @@ func ownData(c *app.Config) bool {
 // Sources are those of a config, as a process beside the daemon asks them.
 func (Program) Sources(c *app.Config) (map[string]evaluator.Source, error) {
 	return openSources(c, nil)
+}
+
+// LookForInflux asks what there is at an address.
+func (Program) LookForInflux(ctx context.Context, url string) (setup.InfluxDB, error) {
+	found, err := influx.Look(ctx, influx.Options{URL: url})
+	return setup.InfluxDB{URL: url, Version: found.Version, Databases: found.Databases, Barred: found.Barred}, err
 }
 
 // Builder makes the addresses of channels.

@@ -1,42 +1,29 @@
-package cli
+// Package markdown sets the documents, which are in Markdown, for a terminal.
+package markdown
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/term"
 )
 
-// How wide a text is set: lines of more than a hundred letters are hard to read.
-const (
-	usualWidth = 80
-	mostWidth  = 100
-)
-
-// lineWidth is how many letters fit into a line of a stream.
-func lineWidth(stream io.Writer) int {
-	f, ok := stream.(*os.File)
-	if !ok {
-		return usualWidth
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		return usualWidth
-	}
-	return min(width, mostWidth)
+// writer is where a text goes, and how it is set.
+type writer struct {
+	out   io.Writer
+	width int
+	bold  bool // headings
 }
 
-// document sets a text in Markdown for a terminal: paragraphs are wrapped, a row
-// of a table becomes a term and what is said of it, code stays as it is.
-func (p page) document(text string, width int) {
+// Write sets a text in lines of at most width letters: paragraphs are wrapped, a
+// row of a table becomes a term and what is said of it, code stays as it is.
+func Write(out io.Writer, text string, width int, bold bool) {
+	w := writer{out, width, bold}
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	for len(lines) > 0 {
 		n := blockLength(lines)
-		p.block(lines[:n], width)
+		w.block(lines[:n])
 		lines = lines[n:]
 	}
 }
@@ -65,58 +52,58 @@ func blockLength(lines []string) int {
 }
 
 func starts(line string, with ...string) bool {
-	for _, w := range with {
-		if strings.HasPrefix(line, w) {
+	for _, beginning := range with {
+		if strings.HasPrefix(line, beginning) {
 			return true
 		}
 	}
 	return false
 }
 
-func (p page) block(lines []string, width int) {
+func (w writer) block(lines []string) {
 	switch first := lines[0]; {
 	case starts(first, "<!--"):
 	case first == "", starts(first, "    "):
-		fmt.Fprintln(p.out, first)
+		fmt.Fprintln(w.out, first)
 	case starts(first, "#"):
-		fmt.Fprintln(p.out, p.heading(first))
+		fmt.Fprintln(w.out, w.heading(first))
 	case starts(first, "```"):
 		for _, line := range lines[1 : len(lines)-1] {
-			fmt.Fprintln(p.out, strings.TrimRight("    "+line, " "))
+			fmt.Fprintln(w.out, strings.TrimRight("    "+line, " "))
 		}
 	case starts(first, "|"):
-		p.terms(lines, width)
+		w.terms(lines)
 	case starts(first, "- "):
-		fmt.Fprintln(p.out,
-			"- "+strings.TrimLeft(wrap(plainText(strings.TrimPrefix(strings.Join(lines, " "), "- ")), "  ", width), " "))
+		fmt.Fprintln(w.out,
+			"- "+strings.TrimLeft(wrap(plainText(strings.TrimPrefix(strings.Join(lines, " "), "- ")), "  ", w.width), " "))
 	default:
-		fmt.Fprintln(p.out, wrap(plainText(strings.Join(lines, " ")), "", width))
+		fmt.Fprintln(w.out, wrap(plainText(strings.Join(lines, " ")), "", w.width))
 	}
 }
 
-func (p page) heading(line string) string {
+func (w writer) heading(line string) string {
 	text := plainText(strings.TrimLeft(line, "# "))
 	if !starts(line, "## ", "### ") {
 		text = strings.ToUpper(text)
 	}
-	if p.colour {
+	if w.bold {
 		return "\x1b[1m" + text + "\x1b[0m"
 	}
 	return text
 }
 
 // terms sets the rows of a table, the first two lines of which are its head.
-func (p page) terms(rows []string, width int) {
+func (w writer) terms(rows []string) {
 	head := cells(rows[0])
 	for _, row := range rows[min(2, len(rows)):] {
 		for i, cell := range cells(row) {
 			switch {
 			case i == 0:
-				fmt.Fprintln(p.out, wrap(cell, "  ", width))
+				fmt.Fprintln(w.out, wrap(cell, "  ", w.width))
 			case cell != "" && len(head) > 2 && i < len(head)-1:
-				fmt.Fprintln(p.out, wrap(head[i]+": "+cell, "      ", width))
+				fmt.Fprintln(w.out, wrap(head[i]+": "+cell, "      ", w.width))
 			case cell != "":
-				fmt.Fprintln(p.out, wrap(cell, "      ", width))
+				fmt.Fprintln(w.out, wrap(cell, "      ", w.width))
 			}
 		}
 	}
