@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -96,7 +95,7 @@ func TestTheServerOfTheDatabaseIsAway(t *testing.T) {
 }
 
 // TestASecondDaemonOnADatabaseIsRefused while the first lives, and takes its
-// place within a lease once that is killed.
+// place within a lease once that stands still. When that goes on it ends.
 func TestASecondDaemonOnADatabaseIsRefused(t *testing.T) {
 	s, server := hostedSite(t)
 	first := s.serve()
@@ -117,7 +116,9 @@ func TestASecondDaemonOnADatabaseIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(string(out), "works on the database") {
 		t.Errorf("a second daemon says %q, %v", out, err)
 	}
-	_ = first.end(t, syscall.SIGKILL, 5*time.Second) // a kill is an error
+	if err := first.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
 	began := time.Now()
 	other.serve()
 	if took := time.Since(began); took > 18*time.Second {
@@ -125,6 +126,12 @@ func TestASecondDaemonOnADatabaseIsRefused(t *testing.T) {
 	}
 	holder := server.Run("SELECT holder FROM tocsin.leases")
 	if !strings.Contains(holder, other.dir) {
-		t.Errorf("the lease is held by %s", fmt.Sprintf("%q", holder))
+		t.Errorf("the lease is held by %q", holder)
+	}
+	if err := first.end(t, syscall.SIGCONT, 10*time.Second); err == nil {
+		t.Error("the first ends as if all were well")
+	}
+	if log := first.log.String(); !strings.Contains(log, "another daemon has taken over") {
+		t.Errorf("the first says:\n%s", log)
 	}
 }
