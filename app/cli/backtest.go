@@ -15,13 +15,14 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/insight"
+	"github.com/9bikes/tocsin/app/ruleflags"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/rules"
 )
 
 // backtestFlags say what to try a rule on.
 type backtestFlags struct {
-	rule                                ruleFlags
+	rule                                ruleflags.Flags
 	from, to, data, precision, verdicts string
 
 	readData func(file io.Reader, form evaluator.DataForm) (*evaluator.Data, error)
@@ -61,7 +62,7 @@ tocsin backtest --file freezer.yaml --data history.csv --verdicts out.csv`,
 			return d.with(nothing, f.run)(cmd, args)
 		},
 	}
-	f.rule.register(cmd)
+	f.rule.Register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.from, "from", "", "begin: a duration ago such as 30d, or a time (default 7d)")
 	flags.StringVar(&f.to, "to", "", "end: a duration ago, or a time (default now)")
@@ -110,7 +111,7 @@ func (f *backtestFlags) request(c *call) (req insight.BacktestRequest, err error
 	if len(c.args) > 0 {
 		req.Rule = c.args[0]
 	}
-	if req.Doc, err = f.rule.doc(c.cmd); err != nil {
+	if req.Doc, err = f.rule.Doc(c.cmd); err != nil {
 		return req, err
 	}
 	if req.Rule == "" && len(req.Doc) == 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/app/document"
 	"github.com/9bikes/tocsin/app/insight"
+	"github.com/9bikes/tocsin/app/ruleflags"
 	"github.com/9bikes/tocsin/rules"
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
@@ -20,7 +21,8 @@ func (d *door) rules() *cobra.Command {
 	return group("rules", "What is watched", d.rulesList(), d.rulesShow(), d.rulesCreate(), d.rulesUpdate(),
 		d.rulesSwitch("enable", "Watch a rule again", true),
 		d.rulesSwitch("disable", "Stop watching a rule, and keep it", false), d.rulesDelete(),
-		d.rulesExport(), d.rulesApply(), d.rulesHistory(), d.rulesRestore(), d.rulesTest(), d.rulesSeries(), d.rulesRetire())
+		d.rulesExport(), d.rulesApply(), d.rulesHistory(), d.rulesRestore(), d.rulesTest(), d.rulesSchema(),
+		d.rulesSeries(), d.rulesRetire())
 }
 
 // rulesAnswer is what `rules list` answers. Next continues the list with
@@ -179,7 +181,7 @@ func saveFlags(cmd *cobra.Command, o *app.SaveOptions) {
 }
 
 func (d *door) rulesCreate() *cobra.Command {
-	var f ruleFlags
+	var f ruleflags.Flags
 	var o app.SaveOptions
 	cmd := &cobra.Command{
 		Use: "create", Short: "Create a rule from flags, a file, or both", Args: exactly(),
@@ -189,7 +191,7 @@ before the file, and --set before all. --set reaches every key of a rule.`,
 tocsin rules create --file freezer.yaml
 tocsin rules create --file freezer.yaml --set condition.window=10m --dry-run`,
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
-			doc, err := f.doc(c.cmd)
+			doc, err := f.Doc(c.cmd)
 			if err != nil {
 				return err
 			}
@@ -198,7 +200,7 @@ tocsin rules create --file freezer.yaml --set condition.window=10m --dry-run`,
 			}
 			a, err := c.CreateRule(ctx, actor(), doc, o)
 			if err != nil {
-				return err
+				return f.Advise(doc, err)
 			}
 			now := insight.New(c.App).Outlook(ctx, a.Rule.Rule)
 			return c.answer(createdAnswer{a, now}, a.Warnings, func() {
@@ -211,20 +213,20 @@ tocsin rules create --file freezer.yaml --set condition.window=10m --dry-run`,
 			})
 		}),
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	saveFlags(cmd, &o)
 	return cmd
 }
 
 func (d *door) rulesUpdate() *cobra.Command {
-	var f ruleFlags
+	var f ruleflags.Flags
 	var o app.SaveOptions
 	cmd := &cobra.Command{
 		Use: "update NAME", Short: "Change a rule; what is not given stays", Args: exactly("NAME"),
 		Example: "tocsin rules update freezer --severity critical --for 5m\ntocsin rules update freezer --set " +
 			"'remind=[30m,2h]' --set escalate=null",
 		RunE: d.with(nothing, func(ctx context.Context, c *call) error {
-			doc, err := f.doc(c.cmd)
+			doc, err := f.Doc(c.cmd)
 			if err != nil {
 				return err
 			}
@@ -234,7 +236,7 @@ func (d *door) rulesUpdate() *cobra.Command {
 			return c.update(ctx, doc, o, "Changed", "would be changed")
 		}),
 	}
-	f.register(cmd)
+	f.Register(cmd)
 	saveFlags(cmd, &o)
 	cmd.Flags().IntVar(&o.ExpectedVersion, "if-version", 0, "change it only if it still has this version")
 	return cmd

@@ -8,6 +8,7 @@ import (
 
 	"github.com/9bikes/tocsin/app"
 	"github.com/9bikes/tocsin/rules"
+	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
 func TestLifeOfARule(t *testing.T) {
@@ -302,4 +303,33 @@ func TestTwoProcessesShareOneStore(t *testing.T) {
 	daemon.ok("update_alert_rule", `{"rule":"x","severity":"low"}`)
 	wants(t, door.refused("update_alert_rule", `{"rule":"x","severity":"high","expected_version":1}`),
 		"at version 2 now, not 1")
+}
+
+// TestToolsShowEveryKeyOfARule: all are there where a rule is made or changed, with
+// what a model has to know of them in one place; preview has those that decide.
+func TestToolsShowEveryKeyOfARule(t *testing.T) {
+	h := newHouse(t)
+	shown := map[string]map[string]any{}
+	for _, tool := range h.list() {
+		shown[tool.Name] = tool.InputSchema.Properties
+	}
+	ruledoc.Each(ruledoc.Keys(), func(k ruledoc.Key) {
+		parts := strings.Split(k.Path, ".")
+		key := shown["create_alert_rule"][parts[0]]
+		switch {
+		case strings.ContainsAny(k.Path, "[N"):
+			return // within what a description tells
+		case len(parts) == 2:
+			key = key.(map[string]any)["properties"].(map[string]any)[parts[1]]
+		default:
+			for _, tool := range []string{"update_alert_rule", "preview_alert_rule"} {
+				if shown[tool][k.Name] == nil && (tool == "update_alert_rule" || k.Group != ruledoc.Tell) {
+					t.Errorf("%s has no %s", tool, k.Path)
+				}
+			}
+		}
+		if p, ok := key.(map[string]any); !ok || p["description"] == nil && p["enum"] == nil {
+			t.Errorf("create_alert_rule has %v as %s", key, k.Path)
+		}
+	})
 }

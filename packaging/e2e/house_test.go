@@ -51,9 +51,11 @@ var mayImport = map[string][]string{
 	"app/ruleset": {"rules", "rules/ruledoc", "evaluator", "evaluator/backtest", "notify", "app", "app/document"},
 }
 
-// parts are rooms that belong to one door, which alone imports them: they stand
-// for a piece of its work, have no input from people and print nothing.
-var parts = map[string]string{"app/clients": "app/cli", "app/setup": "app/cli"}
+// parts are rooms that belong to one door, which alone imports them: each stands
+// for a piece of its work.
+var parts = map[string]string{
+	"app/clients": "app/cli", "app/ruleflags": "app/cli", "app/setup": "app/cli",
+}
 
 // importers says who may import each module of somebody else's. A driver or a
 // protocol has one importer, the leaf that is named after it.
@@ -81,8 +83,8 @@ var importers = map[string][]string{
 	"github.com/redis/go-redis":               {"rules/redis"},
 	"github.com/shirou/gopsutil":              {"evaluator/live"},
 	"github.com/tinylib/msgp":                 {"evaluator/influx"},
-	"github.com/spf13/cobra":                  {"app/cli"},
-	"github.com/spf13/pflag":                  {"app/cli"},
+	"github.com/spf13/cobra":                  {"app/cli", "app/ruleflags"},
+	"github.com/spf13/pflag":                  {"app/cli", "app/ruleflags"},
 	"github.com/tailscale/hujson":             {"app/clients"},
 	"golang.org/x/sys":                        {"app/clock", "app/daemon", "app/local", "app/resident"},
 	"golang.org/x/term":                       {"app/cli"},

@@ -44,21 +44,22 @@ type Form string
 
 // The forms of values.
 const (
-	TextForm      Form = "text"
-	FlagForm      Form = "`true` or `false`"
-	CountForm     Form = "whole number"
-	DurationForm  Form = "duration"
-	EveryForm     Form = "duration or cron spec"
-	DurationsForm Form = "list of durations"
-	TextsForm     Form = "list of texts"
-	ChoiceForm    Form = "one of"
-	LimitForm     Form = "number, text or `[low, high]`"
-	FilterForm    Form = "table of tags, each with a value or a list of values"
-	LabelsForm    Form = "table of names and values"
-	SeriesForm    Form = "list of tables of tags and values"
-	TableForm     Form = "table"
-	ListForm      Form = "list of tables"
-	NamedForm     Form = "table of names, each with a table"
+	TextForm        Form = "text"
+	FlagForm        Form = "`true` or `false`"
+	CountForm       Form = "whole number"
+	DurationForm    Form = "duration"
+	EveryForm       Form = "duration or cron spec"
+	DurationsForm   Form = "list of durations"
+	TextsForm       Form = "list of texts"
+	ChoiceForm      Form = "one of"
+	AggregationForm Form = "name of an aggregation"
+	LimitForm       Form = "number, text or `[low, high]`"
+	FilterForm      Form = "table of tags, each with a value or a list of values"
+	LabelsForm      Form = "table of names and values"
+	SeriesForm      Form = "list of tables of tags and values"
+	TableForm       Form = "table"
+	ListForm        Form = "list of tables"
+	NamedForm       Form = "table of names, each with a table"
 )
 
 // Key is a key of a rule's document as doors and references have it.
@@ -146,6 +147,9 @@ const noFlag = "-"
 
 func dashed(name string) string { return strings.NewReplacer("_", "-", ".", "-").Replace(name) }
 
+// needed is the default of a key that has none and must be given.
+const needed = "needed"
+
 // otherwise says what holds without the key.
 func (k key[T]) otherwise() string {
 	if k.preset != "" {
@@ -155,7 +159,7 @@ func (k key[T]) otherwise() string {
 	of := map[string][]string{}
 	for _, t := range k.taken() {
 		if t.must {
-			return "needed"
+			return needed
 		}
 		if t.preset == "" || !slices.Contains(Types, t.kind) {
 			continue

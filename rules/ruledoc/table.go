@@ -8,7 +8,7 @@ import (
 
 // ruleKeys are those of a rule, in the order in which rules are printed.
 var ruleKeys = slices.Concat(whatKeys, []key[rules.Rule]{{
-	name: "condition", without: "needed", group: Judge, value: condition(),
+	name: "condition", without: needed, group: Judge, value: condition(),
 	example: `{"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": -15}`,
 	meaning: "when it is wrong: a type, and what that type takes", brief: "when it is wrong",
 }}, whenKeys, whomKeys, keptKeys)
@@ -40,13 +40,13 @@ var whatKeys = []key[rules.Rule]{
 		value:   text(func(r *rules.Rule) *string { return &r.Source }),
 	},
 	{
-		name: "measurement", example: "temperature", without: "needed", group: Measure,
+		name: "measurement", example: "temperature", without: "needed by most conditions", group: Measure,
 		meaning: "the measurement (table) in the data, capitals included; expressions and queries name their own",
 		brief:   "as in the data",
 		value:   text(func(r *rules.Rule) *string { return &r.Measurement }),
 	},
 	{
-		name: "field", example: "celsius", without: "needed", group: Measure, alias: "metric",
+		name: "field", example: "celsius", without: "needed by most conditions", group: Measure, alias: "metric",
 		meaning: "the field (column) in the data; absence needs none",
 		brief:   "as in the data",
 		value:   text(func(r *rules.Rule) *string { return &r.Field }),
@@ -69,12 +69,6 @@ var whatKeys = []key[rules.Rule]{
 		meaning: "tags; each combination of their values is a series with an alert of its own",
 		brief:   "tags; one alert for each value",
 		value:   texts(func(r *rules.Rule) *[]string { return &r.GroupBy }),
-	},
-	{
-		name: "max_series", example: "10000", without: "`10000`", group: Measure,
-		meaning: "series beyond this number are not watched; status says so",
-		brief:   "at most so many series",
-		value:   count(func(r *rules.Rule) *int { return &r.MaxSeries }),
 	},
 }
 
@@ -111,6 +105,41 @@ var whenKeys = []key[rules.Rule]{
 		brief:   "time zone of a cron spec",
 		value:   text(func(r *rules.Rule) *string { return &r.Zone }),
 	},
+}
+
+// whomKeys say who is told, when, and what, and what else bears on that.
+var whomKeys = []key[rules.Rule]{
+	{
+		name: "severity", example: "high", preset: "medium", group: Tell,
+		meaning: "how bad it is",
+		brief:   "how bad it is",
+		value:   choice(func(r *rules.Rule) *rules.Severity { return &r.Severity }, rules.Severities...),
+	},
+	{
+		name: "cooldown", example: "15m", without: "`0s`", group: Tell, was: "cooldown_minutes", turn: minutes,
+		meaning: "at most one first message for each series in this time",
+		brief:   "at most one first message in this time",
+		value:   duration(func(r *rules.Rule) *rules.Duration { return &r.Cooldown }),
+	},
+	{
+		name: "remind", example: `["30m", "2h", "6h"]`, group: Tell,
+		meaning: "gaps between messages until somebody acknowledges, each 1m or more; the last one repeats",
+		brief:   "gaps between reminders",
+		value:   durations(func(r *rules.Rule) *[]rules.Duration { return &r.Remind }),
+	},
+	{
+		name: "escalate", example: `{"after": "30m", "channels": ["pager"]}`, group: Tell,
+		meaning: "whom else to tell, once, when nobody acknowledges",
+		brief:   "when nobody acknowledges",
+		value:   table(func(r *rules.Rule) **rules.Escalation { return &r.Escalate }, escalateKeys),
+	},
+	{
+		name: "channels", example: `["phone", "mail"]`, without: "`notify` of the config", group: Tell, flag: "channel",
+		alias:   "notification_channels",
+		meaning: "whom to tell, by the names of channels; else the config decides by severity",
+		brief:   "channels to tell; else by severity",
+		value:   texts(func(r *rules.Rule) *[]string { return &r.Channels }),
+	},
 	{
 		name: "no_data", example: "keep", preset: "keep", group: Judge,
 		meaning: "a series that was seen and has no point now: `keep` changes nothing, `ok` counts as good, `alert` counts " +
@@ -132,41 +161,6 @@ var whenKeys = []key[rules.Rule]{
 		brief: "rules that mute it",
 		value: texts(func(r *rules.Rule) *[]string { return &r.DependsOn }),
 	},
-}
-
-// whomKeys say who is told, when, and what.
-var whomKeys = []key[rules.Rule]{
-	{
-		name: "severity", example: "high", preset: "medium", group: Tell,
-		meaning: "how bad it is",
-		brief:   "how bad it is",
-		value:   choice(func(r *rules.Rule) *rules.Severity { return &r.Severity }, rules.Severities...),
-	},
-	{
-		name: "channels", example: `["phone", "mail"]`, without: "`notify` of the config", group: Tell, flag: "channel",
-		alias:   "notification_channels",
-		meaning: "whom to tell, by the names of channels; else the config decides by severity",
-		brief:   "channels to tell; else by severity",
-		value:   texts(func(r *rules.Rule) *[]string { return &r.Channels }),
-	},
-	{
-		name: "cooldown", example: "15m", without: "`0s`", group: Tell, was: "cooldown_minutes", turn: minutes,
-		meaning: "at most one first message for each series in this time",
-		brief:   "at most one first message in this time",
-		value:   duration(func(r *rules.Rule) *rules.Duration { return &r.Cooldown }),
-	},
-	{
-		name: "remind", example: `["30m", "2h", "6h"]`, group: Tell,
-		meaning: "gaps between messages until somebody acknowledges, each 1m or more; the last one repeats",
-		brief:   "gaps between reminders",
-		value:   durations(func(r *rules.Rule) *[]rules.Duration { return &r.Remind }),
-	},
-	{
-		name: "escalate", example: `{"after": "30m", "channels": ["pager"]}`, group: Tell,
-		meaning: "whom else to tell, once, when nobody acknowledges",
-		brief:   "when nobody acknowledges",
-		value:   table(func(r *rules.Rule) **rules.Escalation { return &r.Escalate }, escalateKeys),
-	},
 	{
 		name: "labels", example: `{"team": "home"}`, group: Tell, flag: "label",
 		meaning: "names and values of your own, for messages and silences",
@@ -185,6 +179,12 @@ var whomKeys = []key[rules.Rule]{
 		meaning: "a link to what to do",
 		brief:   "link to what to do",
 		value:   text(func(r *rules.Rule) *string { return &r.Runbook }),
+	},
+	{
+		name: "max_series", example: "10000", without: "`10000`", group: Measure,
+		meaning: "series beyond this number are not watched; status says so",
+		brief:   "at most so many series",
+		value:   count(func(r *rules.Rule) *int { return &r.MaxSeries }),
 	},
 }
 
@@ -332,12 +332,12 @@ var conditionKeys = []key[rules.Condition]{
 
 var inputKeys = []key[rules.Input]{
 	{
-		name: "measurement", example: "cpu", without: "needed",
+		name: "measurement", example: "cpu", without: needed,
 		meaning: "the measurement", brief: "measurement",
 		value: text(func(i *rules.Input) *string { return &i.Measurement }),
 	},
 	{
-		name: "field", example: "usage", without: "needed",
+		name: "field", example: "usage", without: needed,
 		meaning: "the field", brief: "field",
 		value: text(func(i *rules.Input) *string { return &i.Field }),
 	},
@@ -360,12 +360,12 @@ var inputKeys = []key[rules.Input]{
 
 var levelKeys = []key[rules.Level]{
 	{
-		name: "value", example: "-10", without: "needed",
+		name: "value", example: "-10", without: needed,
 		meaning: "the limit of this level, compared like the condition's", brief: "limit",
 		value: limit(func(l *rules.Level) *rules.Value { return &l.Value }),
 	},
 	{
-		name: "severity", example: "critical", without: "needed",
+		name: "severity", example: "critical", without: needed,
 		meaning: "the severity from there on", brief: "from there on",
 		value: choice(func(l *rules.Level) *rules.Severity { return &l.Severity }, rules.Severities...),
 	},
@@ -378,12 +378,12 @@ var levelKeys = []key[rules.Level]{
 
 var escalateKeys = []key[rules.Escalation]{
 	{
-		name: "after", example: "30m", without: "needed",
+		name: "after", example: "30m", without: needed,
 		meaning: "how long nobody acknowledged", brief: "not acknowledged so long",
 		value: duration(func(e *rules.Escalation) *rules.Duration { return &e.After }),
 	},
 	{
-		name: "channels", example: `["pager"]`, without: "needed", flag: "escalate-channel",
+		name: "channels", example: `["pager"]`, without: needed, flag: "escalate-channel",
 		meaning: "whom to tell then", brief: "channels told then",
 		value: texts(func(e *rules.Escalation) *[]string { return &e.Channels }),
 	},

@@ -98,7 +98,7 @@ func operator[T any](at func(*T) *rules.Operator) value[T] {
 }
 
 func aggregation[T any](at func(*T) *rules.Aggregation) value[T] {
-	return read(TextForm, at, asAggregation)
+	return read(AggregationForm, at, asAggregation)
 }
 
 func count[T any](at func(*T) *int) value[T] {

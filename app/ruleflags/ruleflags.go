@@ -1,4 +1,7 @@
-package cli
+// Package ruleflags writes a rule on a command line: with a flag for each of its
+// keys, with --set, from a file. It is the part of app/cli that does; what a key
+// may be is for rules to say.
+package ruleflags
 
 import (
 	"encoding/csv"
@@ -17,8 +20,8 @@ import (
 	"github.com/9bikes/tocsin/rules/ruledoc"
 )
 
-// ruleFlags are the ways to write a rule on the command line.
-type ruleFlags struct {
+// Flags are the ways to write a rule on the command line.
+type Flags struct {
 	keys         []*keyFlag
 	file         string
 	sets         []string
@@ -86,7 +89,8 @@ func (f *keyFlag) about() string {
 	return f.Brief
 }
 
-func (f *ruleFlags) register(cmd *cobra.Command) {
+// Register gives a command the flags; its help has them in groups.
+func (f *Flags) Register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	ruledoc.Each(ruledoc.Keys(), func(k ruledoc.Key) {
@@ -110,9 +114,9 @@ func (f *ruleFlags) register(cmd *cobra.Command) {
 	cmd.SetUsageFunc(usageByGroup)
 }
 
-// doc puts the file, the flags and the --set together, each over the one
+// Doc puts the file, the flags and the --set together, each over the one
 // before.
-func (f *ruleFlags) doc(cmd *cobra.Command) (rules.Doc, error) {
+func (f *Flags) Doc(cmd *cobra.Command) (rules.Doc, error) {
 	doc := rules.Doc{}
 	if f.file != "" {
 		var err error
@@ -127,6 +131,35 @@ func (f *ruleFlags) doc(cmd *cobra.Command) (rules.Doc, error) {
 		}
 	}
 	return doc, errors.Join(errors.Join(errs...), f.putShorthand(cmd, doc), f.putSets(doc))
+}
+
+// Advise adds to refusals of a document that flags alone made how the limit that it
+// lacks is given.
+func (f *Flags) Advise(doc rules.Doc, err error) error {
+	all := rules.Joined(err)
+	for i, e := range all {
+		var ours *rules.Error
+		if f.file == "" && errors.As(e, &ours) && lacks(doc, ours.Field) {
+			advised := *ours
+			advised.Text += "; as a flag: --above 25"
+			all[i] = &advised
+		}
+	}
+	return errors.Join(all...)
+}
+
+// lacks reports whether a field is what --above gives, and not given.
+func lacks(doc rules.Doc, field string) bool {
+	condition, given := doc["condition"].(rules.Doc)
+	switch field {
+	case "condition":
+		return !given
+	case "condition.operator":
+		return condition["operator"] == nil
+	case "condition.value":
+		return condition["value"] == nil
+	}
+	return false
 }
 
 // put sets the key of the flag to what was given.
@@ -203,7 +236,7 @@ func (f *keyFlag) putPairs(doc rules.Doc) error {
 }
 
 // putShorthand reads --above and --below.
-func (f *ruleFlags) putShorthand(cmd *cobra.Command, doc rules.Doc) error {
+func (f *Flags) putShorthand(cmd *cobra.Command, doc rules.Doc) error {
 	for _, s := range []struct{ flag, value, operator string }{{"above", f.above, ">"}, {"below", f.below, "<"}} {
 		if !cmd.Flags().Changed(s.flag) {
 			continue
@@ -220,7 +253,7 @@ func (f *ruleFlags) putShorthand(cmd *cobra.Command, doc rules.Doc) error {
 	return nil
 }
 
-func (f *ruleFlags) putSets(doc rules.Doc) error {
+func (f *Flags) putSets(doc rules.Doc) error {
 	for _, set := range f.sets {
 		path, text, ok := strings.Cut(set, "=")
 		if !ok || path == "" {
@@ -232,8 +265,11 @@ func (f *ruleFlags) putSets(doc rules.Doc) error {
 }
 
 // asWritten reads a value as a file would have it; what is no YAML, such as a text
-// with a colon, is the text.
+// with a colon, is the text, and so is what would begin a block of lines.
 func asWritten(text string) any {
+	if strings.HasPrefix(text, ">") || strings.HasPrefix(text, "|") {
+		return text
+	}
 	docs, err := document.Parse("", []byte(text), document.MostTokens)
 	if err != nil || len(docs) != 1 || docs[0].Empty() {
 		return text
