@@ -133,6 +133,7 @@ mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'O
 settle_in() {
 	local root=$1
 	cp -L /etc/resolv.conf "$root/etc/resolv.conf"
+	printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n' >"$root/etc/hosts" # as an installer does
 	find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$root/usr/local/share/ca-certificates/" \;
 	quietly chroot "$root" update-ca-certificates
 	apt-config dump | grep -E '^Acquire::(https?|Check|Retries)' >"$root/etc/apt/apt.conf.d/00machine" || true

@@ -162,9 +162,16 @@ func patient(w http.ResponseWriter) {
 }
 
 func (h *Handler) post(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, jsonrpc.MaxMessage))
-	if err != nil {
-		unread(w, err)
+	body, err := io.ReadAll(io.LimitReader(r.Body, jsonrpc.MaxMessage+1))
+	switch {
+	case err != nil:
+		write(w, http.StatusBadRequest, jsonrpc.Failure(nil, jsonrpc.ParseError, "the message did not arrive whole"))
+		return
+	case len(body) > jsonrpc.MaxMessage:
+		// Who is still writing when the connection ends reads no answer.
+		_, _ = io.CopyN(io.Discard, r.Body, 4*jsonrpc.MaxMessage)
+		w.Header().Set("Connection", "close")
+		write(w, http.StatusRequestEntityTooLarge, jsonrpc.TooLarge())
 		return
 	}
 	patient(w)
@@ -313,17 +320,6 @@ func callerName(r *http.Request) string {
 	}
 	c, _ := r.Context().Value(callerKey{}).(Caller)
 	return c.Name
-}
-
-// unread says why a message was not read.
-func unread(w http.ResponseWriter, err error) {
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
-		w.Header().Set("Connection", "close")
-		write(w, http.StatusRequestEntityTooLarge, jsonrpc.TooLarge())
-		return
-	}
-	write(w, http.StatusBadRequest, jsonrpc.Failure(nil, jsonrpc.ParseError, "the message did not arrive whole"))
 }
 
 func write(w http.ResponseWriter, status int, m jsonrpc.Message) {
