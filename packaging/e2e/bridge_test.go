@@ -48,7 +48,7 @@ func (a agreeing) Elicit(context.Context, mcp.ElicitationRequest) (*mcp.Elicitat
 	*a.asked++
 	return &mcp.ElicitationResult{ElicitationResponse: mcp.ElicitationResponse{
 		Action:  mcp.ElicitationResponseActionAccept,
-		Content: map[string]any{},
+		Content: map[string]any{"agree": true},
 	}}, nil
 }
 
