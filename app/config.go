@@ -24,15 +24,18 @@ type Config struct {
 	Every   rules.Duration // the base interval
 	// OutageAfter is how long a source fails until people are told; 0 is 2 min.
 	OutageAfter rules.Duration
-	Zone        string                   // IANA zone of times in messages; "" is the machine's
-	Log         string                   // debug, info, warn, error
-	Token       rules.Secret             // opens everything beyond loopback
-	Hosts       []string                 // further names the listener answers to
-	PublicURL   string                   // where people reach the daemon, for the links in messages; "" for no links
-	Sources     map[string]SourceConfig  // by name
-	Channels    map[string]ChannelConfig // by name
-	Notify      map[string][]string      // channels by severity or "default", for rules that name none
-	Operators   []string                 // channels for tocsin's own messages
+	// WindowsMemory is how many bytes the windows may take that are remembered from
+	// tick to tick; 0 is 64 MB.
+	WindowsMemory int
+	Zone          string                   // IANA zone of times in messages; "" is the machine's
+	Log           string                   // debug, info, warn, error
+	Token         rules.Secret             // opens everything beyond loopback
+	Hosts         []string                 // further names the listener answers to
+	PublicURL     string                   // where people reach the daemon, for the links in messages; "" for no links
+	Sources       map[string]SourceConfig  // by name
+	Channels      map[string]ChannelConfig // by name
+	Notify        map[string][]string      // channels by severity or "default", for rules that name none
+	Operators     []string                 // channels for tocsin's own messages
 
 	Heartbeat HeartbeatConfig // no URL: none
 

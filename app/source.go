@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -50,6 +51,62 @@ type SourceView struct {
 	Error   string                  `json:"error,omitempty"`
 	Health  *evaluator.SourceHealth `json:"health,omitempty"`
 	Took    rules.Duration          `json:"took,omitempty"`
+	Asked   *Asked                  `json:"asked,omitempty"` // in a status
+}
+
+// Asked is how the queries of a source are asked.
+type Asked struct {
+	Fresh  int             `json:"fresh"`   // for what is new since the last tick
+	InFull int             `json:"in_full"` // for their whole windows
+	Ways   []evaluator.Way `json:"ways"`    // of the dearest
+}
+
+// mostWays is how many queries a status tells of.
+const mostWays = 20
+
+// mostAsked is how many of them people are told of.
+const mostAsked = 5
+
+// AskedText tells in lines how sources are asked, and why; nothing of one that is
+// asked all in full.
+func AskedText(sources []SourceView) (lines []string) {
+	for _, v := range sources {
+		if v.Asked != nil {
+			lines = append(lines, v.askedText()...)
+		}
+	}
+	return lines
+}
+
+func (v SourceView) askedText() (lines []string) {
+	lines = append(lines, fmt.Sprintf("source %s: %d queries for what is new, %d in full", v.Name, v.Asked.Fresh,
+		v.Asked.InFull))
+	for _, w := range v.Asked.Ways[:min(len(v.Asked.Ways), mostAsked)] {
+		way := "in full"
+		if w.Fresh {
+			way = "what is new"
+		}
+		lines = append(lines, fmt.Sprintf("  %s %s over %s: %s; %s", w.Measurement, strings.Join(w.Fields, ", "), w.Window,
+			way, w.Why))
+	}
+	return lines
+}
+
+// asked tells how the engine asks a source; nil where it asks all in full.
+func (a *App) asked(source string) *Asked {
+	ways := a.Engine.Ways(source)
+	if len(ways) == 0 {
+		return nil
+	}
+	out := &Asked{Ways: ways[:min(len(ways), mostWays)]}
+	for _, w := range ways {
+		if w.Fresh {
+			out.Fresh++
+		} else {
+			out.InFull++
+		}
+	}
+	return out
 }
 
 // CheckSources asks each source, or the named one, what its rules would ask.

@@ -78,6 +78,9 @@ func (a *App) Status(ctx context.Context) Status {
 		stats := a.Engine.Stats()
 		s.Engine = &stats
 		s.Outbox = len(a.Ledgers.Owed(a.Time()))
+		for i := range s.Sources {
+			s.Sources[i].Asked = a.asked(s.Sources[i].Name)
+		}
 	}
 	s.Clock = a.Clock.State()
 	if problem := a.Clock.Problem(); problem != "" {

@@ -33,6 +33,7 @@ func (e *Engine) Arrive(ctx context.Context, source string, t time.Time) (judged
 	}
 	asking, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
+	s.from = s.Source
 	e.stats.aside(e.askAll(asking, s, s.plan.Load(), due, t.Add(-s.Delay)))
 	return true, errors.Join(unread, e.decide(ctx, t, s.out, nil))
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -122,37 +121,6 @@ func TestArrivalsLeaveTime(t *testing.T) {
 			})
 		})
 	}
-}
-
-// TestMemoryIsGivenBackALittleLater, when what took it is let go of.
-func TestMemoryIsGivenBackALittleLater(t *testing.T) {
-	collected := func() uint32 {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.NumForcedGC
-	}
-	synctest.Test(t, func(t *testing.T) {
-		before := collected()
-		var memory evaluator.Memory
-		memory.GiveBack()
-		time.Sleep(time.Second)
-		if collected() != before {
-			t.Error("it is given back at once")
-		}
-		time.Sleep(2 * time.Second)
-		synctest.Wait()
-		if collected() == before {
-			t.Error("it is not given back")
-		}
-		before = collected()
-		memory.GiveBack()
-		memory.Stop()
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if collected() != before {
-			t.Error("it is given back after the end")
-		}
-	})
 }
 
 // TestWaysAreRememberedForAWhile: of 50,000 series.

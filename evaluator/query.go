@@ -68,6 +68,23 @@ type Querier interface {
 	Query(ctx context.Context, queries []Query, each func(query int, row Row)) []error
 }
 
+// Scan asks for the points themselves of one measurement in (From, To].
+type Scan struct {
+	Measurement string
+	Fields      []string // those wanted; "" stands for how many fields a point has
+	Where       rules.Filter
+	Tags        []string // of the rows, sorted
+	From, To    time.Time
+}
+
+// Scanner hands out points. Scan calls each with the index of the scan and a row
+// for every point that has one of the fields: Series are its Tags, At is its own
+// time, Values and Texts stand for Fields. The calls come one at a time and in no
+// promised order; the errors are as those of Querier.
+type Scanner interface {
+	Scan(ctx context.Context, scans []Scan, each func(scan int, row Row)) []error
+}
+
 // Ask asks a source and joins what it says against the queries, each sentence
 // once: sixty queries that were not answered in time are one trouble.
 func Ask(ctx context.Context, s Querier, queries []Query, each func(query int, row Row)) error {

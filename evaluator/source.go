@@ -26,6 +26,29 @@ type SourceOptions struct {
 	// own are then judged at once, besides the ticks of the base interval. Nil
 	// is never.
 	Arrived <-chan struct{}
+	// Windows answers the ticks of the present in place of the source; nil is the
+	// source itself.
+	Windows Windows
+}
+
+// Windows answers the same queries tick after tick from what it remembers.
+type Windows interface {
+	Querier
+	// Forget makes every next answer rest on a full look at the source.
+	Forget()
+	// Ways tells how each query is asked, the dearest first.
+	Ways() []Way
+}
+
+// Way is how a query is asked: in full, or for what is new since the last tick.
+type Way struct {
+	Measurement string         `json:"measurement"`
+	Fields      []string       `json:"fields"` // "*" for any
+	Window      rules.Duration `json:"window"`
+	Fresh       bool           `json:"fresh"`            // only what is new is asked for
+	Took        rules.Duration `json:"took"`             // the last time
+	Points      int            `json:"points,omitempty"` // that were new
+	Why         string         `json:"why"`
 }
 
 // sourceState is a source with its plan and its health.
@@ -40,6 +63,7 @@ type sourceState struct {
 	out     []*Answer            // those that were due
 	groups  []*queryGroup
 	queries []Query
+	from    Querier // what the poll under way asks
 	started time.Time
 
 	unproven bool // the clock is not known to be right since the start; under the engine's mu
@@ -87,6 +111,19 @@ func (p *poll) release() {
 	}
 }
 
+// asks is what a poll asks: what remembers, at a tick of the present. After a
+// replay that has to look anew, since points were late.
+func (s *sourceState) asks(replay bool) Querier {
+	switch {
+	case s.Windows == nil:
+		return s.Source
+	case replay:
+		s.Windows.Forget()
+		return s.Source
+	}
+	return s.Windows
+}
+
 // any reports whether a rule of the plan has one of the due schedules.
 func (p *Plan) any(due map[string]bool) bool {
 	return slices.ContainsFunc(p.schedules, func(key string) bool { return due[key] })
@@ -98,6 +135,7 @@ func (e *Engine) query(ctx context.Context, p *poll, plan *Plan, due map[string]
 	s := p.source
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
+	s.from = s.asks(p.replay)
 	e.askAll(ctx, s, plan, due, p.tick.Add(-s.Delay))
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return // the program ends; that says nothing about the source
@@ -161,7 +199,7 @@ func (e *Engine) ask(ctx context.Context, s *sourceState, plan *Plan, groups []*
 		s.queries = append(s.queries, g.query(end))
 	}
 	e.stats.asked(len(groups))
-	errs := s.Query(ctx, s.queries, func(q int, row Row) { groups[q].deal(&row, s.answers) })
+	errs := s.from.Query(ctx, s.queries, func(q int, row Row) { groups[q].deal(&row, s.answers) })
 	var again []*queryGroup
 	for i, err := range errs {
 		if err == nil {
@@ -219,6 +257,15 @@ func (e *Engine) judgeHealth(p *poll) {
 // young reports whether the source has not run for a window of the rule yet.
 func (s *sourceState) young(now time.Time, r *rules.Rule) bool {
 	return s.Fresh && now.Sub(s.started) < r.Condition.Window.Std()
+}
+
+// Ways tells how the queries of a source are asked, the dearest first; nothing of
+// one that is always asked in full.
+func (e *Engine) Ways(source string) []Way {
+	if s := e.sources[source]; s != nil && s.Windows != nil {
+		return s.Windows.Ways()
+	}
+	return nil
 }
 
 // Health tells how each source has been doing, by name.

@@ -94,6 +94,9 @@ func (c *call) showStatus(s app.Status) {
 			stamp(v.StartedAt, c.zone()))
 	}
 	c.facts(slices.Insert(facts, 4, c.engineFacts(s)...))
+	for _, line := range app.AskedText(s.Sources) {
+		c.line("%s", line)
+	}
 	for _, problem := range slices.Concat(s.Problems, s.Advice) {
 		c.line("! %s", problem)
 	}

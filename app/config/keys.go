@@ -66,6 +66,12 @@ func (l *loader) daemonKeys() []document.Key[app.Config] {
 				10*rules.Second, rules.Hour),
 		},
 		{
+			Name: "windows_memory", Example: "64MB", Without: "`64MB`",
+			Meaning: "how much the [windows](operations.md#what-a-tick-costs) may take that are remembered from tick to " +
+				"tick; what does not fit is asked in full",
+			Value: document.Size(func(c *app.Config) *int { return &c.WindowsMemory }, 1<<20, 4<<30),
+		},
+		{
 			Name: "zone", Example: "Europe/Berlin", Without: "the machine's", Unit: "IANA time zone",
 			Meaning: "zone of the times in messages and lists, and of those that people give",
 			Value:   document.Text(func(c *app.Config) *string { return &c.Zone }, checkZone),

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ import (
 	"github.com/9bikes/tocsin/app/web"
 	"github.com/9bikes/tocsin/evaluator"
 	"github.com/9bikes/tocsin/evaluator/live"
+	"github.com/9bikes/tocsin/evaluator/window"
 	"github.com/9bikes/tocsin/notify"
 	"github.com/9bikes/tocsin/notify/shoutrrr"
 	"github.com/9bikes/tocsin/rules"
@@ -343,6 +345,10 @@ func (d *daemon) newEngine(c *app.Config, ledgers *evaluator.LedgerCache, direct
 		o := evaluator.SourceOptions{Delay: s.Delay.Std(), Timeout: s.Timeout.Std()}
 		if s.Kind == app.KindLive {
 			o.Fresh, o.Arrived = true, d.stores[name].Arrived()
+		} else if from, ok := source.(window.Source); ok {
+			o.Windows = window.New(from, window.Options{
+				Overlap: max(window.Overlap, s.Delay.Std()), Memory: cmp.Or(c.WindowsMemory, window.Memory) / len(sources),
+			})
 		}
 		engine.Add(name, source, o)
 	}

@@ -78,3 +78,16 @@ func Either(x, y, both float64) float64 {
 	}
 	return both
 }
+
+// Join merges the values that one of Parts, or the value of one point, has in an
+// older and in a newer part of a window.
+func Join(a rules.Aggregation) Merge {
+	switch a {
+	case rules.Latest:
+		return func(older, newer float64) float64 { return Either(older, newer, newer) }
+	case rules.First:
+		return func(older, newer float64) float64 { return Either(older, newer, older) }
+	}
+	first, _ := Merges(a)
+	return first
+}

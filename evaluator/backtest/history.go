@@ -251,16 +251,8 @@ func slide(steps []step, ticks int, size int64, a rules.Aggregation) []float64 {
 
 // joiner merges the two values of an older and a newer part of a window.
 func joiner(a rules.Aggregation) func(older, newer [2]float64) [2]float64 {
-	first, with := aggregate.Merges(a)
-	if with == nil {
-		with = aggregate.Plus
-	}
-	switch a {
-	case rules.Latest:
-		first = func(older, newer float64) float64 { return aggregate.Either(older, newer, newer) }
-	case rules.First:
-		first = func(older, newer float64) float64 { return aggregate.Either(older, newer, older) }
-	}
+	parts := aggregate.Parts(a)
+	first, with := aggregate.Join(parts[0]), aggregate.Join(parts[len(parts)-1])
 	return func(x, y [2]float64) [2]float64 { return [2]float64{first(x[0], y[0]), with(x[1], y[1])} }
 }
 

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/leftover"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -45,7 +46,7 @@ type Client struct {
 	readers chan *reader    // idle ones, with what they remember
 	texts   chan []byte     // idle buffers for statements
 	pace    pace
-	memory  evaluator.Memory // of answers that were too large
+	memory  leftover.Memory // of answers that were too large
 
 	// The server calls long answers partial that are whole: they are asked for
 	// in chunks, where the word has one meaning.

@@ -33,15 +33,24 @@ func (l *labels) of(tags []byte) (rules.Series, error) {
 			return "", fmt.Errorf("read the tags of a series: %w", err)
 		}
 	}
+	return l.remember(tags, func(tag int) string { return values[l.groupBy[tag]] }), nil
+}
+
+// remember returns the Series that a text stands for; value tells those of its
+// tags by their place where it is seen for the first time.
+func (l *labels) remember(text []byte, value func(tag int) string) rules.Series {
+	if s, ok := l.series[string(text)]; ok {
+		return s
+	}
 	var b []byte
-	for _, tag := range l.groupBy {
-		b = rules.AppendLabel(b, tag, values[tag])
+	for i, tag := range l.groupBy {
+		b = rules.AppendLabel(b, tag, value(i))
 	}
 	if len(l.series) >= mostSeries {
 		clear(l.series)
 	}
-	l.series[string(tags)] = rules.Series(b)
-	return rules.Series(b), nil
+	l.series[string(text)] = rules.Series(b)
+	return rules.Series(b)
 }
 
 // books holds the labels of each grouping.

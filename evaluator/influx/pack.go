@@ -47,6 +47,7 @@ type unpacker struct {
 	to      receiver
 	at      int // the statement
 	cells   []cell
+	words   [][]byte // their texts, by place
 	chunked bool
 	more    bool   // the statement goes on in another document
 	series  []byte // in chunks: the series that may go on in the next
@@ -188,7 +189,7 @@ func (u *unpacker) row() error {
 	}
 	u.cells = u.cells[:0]
 	for i := range n {
-		c, err := u.cell(i == 0)
+		c, err := u.cell(int(i))
 		if err != nil {
 			return err
 		}
@@ -197,7 +198,7 @@ func (u *unpacker) row() error {
 	return u.to.row(u.at, u.cells)
 }
 
-func (u *unpacker) cell(isTime bool) (c cell, err error) {
+func (u *unpacker) cell(place int) (c cell, err error) {
 	c.num = math.NaN()
 	kind, err := u.in.NextType()
 	if err != nil {
@@ -220,11 +221,15 @@ func (u *unpacker) cell(isTime bool) (c cell, err error) {
 		c.num = fact(yes)
 	case msgp.StrType:
 		c.kind = word
-		c.text, err = u.in.ReadStringAsBytes(nil)
+		for len(u.words) <= place {
+			u.words = append(u.words, nil)
+		}
+		u.words[place], err = u.in.ReadStringAsBytes(u.words[place][:0])
+		c.text = u.words[place]
 	default:
 		return c, fmt.Errorf("a value is %s", kind)
 	}
-	if isTime && c.kind != number {
+	if place == 0 && c.kind != number {
 		return c, fmt.Errorf("a time is %s", kind)
 	}
 	return c, err

@@ -51,7 +51,16 @@ type selection struct {
 // write appends the statement. There may be thousands in a tick, so it makes
 // no text of its parts.
 func (s selection) write(b []byte, q evaluator.Query, at clock) []byte {
-	b = s.list(append(b, "SELECT "...))
+	b = s.from(s.list(append(b, "SELECT "...)), q, at)
+	b = s.groups(b, q)
+	if q.Step > 0 && !s.raw {
+		b = append(b, " fill(none)"...)
+	}
+	return b
+}
+
+// from appends which points are meant.
+func (s selection) from(b []byte, q evaluator.Query, at clock) []byte {
 	b = appendName(append(b, " FROM "...), q.Measurement)
 	b = at(append(b, " WHERE time > "...), q.From)
 	b = at(append(b, " AND time <= "...), q.To)
@@ -62,10 +71,6 @@ func (s selection) write(b []byte, q evaluator.Query, at clock) []byte {
 	}
 	if s.condition != "" {
 		b = append(append(b, " AND "...), s.condition...)
-	}
-	b = s.groups(b, q)
-	if q.Step > 0 && !s.raw {
-		b = append(b, " fill(none)"...)
 	}
 	return b
 }

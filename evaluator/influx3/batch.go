@@ -30,6 +30,12 @@ func newBatch(query int, s statement, rows arrow.RecordBatch) (batch, error) {
 	if want := len(s.selected()); len(rest) != want {
 		return batch{}, rules.Errorf(rules.Invalid, "InfluxDB 3 answered with %d columns instead of %d", len(rest), want)
 	}
+	return s.arrange(query, rows, rest)
+}
+
+// arrange takes the columns of a batch: the tags and values that there are, and
+// a time.
+func (s statement) arrange(query int, rows arrow.RecordBatch, rest []arrow.Array) (batch, error) {
 	b := batch{query: query, rows: int(rows.NumRows())}
 	take := func() (column arrow.Array) {
 		column, rest = rest[0], rest[1:]

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/9bikes/tocsin/evaluator"
+	"github.com/9bikes/tocsin/evaluator/leftover"
 	"github.com/9bikes/tocsin/rules"
 )
 
@@ -54,7 +55,7 @@ type Client struct {
 	timeout     time.Duration
 	concurrency int
 	maxAnswer   int
-	memory      evaluator.Memory // of answers that were too large
+	memory      leftover.Memory // of answers that were too large
 }
 
 var (

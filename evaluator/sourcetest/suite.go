@@ -71,6 +71,7 @@ func Run(t *testing.T, open func(t *testing.T, lines []string) evaluator.Source)
 	t.Run("a bad query does not disturb the others", s.bad)
 	t.Run("many queries in one call", s.many)
 	t.Run("a call whose context is over fails", s.cancelled)
+	t.Run("scans hand out the points themselves", s.scans)
 	t.Run("describe", s.describe)
 	t.Run("ping tells what answers", s.ping)
 }

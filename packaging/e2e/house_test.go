@@ -23,7 +23,7 @@ const module = "github.com/9bikes/tocsin"
 // do not know each other.
 var mayImport = map[string][]string{
 	"rules":     {"rules/unit", "rules/wording"},
-	"evaluator": {"rules", "evaluator/aggregate", "evaluator/expression", "evaluator/schedule"},
+	"evaluator": {"rules", "evaluator/aggregate", "evaluator/expression", "evaluator/forecast", "evaluator/schedule"},
 	"notify":    {"rules", "rules/unit", "rules/wording", "evaluator"},
 	"app": {
 		"rules", "rules/ruledoc", "evaluator", "evaluator/lookup", "evaluator/schedule", "notify", "app/document",
@@ -37,9 +37,11 @@ var mayImport = map[string][]string{
 	"evaluator/aggregate":  {"rules"},
 	"evaluator/anomaly":    {},
 	"evaluator/expression": {"rules"},
+	"evaluator/forecast":   {},
 	"evaluator/lookup":     {"rules", "evaluator"},
 	"evaluator/schedule":   {"rules"},
 	"evaluator/backtest":   {"rules", "evaluator", "evaluator/aggregate", "evaluator/schedule"},
+	"evaluator/window":     {"rules", "evaluator", "evaluator/aggregate"},
 
 	"app/bulk":     {"rules", "app"},
 	"app/document": {"rules"},

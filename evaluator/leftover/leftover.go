@@ -1,4 +1,5 @@
-package evaluator
+// Package leftover gives memory back that is of no use any more. It is pure.
+package leftover
 
 import (
 	"runtime/debug"
