@@ -63,6 +63,7 @@ func (a *App) CheckRule(ctx context.Context, r *rules.Rule, o CheckOptions) (war
 	}
 	if err == nil && !o.Many {
 		warnings = append(warnings, lookup.SparseWarning(ctx, a.Sources[name], *r, a.Time())...)
+		warnings = append(warnings, a.wouldTell(ctx, *r)...)
 	}
 	warnings = append(warnings, a.rareTicks(r)...)
 	warnings = append(warnings, a.zoneWarnings(*r)...)

@@ -252,3 +252,32 @@ func TestAQueryThatAnswersNothingIsToldOf(t *testing.T) {
 		h.Say("warnings", strings.Join(got.Warnings, "; "), want)
 	}
 }
+
+// An anomaly rule is saved with how often it would have told, and refused for nothing.
+func TestAnAnomalyRuleSaysHowOftenItWouldTell(t *testing.T) {
+	h := newHome(t)
+	h.Sources["home"] = loaded{h.Points}
+	got, err := h.CreateRule(t.Context(), anna, rules.Doc{
+		"name": "odd", "measurement": "temperature", "field": "celsius", "condition": rules.Doc{"type": "anomaly"},
+	}, app.SaveOptions{})
+	h.Must(err)
+	h.Say("warnings", strings.Join(got.Warnings, "; "),
+		"by the last two weeks it would tell this often a week: 0.5 at sensitivity low, "+
+			"0.5 at sensitivity medium, 0.5 at sensitivity high")
+}
+
+// loaded is a source with a peak some days ago.
+type loaded struct{ evaluator.Source }
+
+func (loaded) Query(_ context.Context, queries []evaluator.Query, each func(int, evaluator.Row)) []error {
+	for i, q := range queries {
+		for at := q.From.Add(q.Step); q.Step > 0 && !at.After(q.To); at = at.Add(q.Step) {
+			v := float64(at.Unix() / 300 % 7)
+			if at.Sub(noon.Add(-5*24*time.Hour)).Abs() < 5*time.Minute {
+				v += 500
+			}
+			each(i, evaluator.Row{At: at, Values: []float64{v}})
+		}
+	}
+	return make([]error, len(queries))
+}

@@ -126,7 +126,7 @@ func NewEngine(ledgers *LedgerCache, log *slog.Logger, o EngineOptions) *Engine 
 		troubles: troubles{byRule: map[string]Trouble{}},
 	}
 	e.timetable.Store(schedule.New(o.Every))
-	e.prove = func(rules.Observation) rules.Evidence { return e.evidence(e.judging) }
+	e.prove = func(o rules.Observation) rules.Evidence { return e.evidence(e.judging, o.Series) }
 	return e
 }
 
@@ -395,8 +395,11 @@ func overlookSilence(l *rules.Ledger, obs []rules.Observation) []rules.Observati
 	return obs
 }
 
-func (e *Engine) evidence(a *Answer) rules.Evidence {
+func (e *Engine) evidence(a *Answer, series rules.Series) rules.Evidence {
 	out := a.evidence(e.sources[a.Rule.Source].Source)
+	if a.habits != nil {
+		out.Usual = a.habits.usual(series)
+	}
 	if out.Clock = "sure"; !e.options.Sure() {
 		out.Clock = "unsure"
 	}

@@ -23,6 +23,8 @@ func Evaluate(a *Answer, known Roster, t time.Time, out []rules.Observation) []r
 		return judgeChange(a, out)
 	case rules.Forecast:
 		return judgeForecast(a, t, out)
+	case rules.Anomaly:
+		return judgeAnomaly(a, known, t, out)
 	case rules.Expression:
 		if a.expression == nil {
 			return out // it was refused when the plan was made

@@ -10,14 +10,10 @@ import (
 	"github.com/9bikes/tocsin/rules"
 )
 
-// CheckCondition refuses what cannot be judged: a type that this version does
-// not know to, and an expression over named inputs that says nothing.
+// CheckCondition refuses what cannot be judged: an expression over named inputs
+// that says nothing.
 func CheckCondition(c rules.Condition) error {
-	switch c.Type {
-	case rules.Anomaly:
-		return rules.FieldErrorf("condition.type",
-			"%s is not possible in this version; use threshold, absence, change, forecast, expression or query", c.Type)
-	case rules.Expression:
+	if c.Type == rules.Expression {
 		_, err := expression.Compile(c)
 		return err
 	}

@@ -206,6 +206,7 @@ type Answer struct {
 	requirements []Requirement
 	expression   *expression.Program
 	silent       lastSeen // series that had points before
+	habits       *Habits  // of an anomaly rule; nil while they are not learnt
 	parts        []part   // what is being merged
 	places       map[partKey]int
 }
@@ -217,6 +218,7 @@ func (a *Answer) fits(r *rules.Rule) bool { return a.plan.since[a.place].Equal(r
 // begin makes the answer ready for another poll, keeping its memory.
 func (a *Answer) begin(r *rules.Rule, list []Requirement, end time.Time) {
 	a.Rule, a.Err, a.due, a.unanswered, a.requirements, a.end, a.silent = r, nil, true, false, list, end, nil
+	a.habits = nil
 	if len(a.Points) != len(list) {
 		a.Points = make([][]Point, len(list))
 	}

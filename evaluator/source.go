@@ -63,7 +63,8 @@ type sourceState struct {
 	out     []*Answer            // those that were due
 	groups  []*queryGroup
 	queries []Query
-	from    Querier // what the poll under way asks
+	from    Querier            // what the poll under way asks
+	habits  map[string]*Habits // by anomaly rule
 	started time.Time
 
 	unproven bool // the clock is not known to be right since the start; under the engine's mu
@@ -143,6 +144,7 @@ func (e *Engine) query(ctx context.Context, p *poll, plan *Plan, due map[string]
 	p.answers = s.out
 	e.judgeHealth(p)
 	if p.judged && !p.behind {
+		e.learn(ctx, s, plan)
 		e.dateSilence(ctx, s, plan, p.tick)
 	}
 }

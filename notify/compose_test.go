@@ -505,3 +505,17 @@ func TestWhatGoesBadTogetherHasItsRunbook(t *testing.T) {
 		t.Errorf("link = %q", m.Link)
 	}
 }
+
+func TestAnAnomalySaysWhatWasUsual(t *testing.T) {
+	v := 41.2
+	n := news("odd", rules.FirstNews, func(n *rules.Notification) {
+		n.Facts.Operator, n.Facts.Limit, n.Facts.Value = "", rules.Value{}, &v
+		n.Facts.Condition = "does not fit its past (medium)"
+		n.Facts.Usual = "usual for a Tuesday at 14:00 is 18 to 23"
+	})
+	m := notify.Composer{}.Compose([]rules.Notification{n}, noon)
+	want := "41.2 °C, usual for a Tuesday at 14:00 is 18 to 23 (5 min mean), for 12 min"
+	if !strings.HasPrefix(m.Text, want) {
+		t.Errorf("it says %q, want %q", m.Text, want)
+	}
+}

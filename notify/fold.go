@@ -249,7 +249,7 @@ func reached(f rules.Facts) string {
 func limitOf(f rules.Facts) string {
 	at := limit(f)
 	how := f.How
-	if f.Operator == "" {
+	if f.Operator == "" && f.Usual == "" {
 		how = f.Condition
 	}
 	switch {

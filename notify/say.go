@@ -118,6 +118,9 @@ func amount(f rules.Facts, x float64) string {
 
 // limit says what the value should keep to, "" where the value itself tells.
 func limit(f rules.Facts) string {
+	if f.Usual != "" {
+		return f.Usual
+	}
 	at := f.Limit.String()
 	if f.Limit.Kind == rules.Number {
 		at = unit.Exact(f.Limit.Low, f.Unit)

@@ -68,6 +68,7 @@ type Evidence struct {
 	From      time.Time `json:"from,omitzero"` // the window is (From, To]
 	To        time.Time `json:"to,omitzero"`
 	Condition string    `json:"condition,omitempty"`
+	Usual     string    `json:"usual,omitempty"` // of an anomaly: what was expected, in words
 	Values    []Sample  `json:"values,omitempty"`
 	Clock     string    `json:"clock,omitempty"` // sure or unsure
 }

@@ -39,7 +39,7 @@ func (r Rule) limitAt(level int) Value {
 func (c Condition) how() string {
 	window := unit.Length(c.Window.Std(), 2)
 	switch c.Type {
-	case Threshold, Change:
+	case Threshold, Change, Anomaly:
 		return strings.TrimSpace(c.howMany(window) + against(c.Ago))
 	case Forecast:
 		return "forecast for " + unit.Length(c.Horizon.Std(), 2)

@@ -91,7 +91,9 @@ type Condition struct {
 
 	Sensitivity string `json:"sensitivity,omitempty"` // anomaly: low, medium, high
 	Direction   string `json:"direction,omitempty"`   // anomaly: up, down, both
-	Season      string `json:"season,omitempty"`      // anomaly: auto, none, or a duration
+	Season      string `json:"season,omitempty"`      // anomaly: auto, none, 24h or 168h
+
+	MinDeviation float64 `json:"min_deviation,omitempty"` // anomaly: never for less outside of what is usual
 
 	Inputs map[string]Input `json:"inputs,omitempty"` // expression
 	Expr   string           `json:"expr,omitempty"`   // expression

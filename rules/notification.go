@@ -82,6 +82,7 @@ type Facts struct {
 	Operator    Operator  `json:"operator,omitempty"` // between Value and Limit, "" where nothing is compared
 	Limit       Value     `json:"limit,omitzero"`     // what is breached: of the level that it has
 	How         string    `json:"how,omitempty"`      // how Value is made of points, "5 min mean"
+	Usual       string    `json:"usual,omitempty"`    // of an anomaly: what was expected, in words
 	Unit        string    `json:"unit,omitempty"`     // of Value, Peak, Limit and Recent, "" where it is not known
 	Value       *float64  `json:"value,omitempty"`
 	ValueText   string    `json:"value_text,omitempty"`

@@ -275,6 +275,7 @@ func (l *Ledger) facts(in *Instance, a *Alert) Facts {
 		Title: r.Title, Rule: r.Name, Series: a.Series, Labels: r.Labels, Severity: a.Severity,
 		Measured: strings.Trim(r.Measurement+"."+r.Field, "."), Condition: r.Condition.String(),
 		Operator: r.Condition.Operator, Limit: r.limitAt(a.Level), How: r.Condition.how(), Unit: r.MeasuredIn(),
+		Usual: a.Evidence.Usual,
 		Value: Finite(in.Value), ValueText: in.Text, Peak: Finite(a.Peak),
 		Since: a.Since, StartedAt: a.StartedAt, ResolvedAt: a.ResolvedAt, Why: a.Reason,
 		Untold: in.Untold, Recent: in.recentValues(), Source: r.Source,

@@ -255,6 +255,9 @@ func (c *call) showEvidence(e rules.Evidence) {
 	}
 	c.line("evidence")
 	c.line("  condition  %s", e.Condition)
+	if e.Usual != "" {
+		c.line("  usual      %s", e.Usual)
+	}
 	if !e.To.IsZero() {
 		c.line("  window     %s to %s", stamp(e.From, c.zone()), stamp(e.To, c.zone()))
 	}

@@ -39,20 +39,30 @@ type BacktestVerdict struct {
 
 // Backtest is what a rule would have done.
 type Backtest struct {
-	Rule     rules.Rule     `json:"rule"`
-	From     time.Time      `json:"from"`
-	To       time.Time      `json:"to"`
-	Ticks    int            `json:"ticks"`
-	Series   int            `json:"series"`
-	Values   int            `json:"values"`
-	Count    int            `json:"count"`    // of episodes
-	PerWeek  float64        `json:"per_week"` // episodes
-	Longest  rules.Duration `json:"longest"`  // of an episode, from when it fired
-	Last     *float64       `json:"last"`     // the worst value at the last tick that had one; null of an absence
-	Quiet    *float64       `json:"quiet"`    // a value of the condition that would have been quiet
-	Episodes []EpisodeView  `json:"episodes"` // in order of their start
-	Warnings []string       `json:"warnings"`
-	Summary  string         `json:"summary"`
+	Rule    rules.Rule     `json:"rule"`
+	From    time.Time      `json:"from"`
+	To      time.Time      `json:"to"`
+	Ticks   int            `json:"ticks"`
+	Series  int            `json:"series"`
+	Values  int            `json:"values"`
+	Count   int            `json:"count"`    // of episodes
+	PerWeek float64        `json:"per_week"` // episodes
+	Longest rules.Duration `json:"longest"`  // of an episode, from when it fired
+	// Sensitivities are what each would have done, of an anomaly rule.
+	Sensitivities []SensitivityView `json:"sensitivities,omitempty"`
+
+	Last     *float64      `json:"last"`     // the worst value at the last tick that had one; null of an absence
+	Quiet    *float64      `json:"quiet"`    // a value of the condition that would have been quiet
+	Episodes []EpisodeView `json:"episodes"` // in order of their start
+	Warnings []string      `json:"warnings"`
+	Summary  string        `json:"summary"`
+}
+
+// SensitivityView is how often a sensitivity would have told.
+type SensitivityView struct {
+	Sensitivity string  `json:"sensitivity"`
+	Told        int     `json:"told"`
+	PerWeek     float64 `json:"per_week"`
 }
 
 // EpisodeView is one alert that would have been.
@@ -73,7 +83,9 @@ func (a *Analyst) Backtest(ctx context.Context, req BacktestRequest) (Backtest, 
 	if err != nil {
 		return Backtest{}, err
 	}
-	t := backtest.Trial{Rule: r, Every: a.app.Config.Every.Std(), Progress: req.Progress}
+	t := backtest.Trial{
+		Rule: r, Every: a.app.Config.Every.Std(), Progress: req.Progress, Zone: a.app.Config.Location(),
+	}
 	var data *evaluator.Data
 	if req.Data != nil {
 		if data, err = openData(req, t.Rule); err != nil {
@@ -238,6 +250,13 @@ func backtestView(t backtest.Trial, result *backtest.Result) Backtest {
 	}
 	if weeks := t.To.Sub(t.From).Hours() / week.Hours(); weeks > 0 {
 		b.PerWeek = math.Round(float64(b.Count)/weeks*100) / 100
+		if t.Rule.Condition.Type == rules.Anomaly {
+			for i, s := range evaluator.Sensitivities {
+				told := result.Told[i]
+				b.Sensitivities = append(b.Sensitivities,
+					SensitivityView{s, told, math.Round(float64(told)/weeks*100) / 100})
+			}
+		}
 	}
 	if result.Values == 0 {
 		b.Warnings = append(b.Warnings, "no value was found in that time: "+t.Rule.What()+
@@ -281,6 +300,12 @@ func (b Backtest) summary() string {
 	}
 	if b.Last != nil {
 		text += fmt.Sprintf("; at the end it is %s against %s", rules.FormatNumber(*b.Last), b.Rule.Condition)
+	}
+	if b.Sensitivities != nil {
+		text += "; told a week:"
+		for i, s := range b.Sensitivities {
+			text += fmt.Sprintf("%s %s at %s", map[bool]string{i > 0: ","}[true], rules.FormatNumber(s.PerWeek), s.Sensitivity)
+		}
 	}
 	if b.Quiet != nil && b.Count > 0 {
 		text += fmt.Sprintf("; with %s it would have been quiet", rules.FormatNumber(*b.Quiet))

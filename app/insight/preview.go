@@ -40,21 +40,23 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 	if err != nil {
 		return Preview{}, err
 	}
-	t := backtest.Trial{Rule: r, Every: a.app.Config.Every.Std()}
+	t := backtest.Trial{Rule: r, Every: a.app.Config.Every.Std(), Zone: a.app.Config.Location()}
 	if req.From.IsZero() && r.Condition.Type == rules.Query {
 		req.From = a.app.Time().Add(-rules.Day.Std()) // it is asked anew at every tick
 	}
 	if err := a.backtestSource(ctx, &t, BacktestRequest{From: req.From, To: req.To}); err != nil {
 		return Preview{}, err
 	}
-	drawn := newSketch(t.From, t.To)
+	drawn, usual := newSketch(t.From, t.To), newSketch(t.From, t.To)
 	t.Progress = req.Progress
 	t.Verdict = func(v backtest.Verdict) {
 		if req.Progress != nil {
 			req.Progress(float64(v.At.Sub(t.From)) / float64(t.To.Sub(t.From)))
 		}
 		if req.Chart {
-			drawn.add(v.Series, v.At, v.Value, v.Score > 0)
+			drawn.add(v.Series, v.At, v.Value, v.Bad)
+			usual.add(usualFrom, v.At, v.Low, false)
+			usual.add(usualTo, v.At, v.High, false)
 		}
 	}
 	result, err := t.Run(ctx)
@@ -75,12 +77,21 @@ func (a *Analyst) Preview(ctx context.Context, req PreviewRequest) (Preview, err
 	}
 	if req.Chart {
 		c := drawn.chart()
+		if len(c.Lines) == 1 {
+			c.Lines = append(c.Lines, usual.chart().Lines...)
+		}
 		c.Title, c.Unit, c.Zone = t.Rule.Title+": "+measured(t.Rule), t.Rule.MeasuredIn(), a.app.Config.Location()
 		c.Marks, c.Spans = marks(t.Rule), spans(result.Episodes, t.To)
 		p.Chart = &c
 	}
 	return p, nil
 }
+
+// The band that is drawn with the one series of an anomaly rule.
+var (
+	usualFrom = rules.SeriesOf(rules.Labels{"usual": "from"})
+	usualTo   = rules.SeriesOf(rules.Labels{"usual": "to"})
+)
 
 // beyond is a value of few digits that a condition could have had without
 // firing, where x is the last one that it met.

@@ -71,6 +71,8 @@ func (x *inquiry) standing() string {
 			"young"
 	case value == "":
 		return fmt.Sprintf("it has no value now, and no_data is %s", cmp.Or(x.rule.NoData, rules.Keep))
+	case verdict == "lingering" && c.Type == rules.Anomaly:
+		return fmt.Sprintf("%s: not as usual yet", x.is(value))
 	case verdict == "lingering":
 		return fmt.Sprintf("%s: not wrong by %q any more, but not past recover %s", x.is(value), c, c.Recover)
 	case verdict == "bad":
@@ -121,6 +123,9 @@ func (x *inquiry) breach() string {
 		if level := r.LevelOf(*v); level > 0 {
 			return fmt.Sprintf("its level %s %s (%s)", r.Condition.Operator, r.Levels[level-1].Value, r.SeverityAt(level))
 		}
+	}
+	if x.alert != nil && x.alert.Evidence.Usual != "" {
+		return fmt.Sprintf("%q: %s", r.Condition, x.alert.Evidence.Usual)
 	}
 	return strconv.Quote(r.Condition.String())
 }

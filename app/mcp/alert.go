@@ -98,6 +98,7 @@ type evidence struct {
 	From      string         `json:"from,omitempty"`
 	To        string         `json:"to,omitempty"`
 	Condition string         `json:"condition,omitempty"`
+	Usual     string         `json:"usual,omitempty"`
 	Values    []rules.Sample `json:"values,omitempty"`
 	Clock     string         `json:"clock,omitempty"`
 }
@@ -132,7 +133,7 @@ func (s *Server) detail(v app.AlertView) *alertDetail {
 		Channels: v.Delivery.Channels,
 		Evidence: evidence{
 			Query: cleaned(v.Evidence.Query, querySize), From: s.when(v.Evidence.From), To: s.when(v.Evidence.To),
-			Condition: cleaned(v.Evidence.Condition, noteSize), Clock: v.Evidence.Clock,
+			Condition: cleaned(v.Evidence.Condition, noteSize), Usual: v.Evidence.Usual, Clock: v.Evidence.Clock,
 			Values: v.Evidence.Values[max(0, len(v.Evidence.Values)-samples):],
 		},
 	}

@@ -157,7 +157,7 @@ func TestWrongPreviewsAreMended(t *testing.T) {
 		`{"measurement":"cpo","field":"usage_percent","condition":{"operator":">","value":9}}`:                        {"did you mean cpu?"},
 		`{"measurement":"cpu","field":"usage_percent","condition":{"operator":">","value":9},"since":"2y"}`:           {"since"},
 		`{"measurement":"cpu","field":"usage_percent","condition":{"operator":">","value":9},"tolerance":"5m"}`:       {"no such argument"},
-		`{"measurement":"cpu","field":"usage_percent","condition":{"type":"anomaly"}}`:                                {"condition.type", "not possible in this version"},
+		`{"measurement":"cpu","field":"usage_percent","condition":{"type":"anomaly","season":"1d"}}`:                  {"condition.season", "auto, none, 24h, 168h"},
 		`{"measurement":"cpu","field":"usage_percent","condition":{"operator":">","value":9},"since":"1h","to":"2h"}`: {"before to"},
 	} {
 		wants(t, h.refused("preview_alert_rule", arguments), parts...)

@@ -39,6 +39,8 @@ func kindOf(form ruledoc.Form) kind {
 		return isFlag
 	case ruledoc.CountForm:
 		return isWhole
+	case ruledoc.NumberForm:
+		return isNumber
 	case ruledoc.TextsForm, ruledoc.DurationsForm:
 		return isTexts
 	case ruledoc.LimitForm:

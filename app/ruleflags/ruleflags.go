@@ -60,7 +60,7 @@ func (f *keyFlag) Type() string {
 	switch f.Form {
 	case ruledoc.FlagForm:
 		return "true|false"
-	case ruledoc.CountForm:
+	case ruledoc.CountForm, ruledoc.NumberForm:
 		return "number"
 	case ruledoc.DurationForm:
 		return "duration"

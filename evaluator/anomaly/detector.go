@@ -43,10 +43,14 @@ const (
 // Reading is what a detector made of one point.
 type Reading struct {
 	Score float64 // from 0 to 1; what was told lately and is no news scores 0
+	// Unlike is the score whether it is news or not: it falls as the series
+	// becomes as it was, or as what is new becomes usual.
+	Unlike float64
 	// Low and High are the range that was expected. Both are the value's own
 	// before there is a past.
 	Low, High float64
-	Cause     Cause // of Score
+	Basis     Cause // of the range: Usual without a past, else Value, TimeOfDay or TimeOfWeek
+	Cause     Cause // of Unlike
 	Up        bool  // it was more than usual, not less
 }
 
@@ -133,11 +137,9 @@ func (d *Detector) Step(t time.Time, v float64, s Season) Reading {
 	sum, most := d.figures(t, v, s, &r)
 	d.Seen++
 	d.Last = now
-	r.Score = d.news(sum)
-	if r.Score == 0 {
-		r.Cause = Usual
-	} else if r.Cause, r.Up = most.cause, most.up; r.Cause == Usual {
-		r.Score = 0
+	r.Unlike, r.Cause, r.Up = sum/(sum+scaleOfScore), most.cause, most.up
+	if d.news(sum) {
+		r.Score = r.Unlike
 	}
 	return r
 }
@@ -228,6 +230,7 @@ func (d *Detector) means() (mid, whole, deviation float64) {
 // expect is the range of values that one in a hundred leaves, on each side.
 func (d *Detector) expect(r *Reading) {
 	p := &d.Past[byValue]
+	r.Basis = Value
 	r.High = d.Centre + p.Up.quantile(p.N, 0.01)
 	r.Low = d.Centre - p.Down.quantile(p.N, 0.01)
 }
@@ -248,34 +251,34 @@ func (d *Detector) season(t time.Time, v float64, s Season, r *Reading) (x float
 	dayLow, dayHigh, dayKnown := band(d.DayCells[:], d.DayVisits[:], day)
 	weekLow, weekHigh, weekKnown := band(d.WeekCells[:], d.WeekVisits[:], week)
 	if dayKnown {
-		d.Day.Err += (math.Abs(outside(v, dayLow, dayHigh)) - d.Day.Err) / errorSpan
+		d.Day.compare(d.DayCells[day], outside(v, dayLow, dayHigh), v)
 		d.Flat += (math.Abs(v+d.Origin-d.Centre) - d.Flat) / errorSpan
 	}
 	if weekKnown {
-		d.Week.Err += (math.Abs(outside(v, weekLow, weekHigh)) - d.Week.Err) / errorSpan
+		d.Week.compare(d.WeekCells[week], outside(v, weekLow, weekHigh), v)
 	}
 	age := float64(t.Unix()-d.Begun) / 86400
-	weekly := weekKnown && s != Daily && (s == Weekly || age > weeksTrust && d.Week.Err < weekWins*d.Day.Err)
+	weekly := weekKnown && s != Daily && (s == Weekly || age > weeksTrust && d.Week.Off < weekWins*d.Day.Off)
 	switch {
 	case weekly:
-		r.Low, r.High = d.Origin+weekLow, d.Origin+weekHigh
+		r.Low, r.High, r.Basis = d.Origin+weekLow, d.Origin+weekHigh, TimeOfWeek
 		return outside(v, weekLow, weekHigh), TimeOfWeek, s == Weekly || d.Week.Err < seasonWins*d.Flat
 	case dayKnown && s != Weekly:
-		r.Low, r.High = d.Origin+dayLow, d.Origin+dayHigh
+		r.Low, r.High, r.Basis = d.Origin+dayLow, d.Origin+dayHigh, TimeOfDay
 		return outside(v, dayLow, dayHigh), TimeOfDay, age > daysToTrust && (s == Daily || d.Day.Err < seasonWins*d.Flat)
 	}
 	return 0, Usual, false
 }
 
-// news keeps a surprise that is the largest for a while, and scores it from 0 to
-// 1; what follows is news only if it is much more.
-func (d *Detector) news(surprise float64) float64 {
+// news reports whether a surprise is the largest for a while. What follows is
+// news only if it is much more.
+func (d *Detector) news(surprise float64) bool {
 	if d.Quiet > 0 {
 		d.Quiet--
 		if surprise <= float64(d.Told)*muchMore {
-			return 0
+			return false
 		}
 	}
 	d.Told, d.Quiet = float32(surprise), quietPoints
-	return surprise / (surprise + scaleOfScore)
+	return true
 }

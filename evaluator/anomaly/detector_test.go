@@ -90,8 +90,8 @@ func TestTheExpectedRangeFollowsTheTimeOfDay(t *testing.T) {
 	}{{6, 25, anomaly.TimeOfDay, anomaly.Auto}, {18, 15, anomaly.TimeOfDay, anomaly.Daily}} {
 		copied := d
 		r := copied.Step(at.Add(time.Duration(tt.hour)*time.Hour), 20, tt.season)
-		if r.Low > tt.usual || r.High < tt.usual || r.High-r.Low > 2 || r.Cause != tt.cause {
-			t.Errorf("at %d:00 it expects %v to %v because of %v", tt.hour, r.Low, r.High, r.Cause)
+		if r.Low > tt.usual || r.High < tt.usual || r.High-r.Low > 2 || r.Basis != tt.cause {
+			t.Errorf("at %d:00 it expects %v to %v because of %v", tt.hour, r.Low, r.High, r.Basis)
 		}
 	}
 	r := d.Step(at.Add(6*time.Hour), 20, anomaly.None)

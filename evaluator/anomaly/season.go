@@ -13,6 +13,7 @@ type profile struct {
 	Part  int16
 	Begun bool
 	Err   float64 // how far outside of its band the values are lately
+	Off   float64 // how far from their cells' means
 }
 
 // cell is one part of a day or week.
@@ -36,6 +37,12 @@ func (p *profile) learn(cells []cell, visits []uint8, part int, v float64) {
 	p.Part, p.Begun = int16(part), true
 	p.Sum += v
 	p.N++
+}
+
+// compare keeps how well the cell and the band of a part told a value.
+func (p *profile) compare(c cell, out, v float64) {
+	p.Err += (math.Abs(out) - p.Err) / errorSpan
+	p.Off += (math.Abs(v-float64(c.Mean)) - p.Off) / errorSpan
 }
 
 // learnVisits is how many days or weeks a profile remembers.

@@ -28,6 +28,8 @@ type Trial struct {
 	Every time.Duration
 	// Delay is the source's.
 	Delay time.Duration
+	// Zone is whose hours of the day series have their habits by; nil is UTC.
+	Zone *time.Location
 	// Ticks are judged instead of the schedule's, when given.
 	Ticks []time.Time
 	// Progress is told how far the trial has come, from 0 to 1; may be nil.
@@ -42,7 +44,10 @@ type Verdict struct {
 	Series rules.Series
 	Value  float64 // NaN for none
 	Score  float64 // from 0 to 1: how wrong; 1 and 0 where a condition only knows both
-	State  rules.State
+	Bad    bool
+	// Low and High are what an anomaly rule expected, NaN of other rules.
+	Low, High float64
+	State     rules.State
 }
 
 // Episode is one alert that a trial had.
@@ -66,6 +71,9 @@ type Result struct {
 	// Quiet is the value that the condition could have had without firing, by
 	// the values that held for `for`; NaN where there is no such one.
 	Quiet float64
+	// Told is how often an anomaly rule would have told, by
+	// evaluator.Sensitivities.
+	Told [3]int
 }
 
 const (
@@ -89,6 +97,9 @@ func (t Trial) Run(ctx context.Context) (*Result, error) {
 		Quiet: math.NaN(),
 	}, found: map[string]int{}, seen: map[rules.Series]struct{}{}}
 	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	if err := r.learn(ctx, ticks[0]); err != nil {
 		return nil, err
 	}
 	if err := r.judgeAll(ctx, ticks); err != nil {
@@ -145,6 +156,28 @@ func (r *replayer) begin() error {
 	var err error
 	r.answer, r.needs, err = evaluator.NewAnswer(&r.Rule)
 	return err
+}
+
+// learn makes known what was usual before the first tick. A file begins with it.
+func (r *replayer) learn(ctx context.Context, first time.Time) error {
+	if r.Rule.Condition.Type != rules.Anomaly {
+		return nil
+	}
+	h := evaluator.NewHabits(&r.Rule, r.Zone)
+	r.answer.Know(h)
+	for done := r.Ticks != nil; !done; {
+		var err error
+		done, err = h.Learn(ctx, r.Source, first.Add(-r.Delay-r.Rule.Condition.Window.Std()), func() bool {
+			return ctx.Err() == nil
+		})
+		if ctx.Err() != nil {
+			return fmt.Errorf("trial stopped: %w", ctx.Err())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // chunk is a span of ticks with what the requirements were at each.
@@ -340,6 +373,11 @@ func (r *replayer) note(tick time.Time) {
 		if r.Verdict != nil {
 			r.tell(tick, o)
 		}
+		for j, told := range r.answer.Tells(o, tick) {
+			if told {
+				r.result.Told[j]++
+			}
+		}
 	}
 	if !math.IsNaN(last) {
 		r.result.Last = last
@@ -347,10 +385,8 @@ func (r *replayer) note(tick time.Time) {
 }
 
 func (r *replayer) tell(tick time.Time, o *rules.Observation) {
-	v := Verdict{At: tick, Series: o.Series, Value: o.Value}
-	if o.Verdict == rules.Bad {
-		v.Score = 1
-	}
+	v := Verdict{At: tick, Series: o.Series, Value: o.Value, Score: r.answer.Score(o), Bad: o.Verdict == rules.Bad}
+	v.Low, v.High = r.answer.Expected(o)
 	if in := r.ledger.Instance(o.Series); in != nil {
 		v.State = in.State
 	}

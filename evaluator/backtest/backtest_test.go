@@ -227,3 +227,47 @@ func loaded(t *testing.T, kind string, lines []string, now time.Time) evaluator.
 	}
 	return client
 }
+
+// TestAnAnomalyBacktestEqualsLive: both learn from the same history, and find the
+// same in what follows.
+func TestAnAnomalyBacktestEqualsLive(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	end := time.Now().UTC().Truncate(time.Minute)
+	begin := end.Add(-12 * time.Hour)
+	var lines []string
+	for at := end.Add(-15 * 24 * time.Hour); !at.After(end); at = at.Add(time.Minute) {
+		for _, host := range []string{"a", "b"} {
+			v := 20 + r.NormFloat64()
+			if host == "a" && at.After(begin.Add(3*time.Hour)) && at.Before(begin.Add(4*time.Hour)) {
+				v += 30
+			}
+			lines = append(lines, fmt.Sprintf("m,host=%s f=%v %d", host, v, at.UnixNano()))
+		}
+	}
+	source := live.New(live.Options{Retention: 20 * 24 * time.Hour})
+	if err := source.Write([]byte(strings.Join(lines, "\n")), time.Nanosecond, end); err != nil {
+		t.Fatal(err)
+	}
+	rule, err := ruledoc.Parse(rules.Doc{
+		"title": "Odd", "source": "s", "measurement": "m", "field": "f", "group_by": "host",
+		"condition": rules.Doc{"type": "anomaly", "sensitivity": "high"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule.ID = "r"
+	store, ledgers := ledgertest.Open(t, "", evaluator.LedgerCacheOptions{})
+	engine := evaluator.NewEngine(ledgers, slog.New(slog.DiscardHandler), evaluator.EngineOptions{Grace: time.Minute})
+	engine.Add("s", source, evaluator.SourceOptions{Timeout: time.Minute})
+	if err := ledgers.Create(t.Context(), rules.NewLedger(rule, rules.Actor{}, begin)); err != nil {
+		t.Fatal(err)
+	}
+	for tick := begin.Add(30 * time.Second); !tick.After(end); tick = tick.Add(30 * time.Second) {
+		if err := engine.Tick(t.Context(), tick); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := compareEpisodes(t, store, source, rule, begin, end); n == 0 {
+		t.Error("no episode: the comparison shows nothing")
+	}
+}

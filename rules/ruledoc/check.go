@@ -202,7 +202,7 @@ func asOneEach(labels rules.Labels) rules.Filter {
 func checkCondition(c rules.Condition) error {
 	if c.Type == "" {
 		return rules.FieldErrorf("condition",
-			"is missing its type; one of threshold, absence, change, forecast, expression, query; "+
+			"is missing its type; one of threshold, absence, change, forecast, anomaly, expression, query; "+
 				`for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`)
 	}
 	var errs []error
@@ -327,13 +327,6 @@ func checkWindows(c rules.Condition) error {
 		}
 		errs = append(errs, checkPrintable(path+".measurement", in.Measurement, 250),
 			checkPrintable(path+".field", in.Field, 250), checkFilter(path+".where", in.Where))
-	}
-	if c.Season != "" && c.Season != "auto" && c.Season != "none" {
-		if _, err := rules.ParseDuration(c.Season); err != nil {
-			errs = append(errs,
-				rules.FieldErrorf("condition.season", "must be auto, none or a duration such as 1d; got %s",
-					rules.Quote(c.Season)))
-		}
 	}
 	return errors.Join(errs...)
 }

@@ -56,6 +56,8 @@ func guessType(c rules.Condition) rules.ConditionType {
 		return rules.Query
 	case c.Horizon > 0:
 		return rules.Forecast
+	case c.Sensitivity != "" || c.Season != "":
+		return rules.Anomaly
 	case c.Ago > 0:
 		return rules.Change
 	case c.Operator != "" || !c.Value.IsZero():

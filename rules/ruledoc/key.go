@@ -47,6 +47,7 @@ const (
 	TextForm        Form = "text"
 	FlagForm        Form = "`true` or `false`"
 	CountForm       Form = "whole number"
+	NumberForm      Form = "number"
 	DurationForm    Form = "duration"
 	EveryForm       Form = "duration or cron spec"
 	DurationsForm   Form = "list of durations"
@@ -201,7 +202,7 @@ func OldNames() (out []string) {
 
 // Types are the conditions that people can write.
 var Types = []rules.ConditionType{
-	rules.Threshold, rules.Absence, rules.Change, rules.Forecast, rules.Expression, rules.Query,
+	rules.Threshold, rules.Absence, rules.Change, rules.Forecast, rules.Anomaly, rules.Expression, rules.Query,
 }
 
 func names[T any](keys []key[T]) (out []string) {

@@ -113,6 +113,7 @@ func TestExamplesOfKeysWork(t *testing.T) {
 		rules.Absence:   `{"type": "absence"}`,
 		rules.Change:    `{"type": "change", "ago": "1d", "operator": ">", "value": 5}`,
 		rules.Forecast:  `{"type": "forecast", "operator": ">", "value": 5}`,
+		rules.Anomaly:   `{"type": "anomaly"}`,
 		rules.Expression: `{"type": "expression", "expr": "cpu > 1",
 			"inputs": {"cpu": {"measurement": "cpu", "field": "usage"}}}`,
 		rules.Query: `{"type": "query", "operator": ">", "value": 5, "column": "v", "text": "SELECT 1"}`,

@@ -225,8 +225,8 @@ func TestParseReadsEveryKey(t *testing.T) {
 			`{"type":"forecast","window":"6h","operator":"\u003e=","value":95,"horizon":"4h"}`,
 		},
 		{
-			`{"condition": {"type": "anomaly", "season": "1d", "direction": "UP"}}`, "condition",
-			`{"type":"anomaly","sensitivity":"medium","direction":"up","season":"1d"}`,
+			`{"condition": {"type": "anomaly", "season": "24h", "direction": "UP", "min_deviation": "0.5"}}`, "condition",
+			`{"type":"anomaly","aggregation":"mean","window":"5m","sensitivity":"medium","direction":"up","season":"24h","min_deviation":0.5}`,
 		},
 		{
 			`{"measurement": null, "field": null, "condition": {"type": "expression", "expr": "cpu > 80", "inputs": {"cpu": {"measurement": "cpu", "field": "usage", "where": {"host": "a"}}}}}`, "condition",
@@ -444,7 +444,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		},
 		{
 			`{"condition": {"type": "bigger"}}`,
-			`condition.type: must be one of threshold, absence, change, forecast, expression, query; got "bigger"; for example threshold`,
+			`condition.type: must be one of threshold, absence, change, forecast, anomaly, expression, query; got "bigger"; for example threshold`,
 		},
 		{
 			`{"condition": {"aggregation": "p100"}}`,
@@ -527,7 +527,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		},
 		{
 			`{"condition": {"type": "anomaly", "season": "spring"}}`,
-			`condition.season: must be auto, none or a duration such as 1d; got "spring"`,
+			`condition.season: must be one of auto, none, 24h, 168h; got "spring"; for example auto`,
 		},
 		{
 			`{"condition": {"type": "expression", "expr": "a"}}`,
@@ -573,7 +573,7 @@ func TestParseRefusesWithTheCure(t *testing.T) {
 		},
 		{
 			`{"condition": {"treshold": 5}}`,
-			`condition.treshold: no such key; known: type, aggregation, window, operator, value, recover, stale_after, expect, forget_after, ago, percent, horizon, sensitivity, direction, season, inputs, expr, language, text, column`,
+			`condition.treshold: no such key; known: type, aggregation, window, operator, value, recover, stale_after, expect, forget_after, ago, percent, horizon, sensitivity, direction, season, min_deviation, inputs, expr, language, text, column`,
 		},
 	} {
 		t.Run(tt.over, func(t *testing.T) {
@@ -611,7 +611,7 @@ func TestParseNamesEverythingThatIsWrongAtOnce(t *testing.T) {
 const missing = `title: is missing; say what is wrong when it fires, for example "Freezer too warm"
 measurement: is missing; for example temperature
 field: is missing; for example celsius
-condition: is missing its type; one of threshold, absence, change, forecast, expression, query; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`
+condition: is missing its type; one of threshold, absence, change, forecast, anomaly, expression, query; for example {"type": "threshold", "aggregation": "mean", "window": "5m", "operator": ">", "value": 25}`
 
 func TestPatch(t *testing.T) {
 	have, err := ruledoc.Parse(base(t,

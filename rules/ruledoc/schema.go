@@ -100,6 +100,8 @@ func formSchema(k Key) schema {
 		return schema{"type": "boolean"}
 	case CountForm:
 		return schema{"type": "integer", "minimum": 0, "maximum": 1_000_000}
+	case NumberForm:
+		return schema{"type": "number", "minimum": 0}
 	case DurationForm:
 		return durationSchema()
 	case DurationsForm:

@@ -210,14 +210,14 @@ var conditionKeys = []key[rules.Condition]{
 		value:   conditionType(),
 	},
 	{
-		name: "aggregation", example: "mean", takers: "threshold=latest change=latest anomaly",
+		name: "aggregation", example: "mean", takers: "threshold=latest change=latest anomaly=mean",
 		alias:   "agg aggregate function",
 		meaning: "what is made of the points in the window, see aggregations",
 		brief:   "latest mean min max sum count first stddev spread rate or p1 to p99",
 		value:   aggregation(func(c *rules.Condition) *rules.Aggregation { return &c.Aggregation }),
 	},
 	{
-		name: "window", example: "5m", takers: "threshold=5m absence=10m change=5m forecast=6h anomaly query=5m",
+		name: "window", example: "5m", takers: "threshold=5m absence=10m change=5m forecast=6h anomaly=5m query=5m",
 		alias:   "period range time_window",
 		meaning: "how far back each look goes",
 		brief:   "how far back each look goes",
@@ -280,8 +280,8 @@ var conditionKeys = []key[rules.Condition]{
 	},
 	{
 		name: "sensitivity", example: "medium", takers: "anomaly=medium",
-		meaning: "how unlike its past it must be",
-		brief:   "how unlike its past it must be",
+		meaning: "how readily it tells: `low` for what cannot be overlooked, `high` for the first signs",
+		brief:   "how readily it tells",
 		value:   choice(func(c *rules.Condition) *string { return &c.Sensitivity }, "low", "medium", "high"),
 	},
 	{
@@ -292,9 +292,15 @@ var conditionKeys = []key[rules.Condition]{
 	},
 	{
 		name: "season", example: "auto", takers: "anomaly=auto",
-		meaning: "`auto`, `none`, or the length of the pattern, such as `1d`",
-		brief:   "auto, none, or the length of the pattern",
-		value:   text(func(c *rules.Condition) *string { return &c.Season }),
+		meaning: "the rhythm to expect; `auto` finds out, by the hours of the daemon's time zone",
+		brief:   "the rhythm to expect",
+		value:   choice(func(c *rules.Condition) *string { return &c.Season }, "auto", "none", "24h", "168h"),
+	},
+	{
+		name: "min_deviation", example: "0.5", takers: "anomaly", without: "none",
+		meaning: "it never tells for less than this outside of what is usual, in the unit of the field",
+		brief:   "never for less outside of what is usual",
+		value:   distance(func(c *rules.Condition) *float64 { return &c.MinDeviation }),
 	},
 	{
 		name: "inputs", takers: "expression!",

@@ -111,6 +111,17 @@ func count[T any](at func(*T) *int) value[T] {
 	})
 }
 
+// distance is a number that is not negative.
+func distance[T any](at func(*T) *float64) value[T] {
+	return read(NumberForm, at, func(v any) (float64, error) {
+		x, err := asNumber(v)
+		if err != nil || x < 0 {
+			return 0, fmt.Errorf("must be a number, 0 or above; got %s", rules.Quote(v))
+		}
+		return x, nil
+	})
+}
+
 func choice[T any, S ~string](at func(*T) *S, allowed ...string) value[T] {
 	return read(ChoiceForm, at, func(v any) (S, error) {
 		s, err := asText(v)
@@ -204,23 +215,12 @@ func condition() value[rules.Rule] {
 	}}
 }
 
-// conditionType takes that of an anomaly rule too, which is offered to nobody yet:
-// the engine says so.
 func conditionType() value[rules.Condition] {
 	var offered []string
 	for _, kind := range Types {
 		offered = append(offered, string(kind))
 	}
-	out := choice(func(c *rules.Condition) *rules.ConditionType { return &c.Type }, offered...)
-	set := out.set
-	out.set = func(c *rules.Condition, v any) error {
-		if v == string(rules.Anomaly) {
-			c.Type = rules.Anomaly
-			return nil
-		}
-		return set(c, v)
-	}
-	return out
+	return choice(func(c *rules.Condition) *rules.ConditionType { return &c.Type }, offered...)
 }
 
 // every takes a duration or leaves a cron spec to whoever runs schedules.
