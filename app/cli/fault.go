@@ -52,6 +52,7 @@ var dialect = rules.Dialect{
 	rules.StartDaemon:       "; start it with `tocsin serve`, then try again",
 	rules.Diagnose:          "; `tocsin doctor` says what is wrong with the database",
 	rules.AllowUnknown:      "; to save the rule for data yet to come, use --allow-unknown",
+	rules.Instead:           "", // the sentence names it
 	rules.SaveUnchecked:     ", or save it unchecked with --allow-unknown",
 	rules.LeaveOpen:         ", or say --open-ended for one that lasts until somebody ends it",
 	rules.TakeOver:          ", or take it over with --adopt",
