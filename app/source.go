@@ -79,7 +79,11 @@ func AskedText(sources []SourceView) (lines []string) {
 }
 
 func (v SourceView) askedText() (lines []string) {
-	lines = append(lines, fmt.Sprintf("source %s: %d queries for what is new, %d in full", v.Name, v.Asked.Fresh,
+	queries := "queries"
+	if v.Asked.Fresh == 1 {
+		queries = "query"
+	}
+	lines = append(lines, fmt.Sprintf("source %s: %d %s for what is new, %d in full", v.Name, v.Asked.Fresh, queries,
 		v.Asked.InFull))
 	for _, w := range v.Asked.Ways[:min(len(v.Asked.Ways), mostAsked)] {
 		way := "in full"

@@ -182,15 +182,14 @@ func sample(r rules.Rule, list []SeriesNow, now time.Time, zone *time.Location) 
 			o.Value = *v
 		}
 	}
-	if len(list) == 0 || !list[0].Wrong {
-		switch limit := r.Condition.Value; limit.Kind {
-		case rules.Number:
-			o.Value = limit.Low
-		case rules.Range:
-			o.Value = limit.High
-		case rules.Text:
-			o.Text = limit.Text
-		}
+	switch limit, wrong := r.Condition.Value, len(list) > 0 && list[0].Wrong; {
+	case limit.Kind == rules.Text: // a list has no texts
+		o.Text = limit.Text
+	case wrong:
+	case limit.Kind == rules.Number:
+		o.Value = limit.Low
+	case limit.Kind == rules.Range:
+		o.Value = limit.High
 	}
 	r.For, r.ID, r.Enabled, r.DependsOn, r.Active = 0, "sample", true, nil, nil
 	r.Channels = []string{"sample"}
@@ -205,7 +204,7 @@ func sample(r rules.Rule, list []SeriesNow, now time.Time, zone *time.Location) 
 		return SampleMessage{}
 	}
 	m := notify.Composer{Zone: zone, Linked: true}.Compose(first, now)
-	return SampleMessage{m.Title, m.Text}
+	return SampleMessage{notify.Plain(m.Title), notify.Plain(m.Text)}
 }
 
 // SayOutlook says an outlook in a few sentences; stamp writes times.
@@ -254,7 +253,10 @@ func listed(list []SeriesNow, say func(SeriesNow) string) string {
 // NowLine is a series with its value, and when it would fire.
 func NowLine(v SeriesNow) string {
 	text := SeriesName(v.Series)
-	if v.Value != nil {
+	switch {
+	case v.Value != nil && len(v.Series) == 0:
+		text = rules.FormatNumber(*v.Value)
+	case v.Value != nil:
 		text += ": " + rules.FormatNumber(*v.Value)
 	}
 	switch {
