@@ -22,14 +22,18 @@ func TestAnOutlookReadsAsPeopleWouldReadIt(t *testing.T) {
 		text        string
 	}{
 		{
-			rules.Doc{"operator": ">", "value": 3, "window": "5m"}, "celsius", []string{"sensor"},
+			rules.Doc{"operator": ">", "value": 3, "window": "5m"},
+			"celsius",
+			[]string{"sensor"},
 			"2 wrong at this moment: sensor=b: 19", "19", "limit 3",
 		},
 		{
 			rules.Doc{"operator": ">", "value": 30, "window": "5m"}, "celsius", nil, "the nearest is 19.", "warm", "limit 30",
 		},
 		{
-			rules.Doc{"operator": "==", "value": "open", "window": "5m"}, "door", []string{"sensor"},
+			rules.Doc{"operator": "==", "value": "open", "window": "5m"},
+			"door",
+			[]string{"sensor"},
 			"1 wrong at this moment: sensor=a, fires at the next look.", "warm", "open",
 		},
 	} {
