@@ -69,7 +69,7 @@ func (l *loader) daemonKeys() []document.Key[app.Config] {
 			Name: "windows_memory", Example: "64MB", Without: "`64MB`",
 			Meaning: "how much the [windows](operations.md#what-a-tick-costs) may take that are remembered from tick to " +
 				"tick; what does not fit is asked in full",
-			Value: document.Size(func(c *app.Config) *int { return &c.WindowsMemory }, 1<<20, 4<<30),
+			Value: document.Size(func(c *app.Config) *int { return &c.WindowsMemory }, 1<<20, 1<<30),
 		},
 		{
 			Name: "zone", Example: "Europe/Berlin", Without: "the machine's", Unit: "IANA time zone",
