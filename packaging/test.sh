@@ -269,8 +269,9 @@ at_most() {
 }
 
 arm() {
-	packaging/arm.sh "$out/tocsin_linux_arm64" qemu-aarch64-static
+	packaging/arm.sh "$out/tocsin_linux_arm64" qemu-aarch64-static &
 	packaging/arm.sh "$out/tocsin_linux_armv6" qemu-arm-static -cpu arm1176
+	wait $!
 }
 
 # manifests are put together and held against the schemas of Kubernetes.
